@@ -1,0 +1,1 @@
+"""The words: frozen records and the one strict converter."""

@@ -1,0 +1,254 @@
+"""The one strict converter between records and plain data.
+
+cattrs is lax by default (3.9 becomes 3, "false" becomes True, typos are ignored); here booleans and strings are exact,
+integers are integers, floats are finite, extra keys are refused, and all problems come at once with their paths.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar, cast, get_args, get_origin
+
+import attrs
+import cattrs
+import numpy as np
+from cattrs.errors import (
+    BaseValidationError,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+)
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from townlet.dto import quantities
+from townlet.errors import BadInputError
+
+__all__ = ["CodecError", "Problem", "Record", "converter", "structure", "unstructure"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Problem:
+    """One mistake in plain data."""
+
+    path: tuple[str | int, ...]
+    """Keys and indices from the root to the value."""
+    message: str
+    """What was found and what was expected."""
+    key: bool = False
+    """True where the key itself is wrong, not its value."""
+
+    def __str__(self) -> str:
+        where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path).lstrip(".")
+        return f"{where}: {self.message}" if where else self.message
+
+
+class CodecError(BadInputError):
+    """Plain data that does not fit its record; `problems` holds every mistake."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Record:
+    """Base of all records that travel: `model_dump()` through the one converter."""
+
+    __slots__ = ()
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return this record as plain data (dicts, lists, text, numbers) that `structure` reads back."""
+        return cast(dict[str, Any], converter.unstructure(self))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _exact(kind: type, name: str) -> Callable[[Any, Any], Any]:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {name}, found {_shown(value)}")
+        return value
+
+    return hook
+
+
+def _finite_float(value: Any, _: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"expected a number, found {_shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, found {_shown(value)}")
+    return number
+
+
+def _public(name: str) -> str:
+    return name.rstrip("_")
+
+
+def _record_structure(cls: type) -> Callable[[Any, Any], Any]:
+    renames = {a.name: override(rename=_public(a.name)) for a in attrs.fields(cls) if a.name.endswith("_")}
+    inner = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **cast(Any, renames))
+
+    def hook(value: Any, kind: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a mapping, found {_shown(value)}")
+        if any(type(key) is not str for key in value):
+            raise ValueError(f"expected text as keys, found {_shown(next(k for k in value if type(k) is not str))}")
+        return inner(value, kind)
+
+    return hook
+
+
+def _record_unstructure(cls: type) -> Callable[[Any], Any]:
+    renames = {a.name: override(rename=_public(a.name)) for a in attrs.fields(cls) if a.name.endswith("_")}
+    return make_dict_unstructure_fn(cls, converter, **cast(Any, renames))
+
+
+def _sequence_structure(kind: Any) -> Callable[[Any, Any], Any]:
+    arguments = get_args(kind)
+    item = arguments[0] if arguments else Any
+    fixed = bool(arguments) and arguments[-1] is not Ellipsis
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected a list, found {_shown(value)}")
+        if fixed and len(value) != len(arguments):
+            raise ValueError(f"expected a list of {len(arguments)}, found {len(value)} items")
+        kinds = arguments if fixed else (item,) * len(value)
+        return tuple(_each(enumerate(value), kinds, kind))
+
+    return hook
+
+
+def _each(items: Any, kinds: Any, owner: Any) -> list[Any]:
+    structured, errors = [], []
+    for (index, value), kind in zip(items, kinds, strict=False):
+        try:
+            structured.append(converter.structure(value, kind))
+        except Exception as error:  # every mistake is gathered and raised together below
+            error.__notes__ = [*getattr(error, "__notes__", []), cattrs.IterableValidationNote("", index, kind)]
+            errors.append(error)
+    if errors:
+        raise IterableValidationError("while structuring items", errors, owner)
+    return structured
+
+
+def _mapping_structure(kind: Any) -> Callable[[Any, Any], Any]:
+    item = (get_args(kind) or (str, Any))[1]
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a mapping, found {_shown(value)}")
+        if any(type(key) is not str for key in value):
+            raise ValueError(f"expected text as keys, found {_shown(next(k for k in value if type(k) is not str))}")
+        values = _each(value.items(), (item,) * len(value), kind)
+        return MappingProxyType(dict(zip(value, values, strict=True)))
+
+    return hook
+
+
+def _array_structure(kind: Any) -> Callable[[Any, Any], Any]:
+    dtype = np.dtype(get_args(get_args(kind)[1])[0])
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, Mapping) or set(value) != {"dtype", "shape", "data"} or value["dtype"] != str(dtype):
+            raise ValueError(f"expected an array as {{dtype: {dtype}, shape, data}}, found {_shown(value)}")
+        item: Any = {"b": bool, "i": int, "u": int, "f": float}[dtype.kind]
+        data = converter.structure(value["data"], cast(Any, tuple[item, ...]))
+        return np.array(data, dtype).reshape(converter.structure(value["shape"], tuple[int, ...]))
+
+    return hook
+
+
+def _array_unstructure(value: Any) -> dict[str, Any]:
+    return {"dtype": str(value.dtype), "shape": list(value.shape), "data": value.ravel().tolist()}
+
+
+def _is_array(kind: Any) -> bool:
+    return get_origin(kind) is np.ndarray
+
+
+def _build() -> cattrs.Converter:
+    built = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    built.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, _sequence_structure)
+    built.register_structure_hook_factory(lambda kind: get_origin(kind) in (Mapping, dict), _mapping_structure)
+    built.register_structure_hook_factory(attrs.has, _record_structure)
+    built.register_unstructure_hook_factory(attrs.has, _record_unstructure)
+    built.register_structure_hook_factory(_is_array, _array_structure)
+    built.register_unstructure_hook_func(_is_array, _array_unstructure)
+    built.register_unstructure_hook_factory(
+        lambda kind: get_origin(kind) is tuple, lambda kind: lambda value: [built.unstructure(item) for item in value]
+    )
+    built.register_unstructure_hook_factory(
+        lambda kind: get_origin(kind) in (Mapping, dict),
+        lambda kind: lambda value: {key: built.unstructure(item) for key, item in value.items()},
+    )
+    built.register_structure_hook(bool, _exact(bool, "true or false"))
+    built.register_structure_hook(int, _exact(int, "a whole number"))
+    built.register_structure_hook(str, _exact(str, "text"))
+    built.register_structure_hook(float, _finite_float)
+    for kind, parse, shown in (
+        (quantities.Duration, quantities.parse_duration, quantities.format_duration),
+        (quantities.Bytes, quantities.parse_bytes, quantities.format_bytes),
+        (quantities.Percent, quantities.parse_percent, quantities.format_percent),
+    ):
+        built.register_structure_hook_func(lambda t, k=kind: t is k, lambda value, _, p=parse: p(value))
+        built.register_unstructure_hook_func(lambda t, k=kind: t is k, cast(Any, shown))
+    return built
+
+
+converter = _build()
+"""The one converter. Use `structure` and `unstructure`; register hooks nowhere else."""
+
+
+def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]:
+    if isinstance(error, BaseValidationError):
+        noted, bare = error.group_exceptions() if isinstance(
+            error, ClassValidationError | IterableValidationError
+        ) else ([], list(error.exceptions))
+        problems: list[Problem] = []
+        for inner, note in noted:
+            step = note.name if isinstance(error, ClassValidationError) else cast(Any, note).index
+            step = _public(step) if isinstance(step, str) and isinstance(error, ClassValidationError) else step
+            if isinstance(inner, KeyError):
+                problems.append(Problem(path, f"{step!r} is missing"))
+            else:
+                problems.extend(_flatten(inner, (*path, step)))
+        for inner in bare:
+            problems.extend(_flatten(inner, path))
+        return problems
+    if isinstance(error, ForbiddenExtraKeysError):
+        known = sorted(_public(a.name) for a in attrs.fields(error.cl))
+        return [
+            Problem((*path, name), f"unknown key {name!r}{did_you_mean(name, known)}", key=True)
+            for name in sorted(error.extra_fields)
+        ]
+    return [Problem(path, str(error))]
+
+
+def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word, or the list of known words."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(found, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else f"; expected one of: {', '.join(known)}"
+
+
+def structure(data: Any, cls: type[T]) -> T:
+    """Return the record of `cls` that plain `data` describes; CodecError with every mistake and its path."""
+    try:
+        return cast(T, converter.structure(data, cls))
+    except Exception as error:  # cattrs raises groups and hooks raise ValueError: both become one CodecError
+        raise CodecError(tuple(_flatten(error, ()))) from error
+
+
+def unstructure(value: Any) -> Any:
+    """Return plain data for any record, tuple or mapping of records."""
+    return converter.unstructure(value)
