@@ -1,0 +1,246 @@
+"""The journal's records: one frozen class per kind, append-only, each with a schema version."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+from attrs import frozen
+
+from townlet.dto.codec import Record
+from townlet.dto.fields import private_to_run
+from townlet.dto.guards import GuardReport
+
+__all__ = ["RECORDS", "SEMANTIC_KINDS", "ApprovalRequested", "Checkpoint", "EffectDone", "EffectIntent", "Entry",
+           "GuardsJudged", "JournalRecord", "OperatorCommand", "ProcessStarted", "Recovered", "RunClosed", "RunCreated",
+           "TransitionTaken", "VisitFinished", "VisitStarted"]
+
+
+@frozen(kw_only=True)
+class JournalRecord(Record):
+    """Base of all records."""
+
+    kind: ClassVar[str]
+
+
+@frozen(kw_only=True)
+class RunCreated(JournalRecord):
+    """The run exists."""
+
+    kind: ClassVar[str] = "run_created"
+    run: str = private_to_run()
+    """Run id."""
+    name: str
+    """Name of the schedule."""
+    schedule: str
+    """SHA-256 of the schedule's bytes."""
+    seed: int
+    """Seed of the run (the schedule's, or given on the command line)."""
+    rehearsal: bool
+    """True for a rehearsal."""
+    environment: str
+    """Signature of the environment."""
+    fingerprint: Mapping[str, str] = private_to_run()
+    """Versions and machine."""
+
+
+@frozen(kw_only=True)
+class ProcessStarted(JournalRecord):
+    """A process took the run up."""
+
+    kind: ClassVar[str] = "process_started"
+    pid: int = private_to_run()
+    """Process id."""
+    host: str = private_to_run()
+    """Host name."""
+
+
+@frozen(kw_only=True)
+class Recovered(JournalRecord):
+    """A torn last line was cut off."""
+
+    kind: ClassVar[str] = "recovered"
+    torn_bytes: int
+    """How many bytes were cut."""
+    torn_sha256: str
+    """Their digest."""
+
+
+@frozen(kw_only=True)
+class VisitStarted(JournalRecord):
+    """A strategy is about to run."""
+
+    kind: ClassVar[str] = "visit_started"
+    state: str
+    """Where."""
+    visit: int
+    """The n-th visit to that state, from 1."""
+    attempt: int
+    """The n-th start of this visit, from 1."""
+    inputs: Mapping[str, str]
+    """Digest of each input by name (`candidate`, `clone`, `dataset`, …)."""
+    pins: Mapping[str, str]
+    """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``."""
+    expected: str | None
+    """Weights digest the champion's alias names at this moment; none where it names nothing."""
+
+
+@frozen(kw_only=True)
+class Checkpoint(JournalRecord):
+    """A point the visit can go on from."""
+
+    kind: ClassVar[str] = "checkpoint"
+    state: str
+    """Where."""
+    visit: int
+    """Which visit."""
+    step: int
+    """Iteration or look it stands after."""
+    blob: str
+    """Digest of the stored state."""
+
+
+@frozen(kw_only=True)
+class VisitFinished(JournalRecord):
+    """The commit point of the work."""
+
+    kind: ClassVar[str] = "visit_finished"
+    state: str
+    """Where."""
+    visit: int
+    """Which visit."""
+    strategy: str
+    """Name of the strategy, so that the result's class is known."""
+    result: Mapping[str, Any]
+    """The frozen result as plain data."""
+
+
+@frozen(kw_only=True)
+class GuardsJudged(JournalRecord):
+    """Every guard on any edge of the state, judged once."""
+
+    kind: ClassVar[str] = "guards"
+    state: str
+    """Where."""
+    visit: int
+    """Which visit."""
+    reports: tuple[GuardReport, ...]
+    """In the order of the schedule."""
+
+
+@frozen(kw_only=True)
+class TransitionTaken(JournalRecord):
+    """The commit point of the state."""
+
+    kind: ClassVar[str] = "transition"
+    source: str
+    """State that is left."""
+    target: str
+    """State that is entered."""
+    edge: int | None
+    """Index of the edge among the state's `next`; none for a hold or failure of the engine's own."""
+    why: str
+    """In words."""
+
+
+@frozen(kw_only=True)
+class EffectIntent(JournalRecord):
+    """An effect is about to be tried."""
+
+    kind: ClassVar[str] = "effect_intent"
+    state: str
+    """Where."""
+    visit: int
+    """Which visit."""
+    registry: str
+    """Name of the line of policies."""
+    alias: str
+    """Alias to move."""
+    target: str
+    """Weights digest it shall name."""
+    expected: str | None
+    """Weights digest it must name now; none for no alias yet."""
+    evidence: str | None
+    """Digest of the evidence the decision stands on."""
+
+
+@frozen(kw_only=True)
+class EffectDone(JournalRecord):
+    """The effect was carried out, once."""
+
+    kind: ClassVar[str] = "effect_done"
+    alias: str
+    """Alias that moved."""
+    target: str
+    """Weights digest it names."""
+    version: int
+    """Registry version."""
+
+
+@frozen(kw_only=True)
+class ApprovalRequested(JournalRecord):
+    """A person is asked."""
+
+    kind: ClassVar[str] = "approval_requested"
+    state: str
+    """Where."""
+    edge: int
+    """Index of the edge."""
+    report: str
+    """Hash of the guard report the answer is bound to."""
+    expires: float | None = private_to_run()
+    """Absolute deadline, seconds since the epoch."""
+
+
+@frozen(kw_only=True)
+class OperatorCommand(JournalRecord):
+    """Somebody intervened."""
+
+    kind: ClassVar[str] = "operator"
+    command: str
+    """approve, reject, retry, accept_risk, hold or abort."""
+    actor: str = private_to_run()
+    """Who."""
+    reason: str = ""
+    """Why."""
+    arguments: Mapping[str, str] = attrs.field(factory=dict)
+    """What it was bound to."""
+
+
+@frozen(kw_only=True)
+class RunClosed(JournalRecord):
+    """The walk ended."""
+
+    kind: ClassVar[str] = "run_closed"
+    state: str
+    """done, failed or aborted."""
+    reason: str
+    """In words."""
+    champion_moved: bool
+    """Whether promote moved the alias."""
+
+
+@frozen(kw_only=True)
+class Entry:
+    """One line of the journal."""
+
+    seq: int
+    """Counted from 0."""
+    at: str
+    """UTC time, ISO 8601."""
+    record: JournalRecord
+    """What happened."""
+    previous: str
+    """Hash of the line before."""
+    hash: str
+    """Hash of this line."""
+
+
+RECORDS: Mapping[str, type[JournalRecord]] = {
+    cls.kind: cls
+    for cls in (RunCreated, ProcessStarted, Recovered, VisitStarted, Checkpoint, VisitFinished, GuardsJudged,
+                TransitionTaken, EffectIntent, EffectDone, ApprovalRequested, OperatorCommand, RunClosed)
+}
+"""Record classes by kind."""
+
+SEMANTIC_KINDS = frozenset({"run_created", "visit_finished", "guards", "transition", "effect_done", "run_closed"})
+"""Kinds that two equal runs agree on."""

@@ -1,0 +1,201 @@
+"""Frozen results: what every strategy answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from townlet.dto.codec import Record
+from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, private_to_run
+from townlet.dto.metrics import Measurement
+
+__all__ = ["AnnealStageResult", "AnnealSummary", "BCTrainingResult", "CaptureResult", "EvaluationResult",
+           "PPOTrainingResult", "PromotionResult", "RollbackResult", "TrainingResult", "statistics"]
+
+HIGHER, LOWER = Direction.HIGHER, Direction.LOWER
+
+
+@frozen(kw_only=True)
+class TrainingResult(Record):
+    """What every strategy's answer carries."""
+
+    weights: str | None = None
+    """Digest of the weights the visit answers with; none where it makes none."""
+    flags: tuple[str, ...] = ()
+    """Short words worth noticing, such as ``cliff`` or ``early_stop``."""
+    blobs: Mapping[str, str] = attrs.field(factory=dict)
+    """Digest of each stored artefact, by name."""
+    agent_steps: int = 0
+    """Agent-steps the visit played, for the budget."""
+    duration: float = private_to_run(0.0)
+    """Seconds the strategy ran."""
+
+
+@frozen(kw_only=True)
+class CaptureResult(TrainingResult):
+    """A data set of the teacher's decisions."""
+
+    episodes: float = metric("episodes", HIGHER)
+    """Recorded episodes."""
+    samples: float = metric("agent-steps", HIGHER)
+    """Decisions of living agents."""
+    action_entropy: float = metric("nat", HIGHER)
+    """Entropy of the labels' distribution."""
+    perturbed_share: float = metric("fraction")
+    """Share of decisions at which another action than the label was played."""
+    return_per_agent_day: float = metric("1/agent-day", HIGHER)
+    """What the recorded play was worth."""
+    action_counts: Mapping[str, int]
+    """Labels by action name."""
+
+
+@frozen(kw_only=True)
+class BCTrainingResult(TrainingResult):
+    """A clone of the teacher."""
+
+    heldout_accuracy: float = metric("fraction", HIGHER)
+    """Share of held-out unforced decisions at which the greedy action is the teacher's."""
+    heldout_nll: float = metric("nat", LOWER)
+    """Held-out negative log-likelihood of the teacher's actions."""
+    train_accuracy: float = metric("fraction", HIGHER)
+    """The same share on the training episodes, last pass."""
+    train_loss: float = metric("nat", LOWER)
+    """Smoothed cross-entropy, mean of the last pass."""
+    value_loss: float = metric("1", LOWER)
+    """Value loss after the pre-fit, in units of the value normaliser."""
+    worst_recall: float = metric("fraction", HIGHER)
+    """Least recall over the actions that are at least 0.5 % of the held-out labels."""
+    epochs: int = 0
+    """Passes made."""
+    samples: int = 0
+    """Training samples."""
+    dataset: str = ""
+    """Digest of the data set."""
+    parity: float = metric("1", LOWER, default=0.0)
+    """Largest difference between torch's logits and numpy's on the probe batch."""
+    samples_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
+    """Training samples ÷ seconds of the cloning passes."""
+
+
+@frozen(kw_only=True)
+class PPOTrainingResult(TrainingResult):
+    """A fine-tuned policy; losses are means of the last 5 iterations."""
+
+    iterations: int = 0
+    """Rollout-and-update rounds made."""
+    value_loss: float = metric("1", LOWER)
+    """In units of the value normaliser."""
+    policy_loss: float = metric("1")
+    """Clipped surrogate."""
+    entropy: float = metric("nat")
+    """Of the policy over legal actions."""
+    approx_kl: float = metric("nat", LOWER)
+    """Mean over the last iterations' updates."""
+    approx_kl_p95: float = metric("nat", LOWER)
+    """95th percentile over the visit's iterations."""
+    clip_fraction: float = metric("fraction", LOWER)
+    """Share of clipped ratios."""
+    explained_variance: float = metric("1", HIGHER)
+    """1 − Var(returns − values) ÷ Var(returns)."""
+    grad_norm: float = metric("1", LOWER)
+    """Before clipping."""
+    anchor_kl: float = metric("nat", LOWER)
+    """KL(parent ‖ policy)."""
+    nonfinite_updates: float = metric("updates", LOWER)
+    """Updates refused because the loss or the gradient was not finite; the first one ends the visit."""
+    reward_per_decision: float = metric("1/agent-step", HIGHER)
+    """Mean training reward."""
+    queue_intensity: float = metric("1/agent-day", LOWER)
+    """Of the training episodes; 0 where the environment has no such metric."""
+    parity: float = metric("1", LOWER, default=0.0)
+    """Largest difference between torch's logits and numpy's on the probe batch."""
+    parent: str = ""
+    """Digest of the weights the visit started from."""
+    agent_steps_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
+    """Agent-steps ÷ seconds of rollouts and updates."""
+
+
+@frozen(kw_only=True)
+class EvaluationResult(TrainingResult):
+    """Paired evidence; `weights` is the candidate, untouched."""
+
+    measurements: tuple[Measurement, ...]
+    """KPIs of the candidate and of each baseline, with what they were measured on."""
+    evidence: str
+    """Digest of the stored `EvidenceTable`."""
+    looks: int
+    """Looks that were taken."""
+
+
+@frozen(kw_only=True)
+class PromotionResult(TrainingResult):
+    """An alias that moved."""
+
+    alias: str
+    """Alias in the registry."""
+    version: int
+    """Immutable version it now names."""
+    previous: str | None
+    """Digest it named before."""
+
+
+@frozen(kw_only=True)
+class RollbackResult(TrainingResult):
+    """The weights to go on from (`weights`), proven."""
+
+    discarded: str | None
+    """Digest of the candidate that was discarded."""
+    target: str
+    """`accepted`, `clone` or `champion`: whose weights these are."""
+    parity: float | None
+    """Largest difference between the stored probe logits and those recomputed; none for weights without a probe."""
+    scale: Mapping[str, float]
+    """Factors that now apply to later visits, cumulative."""
+
+
+@frozen(kw_only=True)
+class AnnealStageResult(Record):
+    """One visit and the edge it took."""
+
+    state: str
+    """Where."""
+    visit: int
+    """The n-th visit to that state, from 1."""
+    result: TrainingResult
+    """The strategy's answer."""
+    to: str
+    """Where the walk went next."""
+    why: str
+    """In words."""
+
+
+@frozen(kw_only=True)
+class AnnealSummary(TrainingResult):
+    """One walk of the machine."""
+
+    run: str = private_to_run()
+    """Run id."""
+    path: str = private_to_run()
+    """Run directory."""
+    state: str
+    """Where the walk ended: done, hold, failed or aborted."""
+    reason: str
+    """In words."""
+    champion_moved: bool
+    """True where promote moved the alias."""
+    has_promote: bool
+    """True where the schedule has a promote state."""
+    stages: tuple[AnnealStageResult, ...]
+    """Every visit in order."""
+    head: str = private_to_run()
+    """Hash of the journal's last record."""
+    semantic_hash: str
+    """What equal runs agree on."""
+    rehearsal: bool = False
+    """True for `run --rehearse`: nothing was promoted."""
+
+
+def statistics(cls: type[TrainingResult]) -> dict[str, "attrs.Attribute[Any]"]:
+    """Return the metric fields of a result class by name; unit and direction are in their metadata."""
+    return {a.name: a for a in attrs.fields(cls) if UNIT in a.metadata and DIRECTION in a.metadata}

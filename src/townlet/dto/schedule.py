@@ -1,0 +1,201 @@
+"""The schedule: everything the engine may do, as data."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+from attrs import frozen
+
+from townlet.dto.codec import Record
+from townlet.dto.guards import GuardSpec, When
+from townlet.dto.quantities import Bytes, Duration, Percent
+from townlet.dto.strategies import StrategySpec, count
+
+__all__ = ["BUILT_IN_STATES", "BaselineSpec", "BudgetSpec", "EdgeSpec", "EnvironmentSpec", "EvidenceSpec", "PolicySpec",
+           "RegistrySpec", "RetrySpec", "ScheduleSpec", "StateSpec"]
+
+BUILT_IN_STATES = ("done", "hold", "failed", "aborted")
+"""States that every machine has; a schedule names them but does not declare them."""
+
+
+def _one_line(instance: Any, attribute: "attrs.Attribute[Any]", value: str) -> None:
+    if not value or len(value) > 64 or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value):
+        raise ValueError(f"expected a name of letters, digits, '-', '_' and '.', at most 64 long; found {value!r}")
+    if value.startswith("."):
+        raise ValueError(f"expected a name that does not begin with '.', found {value!r}")
+
+
+def _seed(instance: Any, attribute: "attrs.Attribute[Any]", value: int) -> None:
+    if not 0 <= value < 2**63:
+        raise ValueError(f"expected a seed between 0 and 2**63 - 1, found {value}")
+
+
+def _ascending(instance: Any, attribute: "attrs.Attribute[Any]", value: tuple[int, ...]) -> None:
+    if not value or any(b <= a for a, b in zip((0, *value), value, strict=False)):
+        raise ValueError(f"expected growing numbers of episodes, found {list(value)}")
+
+
+def _confidence(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if not 0.5 < value < 1:
+        raise ValueError("expected a confidence between 50% and 100%")
+
+
+@frozen(kw_only=True)
+class BudgetSpec(Record):
+    """Bounds of the whole run; beyond any of them it holds. Wall clock never chooses an edge."""
+
+    wall_clock: Duration | None = None
+    """Seconds since the run was created, process time away included."""
+    agent_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.gt(0)))
+    """Agent-steps of all visits together."""
+    disk: Bytes | None = None
+    """Bytes below the home directory."""
+
+
+@frozen(kw_only=True)
+class EnvironmentSpec(Record):
+    """Where the policies live."""
+
+    id: str
+    """Provider registered under the entry-point group ``townlet.environments``."""
+    scenario: str
+    """Preset within it."""
+    worlds: int = count(64)
+    """W, worlds that train side by side."""
+
+
+@frozen(kw_only=True)
+class RegistrySpec(Record):
+    """Which alias the run is about."""
+
+    name: str = attrs.field(validator=_one_line)
+    """Line of policies the versions are counted in."""
+    champion: str = attrs.field(default="champion", validator=_one_line)
+    """Alias of the policy in force."""
+    scope: Literal["home", "run"] = "home"
+    """`run`: a registry inside the run directory, for tutorials."""
+
+
+@frozen(kw_only=True)
+class EvidenceSpec(Record):
+    """How a candidate is compared with a baseline."""
+
+    episodes: tuple[int, ...] = attrs.field(validator=_ascending)
+    """Pairs at each pre-declared look."""
+    days: int = count(14)
+    """Length of an episode in days."""
+    confidence: Percent = attrs.field(validator=_confidence)
+    """1 − the chance, over the whole run, that an equal policy passes."""
+    seeds: Literal["fresh", "fixed"] = "fresh"
+    """`fresh`: keyed by run seed, visit and candidate; `fixed`: the same episodes at every look (for the cliff watch)."""
+    actions: Literal["greedy", "stochastic"] = "greedy"
+    """How the policies choose in the episodes that are judged."""
+    scenarios: tuple[str, ...] = ()
+    """A suite of scenarios; empty means the schedule's own."""
+
+
+@frozen(kw_only=True)
+class BaselineSpec(Record):
+    """What a candidate is compared with, pinned at the start of each visit."""
+
+    alias: str | None = None
+    """Alias in the registry."""
+    of: str | None = None
+    """A state whose visits bring weights; the baseline is called `parent` or `accepted`."""
+    policy: str | None = None
+    """`teacher`, or a name under `policies`."""
+    otherwise: str | None = None
+    """Baseline used where this one does not exist yet: another baseline's name, or `teacher`."""
+
+    def __attrs_post_init__(self) -> None:
+        given = [name for name in ("alias", "of", "policy") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of alias, of, policy; found {given or 'none'}")
+
+
+@frozen(kw_only=True)
+class PolicySpec(Record):
+    """Weights from outside."""
+
+    file: str
+    """Path of a safetensors file, relative to the schedule."""
+    sha256: str
+    """Hex digest the file must have."""
+
+
+@frozen(kw_only=True)
+class RetrySpec(Record):
+    """What to do when the environment or the file system fails."""
+
+    attempts: int = count(1)
+    """Attempts altogether, with the same seeds."""
+
+
+@frozen(kw_only=True)
+class EdgeSpec(Record):
+    """A way out of a state."""
+
+    to: str
+    """State the edge leads to."""
+    when: tuple[When, ...] = ()
+    """Guards that must all hold; guard names, ``{any: […]}`` and ``{not: x}``. None: always."""
+    why: str = ""
+    """Sentence for the journal."""
+
+
+@frozen(kw_only=True)
+class StateSpec(Record):
+    """A node of the machine."""
+
+    strategy: str
+    """Name of the strategy each visit runs."""
+    with_: Mapping[str, Any] = attrs.field(factory=dict)
+    """The strategy's spec as plain data; `options` holds it structured."""
+    retry: RetrySpec = RetrySpec()
+    """For environment and I/O errors only."""
+    next: tuple[EdgeSpec, ...]
+    """Tried in order; the last has no `when`."""
+
+
+@frozen(kw_only=True)
+class ScheduleSpec(Record):
+    """One finite-state machine and everything it needs."""
+
+    schedule: Literal["townlet/v1"]
+    """Version of this format; others are refused."""
+    name: str = attrs.field(validator=_one_line)
+    """Name of the schedule, part of each run's id."""
+    seed: int = attrs.field(validator=_seed)
+    """The only entropy of a run; every other seed is derived from it."""
+    budget: BudgetSpec = BudgetSpec()
+    """Bounds of the run."""
+    environment: EnvironmentSpec
+    """Where the policies live."""
+    teacher: str
+    """Who is cloned."""
+    registry: RegistrySpec
+    """Which alias the run is about."""
+    evidence: Mapping[str, EvidenceSpec] = attrs.field(factory=dict)
+    """How candidates are compared with baselines, by name."""
+    baselines: Mapping[str, BaselineSpec] = attrs.field(factory=dict)
+    """What candidates are compared with, by name."""
+    policies: Mapping[str, PolicySpec] = attrs.field(factory=dict)
+    """Weights from outside, by name."""
+    guards: Mapping[str, GuardSpec] = attrs.field(factory=dict)
+    """Questions that edges ask, by name."""
+    initial: str
+    """State the walk begins in."""
+    states: Mapping[str, StateSpec]
+    """The nodes, by name."""
+
+
+@frozen(kw_only=True)
+class Plan:
+    """A schedule that was found sound, with every state's spec structured by its strategy."""
+
+    schedule: ScheduleSpec
+    """As written."""
+    options: Mapping[str, StrategySpec]
+    """The structured `with:` block of each state."""
+    most_visits: Mapping[str, int]
+    """The most visits the counters allow, per state."""

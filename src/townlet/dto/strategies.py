@@ -1,0 +1,201 @@
+"""What each strategy can be asked for: the `with:` block of a state."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from townlet.dto.codec import Record
+from townlet.dto.quantities import Percent
+
+__all__ = ["BCSpec", "CaptureSpec", "EvaluateSpec", "PPOSpec", "PromoteSpec", "RampSpec", "RollbackSpec", "StrategySpec",
+           "WatchSpec"]
+
+Points = tuple[tuple[float, float], ...]
+
+
+def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if value <= 0:
+        raise ValueError(f"expected more than 0, found {value}")
+
+
+def _not_negative(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if value < 0:
+        raise ValueError(f"expected at least 0, found {value}")
+
+
+def _fraction(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"expected a number between 0 and 1, found {value}")
+
+
+def _widths(instance: Any, attribute: "attrs.Attribute[Any]", value: tuple[int, ...]) -> None:
+    if not 1 <= len(value) <= 4 or any(not 8 <= width <= 1024 for width in value):
+        raise ValueError(f"expected one to four layer widths between 8 and 1024, found {list(value)}")
+
+
+def _points(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> None:
+    if not value:
+        raise ValueError("expected at least one [agent-steps, value] point")
+    if any(y < 0 for _, y in value):
+        raise ValueError("expected values of at least 0")
+    if any(later[0] <= earlier[0] for earlier, later in zip(value, value[1:], strict=False)):
+        raise ValueError("expected agent-steps that grow from point to point")
+
+
+def count(default: Any = attrs.NOTHING) -> Any:
+    """Return a field for a whole number of at least 1."""
+    return attrs.field(default=default, validator=_positive)
+
+
+def positive(default: Any = attrs.NOTHING) -> Any:
+    """Return a field for a number above 0."""
+    return attrs.field(default=default, validator=_positive)
+
+
+def not_negative(default: Any = attrs.NOTHING) -> Any:
+    """Return a field for a number of at least 0."""
+    return attrs.field(default=default, validator=_not_negative)
+
+
+def fraction(default: Any = attrs.NOTHING) -> Any:
+    """Return a field for a number between 0 and 1."""
+    return attrs.field(default=default, validator=_fraction)
+
+
+@frozen(kw_only=True)
+class StrategySpec(Record):
+    """Base of every `with:` block."""
+
+
+@frozen(kw_only=True)
+class CaptureSpec(StrategySpec):
+    """The teacher plays and is recorded."""
+
+    episodes: int = count(256)
+    """Episodes (one per world) to record."""
+    days: int = count(3)
+    """Length of an episode in days."""
+    perturbed: Percent = fraction(Percent(0.08))
+    """Share of decisions at which a random legal action is played while the teacher's own is the label."""
+
+
+@frozen(kw_only=True)
+class BCSpec(StrategySpec):
+    """Behaviour cloning of the captured teacher."""
+
+    update_epochs: int = count(10)
+    """Passes over the training episodes at the most."""
+    learning_rate: float = positive(1.0e-3)
+    """Adam's step size."""
+    minibatch_size: int = count(4096)
+    """Samples per update."""
+    label_smoothing: float = fraction(0.05)
+    """Probability mass spread over the legal actions."""
+    heldout: Percent = fraction(Percent(0.10))
+    """Share of episodes kept out of training, never of shuffled steps."""
+    patience: int = count(2)
+    """Epochs without a better held-out NLL before stopping early."""
+    value_epochs: int = not_negative(3)
+    """Passes that fit the value head to the captured returns; 0 leaves the critic cold."""
+    gamma: float | None = attrs.field(default=None, validator=attrs.validators.optional(_fraction))
+    """Discount per decision of the value targets; the environment's own where not given."""
+    hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
+    """Widths of the hidden layers, the same in the actor's trunk and the critic's."""
+    max_grad_norm: float = positive(0.5)
+    """Bound on the global norm of the gradient."""
+
+
+@frozen(kw_only=True)
+class RampSpec(Record):
+    """Factors over the agent-steps of a ppo visit: linear between points, flat outside."""
+
+    actor: Points = attrs.field(default=((0.0, 1.0),), validator=_points)
+    """Factor of the actor's learning rate."""
+    critic: Points = attrs.field(default=((0.0, 1.0),), validator=_points)
+    """Factor of the critic's learning rate."""
+    anchor_kl: Points = attrs.field(default=((0.0, 0.0),), validator=_points)
+    """Weight of KL(parent ‖ policy)."""
+    bc_weight: Points = attrs.field(default=((0.0, 0.0),), validator=_points)
+    """Weight of the cross-entropy on the captured demonstrations (DAPG)."""
+
+
+@frozen(kw_only=True)
+class WatchSpec(Record):
+    """The cliff watch: a cheap paired evaluation during ppo."""
+
+    every: int = count()
+    """Agent-steps between two looks."""
+    evidence: str = attrs.field()
+    """Name of the evidence to gather at each look."""
+    against: str = "parent"
+    """Baseline; only `parent` is meaningful inside a visit."""
+
+
+@frozen(kw_only=True)
+class PPOSpec(StrategySpec):
+    """Fine-tuning by proximal policy optimisation (Schulman et al. 2017)."""
+
+    start_from: str = "clone"
+    """Weights of round 1: `clone`, `champion`, `candidate`, `fresh`, or a name under `policies`."""
+    agent_steps: int = count(2_000_000)
+    """Samples to gather; the last iteration is the first that reaches it."""
+    num_steps: int = count(48)
+    """Decisions per world and iteration."""
+    days: int = count(14)
+    """Length of training episodes in days."""
+    learning_rate: float = positive(1.0e-3)
+    """Adam's step size, of actor and critic; ramps hold factors of it."""
+    gamma: float | None = attrs.field(default=None, validator=attrs.validators.optional(_fraction))
+    """Discount per decision; the environment's own where not given."""
+    gae_lambda: float = fraction(0.95)
+    """Decay of generalised advantage estimation."""
+    clip_coef: float = positive(0.2)
+    """Clip range of the probability ratio."""
+    ent_coef: float = not_negative(0.01)
+    """Weight of the entropy bonus."""
+    vf_coef: float = positive(0.5)
+    """Weight of the value loss."""
+    max_grad_norm: float = positive(0.5)
+    """Bound on the global norm of the gradient."""
+    update_epochs: int = count(2)
+    """Passes over the samples of an iteration."""
+    minibatch_size: int = count(4096)
+    """Samples per update."""
+    target_kl: float = positive(0.03)
+    """Approximate KL above which the passes of an iteration stop."""
+    hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
+    """Widths of the hidden layers of a `fresh` start; other starts bring their own."""
+    watch: WatchSpec | None = None
+    """The cliff watch; none by default."""
+    ramps: tuple[RampSpec, ...] = attrs.field(default=(RampSpec(),), validator=attrs.validators.min_len(1))
+    """Entry k serves the k-th consecutive ppo visit since the weights were last set; the last repeats."""
+
+
+@frozen(kw_only=True)
+class EvaluateSpec(StrategySpec):
+    """Paired episodes of the candidate and the baselines on fresh seeds."""
+
+    evidence: str = "full"
+    """Name of the evidence to gather."""
+    candidate: str = "candidate"
+    """Policy under test: `candidate`, `clone`, `champion`, or a name under `policies`."""
+
+
+@frozen(kw_only=True)
+class PromoteSpec(StrategySpec):
+    """Move the champion's alias to the candidate, by compare-and-set."""
+
+    unproven: bool = False
+    """True allows a promote edge without an evidence guard."""
+
+
+@frozen(kw_only=True)
+class RollbackSpec(StrategySpec):
+    """Discard the candidate and name the weights to go on from."""
+
+    target: str = "accepted"
+    """`accepted` (the last accepted weights, in round 1 the clone) or `champion`."""
+    scale: Mapping[str, float] = attrs.field(factory=dict)
+    """Factors such as ``ppo.learning_rate: 0.5`` for every later visit of that state, cumulative."""

@@ -1,0 +1,59 @@
+"""One execution of a state's strategy, as the engine hands it out."""
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from townlet.dto.guards import EvidenceTable
+from townlet.dto.journal import EffectDone
+from townlet.dto.policy import TrainingResult
+from townlet.dto.strategies import StrategySpec
+
+__all__ = ["Perform", "Visit"]
+
+
+@frozen(kw_only=True)
+class Visit:
+    """Everything the engine knows that a strategy may need."""
+
+    state: str
+    """Where."""
+    strategy: str
+    """Name of the strategy."""
+    number: int
+    """The n-th visit to this state in the run, from 1."""
+    attempt: int
+    """The n-th start of this visit, from 1."""
+    stint: int
+    """The n-th consecutive ppo visit since the weights were last set by `start_from` or rollback, from 0 (picks the
+    ramp); 0 for other strategies."""
+    spec: StrategySpec
+    """The `with:` block with every rollback's factors applied."""
+    scale: Mapping[str, float]
+    """Factors of earlier rollbacks, cumulative, such as ``ppo.learning_rate: 0.25``."""
+    seed: int
+    """Derived from (run seed, state, visit); every stream of the visit derives from it."""
+    inputs: Mapping[str, str]
+    """Digests by name, as far as they exist: `dataset`, `clone`, `candidate`, `champion`, `accepted`, `start` (where
+    this ppo visit begins; absent for a fresh start), `evidence` (of the last evaluate visit), and every name under
+    `policies`."""
+    pins: Mapping[str, str]
+    """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``; absent where the
+    baseline does not exist."""
+    expected: str | None
+    """Weights digest the champion's alias named when the visit began."""
+    evaluate_visits: int
+    """The most evaluate visits the counters allow (divides the error); of this state."""
+    checkpoint: str | None
+    """Digest of the last checkpoint of this visit, to go on from."""
+    save: Callable[[int, str], None]
+    """`save(step, digest)` appends a checkpoint record naming a stored blob."""
+    decided: Callable[[EvidenceTable], bool]
+    """Whether every evidence guard of this state is decided by what the table holds so far (the judge's own function)."""
+    effect: Callable[[str], EffectDone]
+    """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
+    `expected`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
+
+
+Perform = Callable[[Visit], TrainingResult]
+"""Runs the strategy of a visit: EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""

@@ -1,0 +1,1 @@
+"""The cellar: atomic files, blobs, the run directory, the registry."""
