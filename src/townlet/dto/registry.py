@@ -1,0 +1,68 @@
+"""What the registry of policies answers: immutable versions, and every move of an alias."""
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from townlet.dto.codec import Record
+from townlet.dto.fields import private_to_run
+
+__all__ = ["AliasMove", "Version"]
+
+
+@frozen(kw_only=True)
+class Version(Record):
+    """One policy as it was registered; never changed afterwards."""
+
+    name: str
+    """Line of policies it belongs to."""
+    version: int
+    """Number within the line, from 1."""
+    weights: str
+    """Weights digest."""
+    parent: str | None
+    """Digest of the weights it was trained from; none where it began fresh."""
+    evidence: str | None
+    """Digest of the evidence it was promoted on; none where it was promoted unproven."""
+    run: str = private_to_run()
+    """Id of the run that registered it."""
+    head: str = private_to_run()
+    """Hash of the journal's last record at that moment; anchors the journal from outside."""
+    created_at: str = private_to_run()
+    """UTC time, ISO 8601."""
+    facts: Mapping[str, str]
+    """What it fits: ``environment`` (signature), ``features``, ``actions``, and whatever else the run stated."""
+
+
+@frozen(kw_only=True)
+class AliasMove(Record):
+    """One move of an alias from one version to another."""
+
+    move: int
+    """Number within the registry, from 1, in the order the moves were made."""
+    name: str
+    """Line of policies."""
+    alias: str
+    """Alias that moved."""
+    kind: str
+    """``promote`` or ``rollback``."""
+    version: int
+    """Version it names since."""
+    weights: str
+    """Weights digest it names since."""
+    previous_version: int | None
+    """Version it named before; none for the first move."""
+    previous: str | None
+    """Weights digest it named before."""
+    evidence: str | None
+    """Digest of the evidence the move stands on; none for a rollback or an unproven promotion."""
+    run: str | None = private_to_run()
+    """Id of the run that moved it; none for a person."""
+    head: str | None = private_to_run()
+    """Hash of that run's last journal record."""
+    actor: str = private_to_run()
+    """Who moved it: a person, or ``run ID``."""
+    reason: str
+    """Why, in words."""
+    at: str = private_to_run()
+    """UTC time, ISO 8601."""

@@ -1,0 +1,63 @@
+"""Content-addressed bytes: weights, checkpoints, data sets and evidence, named by their SHA-256."""
+
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from attrs import frozen
+
+from townlet.errors import BadInputError
+from townlet.store.files import make_directory, told, write_atomic
+
+__all__ = ["BlobStore"]
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@frozen
+class BlobStore:
+    """Blobs under ``root/sha256/ab/abcdef…``; what is read is verified, what exists is reused."""
+
+    root: Path
+    """Directory that holds ``sha256/``; created with the first blob."""
+
+    def path(self, digest: str) -> Path:
+        """Return where a blob stands or would stand; BadInputError for anything but 64 lower-case hex digits."""
+        if _DIGEST.fullmatch(digest) is None:
+            raise BadInputError(f"{digest!r} is not a digest; expected 64 lower-case hexadecimal digits (SHA-256)")
+        return self.root / "sha256" / digest[:2] / digest
+
+    def put(self, data: bytes) -> str:
+        """Store `data` durably and return its digest; equal content is stored once, a damaged copy is replaced."""
+        digest = sha256(data).hexdigest()
+        path = self.path(digest)
+        if path.is_file():
+            with told("read this blob", path):
+                if path.read_bytes() == data:
+                    return digest
+        make_directory(path.parent)
+        write_atomic(path, data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the verified content of a blob; BadInputError naming the digest where it is missing or damaged."""
+        path = self.path(digest)
+        if not path.is_file():
+            raise BadInputError(f"{self.root}: blob {digest} is missing; restore it or run its state again")
+        with told("read this blob", path):
+            data = path.read_bytes()
+        found = sha256(data).hexdigest()
+        if found != digest:
+            raise BadInputError(
+                f"{path}: blob {digest} is damaged (its content has the digest {found}); "
+                "remove the file and restore it or run its state again"
+            )
+        return data
+
+    def has(self, digest: str) -> bool:
+        """Tell whether a blob stands under this digest; the content is verified by `get`, not here."""
+        return self.path(digest).is_file()
+
+    def size(self) -> int:
+        """Return the bytes of all blobs on disk."""
+        return sum(file.stat().st_size for file in self.root.glob("sha256/*/*") if file.is_file())

@@ -1,0 +1,183 @@
+"""The run directory: created whole by one rename, found by path, prefix or ``latest``, held by one process."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from filelock import FileLock, Timeout
+
+from townlet.errors import BadInputError, HoldError
+from townlet.store.files import fsync_directory, make_directory, told, write_atomic
+
+__all__ = ["RunDirectory"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_FACTS, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
+
+
+@frozen
+class RunDirectory:
+    """One run on disk; this record only says where things stand, whether they exist or not."""
+
+    path: Path
+    """The directory."""
+    id: str
+    """``<utc yyyymmddThhmmss>-<name>-<6 hex digits>``; names the run wherever its directory stands."""
+
+    @property
+    def journal(self) -> Path:
+        """The chain of records."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def head(self) -> Path:
+        """Sequence number and hash of the journal's last record."""
+        return self.path / "head.json"
+
+    @property
+    def schedule(self) -> Path:
+        """The schedule, byte for byte as it was given."""
+        return self.path / _SCHEDULE
+
+    @property
+    def metrics(self) -> Path:
+        """The metric stream."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def inbox(self) -> Path:
+        """Directory of operator commands."""
+        return self.path / _INBOX
+
+    @property
+    def registry(self) -> Path:
+        """Registry of a run with ``scope: run``."""
+        return self.path / "registry.sqlite"
+
+    @property
+    def traceback(self) -> Path:
+        """What a failed strategy raised."""
+        return self.path / "traceback.txt"
+
+    @classmethod
+    def create(
+        cls, home: Path, name: str, schedule: bytes, facts: Mapping[str, Any], *, target: Path | None = None
+    ) -> "RunDirectory":
+        """Create a run under ``home/runs`` (or at `target`) and return it; it exists wholly or not at all.
+
+        `facts` go into ``run.json`` beside the id and the time of creation. A crash can leave a staging directory,
+        which nothing ever looks at. BadInputError for a name that is no file name and for a target that exists;
+        EnvironmentFaultError where the disk refuses.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise BadInputError(f"{name!r} cannot name a run; expected letters, digits, '.', '_' and '-', 100 at most")
+        now = datetime.now(UTC)
+        run_id = f"{now:%Y%m%dT%H%M%S}-{name}-{secrets.token_hex(3)}"
+        path = home / "runs" / run_id if target is None else target
+        if os.path.lexists(path):
+            raise BadInputError(f"{path}: the run directory exists already; name another, or resume the run in it")
+        make_directory(path.parent)
+        staging = path.parent / f".staging-{run_id}"
+        try:
+            with told("create this run directory", path):
+                (staging / _INBOX).mkdir(parents=True)
+                write_atomic(staging / _SCHEDULE, schedule)
+                known = {**facts, "id": run_id, "created": now.isoformat()}
+                write_atomic(staging / _FACTS, json.dumps(known, indent=2, sort_keys=True, allow_nan=False).encode())
+                staging.rename(path)
+                fsync_directory(path.parent)
+        except BaseException:  # whatever stopped it, half a run must not stay; the error goes on
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        return cls(path, run_id)
+
+    @classmethod
+    def at(cls, path: Path) -> "RunDirectory":
+        """Return the run in a directory; BadInputError where there is none."""
+        facts = _read_facts(path)
+        if not isinstance(facts.get("id"), str):
+            raise BadInputError(f"{path / _FACTS}: names no run id; expected a file that `townlet run` wrote")
+        return cls(path, facts["id"])
+
+    @classmethod
+    def find(cls, home: Path, which: str | Path) -> "RunDirectory":
+        """Return a run by path, by the beginning of its id, or the ``latest``; BadInputError naming what there is."""
+        word = str(which)
+        runs = home / "runs"
+        ids = sorted(run.name for run in runs.iterdir() if _is_run(run)) if runs.is_dir() else []
+        if word == "latest":
+            if not ids:
+                raise BadInputError(f"{runs}: there is no run yet; start one with: townlet run SCHEDULE")
+            return _latest(runs, ids)
+        matches = [run_id for run_id in ids if run_id.startswith(word)] if word and "/" not in word else []
+        if word in matches or len(matches) == 1:
+            return cls.at(runs / (word if word in matches else matches[0]))
+        if matches:
+            raise BadInputError(f"{word!r} is the beginning of {len(matches)} run ids: {', '.join(matches)}; say more")
+        if word and Path(word).is_dir():
+            return cls.at(Path(word))
+        known = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
+        raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {known}")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``run.json`` holds; BadInputError where it cannot be read."""
+        return _read_facts(self.path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run; HoldError naming the process that holds it already, at once and without waiting.
+
+        The lock belongs to the operating system and vanishes with its process: a file left by a dead one is no lock.
+        """
+        path = self.path / "lock"
+        lock = FileLock(path, timeout=0)
+        with told("lock this run", path):
+            try:
+                lock.acquire()
+            except Timeout as error:
+                holder = path.read_text().strip() or "unknown"
+                raise HoldError(
+                    f"{self.path}: the run is held by process {holder}; wait for it to end or stop it first"
+                ) from error
+            try:
+                path.write_text(f"{os.getpid()}\n")
+            except BaseException:  # the disk may be full; the lock is given back and the error goes on
+                lock.release()
+                raise
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _is_run(path: Path) -> bool:
+    return not path.name.startswith(".") and (path / _FACTS).is_file()
+
+
+def _latest(runs: Path, ids: list[str]) -> RunDirectory:
+    second = ids[-1].split("-", 1)[0]
+    newest = [RunDirectory.at(runs / run_id) for run_id in ids if run_id.startswith(second)]
+    return max(newest, key=lambda run: str(run.facts().get("created", "")))
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    file = path / _FACTS
+    if not file.is_file():
+        raise BadInputError(f"{path}: not a run directory (it has no {_FACTS}); name a run that `townlet run` made")
+    with told("read this file", file):
+        text = file.read_bytes()
+    try:
+        facts = json.loads(text)
+    except ValueError as error:
+        raise BadInputError(f"{file}: not JSON ({error}); expected the file that `townlet run` wrote") from error
+    if not isinstance(facts, dict):
+        raise BadInputError(f"{file}: expected a mapping, found {type(facts).__name__}")
+    return facts
