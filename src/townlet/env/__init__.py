@@ -1,0 +1,1 @@
+"""The window: what a learner sees of an environment."""

@@ -1,0 +1,111 @@
+"""The town as an environment: what `townlet.ports` asks for, over a `TownBatch`."""
+
+import json
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
+from townlet.dto.codec import did_you_mean
+from townlet.dto.town import DAY, TownSpec, scenario
+from townlet.errors import BadInputError
+from townlet.ports import EnvironmentDescription, Tallies, Teacher
+from townlet.world.features import RULES_VERSION, actions, features
+from townlet.world.kpis import metrics
+from townlet.world.teachers import TEACHERS
+
+__all__ = ["TownEnvironment", "TownProvider", "describe"]
+
+_HORIZON_TICKS = 500
+
+
+def _signature(spec: TownSpec) -> str:
+    meaning = {
+        "rules": RULES_VERSION,
+        "spec": spec.model_dump(),
+        "features": features(spec.object_slots),
+        "actions": actions(spec.object_slots),
+    }
+    return sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+
+def describe(spec: TownSpec) -> EnvironmentDescription:
+    """Return what a policy and a checker must know of a town; no kernel is loaded."""
+    return EnvironmentDescription(
+        id="town",
+        scenario=spec.name,
+        agents=spec.agents,
+        features=features(spec.object_slots),
+        actions=actions(spec.object_slots),
+        decisions_per_day=DAY // spec.ticks_per_decision,
+        discount=1 - spec.ticks_per_decision / _HORIZON_TICKS,
+        metrics=metrics(spec),
+        teachers=tuple(TEACHERS),
+        signature=_signature(spec),
+    )
+
+
+class TownEnvironment:
+    """W towns as a `townlet.ports.Environment`."""
+
+    def __init__(
+        self, spec: TownSpec, *, worlds: int, seed: int, days: int, first_world: int = 0, threads: int | None = None
+    ) -> None:
+        """Lay out the worlds; see `TownBatch`."""
+        from townlet.world.batch import TownBatch  # the kernels, and numba with them, load here and not for describing
+
+        self.description = describe(spec)
+        self.worlds = worlds
+        self.batch = TownBatch(spec, worlds=worlds, seed=seed, days=days, first_world=first_world, threads=threads)
+
+    def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
+        """Begin the next episode in the marked worlds [W], all by default."""
+        return self.batch.reset(worlds)
+
+    def observe(self) -> ObservationBatchDTO:
+        """Return what everyone sees now; what a caller needs after `restore`."""
+        return self.batch.observe()
+
+    def step(self, actions: NDArray[np.int64]) -> StepResult:
+        """Play one decision, actions [W, N]; a bad one raises BadInputError and changes nothing."""
+        return self.batch.step(actions)
+
+    def breakdown(self) -> RewardBreakdownDTO:
+        """Return the terms of the last decision's rewards."""
+        return self.batch.breakdown()
+
+    def tallies(self) -> Tallies:
+        """Return each world's KPI sums over its running or just finished episode."""
+        return self.batch.tallies()
+
+    def snapshot(self) -> bytes:
+        """Return all state, such that `restore` goes on with the same bits."""
+        return self.batch.snapshot()
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a snapshot of an equal environment; BadInputError for any other."""
+        self.batch.restore(state)
+
+
+class TownProvider:
+    """Makes towns: the entry point ``town``."""
+
+    def describe(self, scenario: str) -> EnvironmentDescription:
+        """Return the description of a scenario; BadInputError for an unknown one."""
+        return describe(_spec(scenario))
+
+    def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> TownEnvironment:
+        """Return `worlds` worlds with the ids first_world, first_world + 1, …; episodes last `days` days."""
+        return TownEnvironment(_spec(scenario), worlds=worlds, seed=seed, days=days, first_world=first_world)
+
+    def teacher(self, scenario: str, name: str) -> Teacher:
+        """Return a scripted policy by name; BadInputError for an unknown one."""
+        _spec(scenario)
+        if name not in TEACHERS:
+            raise BadInputError(f"unknown teacher {name!r}{did_you_mean(name, tuple(TEACHERS))}")
+        return TEACHERS[name]()
+
+
+def _spec(name: str) -> TownSpec:
+    return scenario(name)

@@ -1,0 +1,187 @@
+"""A batch of worlds that are stepped together."""
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
+from townlet.dto.town import DAY, TownSpec
+from townlet.errors import BadInputError
+from townlet.keyed import mix
+from townlet.ports import Tallies
+from townlet.world.features import RULES_VERSION, TERMS, USE, features
+from townlet.world.kpis import tally
+from townlet.world.rules import rules_of
+from townlet.world.state import allocate
+from townlet.world.step import Seen, open_worlds, play, show_worlds
+
+__all__ = ["TownBatch"]
+
+_SNAPSHOT = b"townlet-town/1\n"
+_WORLDS_PER_THREAD = 64
+
+
+class TownBatch:
+    """W worlds of one spec; world i of a seed plays the same episodes in whatever batch and on however many threads.
+
+    Nothing happens before the first `reset`. Kernels run without the interpreter's lock, so that worlds are shared
+    out among plain threads.
+    """
+
+    def __init__(
+        self, spec: TownSpec, *, worlds: int, seed: int, days: int, first_world: int = 0, threads: int | None = None
+    ) -> None:
+        """Lay out `worlds` worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
+
+        `threads` None takes as many as there are processors and 64 worlds for each to be busy with.
+        """
+        for name, value, least, most in (
+            ("worlds", worlds, 1, 1 << 20),
+            ("seed", seed, 0, (1 << 64) - 1),
+            ("days", days, 1, 10_000),
+            ("first_world", first_world, 0, 1 << 40),
+            ("threads", 1 if threads is None else threads, 1, 256),
+        ):
+            if not least <= value <= most:
+                raise BadInputError(f"TownBatch: {name} is {value}, expected {least} to {most}")
+        self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
+        self._threads = min(threads or max(1, worlds // _WORLDS_PER_THREAD), os.cpu_count() or 1, worlds)
+        self._pool: ThreadPoolExecutor | None = None
+        self._rules = rules_of(spec)
+        self._buffer, self._state = allocate(worlds, spec.agents, len(spec.objects))
+        ids = np.arange(first_world, first_world + worlds, dtype=np.uint64)
+        self._world_keys = mix(np.uint64(seed), ids)
+        slots, wide = spec.agents, len(features(spec.object_slots))
+        self._seen = Seen(
+            observations=np.zeros((worlds, slots, wide), np.float32),
+            action_mask=np.zeros((worlds, slots, USE + spec.object_slots), np.bool_),
+            alive=np.zeros((worlds, slots), np.bool_),
+            keys=np.zeros(worlds, np.uint64),
+            rewards=np.zeros((worlds, slots), np.float32),
+            terms=np.zeros((len(TERMS), worlds, slots), np.float32),
+            terminations=np.zeros((worlds, slots), np.bool_),
+            truncations=np.zeros(worlds, np.bool_),
+        )
+
+    def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
+        """Begin the next episode in the marked worlds [W], all by default; BadInputError for another shape or dtype."""
+        chosen = np.ones(self.worlds, np.bool_) if worlds is None else worlds
+        if not isinstance(chosen, np.ndarray) or chosen.dtype != np.bool_ or chosen.shape != (self.worlds,):
+            raise BadInputError(f"reset: expected a bool array of shape ({self.worlds},), found {_shown(chosen)}")
+        if np.any(~chosen & (self._state.clocks["episode"] == 0)):
+            raise BadInputError("reset: a world that has no episode yet cannot be left out; reset all worlds first")
+        length = self.days * DAY
+        self._share(lambda a, b: open_worlds(self._state, self._rules, self._seen, self._world_keys, chosen, length, a, b))
+        return self._observations()
+
+    def observe(self) -> ObservationBatchDTO:
+        """Return what everyone sees now."""
+        self._begun("observe")
+        return self._observations()
+
+    def step(self, actions: NDArray[np.int64]) -> StepResult:
+        """Play one decision, actions int64 [W, N]; BadInputError for anything else, with the state untouched."""
+        self._begun("step")
+        shape, count = self._seen.alive.shape, self._seen.action_mask.shape[2]
+        if not isinstance(actions, np.ndarray) or actions.dtype != np.int64 or actions.shape != shape:
+            raise BadInputError(f"step: expected an int64 array of shape {shape}, found {_shown(actions)}")
+        if actions.min() < 0 or actions.max() >= count:
+            raise BadInputError(
+                f"step: actions lie between {actions.min()} and {actions.max()}, expected 0 to {count - 1}"
+            )
+        self._share(lambda a, b: play(self._state, self._rules, self._seen, actions, a, b))
+        return StepResult(
+            observations=self._observations(),
+            rewards=self._seen.rewards.copy(),
+            terminations=self._seen.terminations.copy(),
+            truncations=self._seen.truncations.copy(),
+        )
+
+    def breakdown(self) -> RewardBreakdownDTO:
+        """Return the terms of the last decision's rewards; zero right after a reset or restore."""
+        return RewardBreakdownDTO(names=TERMS, terms=self._seen.terms.copy())
+
+    def tallies(self) -> Tallies:
+        """Return each world's KPI sums and exposures over its running or just finished episode."""
+        state = self._state
+        sums, exposures = tally(self.spec, state.clocks, state.ledgers, state.agents, state.things)
+        return Tallies(sums=sums, exposures=exposures)
+
+    def snapshot(self) -> bytes:
+        """Return all state: a line that says what it is of, and the buffer."""
+        return _SNAPSHOT + json.dumps(self._identity(), sort_keys=True).encode() + b"\n" + self._buffer.tobytes()
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a snapshot of a batch of the same spec, seed and worlds; BadInputError for any other."""
+        magic, _, rest = state.partition(b"\n")
+        header, _, body = rest.partition(b"\n")
+        expected = self._identity()
+        if magic + b"\n" != _SNAPSHOT or header != json.dumps(expected, sort_keys=True).encode():
+            raise BadInputError(f"restore: expected a snapshot of {expected}, found {header[:200]!r}")
+        if len(body) != self._buffer.nbytes:
+            raise BadInputError(f"restore: expected {self._buffer.nbytes} bytes of state, found {len(body)}")
+        self._buffer[:] = np.frombuffer(body, np.uint8)
+        for array in (self._seen.terms, self._seen.rewards, self._seen.terminations):
+            array[...] = 0
+        if np.all(self._state.clocks["episode"] > 0):
+            self._share(lambda a, b: show_worlds(self._state, self._rules, self._seen, a, b))
+
+    def world_hashes(self) -> tuple[str, ...]:
+        """Return one digest per world, the same in whatever batch the world stands."""
+        return tuple(
+            sha256(b"".join(np.ascontiguousarray(block[w]).tobytes() for block in self._state)).hexdigest()
+            for w in range(self.worlds)
+        )
+
+    def state_hash(self) -> str:
+        """Return one digest over all worlds, in order."""
+        return sha256("".join(self.world_hashes()).encode()).hexdigest()
+
+    def _identity(self) -> dict[str, object]:
+        spec = sha256(json.dumps(self.spec.model_dump(), sort_keys=True).encode()).hexdigest()
+        return {
+            "days": self.days,
+            "first_world": self.first_world,
+            "rules": RULES_VERSION,
+            "seed": self.seed,
+            "spec": spec,
+            "worlds": self.worlds,
+        }
+
+    def _begun(self, verb: str) -> None:
+        if not self._state.clocks["episode"].all():
+            raise BadInputError(f"{verb}: no episode has begun; call reset first")
+
+    def _observations(self) -> ObservationBatchDTO:
+        # the features are large and stay a view, as the record says; the rest is small enough to be handed over
+        return ObservationBatchDTO(
+            observations=self._seen.observations,
+            action_mask=self._seen.action_mask.copy(),
+            alive=self._seen.alive.copy(),
+            keys=self._seen.keys.copy(),
+        )
+
+    def _share(self, work: Callable[[int, int], None]) -> None:
+        """Do `work` on [0, W), cut into one slice per thread; the caller's thread takes the first."""
+        cuts = [self.worlds * part // self._threads for part in range(self._threads + 1)]
+        with np.errstate(over="ignore"):  # the plain-Python kernels wrap around on purpose
+            if self._threads == 1:
+                work(0, self.worlds)
+                return
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="town")
+            others = [self._pool.submit(work, a, b) for a, b in zip(cuts[1:-1], cuts[2:], strict=True)]
+            work(cuts[0], cuts[1])
+            for other in others:
+                other.result()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return type(value).__name__

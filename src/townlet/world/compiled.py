@@ -1,0 +1,63 @@
+"""The one door to numba: every kernel is compiled with the same options and cached beside its sources' digest."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+
+__all__ = ["cache_folder", "compiled", "f32", "i64", "is_cold", "u64"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+f32 = cast(Callable[[float], float], np.float32)
+"""Makes a single: a bare literal would be computed in double by the compiler and in single by Python."""
+i64 = cast(Callable[[int], int], np.int64)
+"""Makes a signed 64-bit number."""
+u64 = cast(Callable[[int], int], np.uint64)
+"""Makes an unsigned 64-bit number: mixed with a signed one the compiler would answer with a float."""
+
+
+@cache
+def cache_folder() -> Path:
+    """Return where compiled kernels are kept: one folder per digest of the sources of this package.
+
+    The compiler's own check looks only at the file of the outermost kernel, so a change in a rule would go unseen.
+    """
+    digest = sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    name = f"kernels-{digest.hexdigest()[:16]}"
+    home = os.environ.get("XDG_CACHE_HOME")
+    for root in (Path(home) if home else Path("~").expanduser() / ".cache", Path(tempfile.gettempdir())):
+        folder = root / "townlet" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:  # a read-only home: the next place
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="townlet-"))
+
+
+def is_cold() -> bool:
+    """Tell whether the kernels must be compiled first (some twenty seconds, once for each version)."""
+    return not any(cache_folder().rglob("*.nbc"))
+
+
+def compiled(function: F) -> F:
+    """Compile a kernel: cached, without the interpreter's lock, strict floating point.
+
+    With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
+    """
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function))
+    finally:
+        numba.config.CACHE_DIR = before

@@ -1,0 +1,83 @@
+"""Jobs: shifts, arrival, lateness, absence, wages."""
+
+from townlet.dto.town import DAY
+from townlet.world.affordances import pay
+from townlet.world.compiled import compiled, f32
+from townlet.world.features import WORK
+from townlet.world.movement import distance
+from townlet.world.rules import Job, Rules
+from townlet.world.state import NOBODY, Agent, Town
+
+__all__ = ["employ", "hire", "on_shift"]
+
+_ZERO = f32(0)
+
+
+@compiled
+def on_shift(town: Town, job: Job) -> bool:
+    """Tell whether a job's shift is running now."""
+    now = (town.clock.start + town.clock.tick) % DAY
+    return job.start <= now < job.end
+
+
+@compiled
+def hire(town: Town, rules: Rules, i: int) -> None:
+    """Begin a working life; a shift that is already running is excused."""
+    agent = town.agents[i]
+    agent.duty, agent.arrived, agent.late, agent.absent, agent.worked = 0, 0, 0, 0, 0
+    agent.share_1, agent.share_2, agent.share_3 = f32(1), f32(1), f32(1)
+    agent.excused = 0
+    if agent.job != NOBODY and on_shift(town, rules.jobs[agent.job]):
+        agent.excused = 1
+
+
+@compiled
+def close_shift(agent: Agent) -> None:
+    """Book the share of the shift that was worked and begin with a clean sheet."""
+    if agent.duty > 0:
+        agent.share_3, agent.share_2 = agent.share_2, agent.share_1
+        agent.share_1 = f32(agent.worked) / f32(agent.duty)
+    agent.duty, agent.arrived, agent.late, agent.absent, agent.excused, agent.worked = 0, 0, 0, 0, 0, 0
+
+
+@compiled
+def judge(town: Town, rules: Rules, i: int) -> None:
+    """Record lateness after the grace and absence after the patience, once each, with their fines."""
+    agent, law = town.agents[i], rules.laws[0]
+    if agent.late == 0 and agent.duty > law.grace:
+        agent.late, agent.turned_late = 1, 1
+        town.ledger.late += 1
+        town.ledger.fined += pay(town, i, law.late_fine)
+    if agent.absent == 0 and agent.duty > law.absent_after:
+        agent.absent, agent.turned_absent = 1, 1
+        town.ledger.absent += 1
+        town.ledger.fined += pay(town, i, law.absent_fine)
+
+
+@compiled
+def employ(town: Town, rules: Rules) -> None:
+    """Play one tick of everybody's duty: who works on site is paid, who does not come is judged."""
+    for i in range(len(town.agents)):
+        agent = town.agents[i]
+        agent.wage, agent.turned_late, agent.turned_absent = _ZERO, 0, 0
+        if agent.respawn > 0 or agent.job == NOBODY:
+            continue
+        job = rules.jobs[agent.job]
+        if not on_shift(town, job):
+            if agent.duty > 0 or agent.excused == 1:
+                close_shift(agent)
+            continue
+        if agent.excused == 0:
+            town.ledger.starts += 1 if agent.duty == 0 else 0
+            town.ledger.scheduled += 1
+            agent.duty += 1
+        if agent.intent == WORK and agent.running == 0 and distance(agent.x, agent.y, job.x, job.y) <= 1:
+            agent.wage = job.wage
+            agent.wallet = agent.wallet + job.wage
+            agent.arrived = 1
+            town.ledger.wages += job.wage
+            if agent.excused == 0:
+                agent.worked += 1
+                town.ledger.paid += 1
+        elif agent.arrived == 0 and agent.excused == 0:
+            judge(town, rules, i)

@@ -1,0 +1,68 @@
+"""Space: tiles, Manhattan steps, where an action leads."""
+
+from townlet.world.compiled import compiled
+from townlet.world.features import AWAY, HOME, USE, WORK
+from townlet.world.rules import Rules
+from townlet.world.state import NOBODY, Agent, Town
+
+__all__ = ["distance", "move"]
+
+
+@compiled
+def distance(ax: int, ay: int, bx: int, by: int) -> int:
+    """Return the Manhattan distance of two tiles."""
+    return abs(ax - bx) + abs(ay - by)
+
+
+@compiled
+def step_towards(agent: Agent, x: int, y: int) -> None:
+    """Walk one tile along the longer axis."""
+    dx, dy = x - agent.x, y - agent.y
+    if abs(dx) >= abs(dy):
+        agent.x += 1 if dx > 0 else -1
+    else:
+        agent.y += 1 if dy > 0 else -1
+
+
+@compiled
+def step_away(town: Town, rules: Rules, i: int) -> None:
+    """Walk one tile away from the nearest other agent, the lower slot among equals, along the shorter axis."""
+    agent, law = town.agents[i], rules.laws[0]
+    nearest, least = NOBODY, 1 << 30
+    for j in range(len(town.agents)):
+        other = town.agents[j]
+        if j != i and other.respawn == 0:
+            apart = distance(agent.x, agent.y, other.x, other.y)
+            if apart < least:
+                nearest, least = j, apart
+    if nearest == NOBODY:
+        return
+    other = town.agents[nearest]
+    dx, dy = agent.x - other.x, agent.y - other.y
+    if abs(dx) <= abs(dy):
+        agent.x = min(max(agent.x + (1 if dx >= 0 else -1), 0), law.width - 1)
+    else:
+        agent.y = min(max(agent.y + (1 if dy >= 0 else -1), 0), law.height - 1)
+
+
+@compiled
+def move(town: Town, rules: Rules) -> None:
+    """Let everybody who is alive and not using an object walk one tile where its action leads."""
+    for i in range(len(town.agents)):
+        agent = town.agents[i]
+        if agent.respawn > 0 or agent.running == 1:
+            continue
+        if agent.intent >= USE:
+            thing = town.things[agent.intent - USE]
+            if distance(agent.x, agent.y, thing.x, thing.y) > 1:
+                step_towards(agent, thing.x, thing.y)
+        elif agent.intent == WORK:
+            if agent.job != NOBODY:
+                job = rules.jobs[agent.job]
+                if distance(agent.x, agent.y, job.x, job.y) > 1:
+                    step_towards(agent, job.x, job.y)
+        elif agent.intent == HOME:
+            if distance(agent.x, agent.y, agent.home_x, agent.home_y) > 0:
+                step_towards(agent, agent.home_x, agent.home_y)
+        elif agent.intent == AWAY:
+            step_away(town, rules, i)

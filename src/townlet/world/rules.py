@@ -1,0 +1,145 @@
+"""The spec as the kernels read it: one row of constants, a row per affordance and per job."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.dto.town import DAY, KINDS, NEEDS, TownSpec
+from townlet.world.state import F32, I32, rows
+
+__all__ = ["Affordance", "Job", "Law", "Rules", "rules_of"]
+
+
+class Law:
+    """Constants of a town; the words are those of the spec."""
+
+    width: I32
+    height: I32
+    ticks_per_decision: I32
+    hunger_decay: F32
+    hygiene_decay: F32
+    energy_decay: F32
+    hunger_weight: F32
+    hygiene_weight: F32
+    energy_weight: F32
+    refuse_above: F32
+    join_distance: I32
+    age_weight: F32
+    ghost_step_after: I32
+    stall_patience: I32
+    cooldown: I32
+    rivalry_gain: F32
+    rivalry_decay: F32
+    avoid: F32
+    urgent: F32
+    grace: I32
+    absent_after: I32
+    late_fine: F32
+    absent_fine: F32
+    faint_at: F32
+    faint_after: I32
+    respawn_min: I32
+    respawn_max: I32
+    born_needs: F32
+    born_wallet: F32
+    alive: F32
+    needs: F32
+    wage: F32
+    conflict: F32
+    late: F32
+    lateness: F32
+    absent: F32
+    punctual: F32
+    faint: F32
+
+
+class Affordance:
+    """What a kind of object does."""
+
+    serves: I32
+    """Index of the need."""
+    duration: I32
+    """Ticks."""
+    hunger: F32
+    """Added at the end."""
+    hygiene: F32
+    """Added at the end."""
+    energy: F32
+    """Added at the end."""
+    price: F32
+    """Money."""
+    stock: I32
+    """Portions after a restock; 0 for none needed."""
+
+
+class Job:
+    """A daily shift."""
+
+    start: I32
+    """Tick of the day."""
+    end: I32
+    """Tick of the day."""
+    wage: F32
+    """Money per tick."""
+    x: I32
+    """Column of the site."""
+    y: I32
+    """Row of the site."""
+
+
+class Rules(NamedTuple):
+    """All that a rule may look up."""
+
+    laws: Sequence[Law]
+    """[1]."""
+    affordances: Sequence[Affordance]
+    """[kinds]."""
+    jobs: Sequence[Job]
+    """[jobs]."""
+    kinds: NDArray[np.int32]
+    """[O], kind of each object."""
+    sky: NDArray[np.float32]
+    """[DAY, 2], sine and cosine of the time of day: a table, because compilers disagree in the last bit."""
+
+
+def _law(spec: TownSpec) -> dict[str, float]:
+    queues, rivalry, work, life, rewards = spec.queues, spec.rivalry, spec.work, spec.life, spec.rewards
+    return {
+        "width": spec.width, "height": spec.height, "ticks_per_decision": spec.ticks_per_decision,
+        **{f"{need}_decay": spec.needs[need].decay for need in NEEDS},
+        **{f"{need}_weight": spec.needs[need].weight for need in NEEDS},
+        "refuse_above": spec.refuse_above,
+        "join_distance": queues.join_distance, "age_weight": queues.age_weight,
+        "ghost_step_after": queues.ghost_step_after, "stall_patience": queues.stall_patience,
+        "cooldown": queues.cooldown,
+        "rivalry_gain": rivalry.gain, "rivalry_decay": rivalry.decay, "avoid": rivalry.avoid, "urgent": rivalry.urgent,
+        "grace": max(work.grace, spec.ticks_per_decision), "absent_after": work.absent_after,
+        "late_fine": work.late_fine, "absent_fine": work.absent_fine,
+        "faint_at": life.faint_at, "faint_after": life.faint_after, "respawn_min": life.respawn_min,
+        "respawn_max": life.respawn_max, "born_needs": life.needs, "born_wallet": life.wallet,
+        "alive": rewards.alive, "needs": rewards.needs, "wage": rewards.wage, "conflict": rewards.conflict,
+        "late": rewards.late, "lateness": rewards.lateness, "absent": rewards.absent, "punctual": rewards.punctual,
+        "faint": rewards.faint,
+    }  # fmt: skip
+
+
+def _fill(row: Any, values: dict[str, Any]) -> None:
+    for name in row.dtype.names:
+        row[name] = values[name]
+
+
+def rules_of(spec: TownSpec) -> Rules:
+    """Return the tables of a spec."""
+    laws, affordances, jobs = rows(Law, 1), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
+    _fill(laws[0], _law(spec))
+    for row, kind in zip(affordances, KINDS, strict=True):
+        offer = spec.affordances[kind]
+        _fill(row, {**offer.model_dump(), "serves": NEEDS.index(offer.serves)})
+    for row, job in zip(jobs, spec.jobs, strict=True):
+        _fill(row, {**job.model_dump(), "x": job.site_x, "y": job.site_y})
+    angle = 2 * np.pi * np.arange(DAY) / DAY
+    sky = np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
+    kinds = np.array([KINDS.index(kind) for kind in spec.objects], np.int32)
+    return Rules(laws, affordances, jobs, kinds, sky)  # type: ignore[arg-type]  # arrays of rows read as sequences

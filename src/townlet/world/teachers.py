@@ -1,0 +1,125 @@
+"""Scripts that play the town: vectorised functions of what is observed, nothing else."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from townlet.dto.boundary import ObservationBatchDTO
+from townlet.dto.town import DAY
+from townlet.keyed import mix, uniform
+from townlet.world import features as see
+
+__all__ = ["TEACHERS", "PlannerTeacher", "RandomTeacher", "ScriptedTeacher"]
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+_NEEDS = (see.HUNGER, see.HYGIENE, see.ENERGY)
+_TILES = np.float32(24)
+
+
+def _objects(observations: Floats) -> Floats:
+    """Return the object blocks [W, N, slots, width] of observations [W, N, F]."""
+    blocks = observations[..., see.FIRST_OBJECT :]
+    return blocks.reshape(*blocks.shape[:-1], -1, see.OBJECT_WIDTH)
+
+
+def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
+    """Write the use of slot `best` where one was found and nothing is chosen yet; return what is still free."""
+    chosen = free & found
+    np.copyto(actions, see.USE + best, where=chosen)
+    return free & ~chosen
+
+
+@frozen
+class ScriptedTeacher:
+    """The teacher: needs in a fixed order at fixed thresholds, the first object that serves, off to work in time."""
+
+    threshold: float = 0.4
+    """A need below this is tended to."""
+    urgent: float = 0.15
+    """A need below this is tended to even in working hours."""
+    ahead: int = 20
+    """Ticks before a shift at which it leaves for work."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions [W, N]."""
+        o, mask = observations.observations, observations.action_mask
+        objects, usable = _objects(o), mask[..., see.USE :]
+        actions = np.zeros(o.shape[:2], np.int64)
+        free = observations.alive & (o[..., see.RUNNING] == 0)
+        duty = (o[..., see.EMPLOYED] > 0) & ((o[..., see.ON_SHIFT] > 0) | (o[..., see.TO_SHIFT] * DAY <= self.ahead))
+        for kind, need in enumerate(_NEEDS):
+            wanted = o[..., need] < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
+            serves = usable & (objects[..., kind] > 0)
+            friendly = serves & ((objects[..., see.RIVAL_HERE] == 0) | (o[..., need] < 0.12)[..., None])
+            free = _use(friendly.argmax(-1), wanted & friendly.any(-1), actions, free)
+        actions[free & duty] = see.WORK
+        return actions
+
+
+@frozen
+class PlannerTeacher:
+    """A stronger yardstick: the largest gap first, the quickest object, meals before a shift, leaves by distance."""
+
+    threshold: float = 0.55
+    """A need below this is tended to in free time."""
+    urgent: float = 0.2
+    """A need below this is tended to in working hours."""
+    top_up: int = 120
+    """Ticks before a shift in which every need is filled up as far as objects allow."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions [W, N]."""
+        o, mask = observations.observations, observations.action_mask
+        objects, usable = _objects(o), mask[..., see.USE :]
+        actions = np.zeros(o.shape[:2], np.int64)
+        free = observations.alive & (o[..., see.RUNNING] == 0)
+        employed, to_shift = o[..., see.EMPLOYED] > 0, o[..., see.TO_SHIFT] * DAY
+        leaves = o[..., see.SITE_DISTANCE] * _TILES + 6
+        duty = employed & ((o[..., see.ON_SHIFT] > 0) | (to_shift <= leaves))
+        soon = employed & ~duty & (to_shift <= self.top_up)
+        limit = np.where(duty, self.urgent, np.where(soon, 0.6, self.threshold)).astype(np.float32)
+        cost = self._cost(objects)
+        cost = np.where(usable & ((objects[..., see.RIVAL_HERE] == 0) | (objects[..., see.MINE] > 0)), cost, np.inf)
+        levels = o[..., _NEEDS]
+        for rank in np.moveaxis(np.argsort(levels, axis=-1, kind="stable"), -1, 0):
+            level = np.take_along_axis(levels, rank[..., None], -1)[..., 0]
+            own = np.take_along_axis(objects[..., : see.DX], rank[..., None, None], -1)[..., 0] > 0
+            reach = np.where(own, cost, np.inf)
+            best = reach.argmin(-1)
+            quickest = np.take_along_axis(reach, best[..., None], -1)[..., 0]
+            in_time = np.where(soon & (level >= self.threshold), quickest + 30 + leaves < to_shift, np.isfinite(quickest))
+            free = _use(best, (level < limit) & in_time, actions, free)
+        actions[free & duty] = see.WORK
+        return actions
+
+    @staticmethod
+    def _cost(objects: Floats) -> Floats:
+        """Return the ticks until a use could begin, roughly: the walk, or the queue if that takes longer."""
+        duration = 15 * objects[..., 0] + 30 * objects[..., 1] + 60 * objects[..., 2]
+        waiting = np.maximum(objects[..., see.WAITING] * 8 - objects[..., see.MINE], 0)
+        queue = objects[..., see.LEFT] * 60 + waiting * duration
+        return np.asarray(np.maximum(objects[..., see.DISTANCE] * _TILES, queue) + 0.5 * queue, np.float32)
+
+
+@frozen
+class RandomTeacher:
+    """Any legal action with equal chance, keyed by the observations."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions [W, N]."""
+        mask = observations.action_mask
+        slots = np.arange(mask.shape[1], dtype=np.uint64)
+        share = uniform(mix(observations.keys[:, None], slots))
+        ordinal = np.floor(share * mask.sum(-1)).astype(np.int64)
+        return np.argmax(mask.cumsum(-1) > ordinal[..., None], axis=-1).astype(np.int64)
+
+
+TEACHERS: Mapping[str, Callable[[], ScriptedTeacher | PlannerTeacher | RandomTeacher]] = MappingProxyType(
+    {"scripted": ScriptedTeacher, "planner": PlannerTeacher, "random": RandomTeacher}
+)
+"""The scripts by name."""
