@@ -1,0 +1,1 @@
+"""The school: network, weights, inference, rollout, losses and the training package."""

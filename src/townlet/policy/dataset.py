@@ -1,0 +1,117 @@
+"""Data sets of the teacher's play: recorded decisions as one safetensors blob, flattened into samples for learning."""
+
+import json
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from townlet.dto.codec import CodecError, Record, structure
+from townlet.dto.fields import array
+from townlet.errors import BadInputError
+
+__all__ = ["Dataset", "DatasetFacts", "Samples", "read_dataset"]
+
+_KEY = "townlet"
+
+
+@frozen(kw_only=True)
+class DatasetFacts(Record):
+    """What a data set says of itself: the one metadata entry."""
+
+    schema: Literal[1] = 1
+    """Version of this layout."""
+    features: tuple[str, ...]
+    """Names of the F features."""
+    actions: tuple[str, ...]
+    """Names of the A actions."""
+    environment: str
+    """Signature of the environment it was recorded in."""
+    scenario: str
+    """Scenario it was recorded in."""
+    teacher: str
+    """Who labelled it."""
+    discount: float
+    """The environment's gamma per decision."""
+
+
+@frozen(kw_only=True, eq=False)
+class Samples:
+    """Flat training samples: B unforced decisions of living agents."""
+
+    features: NDArray[np.float32]
+    """[B, F], normalised."""
+    action_mask: NDArray[np.bool_]
+    """[B, A]."""
+    labels: NDArray[np.int64]
+    """[B], the teacher's actions."""
+
+
+@frozen(kw_only=True)
+class Dataset(Record):
+    """Recorded decisions; (observation, action) pairs are pre-action. T decisions, W episodes, N agents."""
+
+    facts: DatasetFacts
+    """Names and origin."""
+    observations: NDArray[np.float32] = array("T W N F", np.float32)
+    """What each agent saw, raw."""
+    action_mask: NDArray[np.bool_] = array("T W N A", np.bool_)
+    """Which actions were legal."""
+    labels: NDArray[np.int16] = array("T W N", np.int16)
+    """What the teacher chose there; not always what was played."""
+    alive: NDArray[np.bool_] = array("T W N", np.bool_)
+    """Which slots held a living agent."""
+    rewards: NDArray[np.float32] = array("T W N", np.float32)
+    """What the played action was worth."""
+    terminations: NDArray[np.bool_] = array("T W N", np.bool_)
+    """Whose life ended in the decision."""
+
+    def __attrs_post_init__(self) -> None:
+        width, actions = self.observations.shape[-1], self.action_mask.shape[-1]
+        if len(self.facts.features) != width or len(self.facts.actions) != actions:
+            raise ValueError(
+                f"{len(self.facts.features)} feature and {len(self.facts.actions)} action names "
+                f"for {width} features and {actions} actions"
+            )
+
+    @property
+    def unforced(self) -> NDArray[np.bool_]:
+        """[T, W, N], living agents that had a choice."""
+        choices: NDArray[np.bool_] = self.action_mask.sum(-1) > 1
+        return choices & self.alive
+
+    def normaliser(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return mean and scale [F] over living agents; features that never vary get scale 1."""
+        seen = self.observations[self.alive]
+        mean, scale = seen.mean(0, dtype=np.float64), seen.std(0, dtype=np.float64)
+        return mean.astype(np.float32), np.where(scale < 1e-3, 1.0, scale).astype(np.float32)
+
+    def to_bytes(self) -> bytes:
+        """Return the safetensors file; equal data sets give equal bytes."""
+        tensors = {
+            a.name: np.ascontiguousarray(getattr(self, a.name)) for a in attrs.fields(Dataset) if a.name != "facts"
+        }
+        return save(tensors, {_KEY: json.dumps(self.facts.model_dump(), sort_keys=True, separators=(",", ":"))})
+
+
+def read_dataset(data: bytes, source: str) -> Dataset:
+    """Return the data set of a safetensors file; BadInputError naming `source` for anything unfit."""
+    try:
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + min(size, 2**20)])
+        facts = structure(json.loads(header["__metadata__"][_KEY]), DatasetFacts)
+        tensors: dict[str, Any] = load(data)
+        dataset = Dataset(facts=facts, **tensors)
+    except (CodecError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadInputError(f"{source}: not a data set of this project ({error})") from error
+    for name in ("observations", "rewards"):
+        if not np.isfinite(tensors[name]).all():
+            raise BadInputError(f"{source}: {name} holds numbers that are not finite")
+    labels = dataset.labels[dataset.alive]
+    if labels.size and not (labels.min() >= 0 and labels.max() < len(facts.actions)):
+        raise BadInputError(f"{source}: labels outside the {len(facts.actions)} actions")
+    return dataset

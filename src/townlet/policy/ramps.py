@@ -1,0 +1,38 @@
+"""Ramps: weights and learning-rate factors as pure functions of the agent-steps in a visit."""
+
+import numpy as np
+from attrs import frozen
+
+from townlet.dto.strategies import RampSpec
+
+__all__ = ["Ramp", "ramp_at"]
+
+
+@frozen(kw_only=True)
+class Ramp:
+    """The factors of one iteration."""
+
+    actor: float
+    """Factor of the actor's learning rate."""
+    critic: float
+    """Factor of the critic's learning rate."""
+    anchor_kl: float
+    """Weight of KL(parent ‖ policy)."""
+    bc_weight: float
+    """Weight of the demonstration loss."""
+
+
+def ramp_at(ramps: tuple[RampSpec, ...], stint: int, agent_steps: int) -> Ramp:
+    """Return the factors at `agent_steps` into a visit; entry `stint` serves, the last repeats. Linear, flat outside."""
+    spec = ramps[min(stint, len(ramps) - 1)]
+
+    def value(points: tuple[tuple[float, float], ...]) -> float:
+        x, y = zip(*points, strict=True)
+        return float(np.interp(agent_steps, x, y))
+
+    return Ramp(
+        actor=value(spec.actor),
+        critic=value(spec.critic),
+        anchor_kl=value(spec.anchor_kl),
+        bc_weight=value(spec.bc_weight),
+    )

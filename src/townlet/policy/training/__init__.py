@@ -1,0 +1,1 @@
+"""The training package: orchestrator, contexts, services, telemetry and the strategies."""

@@ -1,0 +1,86 @@
+"""All that a strategy may know, frozen."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import attrs
+from attrs import frozen
+
+from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.dto.strategies import StrategySpec
+from townlet.errors import BadInputError, HoldError
+from townlet.machine.visit import Visit
+from townlet.policy.training.services import TrainingServices
+from townlet.policy.training.telemetry import Telemetry
+from townlet.policy.weights import Weights, read_weights
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, Teacher
+from townlet.store.blobs import BlobStore
+
+__all__ = ["TrainingContext"]
+
+Spec = TypeVar("Spec", bound=StrategySpec)
+
+_TEACHER = "teacher:"
+
+
+@frozen(kw_only=True)
+class TrainingContext:
+    """What one visit may use: its spec, inputs, pinned baselines, seeds, services and telemetry."""
+
+    visit: Visit
+    """Spec, inputs, pins, seed and the engine's callbacks."""
+    plan: Plan
+    """The sound schedule, its seed the run's."""
+    blobs: BlobStore
+    """Where artefacts are read and stored by digest."""
+    environments: EnvironmentProvider
+    """Makes environments and teachers."""
+    services: TrainingServices
+    """Capture and replay."""
+    telemetry: Telemetry
+    """Where iterations are reported."""
+
+    def spec_of(self, kind: type[Spec]) -> Spec:
+        """Return the state's `with:` block, which is of `kind`."""
+        if not isinstance(self.visit.spec, kind):
+            raise TypeError(f"state {self.visit.state!r}: expected {kind.__name__}, found {self.visit.spec!r}")
+        return self.visit.spec
+
+    @property
+    def schedule(self) -> ScheduleSpec:
+        """The schedule as written."""
+        return self.plan.schedule
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Digests by name."""
+        return self.visit.inputs
+
+    @property
+    def description(self) -> EnvironmentDescription:
+        """The schedule's environment."""
+        return self.environments.describe(self.schedule.environment.scenario)
+
+    def input(self, name: str) -> str:
+        """Return the digest of an input; HoldError where this walk has not made it."""
+        if name not in self.inputs:
+            raise HoldError(f"state {self.visit.state!r} needs {name!r}, which this run has not made yet")
+        return self.inputs[name]
+
+    def weights(self, digest: str) -> Weights:
+        """Return stored weights, proven and fitting the schedule's environment."""
+        weights = read_weights(self.blobs.get(digest), f"weights {digest[:12]}")
+        weights.check_fits(self.description, f"weights {digest[:12]}")
+        return weights
+
+    def player(self, policy: str, scenario: str, mode: str = "greedy") -> Teacher:
+        """Return who plays a pin: ``teacher:NAME`` or a weights digest."""
+        if policy.startswith(_TEACHER):
+            return self.environments.teacher(scenario, policy.removeprefix(_TEACHER))
+        if mode not in ("greedy", "stochastic"):
+            raise BadInputError(f"unknown mode of acting {mode!r}; expected greedy or stochastic")
+        return self.weights(policy).acting("greedy" if mode == "greedy" else "stochastic")
+
+    def of_visit(self, visit: Visit) -> "TrainingContext":
+        """Return the context of another visit of the same walk."""
+        return attrs.evolve(self, visit=visit, telemetry=self.telemetry.of_visit(visit.state, visit.number))

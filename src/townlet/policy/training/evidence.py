@@ -1,0 +1,101 @@
+"""Gathering paired evidence: every policy plays the same episodes, each distinct policy only once."""
+
+from collections.abc import Mapping
+
+from attrs import define, field
+
+from townlet.dto.guards import PairedMetric
+from townlet.dto.metrics import Measurement
+from townlet.dto.schedule import EvidenceSpec
+from townlet.policy.episodes import Episodes, play
+from townlet.policy.training.contexts import TrainingContext
+
+__all__ = ["Gathering"]
+
+
+@define(kw_only=True)
+class Gathering:
+    """Episodes played so far by some policies, look by look."""
+
+    context: TrainingContext
+    """Whose environments and weights are used."""
+    evidence: EvidenceSpec
+    """How many episodes, how long, how played."""
+    seed: int
+    """Keys the episodes."""
+    policies: Mapping[str, str]
+    """Policy (weights digest or ``teacher:NAME``) by name; several names may share one."""
+    played: dict[tuple[str, str], Episodes] = field(factory=dict)
+    """By (policy, scenario)."""
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The suite, or the schedule's own scenario."""
+        return self.evidence.scenarios or (self.context.schedule.environment.scenario,)
+
+    @property
+    def agent_steps(self) -> int:
+        """Played so far."""
+        return sum(episodes.agent_steps for episodes in self.played.values())
+
+    def extend(self, episodes: int) -> None:
+        """Let every policy play on until it has played `episodes` episodes of each scenario."""
+        for scenario in self.scenarios:
+            for policy in dict.fromkeys(self.policies.values()):
+                known = self.played.get((policy, scenario))
+                first = known.count if known is not None else 0
+                if first >= episodes:
+                    continue
+                more = self.play(policy, scenario, self.evidence.actions, first, episodes - first)
+                self.played[policy, scenario] = more if known is None else known + more
+
+    def play(self, policy: str, scenario: str, mode: str, first: int, count: int) -> Episodes:
+        """Return `count` episodes from the `first`, played by one policy."""
+        return play(
+            self.context.environments,
+            scenario,
+            self.context.player(policy, scenario, mode),
+            seed=self.seed,
+            days=self.evidence.days,
+            first=first,
+            count=count,
+        )
+
+    def rows(self) -> tuple[PairedMetric, ...]:
+        """Return each metric's values per policy name, episode by episode."""
+        return tuple(
+            PairedMetric(
+                metric=f"[{scenario}].{spec.name}" if self.evidence.scenarios else spec.name,
+                values={name: self.played[policy, scenario].ratios(index) for name, policy in self.policies.items()},
+            )
+            for scenario in self.scenarios
+            for index, spec in enumerate(self.context.environments.describe(scenario).metrics)
+        )
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Return every KPI of every distinct policy."""
+        return tuple(
+            measurement
+            for (policy, scenario), episodes in self.played.items()
+            for measurement in self.measured(policy, scenario, self.evidence.actions, episodes)
+        )
+
+    def measured(self, policy: str, scenario: str, actions: str, episodes: Episodes) -> tuple[Measurement, ...]:
+        """Return the KPIs of one policy's episodes; a value is the mean of the episodes' ratios."""
+        measurements = []
+        for index, spec in enumerate(self.context.environments.describe(scenario).metrics):
+            known = [ratio for ratio in episodes.ratios(index) if ratio is not None]
+            measurements.append(
+                Measurement(
+                    metric=spec.name,
+                    value=sum(known) / len(known) if known else None,
+                    unit=spec.unit,
+                    policy=policy,
+                    scenario=scenario,
+                    actions=actions,
+                    seed=self.seed,
+                    episodes=len(known),
+                    exposure=float(episodes.exposures[index].sum()),
+                )
+            )
+        return tuple(measurements)

@@ -1,0 +1,1 @@
+"""The strategies: one module each, resolved lazily by the registry in `base`."""

@@ -1,0 +1,157 @@
+"""bc: a network is cloned from the recorded teacher; it warm-starts both the actor and the critic of ppo."""
+
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from townlet.dto.policy import BCTrainingResult
+from townlet.dto.strategies import BCSpec
+from townlet.errors import BadInputError
+from townlet.keyed import seed_sequence
+from townlet.policy.advantages import discounted_returns
+from townlet.policy.dataset import Dataset, Samples
+from townlet.policy.inference import normalise
+from townlet.policy.initialise import fresh_layers
+from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.weights import Weights, WeightsFacts, make_probe
+
+if TYPE_CHECKING:
+    from townlet.policy.cloning import CloneFit
+
+__all__ = ["BCStrategy", "flatten"]
+
+_PROBE_ROWS = 256
+_COMMON = 0.005
+"""Share of the held-out labels above which an action's recall counts."""
+
+
+@frozen
+class BCStrategy:
+    """Masked, smoothed cross-entropy on the teacher's unforced actions; value head fitted to the captured returns."""
+
+    name: str = "bc"
+    requires_torch: bool = True
+
+    def prepare(self, context: TrainingContext) -> None:
+        """Refuse without torch or without a data set."""
+        require_torch(f"state {context.visit.state!r} (strategy bc)")
+        context.input("dataset")
+
+    def run(self, context: TrainingContext) -> BCTrainingResult:
+        """Clone, pre-fit the critic, certify and store the weights."""
+        from townlet.policy.cloning import clone_actor
+        from townlet.policy.network import parity
+
+        started, spec, digest = perf_counter(), context.spec_of(BCSpec), context.input("dataset")
+        dataset = context.services.replay.load(digest)
+        rng = np.random.default_rng(seed_sequence(context.visit.seed, "bc"))
+        training, heldout = _split(dataset.labels.shape[1], spec.heldout, rng)
+        mean, scale = dataset.normaliser()
+        train, held = flatten(dataset, training, mean, scale), flatten(dataset, heldout, mean, scale)
+        if not len(train.labels) or not len(held.labels):
+            raise BadInputError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
+        inputs, outputs = len(dataset.facts.features), len(dataset.facts.actions)
+        actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
+        report = partial(context.telemetry.emit, of=spec.update_epochs)
+        fit = clone_actor(actor, train, held, spec, rng, report)
+        weights, value_loss = _with_critic(context, spec, dataset, training, fit, (mean, scale), rng)
+        seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
+        rows = rng.choice(len(seen), min(_PROBE_ROWS, len(seen)), replace=False)
+        probe = make_probe(weights, seen[rows], held.action_mask[rows])
+        difference = parity(weights.actor, normalise(probe.observations, mean, scale))
+        weights = attrs.evolve(weights, probe=probe, facts=attrs.evolve(weights.facts, parity=difference))
+        return BCTrainingResult(
+            weights=context.blobs.put(weights.to_bytes()),
+            flags=("early_stop",) if fit.stopped_early else (),
+            heldout_accuracy=fit.heldout_accuracy,
+            heldout_nll=fit.heldout_nll,
+            train_accuracy=fit.train_accuracy,
+            train_loss=fit.train_loss,
+            value_loss=value_loss,
+            worst_recall=_worst_recall(fit.recalls, held.labels),
+            epochs=fit.epochs,
+            samples=len(train.labels),
+            dataset=digest,
+            parity=difference,
+            samples_per_second=fit.samples_per_second,
+            duration=perf_counter() - started,
+        )
+
+
+def _split(episodes: int, heldout: float, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return training and held-out episodes: by episode, never by shuffled steps."""
+    if episodes < 2:
+        raise BadInputError(f"cloning needs at least 2 episodes, one of them held out; found {episodes}")
+    order = rng.permutation(episodes)
+    count = min(max(1, round(heldout * episodes)), episodes - 1)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def flatten(
+    dataset: Dataset, episodes: NDArray[np.intp], mean: NDArray[np.float32], scale: NDArray[np.float32]
+) -> Samples:
+    """Return the unforced decisions of some episodes as flat, normalised samples."""
+    chosen = dataset.unforced[:, episodes]
+    return Samples(
+        features=normalise(dataset.observations[:, episodes][chosen], mean, scale),
+        action_mask=dataset.action_mask[:, episodes][chosen],
+        labels=dataset.labels[:, episodes][chosen].astype(np.int64),
+    )
+
+
+def _with_critic(
+    context: TrainingContext,
+    spec: BCSpec,
+    dataset: Dataset,
+    episodes: NDArray[np.intp],
+    fit: "CloneFit",
+    normaliser: tuple[NDArray[np.float32], NDArray[np.float32]],
+    rng: np.random.Generator,
+) -> tuple[Weights, float]:
+    """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
+    from townlet.policy.cloning import fit_critic
+
+    gamma = dataset.facts.discount if spec.gamma is None else spec.gamma
+    returns, known = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
+    known &= dataset.alive[:, episodes]
+    if spec.value_epochs and not known.any():
+        raise BadInputError(
+            f"captured episodes of {len(returns)} decisions are shorter than 3 ÷ (1 − {gamma:g}) = "
+            f"{3 / (1 - gamma):.0f}: no return is known; capture more days, or set value_epochs: 0"
+        )
+    targets = returns[known]
+    value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0
+    value_scale = max(float(targets.std(dtype=np.float64)), 1e-3) if len(targets) else 1.0
+    features = normalise(dataset.observations[:, episodes][known], *normaliser)
+    inputs = len(dataset.facts.features)
+    critic = fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0)
+    scaled = ((targets - value_mean) / value_scale).astype(np.float32)
+    fitted = fit_critic(critic, features, scaled, spec, rng, partial(context.telemetry.emit, of=spec.value_epochs))
+    facts = WeightsFacts(
+        features=dataset.facts.features,
+        actions=dataset.facts.actions,
+        layers=len(fit.layers),
+        environment=dataset.facts.environment,
+        parity=None,
+    )
+    return Weights(
+        facts=facts,
+        actor=fit.layers,
+        critic=fitted.layers,
+        mean=normaliser[0],
+        scale=normaliser[1],
+        value_mean=value_mean,
+        value_scale=value_scale,
+    ), fitted.loss
+
+
+def _worst_recall(recalls: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    shares = np.bincount(labels, minlength=len(recalls)) / len(labels)
+    common = recalls[shares >= _COMMON]
+    return float(common.min()) if len(common) else 0.0

@@ -1,0 +1,117 @@
+"""evaluate: candidate and baselines play the same fresh episodes; the weights are only read."""
+
+import json
+from time import perf_counter
+
+from attrs import frozen
+
+from townlet.dto.guards import EvidenceTable
+from townlet.dto.metrics import Measurement
+from townlet.dto.policy import EvaluationResult
+from townlet.dto.schedule import EvidenceSpec
+from townlet.dto.strategies import EvaluateSpec
+from townlet.keyed import derive
+from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.evidence import Gathering
+
+__all__ = ["EvaluateStrategy"]
+
+CANDIDATE = "candidate"
+_STOCHASTIC_EPISODES = 20
+"""Episodes in which the candidate's stochastic play is reported beside the greedy play that is judged."""
+
+
+@frozen
+class EvaluateStrategy:
+    """Plays pre-declared looks until every evidence guard of the state is decided; one checkpoint a look."""
+
+    name: str = "evaluate"
+    requires_torch: bool = False
+
+    def prepare(self, context: TrainingContext) -> None:
+        """Refuse a missing or unfit candidate before anything is played."""
+        context.weights(_candidate(context))
+
+    def run(self, context: TrainingContext) -> EvaluationResult:
+        """Gather paired evidence and store it as a table from which every verdict can be derived again."""
+        started, spec, visit = perf_counter(), context.spec_of(EvaluateSpec), context.visit
+        evidence, candidate = context.schedule.evidence[spec.evidence], _candidate(context)
+        baselines = {name: visit.pins[name] for name in _baselines(context) if name in visit.pins}
+        gathering = Gathering(
+            context=context,
+            evidence=evidence,
+            seed=_seed(context, spec.evidence, evidence, candidate),
+            policies={CANDIDATE: candidate} | baselines,
+        )
+        for look, episodes in enumerate(evidence.episodes, start=1):
+            gathering.extend(episodes)
+            table = EvidenceTable(
+                evidence=spec.evidence,
+                candidate=candidate,
+                baselines=baselines,
+                seed=gathering.seed,
+                looks=evidence.episodes[:look],
+                metrics=gathering.rows(),
+            )
+            digest = context.blobs.put(_canonical(table))
+            visit.save(look, digest)
+            context.telemetry.emit(
+                look, _headline(gathering), of=len(evidence.episodes), agent_steps=gathering.agent_steps
+            )
+            if visit.decided(table):
+                break
+        beside, more = _stochastic(gathering, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
+        return EvaluationResult(
+            weights=candidate,
+            measurements=gathering.measurements() + beside,
+            evidence=digest,
+            looks=len(table.looks),
+            blobs={"evidence": digest},
+            agent_steps=gathering.agent_steps + more,
+            duration=perf_counter() - started,
+        )
+
+
+def _candidate(context: TrainingContext) -> str:
+    return context.input(context.spec_of(EvaluateSpec).candidate)
+
+
+def _baselines(context: TrainingContext) -> tuple[str, ...]:
+    """Return the baselines that any guard compares with by evidence, in the order of the schedule."""
+    return tuple(
+        dict.fromkeys(
+            guard.margin.baseline
+            for guard in context.schedule.guards.values()
+            if guard.margin is not None
+            and guard.metric is not None
+            and guard.metric.partition(".")[0].partition("[")[0] == context.visit.state
+        )
+    )
+
+
+def _seed(context: TrainingContext, name: str, evidence: EvidenceSpec, candidate: str) -> int:
+    if evidence.seeds == "fixed":
+        return derive(context.schedule.seed, "fixed evidence", name)
+    return derive(context.visit.seed, "fresh evidence", name, candidate)
+
+
+def _headline(gathering: Gathering) -> dict[str, float]:
+    """Return the objective's mean per policy name, for whoever watches."""
+    row = gathering.rows()[0]
+    known = {name: [value for value in values if value is not None] for name, values in row.values.items()}
+    return {f"{name} {row.metric}": sum(values) / len(values) for name, values in known.items() if values}
+
+
+def _stochastic(gathering: Gathering, candidate: str, episodes: int) -> tuple[tuple[Measurement, ...], int]:
+    """Return the candidate's KPIs with stochastic actions over the first episodes, and the agent-steps played."""
+    measurements: tuple[Measurement, ...] = ()
+    steps = 0
+    for scenario in gathering.scenarios:
+        played = gathering.play(candidate, scenario, "stochastic", 0, episodes)
+        measurements += gathering.measured(candidate, scenario, "stochastic", played)
+        steps += played.agent_steps
+    return measurements, steps
+
+
+def _canonical(table: EvidenceTable) -> bytes:
+    return json.dumps(table.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -1,0 +1,206 @@
+"""ppo: the clone is fine-tuned on its own experience, critic first, anchored to its parent, watched for cliffs."""
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+from attrs import define, field, frozen
+
+from townlet.dto.policy import PPOTrainingResult
+from townlet.dto.strategies import PPOSpec
+from townlet.keyed import derive, seed_sequence
+from townlet.policy.dataset import Samples
+from townlet.policy.inference import normalise
+from townlet.policy.initialise import fresh_layers
+from townlet.policy.ramps import ramp_at
+from townlet.policy.rollout import Rollout
+from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.training.strategies.bc import flatten
+from townlet.policy.training.watch import CliffWatch
+from townlet.policy.weights import Probe, Weights, WeightsFacts, make_probe
+
+if TYPE_CHECKING:
+    from townlet.policy.updating import Learner, UpdateStatistics
+
+__all__ = ["PPOStrategy"]
+
+_LAST = 5
+"""Iterations whose mean a loss is reported as."""
+_PROBE_ROWS = 256
+
+
+@define
+class _Progress:
+    """What the iterations of a visit have shown so far."""
+
+    agent_steps: int = 0
+    seconds: float = 0.0
+    history: "list[UpdateStatistics]" = field(factory=list)
+    rewards: list[float] = field(factory=list)
+    nonfinite: int = 0
+    cliff: bool = False
+
+
+@frozen
+class PPOStrategy:
+    """Proximal policy optimisation over all agents with shared parameters; acting is numpy, updates are torch."""
+
+    name: str = "ppo"
+    requires_torch: bool = True
+
+    def prepare(self, context: TrainingContext) -> None:
+        """Refuse without torch, or with a parent that does not fit."""
+        require_torch(f"state {context.visit.state!r} (strategy ppo)")
+        if "start" in context.inputs:
+            context.weights(context.inputs["start"])
+
+    def run(self, context: TrainingContext) -> PPOTrainingResult:
+        """Train until the agent-steps are reached, the update diverges or a cliff is seen."""
+        from townlet.policy.updating import Learner
+
+        started, spec, about = perf_counter(), context.spec_of(PPOSpec), context.description
+        environment = context.environments.make(
+            context.schedule.environment.scenario,
+            worlds=context.schedule.environment.worlds,
+            seed=derive(context.visit.seed, "rollout"),
+            days=spec.days,
+        )
+        rollout = Rollout(environment, spec.num_steps)
+        parent = (
+            context.weights(context.inputs["start"]) if "start" in context.inputs else _fresh(context, spec, rollout)
+        )
+        demonstrations = _demonstrations(context, spec, parent)
+        learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
+        watch = _watch(context, spec, parent)
+        progress = _train(context, spec, rollout, learner, watch)
+        ended = watch.best.weights if progress.cliff and watch is not None and watch.best else learner.weights()
+        probe = parent.probe or _probe_of(rollout, parent)
+        return _result(context, ended, probe, progress, rollout, watch, perf_counter() - started)
+
+
+def _train(
+    context: TrainingContext, spec: PPOSpec, rollout: Rollout, learner: "Learner", watch: CliffWatch | None
+) -> _Progress:
+    progress, per_iteration = _Progress(), rollout.actions.size
+    iterations = -(-spec.agent_steps // per_iteration)
+    next_look = watch_every = spec.watch.every if spec.watch else 0
+    for iteration in range(iterations):
+        started = perf_counter()
+        rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
+        weights = learner.weights()
+        rollout.collect(weights)
+        ramp = ramp_at(spec.ramps, context.visit.stint, progress.agent_steps)
+        statistics = learner.update(rollout, weights, ramp, rng)
+        progress.seconds += perf_counter() - started
+        progress.agent_steps += per_iteration
+        progress.history.append(statistics)
+        progress.rewards.append(float(rollout.rewards[rollout.alive].mean(dtype=np.float64)))
+        numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
+        if not statistics.finite:
+            progress.nonfinite += 1
+        elif watch is not None and (progress.agent_steps >= next_look or iteration == iterations - 1):
+            next_look += watch_every
+            sighting = watch.look(learner.weights())
+            progress.cliff = sighting.cliff
+            numbers |= {"watched": sighting.mean, "watched_difference": sighting.difference}
+        context.telemetry.emit(iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps)
+        if progress.nonfinite or progress.cliff:
+            break
+    return progress
+
+
+def _fresh(context: TrainingContext, spec: PPOSpec, rollout: Rollout) -> Weights:
+    """Return untrained weights whose normaliser has seen one rollout of their own play."""
+    about, rng = context.description, np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
+    inputs, outputs = len(about.features), len(about.actions)
+    weights = Weights(
+        facts=WeightsFacts(
+            features=about.features,
+            actions=about.actions,
+            layers=len(spec.hidden_sizes) + 1,
+            environment=about.signature,
+            parity=None,
+        ),
+        actor=fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01),
+        critic=fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0),
+        mean=np.zeros(inputs, np.float32),
+        scale=np.ones(inputs, np.float32),
+        value_mean=0.0,
+        value_scale=1.0,
+    )
+    rollout.collect(weights)
+    seen = rollout.features[:-1][rollout.alive]
+    scale = seen.std(0, dtype=np.float64)
+    return attrs.evolve(
+        weights,
+        mean=seen.mean(0, dtype=np.float64).astype(np.float32),
+        scale=np.where(scale < 1e-3, 1.0, scale).astype(np.float32),
+    )
+
+
+def _demonstrations(context: TrainingContext, spec: PPOSpec, parent: Weights) -> Samples | None:
+    if "dataset" not in context.inputs or all(y == 0 for ramp in spec.ramps for _, y in ramp.bc_weight):
+        return None
+    dataset = context.services.replay.load(context.inputs["dataset"])
+    return flatten(dataset, np.arange(dataset.labels.shape[1]), parent.mean, parent.scale)
+
+
+def _watch(context: TrainingContext, spec: PPOSpec, parent: Weights) -> CliffWatch | None:
+    if spec.watch is None:
+        return None
+    evidence = context.schedule.evidence[spec.watch.evidence]
+    seed = derive(context.visit.seed, "watch", spec.watch.evidence)
+    return CliffWatch(context=context, evidence=evidence, seed=seed, parent=parent)
+
+
+def _probe_of(rollout: Rollout, parent: Weights) -> Probe:
+    """Return a probe of what the rollout saw, for parents that bring none."""
+    rows = np.flatnonzero(rollout.alive)[:_PROBE_ROWS]
+    features = rollout.features[:-1].reshape(-1, rollout.features.shape[-1])[rows]
+    mask = rollout.action_mask.reshape(-1, rollout.action_mask.shape[-1])[rows]
+    return make_probe(parent, features * parent.scale + parent.mean, mask)
+
+
+def _result(
+    context: TrainingContext,
+    ended: Weights,
+    probe: Probe,
+    progress: _Progress,
+    rollout: Rollout,
+    watch: CliffWatch | None,
+    duration: float,
+) -> PPOTrainingResult:
+    from townlet.policy.network import parity
+
+    difference = parity(ended.actor, normalise(probe.observations, ended.mean, ended.scale))
+    ended = attrs.evolve(ended, facts=attrs.evolve(ended.facts, parity=difference), probe=None)
+    ended = attrs.evolve(ended, probe=make_probe(ended, probe.observations, probe.action_mask))
+    last = progress.history[-_LAST:]
+
+    def mean(name: str) -> float:
+        return float(np.mean([attrs.asdict(statistics)[name] for statistics in last]))
+
+    return PPOTrainingResult(
+        weights=context.blobs.put(ended.to_bytes()),
+        flags=("cliff",) * progress.cliff + ("diverged",) * bool(progress.nonfinite),
+        iterations=len(progress.history),
+        value_loss=mean("value_loss"),
+        policy_loss=mean("policy_loss"),
+        entropy=mean("entropy"),
+        approx_kl=mean("approx_kl"),
+        clip_fraction=mean("clip_fraction"),
+        explained_variance=mean("explained_variance"),
+        grad_norm=mean("grad_norm"),
+        anchor_kl=mean("anchor_kl"),
+        approx_kl_p95=float(np.percentile([statistics.approx_kl for statistics in progress.history], 95)),
+        nonfinite_updates=float(progress.nonfinite),
+        reward_per_decision=float(np.mean(progress.rewards[-_LAST:])),
+        queue_intensity=rollout.rate("queue_intensity"),
+        parity=difference,
+        parent=context.inputs.get("start", ""),
+        agent_steps=progress.agent_steps + (watch.agent_steps if watch is not None else 0),
+        agent_steps_per_second=progress.agent_steps / max(progress.seconds, 1e-9),
+        duration=duration,
+    )

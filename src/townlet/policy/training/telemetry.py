@@ -1,0 +1,63 @@
+"""The metric stream: one JSON line per iteration in the run directory, and a listener for whoever watches."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from attrs import evolve, field, frozen
+
+__all__ = ["MetricPoint", "Telemetry"]
+
+
+@frozen(kw_only=True)
+class MetricPoint:
+    """What one iteration of a visit reported."""
+
+    state: str
+    """Where."""
+    visit: int
+    """Which visit."""
+    step: int
+    """Iteration, epoch or look, from 1."""
+    of: int
+    """How many there will be at the most; 0 where unknown."""
+    agent_steps: int
+    """Agent-steps of this visit so far."""
+    numbers: Mapping[str, float]
+    """What was measured."""
+
+
+def _nobody(point: MetricPoint) -> None:
+    """Listen to nothing."""
+
+
+@frozen(kw_only=True)
+class Telemetry:
+    """Where a strategy reports its iterations; the stream is derived data and may be truncated."""
+
+    path: Path | None = None
+    """File of JSON lines; none writes nothing."""
+    listen: Callable[[MetricPoint], None] = field(default=_nobody)
+    """Called with every point."""
+    state: str = ""
+    """State whose visit reports."""
+    visit: int = 0
+    """Which visit reports."""
+
+    def of_visit(self, state: str, visit: int) -> "Telemetry":
+        """Return the same stream for one visit."""
+        return evolve(self, state=state, visit=visit)
+
+    def emit(self, step: int, numbers: Mapping[str, float], *, of: int = 0, agent_steps: int = 0) -> None:
+        """Report one iteration; numbers that are not finite are written as null."""
+        point = MetricPoint(
+            state=self.state, visit=self.visit, step=step, of=of, agent_steps=agent_steps, numbers=dict(numbers)
+        )
+        if self.path is not None:
+            line = {"state": self.state, "visit": self.visit, "step": step, "agent_steps": agent_steps} | {
+                name: number if math.isfinite(number) else None for name, number in numbers.items()
+            }
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line, allow_nan=False) + "\n")
+        self.listen(point)
