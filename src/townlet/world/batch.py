@@ -76,7 +76,9 @@ class TownBatch:
         if np.any(~chosen & (self._state.clocks["episode"] == 0)):
             raise BadInputError("reset: a world that has no episode yet cannot be left out; reset all worlds first")
         length = self.days * DAY
-        self._share(lambda a, b: open_worlds(self._state, self._rules, self._seen, self._world_keys, chosen, length, a, b))
+        self._share(
+            lambda a, b: open_worlds(self._state, self._rules, self._seen, self._world_keys, chosen, length, a, b)
+        )
         return self._observations()
 
     def observe(self) -> ObservationBatchDTO:

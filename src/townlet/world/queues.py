@@ -28,7 +28,11 @@ def head(town: Town, rules: Rules, o: int) -> int:
     """Return who waits first for an object; the holder does not wait."""
     first = NOBODY
     for i in range(len(town.agents)):
-        if town.agents[i].queue == o and town.things[o].holder != i and (first == NOBODY or ahead(town, rules, i, first)):
+        if (
+            town.agents[i].queue == o
+            and town.things[o].holder != i
+            and (first == NOBODY or ahead(town, rules, i, first))
+        ):
             first = i
     return first
 

@@ -76,9 +76,7 @@ def count_days(town: Town) -> None:
 
 
 @compiled
-def play_tick(
-    town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[np.bool_]
-) -> None:
+def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[np.bool_]) -> None:
     """Play one tick. Still without a rule, with their place in the order: perturbations after respawn, chat and
     relations beside rivalry, cooking and prices in the economy, eviction in the lifecycle."""
     respawn(town, rules)
@@ -110,9 +108,12 @@ def show(town: Town, rules: Rules, seen: Seen, w: int) -> None:
 def show_worlds(state: State, rules: Rules, seen: Seen, first: int, last: int) -> None:
     """Write what the worlds [first, last) look like now, without playing."""
     for w in range(first, last):
-        show(Town(
-            state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]
-        ), rules, seen, w)
+        show(
+            Town(state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]),
+            rules,
+            seen,
+            w,
+        )
 
 
 @compiled
@@ -131,14 +132,13 @@ def open_worlds(
 
 
 @compiled
-def play(
-    state: State, rules: Rules, seen: Seen, actions: NDArray[np.int64], first: int, last: int
-) -> None:
+def play(state: State, rules: Rules, seen: Seen, actions: NDArray[np.int64], first: int, last: int) -> None:
     """Play one decision, actions [W, N], in the worlds [first, last); an episode that is over stays as it is."""
     for w in range(first, last):
-        town, ended = Town(
-            state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]
-        ), seen.terminations[w]
+        town, ended = (
+            Town(state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]),
+            seen.terminations[w],
+        )
         terms = seen.terms[:, w]
         terms[:, :] = f32(0)
         ended[:] = False

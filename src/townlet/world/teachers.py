@@ -92,7 +92,9 @@ class PlannerTeacher:
             reach = np.where(own, cost, np.inf)
             best = reach.argmin(-1)
             quickest = np.take_along_axis(reach, best[..., None], -1)[..., 0]
-            in_time = np.where(soon & (level >= self.threshold), quickest + 30 + leaves < to_shift, np.isfinite(quickest))
+            in_time = np.where(
+                soon & (level >= self.threshold), quickest + 30 + leaves < to_shift, np.isfinite(quickest)
+            )
             free = _use(best, (level < limit) & in_time, actions, free)
         actions[free & duty] = see.WORK
         return actions
