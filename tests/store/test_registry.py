@@ -26,7 +26,9 @@ from townlet.store.registry import Registry
 path, me = Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 try:
-    version = Registry(path).promote("town", "champion", target=me, expected=None, evidence="ev", run=me, head="h", facts={})
+    version = Registry(path).promote(
+        "town", "champion", target=me, expected=None, evidence="ev", run=me, head="h", facts={}
+    )
     sys.stdout.write(f"won {version.version}")
 except ChampionMovedError as error:
     sys.stdout.write(f"told {error}")

@@ -58,7 +58,7 @@ def test_an_explicit_directory_keeps_the_generated_id(tmp_path: Path) -> None:
 def test_a_creation_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk refuses in the middle, no run exists and no half of one stays."""
 
-    def refuse(path: Path, data: bytes) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(rundir, "write_atomic", refuse)

@@ -1,0 +1,36 @@
+"""What every test may count on: torch is where its environment says it is."""
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+
+TORCH = os.environ.get("TOWNLET_TORCH", "")
+"""``absent``, ``required`` or nothing, as tox sets it."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to begin in an environment that cannot keep its promise."""
+    if TORCH not in {"", "absent", "required"}:
+        raise pytest.UsageError(f"TOWNLET_TORCH is {TORCH!r}; expected absent, required or nothing")
+    if TORCH == "required" and find_spec("torch") is None:
+        raise pytest.UsageError("TOWNLET_TORCH=required, but torch is not installed; install the extra `torch`")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `torch` where torch is not installed; nothing is imported to find out."""
+    if find_spec("torch") is not None:
+        return
+    for item in items:
+        if item.get_closest_marker("torch"):
+            item.add_marker(pytest.mark.skip(reason="torch is not installed"))
+
+
+@pytest.fixture(autouse=True)
+def _torch_stays_out() -> Iterator[None]:
+    """Where torch is promised to be absent, fail the first test after which it is imported."""
+    yield
+    if TORCH == "absent" and "torch" in sys.modules:
+        pytest.fail("torch was imported; only the school's named files may, inside a function", pytrace=False)
