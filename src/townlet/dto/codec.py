@@ -7,7 +7,7 @@ integers are integers, floats are finite, extra keys are refused, and all proble
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -21,6 +21,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from townlet.dto import quantities
+from townlet.dto.fields import AXES
 from townlet.errors import BadInputError
 
 __all__ = ["CodecError", "Problem", "Record", "converter", "structure", "unstructure"]
@@ -59,7 +60,7 @@ class Record:
 
     def model_dump(self) -> dict[str, Any]:
         """Return this record as plain data (dicts, lists, text, numbers) that `structure` reads back."""
-        return cast(dict[str, Any], converter.unstructure(self))
+        return cast("dict[str, Any]", converter.unstructure(self))
 
 
 def _shown(value: Any) -> str:
@@ -92,9 +93,30 @@ def _public(name: str) -> str:
     return name.rstrip("_")
 
 
+def _validated(attribute: "attrs.Attribute[Any]") -> Callable[[Any, Any], Any]:
+    def hook(value: Any, _: Any) -> Any:
+        structured = converter.structure(value, cast("Any", attribute.type))
+        cast("Any", attribute.validator)(None, attribute, structured)
+        return structured
+
+    return hook
+
+
+def _field_override(attribute: "attrs.Attribute[Any]") -> Any:
+    # A validator that ran only when the record is built would name no field and hide the next mistake; an array is
+    # checked against its neighbours and has to wait for them.
+    early = attribute.validator is not None and AXES not in attribute.metadata
+    return override(
+        rename=_public(attribute.name) if attribute.name.endswith("_") else None,
+        struct_hook=_validated(attribute) if early else None,
+    )
+
+
 def _record_structure(cls: type) -> Callable[[Any, Any], Any]:
-    renames = {a.name: override(rename=_public(a.name)) for a in attrs.fields(cls) if a.name.endswith("_")}
-    inner = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **cast(Any, renames))
+    overrides = {a.name: _field_override(a) for a in attrs.fields(cls)}
+    inner: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        cls, converter, _cattrs_forbid_extra_keys=True, **cast("Any", overrides)
+    )
 
     def hook(value: Any, kind: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -108,7 +130,7 @@ def _record_structure(cls: type) -> Callable[[Any, Any], Any]:
 
 def _record_unstructure(cls: type) -> Callable[[Any], Any]:
     renames = {a.name: override(rename=_public(a.name)) for a in attrs.fields(cls) if a.name.endswith("_")}
-    return make_dict_unstructure_fn(cls, converter, **cast(Any, renames))
+    return make_dict_unstructure_fn(cls, converter, **cast("Any", renames))
 
 
 def _sequence_structure(kind: Any) -> Callable[[Any, Any], Any]:
@@ -161,7 +183,7 @@ def _array_structure(kind: Any) -> Callable[[Any, Any], Any]:
         if not isinstance(value, Mapping) or set(value) != {"dtype", "shape", "data"} or value["dtype"] != str(dtype):
             raise ValueError(f"expected an array as {{dtype: {dtype}, shape, data}}, found {_shown(value)}")
         item: Any = {"b": bool, "i": int, "u": int, "f": float}[dtype.kind]
-        data = converter.structure(value["data"], cast(Any, tuple[item, ...]))
+        data = converter.structure(value["data"], cast("Any", tuple[item, ...]))
         return np.array(data, dtype).reshape(converter.structure(value["shape"], tuple[int, ...]))
 
     return hook
@@ -169,6 +191,20 @@ def _array_structure(kind: Any) -> Callable[[Any, Any], Any]:
 
 def _array_unstructure(value: Any) -> dict[str, Any]:
     return {"dtype": str(value.dtype), "shape": list(value.shape), "data": value.ravel().tolist()}
+
+
+def _literal_structure(kind: Any) -> Callable[[Any, Any], Any]:
+    known = get_args(kind)
+
+    def hook(value: Any, _: Any) -> Any:
+        if not any(type(value) is type(word) and value == word for word in known):
+            hint = did_you_mean(value, list(known)) if isinstance(value, str) else ""
+            raise ValueError(
+                f"expected {' or '.join(map(repr, known))}, found {_shown(value)}{hint.partition('; expected')[0]}"
+            )
+        return value
+
+    return hook
 
 
 def _is_array(kind: Any) -> bool:
@@ -179,6 +215,7 @@ def _build() -> cattrs.Converter:
     built = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     built.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, _sequence_structure)
     built.register_structure_hook_factory(lambda kind: get_origin(kind) in (Mapping, dict), _mapping_structure)
+    built.register_structure_hook_factory(lambda kind: get_origin(kind) is Literal, _literal_structure)
     built.register_structure_hook_factory(attrs.has, _record_structure)
     built.register_unstructure_hook_factory(attrs.has, _record_unstructure)
     built.register_structure_hook_factory(_is_array, _array_structure)
@@ -200,7 +237,7 @@ def _build() -> cattrs.Converter:
         (quantities.Percent, quantities.parse_percent, quantities.format_percent),
     ):
         built.register_structure_hook_func(lambda t, k=kind: t is k, lambda value, _, p=parse: p(value))
-        built.register_unstructure_hook_func(lambda t, k=kind: t is k, cast(Any, shown))
+        built.register_unstructure_hook_func(lambda t, k=kind: t is k, cast("Any", shown))
     return built
 
 
@@ -210,12 +247,14 @@ converter = _build()
 
 def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]:
     if isinstance(error, BaseValidationError):
-        noted, bare = error.group_exceptions() if isinstance(
-            error, ClassValidationError | IterableValidationError
-        ) else ([], list(error.exceptions))
+        noted, bare = (
+            error.group_exceptions()
+            if isinstance(error, ClassValidationError | IterableValidationError)
+            else ([], list(error.exceptions))
+        )
         problems: list[Problem] = []
         for inner, note in noted:
-            step = note.name if isinstance(error, ClassValidationError) else cast(Any, note).index
+            step = note.name if isinstance(error, ClassValidationError) else cast("Any", note).index
             step = _public(step) if isinstance(step, str) and isinstance(error, ClassValidationError) else step
             if isinstance(inner, KeyError):
                 problems.append(Problem(path, f"{step!r} is missing"))
@@ -244,7 +283,7 @@ def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
 def structure(data: Any, cls: type[T]) -> T:
     """Return the record of `cls` that plain `data` describes; CodecError with every mistake and its path."""
     try:
-        return cast(T, converter.structure(data, cls))
+        return cast("T", converter.structure(data, cls))
     except Exception as error:  # cattrs raises groups and hooks raise ValueError: both become one CodecError
         raise CodecError(tuple(_flatten(error, ()))) from error
 

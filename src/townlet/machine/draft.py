@@ -1,0 +1,194 @@
+"""A schedule half understood: each part that could be read, so that one mistake does not hide the next."""
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import attrs
+from attrs import frozen
+
+from townlet.dto import codec
+from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
+from townlet.dto.codec import CodecError, Problem
+from townlet.dto.guards import GuardSpec
+from townlet.dto.schedule import (
+    BaselineSpec,
+    BudgetSpec,
+    EdgeSpec,
+    EnvironmentSpec,
+    EvidenceSpec,
+    PolicySpec,
+    ScheduleSpec,
+)
+from townlet.dto.strategies import StrategySpec
+from townlet.errors import BadInputError
+from townlet.ports import EnvironmentDescription
+
+__all__ = ["Describe", "Draft", "StateDraft", "draw_up", "nearest", "unknown"]
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+Describe = Callable[[EnvironmentSpec], EnvironmentDescription]
+
+
+@frozen(kw_only=True)
+class StateDraft:
+    """What could be read of a state; None for what could not."""
+
+    strategy: StrategyEntry | None
+    """The strategy, where its name is known."""
+    options: StrategySpec | None
+    """The structured `with:` block."""
+    edges: tuple[EdgeSpec | None, ...]
+    """The ways out, in order."""
+
+
+@frozen(kw_only=True)
+class Draft:
+    """What could be read of a schedule; the checks ask it and stay silent about what is None."""
+
+    data: Any
+    """The whole schedule as plain data."""
+    catalogue: StrategyCatalogue
+    """The strategies a schedule may name."""
+    environment: EnvironmentDescription | None
+    """The schedule's own scenario."""
+    suites: Mapping[str, EnvironmentDescription | None]
+    """Further scenarios that evidence names."""
+    evidence: Mapping[str, EvidenceSpec | None]
+    """By name."""
+    baselines: Mapping[str, BaselineSpec | None]
+    """By name."""
+    policies: Mapping[str, PolicySpec | None]
+    """By name."""
+    guards: Mapping[str, GuardSpec | None]
+    """By name."""
+    states: Mapping[str, StateDraft]
+    """By name."""
+    budget: BudgetSpec | None
+    """Bounds of the run."""
+    initial: str | None
+    """Where the walk begins."""
+    teacher: str | None
+    """Who is cloned."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every guard and edge could be read."""
+        return None not in self.guards.values() and all(None not in state.edges for state in self.states.values())
+
+    def states_answering(self, *results: type) -> frozenset[str]:
+        """Return the states whose strategy answers with one of these result classes."""
+        return frozenset(
+            name for name, state in self.states.items() if state.strategy and issubclass(state.strategy.result, results)
+        )
+
+
+def unknown(kind: str, found: str, known: Any, path: Path) -> Problem:
+    """Return the problem of a name that is not among the known ones, with the nearest of them."""
+    names = sorted(known)
+    hint = codec.did_you_mean(found, names) if names else "; none is declared"
+    return Problem(path, f"unknown {kind} {found!r}{hint}")
+
+
+def nearest(found: str, known: Any) -> str | None:
+    """Return the known name that was probably meant."""
+    return next(iter(get_close_matches(found, sorted(known), n=1, cutoff=0.6)), None)
+
+
+def draw_up(data: Any, catalogue: StrategyCatalogue, describe: Describe) -> tuple[Draft, list[Problem]]:
+    """Return what can be read of plain data, and everything that does not fit its record."""
+    problems: list[Problem] = []
+    try:
+        codec.structure(data, ScheduleSpec)
+    except CodecError as error:
+        problems.extend(error.problems)
+    sections = data if isinstance(data, Mapping) else {}
+    evidence = {name: _part(value, EvidenceSpec) for name, value in _section(sections, "evidence")}
+    environment, suites = _environments(
+        _part(sections.get("environment"), EnvironmentSpec), evidence, describe, problems
+    )
+    draft = Draft(
+        data=data,
+        catalogue=catalogue,
+        environment=environment,
+        suites=suites,
+        evidence=evidence,
+        baselines={name: _part(value, BaselineSpec) for name, value in _section(sections, "baselines")},
+        policies={name: _part(value, PolicySpec) for name, value in _section(sections, "policies")},
+        guards={name: _part(value, GuardSpec) for name, value in _section(sections, "guards")},
+        states={name: _state(name, value, catalogue, problems) for name, value in _section(sections, "states")},
+        budget=_part(sections.get("budget", {}), BudgetSpec),
+        initial=_part(sections.get("initial"), str),
+        teacher=_part(sections.get("teacher"), str),
+    )
+    return draft, problems
+
+
+def _section(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    section = data.get(name, {})
+    yield from section.items() if isinstance(section, Mapping) else ()
+
+
+def _part(value: Any, kind: type[T]) -> T | None:
+    try:
+        return codec.structure(value, kind)
+    except CodecError:
+        return None  # reported already, by the schedule as a whole
+
+
+def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[Problem]) -> StateDraft:
+    block = value if isinstance(value, Mapping) else {}
+    found, edges, options = block.get("strategy"), block.get("next"), block.get("with", {})
+    entry = catalogue.entries.get(found) if isinstance(found, str) else None
+    if isinstance(found, str) and entry is None:
+        problems.append(unknown("strategy", found, catalogue.entries, ("states", name, "strategy")))
+    structured = None
+    if entry is not None and isinstance(options, Mapping):
+        try:
+            structured = codec.structure(options, entry.spec)
+        except CodecError as error:
+            problems.extend(attrs.evolve(p, path=("states", name, "with", *p.path)) for p in error.problems)
+    readable = edges if isinstance(edges, list) else []
+    return StateDraft(strategy=entry, options=structured, edges=tuple(_part(edge, EdgeSpec) for edge in readable))
+
+
+def _environments(
+    spec: EnvironmentSpec | None,
+    evidence: Mapping[str, EvidenceSpec | None],
+    describe: Describe,
+    problems: list[Problem],
+) -> tuple[EnvironmentDescription | None, dict[str, EnvironmentDescription | None]]:
+    if spec is None:
+        return None, {}
+    own, mistake = _described(spec, describe)
+    if mistake:
+        which = "id" if repr(spec.id) in mistake and repr(spec.scenario) not in mistake else "scenario"
+        problems.append(Problem(("environment", which), mistake))
+    suites: dict[str, EnvironmentDescription | None] = {}
+    for name, gathered in evidence.items() if own else ():
+        for index, scenario in enumerate(gathered.scenarios if gathered else ()):
+            suites[scenario], mistake = _described(attrs.evolve(spec, scenario=scenario), describe)
+            path = ("evidence", name, "scenarios", index)
+            if mistake:
+                problems.append(Problem(path, mistake))
+            elif not _alike(own, suites[scenario]):
+                problems.append(
+                    Problem(
+                        path,
+                        f"scenario {scenario!r} has other features or actions than {spec.scenario!r}; "
+                        "no policy can play both",
+                    )
+                )
+    return own, suites
+
+
+def _described(spec: EnvironmentSpec, describe: Describe) -> tuple[EnvironmentDescription | None, str]:
+    try:
+        return describe(spec), ""
+    except BadInputError as error:
+        return None, str(error)
+
+
+def _alike(one: EnvironmentDescription | None, other: EnvironmentDescription | None) -> bool:
+    return one is None or other is None or (one.features, one.actions) == (other.features, other.actions)
