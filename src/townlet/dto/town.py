@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record, did_you_mean
@@ -41,7 +40,7 @@ class NeedSpec(Record):
     decay: float
     """Lost per tick."""
     weight: float
-    """w in the survival reward, which falls by w·(1 − need)²."""
+    """w in the survival reward, which falls by w·(1 - need)²."""
 
 
 @frozen(kw_only=True)
@@ -87,7 +86,7 @@ class QueueSpec(Record):
     join_distance: int = 4
     """Tiles within which an agent joins the queue of the object it chose."""
     age_weight: float = 0.1
-    """Places gained per tick of waiting: order = rank − age_weight·waited."""
+    """Places gained per tick of waiting: order = rank - age_weight·waited."""
     ghost_step_after: int = 6
     """Ticks a granted agent may take to start before it goes to the tail."""
     stall_patience: int = 10
@@ -149,7 +148,7 @@ class RewardSpec(Record):
     alive: float = 0.012
     """Earned by living through a tick."""
     needs: float = 0.02
-    """Factor of Σ w·(1 − need)², taken off each tick."""
+    """Factor of Σ w·(1 - need)², taken off each tick."""
     wage: float = 2.5
     """Factor of the wage earned in the tick."""
     conflict: float = 0.3
@@ -252,12 +251,12 @@ def _places(spec: TownSpec) -> Iterator[str]:
         if not 6 <= size <= 48:
             yield f"{name} is {size}, expected 6 to 48"
     if spec.width * spec.height < 4 * (len(spec.objects) + len(spec.jobs)):
-        yield f"a grid of {spec.width}×{spec.height} is too small for {len(spec.objects)} objects"
+        yield f"a grid of {spec.width}x{spec.height} is too small for {len(spec.objects)} objects"
     if len(spec.jobs) > 8:
         yield f"jobs lists {len(spec.jobs)}, expected at most 8"
     for number, job in enumerate(spec.jobs):
         if not (0 <= job.site_x < spec.width and 0 <= job.site_y < spec.height):
-            yield f"jobs[{number}] has its site at ({job.site_x}, {job.site_y}), outside {spec.width}×{spec.height}"
+            yield f"jobs[{number}] has its site at ({job.site_x}, {job.site_y}), outside {spec.width}x{spec.height}"
         if not 0 <= job.start < job.end <= DAY:
             yield f"jobs[{number}] runs from {job.start} to {job.end}, expected 0 ≤ start < end ≤ {DAY} (same day)"
 
@@ -270,13 +269,13 @@ def _amounts(spec: TownSpec) -> Iterator[str]:
     for name, share in (("refuse_above", spec.refuse_above), ("life.needs", spec.life.needs)):
         if not 0 <= share <= 1:
             yield f"{name} is {share}, expected 0 to 1"
-    parts = {
+    parts: dict[str, Record] = {
         "queues": spec.queues, "rivalry": spec.rivalry, "work": spec.work, "life": spec.life, "rewards": spec.rewards,
         **{f"needs.{name}": need for name, need in spec.needs.items()},
         **{f"jobs[{number}]": job for number, job in enumerate(spec.jobs)},
     }  # fmt: skip
     for part, record in parts.items():
-        for field, value in attrs.asdict(record).items():
+        for field, value in record.model_dump().items():
             if value < 0:
                 yield f"{part}.{field} is {value}, expected at least 0"
     for kind, affordance in spec.affordances.items():

@@ -53,7 +53,7 @@ class TownEnvironment:
         self, spec: TownSpec, *, worlds: int, seed: int, days: int, first_world: int = 0, threads: int | None = None
     ) -> None:
         """Lay out the worlds; see `TownBatch`."""
-        from townlet.world.batch import TownBatch  # the kernels, and numba with them, load here and not for describing
+        from townlet.world.batch import TownBatch  # numba loads with it, which describing need not pay
 
         self.description = describe(spec)
         self.worlds = worlds

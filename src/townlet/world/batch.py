@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,7 +178,7 @@ class TownBatch:
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="town")
-            others = [self._pool.submit(work, a, b) for a, b in zip(cuts[1:-1], cuts[2:], strict=True)]
+            others = [self._pool.submit(work, a, b) for a, b in pairwise(cuts[1:])]
             work(cuts[0], cuts[1])
             for other in others:
                 other.result()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -15,11 +15,11 @@ __all__ = ["cache_folder", "compiled", "f32", "i64", "is_cold", "u64"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
-f32 = cast(Callable[[float], float], np.float32)
+f32 = cast("Callable[[float], float]", np.float32)
 """Makes a single: a bare literal would be computed in double by the compiler and in single by Python."""
-i64 = cast(Callable[[int], int], np.int64)
+i64 = cast("Callable[[int], int]", np.int64)
 """Makes a signed 64-bit number."""
-u64 = cast(Callable[[int], int], np.uint64)
+u64 = cast("Callable[[int], int]", np.uint64)
 """Makes an unsigned 64-bit number: mixed with a signed one the compiler would answer with a float."""
 
 
@@ -53,11 +53,16 @@ def is_cold() -> bool:
 def compiled(function: F) -> F:
     """Compile a kernel: cached, without the interpreter's lock, strict floating point.
 
+    The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
+    the shared buffer made the town five times slower.
+
     With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
     """
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    settings: Any = numba.config
+    njit: Any = numba.njit  # its stubs do not know _nrt
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(cache_folder())
     try:
-        return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy", _nrt=False)(function))
+        return cast("F", njit(cache=True, nogil=True, fastmath=False, error_model="numpy", _nrt=False)(function))
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before

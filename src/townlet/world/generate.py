@@ -20,10 +20,10 @@ def taken(town: Town, rules: Rules, o: int, x: int, y: int) -> bool:
     for other in range(o):
         if distance(x, y, town.things[other].x, town.things[other].y) == 0:
             return True
+    on_site = False
     for j in range(len(rules.jobs)):
-        if distance(x, y, rules.jobs[j].x, rules.jobs[j].y) == 0:
-            return True
-    return False
+        on_site = on_site or distance(x, y, rules.jobs[j].x, rules.jobs[j].y) == 0
+    return on_site
 
 
 @compiled

@@ -13,7 +13,7 @@ from townlet.world.queues import ahead
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Town
 
-__all__ = ["legal", "observe"]
+__all__ = ["observe"]
 
 _ZERO, _ONE = f32(0), f32(1)
 _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 10), f32(1 / 8)
@@ -22,21 +22,20 @@ _THIRD = f32(1 / 3)
 
 
 @compiled
-def legal(town: Town, rules: Rules, i: int, action: int) -> bool:
-    """Tell whether an action is legal: the dead and the running can only wait, chatting has no rule yet."""
+def permit(town: Town, rules: Rules, i: int, mask: NDArray[np.bool_]) -> None:
+    """Write which actions [A] are legal: the dead and the running can only wait, chatting has no rule yet."""
     agent = town.agents[i]
-    if action == see.WAIT:
-        return True
-    if agent.respawn > 0 or agent.running == 1 or action == see.CHAT:
-        return False
-    if action == see.WORK:
-        return agent.job != NOBODY
-    if action == see.LEAVE:
-        return agent.queue != NOBODY
-    if action >= see.USE:
-        o = action - see.USE
-        return o < len(town.things) and usable(town, rules, i, o)
-    return True
+    free = agent.respawn == 0 and agent.running == 0
+    mask[see.WAIT] = True
+    mask[see.WORK] = free and agent.job != NOBODY
+    mask[see.HOME] = free
+    mask[see.LEAVE] = free and agent.queue != NOBODY
+    mask[see.CHAT] = False
+    mask[see.AWAY] = free
+    for o in range(len(town.things)):
+        mask[see.USE + o] = free and usable(town, rules, i, o)
+    for slot in range(see.USE + len(town.things), len(mask)):
+        mask[slot] = False
 
 
 @compiled
@@ -162,8 +161,7 @@ def observe(
         row = rows[i]
         row[:] = _ZERO
         alive[i] = town.agents[i].respawn == 0
-        for action in range(mask.shape[1]):
-            mask[i, action] = legal(town, rules, i, action)
+        permit(town, rules, i, mask[i])
         if alive[i]:
             see_itself(town, rules, i, row)
             see_duty(town, rules, i, row)

@@ -16,7 +16,7 @@ _GHOST_STEP, _BLOCKED = f32(1.5), f32(0.4)
 
 @compiled
 def ahead(town: Town, rules: Rules, i: int, j: int) -> bool:
-    """Tell whether i comes before j: order = rank − age_weight·waited, ties by lot."""
+    """Tell whether i comes before j: order = rank - age_weight·waited, ties by lot."""
     a, b, weight = town.agents[i], town.agents[j], rules.laws[0].age_weight
     order_a = f32(a.rank) - weight * f32(a.waited)
     order_b = f32(b.rank) - weight * f32(b.waited)
@@ -62,7 +62,7 @@ def leave(town: Town, i: int) -> None:
 
 @compiled
 def request(town: Town, rules: Rules) -> None:
-    """Let agents leave queues they no longer want and join the one they chose, within reach and unless a rival is there.
+    """Let agents leave queues they no longer want and join the chosen one, within reach and unless a rival is there.
 
     Waiting and chatting keep a place; any other choice gives it up.
     """

@@ -12,8 +12,8 @@ _LEAST, _MOST, _PER_WAITING = f32(0.1), f32(5), f32(0.25)
 
 
 @compiled
-def quarrel(town: Town, rules: Rules, i: int, j: int, base: float, waiting: int) -> None:
-    """Count one conflict of two agents: intensity = clamp(base + 0.25·(waiting − 1), 0.1, 5)."""
+def quarrel(town: Town, rules: Rules, i: int, j: int, base: float, waiting: int) -> None:  # kernels take no keywords
+    """Count one conflict of two agents: intensity = clamp(base + 0.25·(waiting - 1), 0.1, 5)."""
     intensity = min(max(base + _PER_WAITING * f32(waiting - 1), _LEAST), _MOST)
     grown = min(town.rivalry[i, j] + rules.laws[0].rivalry_gain * intensity, _ONE)
     town.rivalry[i, j] = grown

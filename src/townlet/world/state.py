@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOBODY", "Agent", "Clock", "I32", "F32", "Ledger", "State", "Thing", "Town", "allocate", "layout", "rows"]
+__all__ = ["F32", "I32", "NOBODY", "Agent", "Clock", "Ledger", "State", "Thing", "Town", "allocate", "layout", "rows"]
 
 I32 = Annotated[int, np.int32]
 U64 = Annotated[int, np.uint64]
@@ -224,7 +224,7 @@ class State(NamedTuple):
 
 
 def layout(row: type) -> np.dtype[Any]:
-    """Return the memory layout of a kind of row: its annotations in order, the widest first so that nothing is padded."""
+    """Return the memory layout of a kind of row: its annotations, the widest first so that nothing is padded."""
     fields = [(name, np.dtype(hint.__metadata__[0])) for name, hint in get_type_hints(row, include_extras=True).items()]
     fields.sort(key=lambda field: -field[1].itemsize)
     return np.dtype((np.record, np.dtype(fields, align=True)))

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from townlet.dto.town import DAY
 from townlet.world.affordances import restock
-from townlet.world.compiled import compiled, f32, i64
+from townlet.world.compiled import compiled, f32
 from townlet.world.features import WAIT
 from townlet.world.generate import generate
 from townlet.world.jobs import employ
 from townlet.world.lifecycle import faint, respawn
 from townlet.world.movement import move
 from townlet.world.needs import decay
-from townlet.world.observe import legal, observe
+from townlet.world.observe import observe
 from townlet.world.queues import advance, conflicts, grant, request, start
 from townlet.world.random import POLICY, draw
 from townlet.world.rewards import reward, settle
@@ -49,16 +49,17 @@ class Seen(NamedTuple):
 
 
 @compiled
-def decide(town: Town, rules: Rules, actions: NDArray[np.int64]) -> None:
-    """Turn actions [N] into intents; an illegal one is counted and becomes a wait."""
+def decide(town: Town, actions: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
+    """Turn actions [N] into intents; one that the mask [N, A] shown before forbids is counted and becomes a wait."""
     for i in range(len(town.agents)):
         if town.agents[i].respawn > 0:
             continue
         chosen = actions[i]
-        if not legal(town, rules, i, chosen):
+        if mask[i, chosen]:
+            town.agents[i].intent = chosen
+        else:
+            town.agents[i].intent = WAIT
             town.ledger.illegal += 1
-            chosen = i64(WAIT)
-        town.agents[i].intent = chosen
 
 
 @compiled
@@ -67,7 +68,7 @@ def count_days(town: Town) -> None:
     closing = (town.clock.tick + 1) % DAY == 0
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        if min(agent.hunger, min(agent.hygiene, agent.energy)) <= _CONTENT or agent.respawn > 0:
+        if min(agent.hunger, agent.hygiene, agent.energy) <= _CONTENT or agent.respawn > 0:
             agent.wanting = 1
         if closing:
             town.ledger.agent_days += 1
@@ -77,8 +78,11 @@ def count_days(town: Town) -> None:
 
 @compiled
 def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[np.bool_]) -> None:
-    """Play one tick. Still without a rule, with their place in the order: perturbations after respawn, chat and
-    relations beside rivalry, cooking and prices in the economy, eviction in the lifecycle."""
+    """Play one tick.
+
+    Rules still to come have their place: perturbations after respawn, handover by trust in grant, relations beside
+    rivalry, cooking and prices with the restock, eviction with fainting.
+    """
     respawn(town, rules)
     move(town, rules)
     request(town, rules)
@@ -117,7 +121,7 @@ def show_worlds(state: State, rules: Rules, seen: Seen, first: int, last: int) -
 
 
 @compiled
-def open_worlds(
+def open_worlds(  # kernels take no keywords
     state: State, rules: Rules, seen: Seen, world_keys: NDArray[np.uint64], chosen: NDArray[np.bool_], length: int,
     first: int, last: int,
 ) -> None:  # fmt: skip
@@ -132,7 +136,9 @@ def open_worlds(
 
 
 @compiled
-def play(state: State, rules: Rules, seen: Seen, actions: NDArray[np.int64], first: int, last: int) -> None:
+def play(  # kernels take no keywords
+    state: State, rules: Rules, seen: Seen, actions: NDArray[np.int64], first: int, last: int
+) -> None:
     """Play one decision, actions [W, N], in the worlds [first, last); an episode that is over stays as it is."""
     for w in range(first, last):
         town, ended = (
@@ -143,7 +149,7 @@ def play(state: State, rules: Rules, seen: Seen, actions: NDArray[np.int64], fir
         terms[:, :] = f32(0)
         ended[:] = False
         if town.clock.tick < town.clock.length:
-            decide(town, rules, actions[w])
+            decide(town, actions[w], seen.action_mask[w])
             for _ in range(rules.laws[0].ticks_per_decision):
                 play_tick(town, rules, terms, ended)
         settle(town, terms, seen.rewards[w])

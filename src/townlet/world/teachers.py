@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 
 _NEEDS = (see.HUNGER, see.HYGIENE, see.ENERGY)
 _TILES = np.float32(24)
+_DESPERATE = np.float32(0.12)
 
 
 def _objects(observations: Floats) -> Floats:
@@ -55,7 +56,7 @@ class ScriptedTeacher:
         for kind, need in enumerate(_NEEDS):
             wanted = o[..., need] < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
             serves = usable & (objects[..., kind] > 0)
-            friendly = serves & ((objects[..., see.RIVAL_HERE] == 0) | (o[..., need] < 0.12)[..., None])
+            friendly = serves & ((objects[..., see.RIVAL_HERE] == 0) | (o[..., need] < _DESPERATE)[..., None])
             free = _use(friendly.argmax(-1), wanted & friendly.any(-1), actions, free)
         actions[free & duty] = see.WORK
         return actions
@@ -84,12 +85,13 @@ class PlannerTeacher:
         soon = employed & ~duty & (to_shift <= self.top_up)
         limit = np.where(duty, self.urgent, np.where(soon, 0.6, self.threshold)).astype(np.float32)
         cost = self._cost(objects)
-        cost = np.where(usable & ((objects[..., see.RIVAL_HERE] == 0) | (objects[..., see.MINE] > 0)), cost, np.inf)
+        friendly = (objects[..., see.RIVAL_HERE] == 0) | (objects[..., see.MINE] > 0)
         levels = o[..., _NEEDS]
         for rank in np.moveaxis(np.argsort(levels, axis=-1, kind="stable"), -1, 0):
             level = np.take_along_axis(levels, rank[..., None], -1)[..., 0]
             own = np.take_along_axis(objects[..., : see.DX], rank[..., None, None], -1)[..., 0] > 0
-            reach = np.where(own, cost, np.inf)
+            welcome = friendly | (level < _DESPERATE)[..., None]
+            reach = np.where(own & usable & welcome, cost, np.inf)
             best = reach.argmin(-1)
             quickest = np.take_along_axis(reach, best[..., None], -1)[..., 0]
             in_time = np.where(
@@ -101,11 +103,14 @@ class PlannerTeacher:
 
     @staticmethod
     def _cost(objects: Floats) -> Floats:
-        """Return the ticks until a use could begin, roughly: the walk, or the queue if that takes longer."""
+        """Return the ticks until a use could begin, roughly: the walk and the queue; nothing where it stands in line.
+
+        Who has a place keeps it: a town of agents that change queues whenever the other is shorter starves in between.
+        """
         duration = 15 * objects[..., 0] + 30 * objects[..., 1] + 60 * objects[..., 2]
-        waiting = np.maximum(objects[..., see.WAITING] * 8 - objects[..., see.MINE], 0)
-        queue = objects[..., see.LEFT] * 60 + waiting * duration
-        return np.asarray(np.maximum(objects[..., see.DISTANCE] * _TILES, queue) + 0.5 * queue, np.float32)
+        queue = objects[..., see.LEFT] * 60 + objects[..., see.WAITING] * 8 * duration
+        ticks = np.maximum(objects[..., see.DISTANCE] * _TILES, queue) + 0.5 * queue
+        return np.asarray(np.where(objects[..., see.MINE] > 0, 0, ticks), np.float32)
 
 
 @frozen
@@ -118,7 +123,7 @@ class RandomTeacher:
         slots = np.arange(mask.shape[1], dtype=np.uint64)
         share = uniform(mix(observations.keys[:, None], slots))
         ordinal = np.floor(share * mask.sum(-1)).astype(np.int64)
-        return np.argmax(mask.cumsum(-1) > ordinal[..., None], axis=-1).astype(np.int64)
+        return np.asarray(np.argmax(mask.cumsum(-1) > ordinal[..., None], axis=-1), np.int64)
 
 
 TEACHERS: Mapping[str, Callable[[], ScriptedTeacher | PlannerTeacher | RandomTeacher]] = MappingProxyType(
