@@ -1,0 +1,48 @@
+"""A strategy's frozen result as the journal keeps it.
+
+The journal holds no NaN: a float that is not finite is written as null and read back as NaN, so that the guard that
+asks for it answers UNKNOWN and the run holds.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from townlet.dto.codec import structure
+from townlet.dto.fields import is_semantic
+from townlet.dto.policy import TrainingResult
+
+__all__ = ["pack", "semantic_part", "unpack"]
+
+
+def pack(result: TrainingResult) -> dict[str, Any]:
+    """Return a result as plain data without NaN; BadInputError where it could not be read back."""
+    plain: dict[str, Any] = _without_nan(result.model_dump())
+    unpack(plain, type(result))
+    return plain
+
+
+def unpack(plain: Mapping[str, Any], cls: type[TrainingResult]) -> TrainingResult:
+    """Return the result of `cls` that `pack` wrote."""
+    lost = [a.name for a in attrs.fields(cls) if a.type is float and a.name in plain and plain[a.name] is None]
+    result = structure({**plain, **dict.fromkeys(lost, 0.0)}, cls)
+    nans: dict[str, Any] = dict.fromkeys(lost, math.nan)
+    return attrs.evolve(result, **nans)
+
+
+def semantic_part(plain: Mapping[str, Any], cls: type) -> dict[str, Any]:
+    """Return the fields of a record that two equal runs agree on."""
+    kept = (a.name.rstrip("_") for a in attrs.fields(cls) if is_semantic(a))
+    return {name: plain[name] for name in kept if name in plain}
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
