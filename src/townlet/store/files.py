@@ -103,6 +103,12 @@ def contained(root: Path, name: str) -> Path:
     """Return ``root / name`` where it stays inside `root`; BadInputError for '..', absolute names, symlinks out.
 
     The name need not exist. A symlink inside `root` is followed, and refused where it leads outside.
+
+    >>> contained(Path("/runs"), "inbox/approve.json").as_posix()
+    '/runs/inbox/approve.json'
+    >>> contained(Path("/runs"), "../registry.sqlite")
+    Traceback (most recent call last):
+    townlet.errors.BadInputError: /runs: '../registry.sqlite' leads outside this directory; expected a relative path ...
     """
     if not name or "\0" in name or "\\" in name:
         raise BadInputError(f"{root}: {name!r} is not a file name; expected a relative path with forward slashes")
