@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: no test of this house depends on time.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 TORCH = os.environ.get("TOWNLET_TORCH", "")
 """``absent``, ``required`` or nothing, as tox sets it."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Refuse to begin in an environment that cannot keep its promise."""
     if TORCH not in {"", "absent", "required"}:
         raise pytest.UsageError(f"TOWNLET_TORCH is {TORCH!r}; expected absent, required or nothing")
