@@ -1,0 +1,125 @@
+"""Shifts, wages, lateness and absence; fainting and respawn; worked out by hand."""
+
+import pytest
+from hamlet import Hamlet
+
+WAGE, LATE, ABSENT, PUNCTUALITY, FAINT = 1, 3, 4, 5, 6
+
+
+def _before_shift(ticks: int) -> Hamlet:
+    hamlet = Hamlet("small_town")
+    hamlet.town.clock.start = 420 - ticks
+    hamlet.town.clock.tick = 0
+    for agent in hamlet.town.agents:
+        agent.intent, agent.excused, agent.duty = 0, 0, 0
+        agent.hunger = agent.hygiene = agent.energy = 0.9
+    return hamlet
+
+
+def _to_site(hamlet: Hamlet, i: int) -> None:
+    agent, job = hamlet.town.agents[i], hamlet.rules.jobs[hamlet.town.agents[i].job]
+    agent.x, agent.y, agent.intent = job.x, job.y, 1
+
+
+def test_a_full_shift_on_site_is_paid_in_full() -> None:
+    """240 ticks of work earn 240 wages, attendance 1, and 0.01 a tick for having come on time."""
+    hamlet = _before_shift(2)
+    _to_site(hamlet, 0)
+    hamlet.town.agents[0].wallet = 0
+    hamlet.play(244)
+    worker = hamlet.town.agents[0]
+    assert pytest.approx(240 * 0.016, rel=1e-4) == worker.wallet
+    assert pytest.approx(2.5 * 240 * 0.016, rel=1e-4) == hamlet.terms[WAGE, 0]
+    assert pytest.approx(2.4, rel=1e-4) == hamlet.terms[PUNCTUALITY, 0]
+    assert 1.0 == worker.share_1
+    assert 0 == hamlet.terms[LATE, 0]
+
+
+def test_grace_truly_protects() -> None:
+    """Work begun on the sixth tick of the shift is on time: no fine, no penalty, punctuality earned."""
+    hamlet = _before_shift(0)
+    hamlet.play(6)
+    assert 0 == hamlet.town.agents[0].late
+    _to_site(hamlet, 0)
+    hamlet.play(1)
+    assert (1, 0) == (hamlet.town.agents[0].arrived, hamlet.town.agents[0].late)
+    assert pytest.approx(0.01) == hamlet.terms[PUNCTUALITY, 0]
+    assert 0 == hamlet.terms[LATE, 0]
+
+
+def test_lateness_costs_once_and_then_by_the_tick() -> None:
+    """From the seventh tick without arrival: −2 once, −0.02 a tick, 0.1 money; nothing more after arrival."""
+    hamlet = _before_shift(0)
+    purse = float(hamlet.town.agents[0].wallet)
+    hamlet.play(16)
+    assert pytest.approx(-2 - 10 * 0.02) == hamlet.terms[LATE, 0]
+    assert pytest.approx(purse - 0.1) == hamlet.town.agents[0].wallet
+    _to_site(hamlet, 0)
+    hamlet.play(5)
+    assert pytest.approx(-2 - 10 * 0.02) == hamlet.terms[LATE, 0]
+    assert 0 == hamlet.terms[PUNCTUALITY, 0]
+    assert hamlet.terms[WAGE, 0] > 0
+
+
+def test_absence_is_recorded_once() -> None:
+    """The 31st tick without arrival costs −1 and 0.2 money, and no later tick does."""
+    hamlet = _before_shift(0)
+    hamlet.play(30)
+    assert 0 == hamlet.terms[ABSENT, 0]
+    hamlet.play(100)
+    assert -1 == hamlet.terms[ABSENT, 0]
+    assert 1 == hamlet.town.agents[0].absent
+    assert 4 == hamlet.town.ledger.absent
+    assert 4 == hamlet.town.ledger.late
+
+
+def test_a_life_that_begins_in_a_shift_is_excused_from_it() -> None:
+    """Whoever is born into a running shift is neither late nor scheduled until the next one."""
+    hamlet = _before_shift(0)
+    hamlet.town.agents[0].excused = 1
+    hamlet.play(100)
+    assert 0 == hamlet.terms[LATE, 0]
+    assert 300 == hamlet.town.ledger.scheduled
+    hamlet.play(150)
+    assert 0 == hamlet.town.agents[0].excused
+
+
+def test_thirty_ticks_of_starving_end_a_life_and_the_slot_returns() -> None:
+    """An agent that starves faints after 30 ticks, costs 5, is gone for 5 to 20 ticks and returns one generation on."""
+    hamlet = Hamlet("small_town")
+    agent = hamlet.town.agents[0]
+    agent.hunger, agent.wallet, agent.intent = 0.0, 1.2, 0
+    hamlet.town.rivalry[0, 1] = hamlet.town.rivalry[1, 0] = 0.9
+    hamlet.play(29)
+    assert 0 == agent.respawn
+    hamlet.play(1)
+    assert -5 == hamlet.terms[FAINT, 0]
+    assert bool(hamlet.ended[0])
+    gone = int(agent.respawn)
+    assert 5 <= gone <= 20
+    assert pytest.approx(1.2, abs=0.3) == hamlet.town.ledger.forfeited
+    hamlet.play(gone)
+    assert (0, 1) == (agent.respawn, agent.generation)
+    assert pytest.approx(1.5) == agent.wallet
+    assert pytest.approx(0.6, abs=0.003) == agent.hunger
+    assert 0 == hamlet.town.rivalry[0, 1]
+
+
+def test_nothing_after_a_death_counts_in_its_decision() -> None:
+    """Terms stop at the faint, even when the slot lives again before the decision is over."""
+    hamlet = Hamlet("small_town")
+    hamlet.town.agents[0].hunger, hamlet.town.agents[0].intent = 0.0, 0
+    hamlet.play(30)
+    before = hamlet.terms[:, 0].copy()
+    hamlet.play(40)
+    assert before.tolist() == hamlet.terms[:, 0].tolist()
+
+
+def test_the_survival_term_is_the_formula() -> None:
+    """One tick is worth 0.012 − 0.02·(1.0·(1−hunger)² + 0.6·(1−hygiene)² + 0.8·(1−energy)²)."""
+    hamlet = _before_shift(100)
+    agent = hamlet.town.agents[0]
+    agent.hunger, agent.hygiene, agent.energy = 0.5, 0.25, 0.75
+    hamlet.play(1)
+    hurt = 1.0 * 0.5018**2 + 0.6 * 0.7508**2 + 0.8 * 0.251**2
+    assert pytest.approx(0.012 - 0.02 * hurt, rel=1e-4) == hamlet.terms[0, 0]

@@ -1,0 +1,90 @@
+"""The scripts: competent, beatable, legal, and blind to all but the observations."""
+
+import numpy as np
+import pytest
+
+from townlet.dto.town import DAY, scenario
+from townlet.world import features as see
+from townlet.world.batch import TownBatch
+from townlet.world.kpis import metrics
+from townlet.world.teachers import TEACHERS, RandomTeacher
+
+SPEC = scenario("small_town")
+
+
+def _kpis(name: str) -> tuple[dict[str, np.ndarray], TownBatch]:
+    batch, teacher = TownBatch(SPEC, worlds=24, seed=2, days=4), TEACHERS[name]()
+    seen = batch.reset()
+    for _ in range(4 * 240):
+        actions = teacher.act(seen)
+        assert np.take_along_axis(seen.action_mask, actions[..., None], -1).all(), "teachers play legal actions"
+        seen = batch.step(actions).observations
+    tallies = batch.tallies()
+    return {m.name: s / e for m, s, e in zip(metrics(SPEC), tallies.sums, tallies.exposures, strict=True)}, batch
+
+
+@pytest.fixture(scope="module")
+def played() -> dict[str, tuple[dict[str, np.ndarray], TownBatch]]:
+    """KPIs and final batch of each teacher over four days."""
+    return {name: _kpis(name) for name in TEACHERS}
+
+
+def test_the_teacher_is_competent_and_beatable(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
+    """In paired worlds the planner beats the script and the script beats chance, far outside the noise."""
+    returns = {name: kpis["return_per_agent_day"] for name, (kpis, _) in played.items()}
+    for better, worse in (("planner", "scripted"), ("scripted", "random")):
+        gap = returns[better] - returns[worse]
+        assert gap.mean() > 5 * gap.std(ddof=1) / np.sqrt(len(gap)), (better, worse)
+    script = {name: values.mean() for name, values in played["scripted"][0].items()}
+    assert script["deaths"] < 0.05
+    assert script["attendance"] > 0.8
+    assert 1 < script["conflicts"] < 8
+
+
+def test_the_teachers_wages_cover_its_needs(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
+    """What the script earns in a day is 1.1 to 1.4 times what it spends."""
+    ledgers = played["scripted"][1]._state.ledgers
+    assert 1.1 <= ledgers["wages"].sum() / ledgers["spent"].sum() <= 1.4
+
+
+def test_objects_are_neither_idle_nor_swamped(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
+    """Under the script each kind of object is in use a quarter to four fifths of the time."""
+    batch = played["scripted"][1]
+    busy = batch._state.things["busy"].mean(0) / (4 * DAY)
+    for kind in set(SPEC.objects):
+        share = np.mean([b for b, k in zip(busy, SPEC.objects, strict=True) if k == kind])
+        assert 0.25 <= share <= 0.8, kind
+
+
+def test_random_draws_every_legal_action_equally_often() -> None:
+    """Over many decisions each legal action of one mask comes up within noise of its share."""
+    batch = TownBatch(SPEC, worlds=2000, seed=2, days=1)
+    seen = batch.reset()
+    mask = seen.action_mask
+    actions = RandomTeacher().act(seen)
+    expected = (mask / mask.sum(-1, keepdims=True)).sum((0, 1))
+    counts = np.bincount(actions.ravel(), minlength=mask.shape[-1])
+    assert np.all(np.abs(counts - expected) <= 5 * np.sqrt(expected + 1))
+    assert actions.tolist() == RandomTeacher().act(seen).tolist()
+
+
+def test_the_lists_of_names_and_numbers_agree() -> None:
+    """Each feature's constant is its place in the list, so that a kernel cannot write into another's column."""
+    for number, name in enumerate(see.OWN):
+        assert number == getattr(see, name.upper())
+    for number, name in enumerate(see.RIVAL):
+        assert number == getattr(see, f"RIVAL_{name.upper()}")
+    for name in ("dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown"):
+        assert see.OBJECT.index(name) == getattr(see, name.upper())
+    assert see.OBJECT.index("rival") == see.RIVAL_HERE
+    assert len(set(see.features(8))) == len(see.features(8)) == see.FIRST_OBJECT + 8 * see.OBJECT_WIDTH
+
+
+def test_equal_worlds_look_equal_whatever_was_chosen_last() -> None:
+    """A choice that changed nothing cannot be read from the observation that follows it."""
+    looks = []
+    for action in (0, 2):
+        batch = TownBatch(SPEC, worlds=1, seed=2, days=1)
+        batch.reset()
+        looks.append(batch.step(np.full((1, 8), action)).observations.observations.copy())
+    assert looks[0].tolist() == looks[1].tolist()
