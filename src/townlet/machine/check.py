@@ -125,7 +125,7 @@ def _check_baseline(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator
         yield Problem(here, f"{name!r} is the baseline of a state; expected of: STATE", key=True)
     if baseline.policy is not None and baseline.policy != "teacher" and baseline.policy not in draft.policies:
         yield unknown("policy", baseline.policy, ("teacher", *draft.policies), (*here, "policy"))
-    if name == "teacher" and baseline.policy != "teacher":
+    if name == "teacher" and (baseline.policy is None or baseline.policy in draft.policies):
         yield Problem(here, "a baseline called 'teacher' must be {policy: teacher}", key=True)
     yield from _check_fallback(draft, name, baseline)
 

@@ -125,8 +125,9 @@ def read(source: bytes) -> Document:
 
 
 def _sentence(error: MarkedYAMLError) -> str:
-    parts = [str(part).replace("\x00", "the end") for part in (error.context, error.problem) if part]
-    return f"not YAML: {', '.join(parts)}"
+    told = ", ".join(str(part).replace("\x00", "the end") for part in (error.context, error.problem) if part)
+    hint = "; inside {…} a value with brackets stands in quotes" if "but got '['" in told else ""
+    return f"not YAML: {told}{hint}"
 
 
 def _decode(source: bytes) -> str:

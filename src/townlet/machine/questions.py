@@ -95,7 +95,7 @@ def _check_metric(draft: Draft, guard: GuardSpec, metric: MetricName, here: tupl
             f"{metric.state}.{metric.name} is a statistic of one visit, not measured in paired episodes; "
             "leave evidence out",
         )
-    elif gathered is not None and gathered != guard.evidence:
+    elif gathered in draft.evidence and gathered != guard.evidence:
         yield Problem((*here, "evidence"), f"state {metric.state!r} gathers {gathered!r}, not {guard.evidence!r}")
 
 
@@ -121,7 +121,7 @@ def _check_scenario(
     elif metric.scenario is not None and metric.scenario not in evidence.scenarios:
         yield unknown("scenario of the suite", metric.scenario, evidence.scenarios, path)
     elif metric.scenario is None and evidence.scenarios and not statistic:
-        example = f"{metric.state}[{evidence.scenarios[0]}].{metric.name}"
+        example = f"'{metric.state}[{evidence.scenarios[0]}].{metric.name}'"
         yield Problem(path, f"{metric.state!r} plays a suite; say which scenario is meant, such as {example}")
 
 

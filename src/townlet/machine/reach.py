@@ -71,8 +71,9 @@ class _Space:
         self.caps: dict[str, int] = {}
         for name in sorted(named):
             guard = guards.get(name)
-            if guard is not None and guard.visits_to in edges and guard.below is not None:
-                self.caps[guard.visits_to] = max(guard.below, self.caps.get(guard.visits_to, 0))
+            counter = guard and _counter(guard)
+            if counter and counter[0] in edges:
+                self.caps[counter[0]] = max(counter[1], self.caps.get(counter[0], 0))
         self.counted = tuple(self.caps)
         self.first = self.enter(initial, (0,) * len(self.counted))
         unread = any(guards.get(name) is None for name in named) or any(None in ways for ways in edges.values())
@@ -124,9 +125,12 @@ class _Space:
         if isinstance(when, NotOf):
             return _not(self.holds(when.not_, visits))
         guard = self.guards[when]
-        if guard is None or guard.visits_to not in visits or guard.below is None:
-            return None
-        return visits[guard.visits_to] < guard.below
+        counter = guard and _counter(guard)
+        return visits[counter[0]] < counter[1] if counter and counter[0] in visits else None
+
+
+def _counter(guard: GuardSpec) -> tuple[str, int] | None:
+    return None if guard.visits_to is None or guard.below is None else (guard.visits_to, guard.below)
 
 
 def _all(parts: Iterator[bool | None]) -> bool | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from townlet.dto.codec import Problem
-from townlet.dto.guards import AllOf, AnyOf, NotOf, When
+from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
 from townlet.dto.policy import (
     BCTrainingResult,
     CaptureResult,
@@ -119,7 +119,7 @@ def check_walk(draft: Draft) -> tuple[Walk, list[Problem]]:
     )
     problems.extend(_check_effect_first(draft, initial))
     problems.extend(_check_weights(draft, initial, edges, reached))
-    walk = explore(initial, edges, draft.guards)
+    walk = explore(initial, edges, _readable(draft))
     if walk.exceeded:
         problems.append(
             Problem(
@@ -160,6 +160,16 @@ def _edges(draft: Draft) -> Edges:
             for edge in state.edges
         )
         for name, state in draft.states.items()
+    }
+
+
+def _readable(draft: Draft) -> Mapping[str, GuardSpec | None]:
+    """Return the guards without the counters that are wrong: what they were meant to bound is anyone's guess."""
+    return {
+        name: None
+        if guard and guard.visits_to and (guard.visits_to not in draft.states or (guard.below or 0) < 1)
+        else guard
+        for name, guard in draft.guards.items()
     }
 
 

@@ -1,0 +1,54 @@
+"""The machine drawn: a schedule as a Mermaid state diagram."""
+
+import re
+
+from townlet.dto.guards import AllOf, NotOf, When
+from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec, ScheduleSpec
+
+__all__ = ["condition", "mermaid"]
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WORDS = frozenset({"as", "class", "classDef", "default", "direction", "end", "note", "state", "style"})
+_MARKS = str.maketrans({"#": "#35;", ";": "#59;", ":": "#58;", "\n": " ", "%": "#37;"})
+
+
+def mermaid(schedule: ScheduleSpec) -> str:
+    """Return a ``stateDiagram-v2`` with one arrow per edge, labelled with its order, guards and reason."""
+    ends = [end for end in BUILT_IN_STATES if any(e.to == end for s in schedule.states.values() for e in s.next)]
+    names = [*schedule.states, *ends]
+    lines = ["stateDiagram-v2"]
+    lines += [f'    state "{name}" as {_id(name)}' for name in names if _id(name) != name]
+    lines.append(f"    [*] --> {_id(schedule.initial)}")
+    for name, state in schedule.states.items():
+        several = len(state.next) > 1
+        lines += [
+            f"    {_id(name)} --> {_id(edge.to)}{_label(edge, index if several else 0)}"
+            for index, edge in enumerate(state.next, 1)
+        ]
+    lines += [f"    {end} --> [*]" for end in ends]
+    return "\n".join(lines) + "\n"
+
+
+def condition(when: When) -> str:
+    """Return a condition in words: ``a and (b or not c)``."""
+    if isinstance(when, str):
+        return when
+    if isinstance(when, NotOf):
+        return f"not {condition(when.not_)}"
+    word, parts = (" and ", when.all) if isinstance(when, AllOf) else (" or ", when.any)
+    text = word.join(condition(part) for part in parts)
+    return f"({text})" if len(parts) > 1 else text
+
+
+def _label(edge: EdgeSpec, order: int) -> str:
+    asked = " and ".join(condition(when) for when in edge.when) or ("otherwise" if order else "")
+    parts = [f"{order}. {asked}" if order else asked, edge.why]
+    text = " — ".join(part for part in parts if part)
+    return f": {text.translate(_MARKS)}" if text else ""
+
+
+def _id(name: str) -> str:
+    """Return a name that Mermaid takes as an identifier; hyphens and its own words it does not."""
+    if _PLAIN.fullmatch(name) and name not in _WORDS:
+        return name
+    return "state_" + name.replace("_", "__").replace("-", "_h")

@@ -1,0 +1,130 @@
+"""The JSON Schema that editors check a schedule with, made from the same records that structure it."""
+
+import json
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin
+
+import attrs
+
+from townlet.dto.codec import converter
+from townlet.dto.fields import field_docs
+from townlet.dto.guards import When
+from townlet.dto.quantities import Bytes, Duration, Percent
+from townlet.dto.schedule import ScheduleSpec, StateSpec
+from townlet.dto.strategies import StrategySpec
+
+__all__ = ["schedule_schema", "schedule_schema_text"]
+
+_SCALARS: Mapping[Any, Mapping[str, Any]] = {
+    str: {"type": "string"},
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    NoneType: {"type": "null"},
+    Any: {},
+    Duration: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|min|h|d)$"},
+    Bytes: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB)$"},
+    Percent: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"},
+}
+
+
+def schedule_schema(strategies: Mapping[str, type[StrategySpec]]) -> dict[str, Any]:
+    """Return the schema (draft 07) of a schedule whose states may run these strategies.
+
+    It says what stands where, with the sentence under each field; what the names mean is proved by the loader alone.
+    """
+    writer = _Writer()
+    writer.define(ScheduleSpec)
+    writer.open_states(strategies)
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Townlet schedule",
+        **writer.definitions.pop("ScheduleSpec"),
+        "definitions": dict(sorted(writer.definitions.items())),
+    }
+
+
+def schedule_schema_text(strategies: Mapping[str, type[StrategySpec]]) -> str:
+    """Return the schema as the file that is kept in ``docs/reference``."""
+    return json.dumps(schedule_schema(strategies), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+class _Writer:
+    """Gathers one definition per record."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, dict[str, Any]] = {}
+
+    def define(self, cls: type) -> dict[str, Any]:
+        """Define a record once and return the reference to it."""
+        if cls.__name__ not in self.definitions:
+            self.definitions[cls.__name__] = {}  # a place first: records may contain themselves
+            docs, properties, required = field_docs(cls), {}, []
+            for attribute in attrs.fields(cls):
+                name = attribute.name.rstrip("_")
+                properties[name] = {**self.field(attribute), "description": docs[attribute.name]}
+                if attribute.default is attrs.NOTHING:
+                    required.append(name)
+            self.definitions[cls.__name__] = {
+                "description": (cls.__doc__ or "").strip().partition("\n")[0],
+                "type": "object",
+                "properties": properties,
+                "additionalProperties": False,
+                **({"required": required} if required else {}),
+            }
+        return {"$ref": f"#/definitions/{cls.__name__}"}
+
+    def field(self, attribute: "attrs.Attribute[Any]") -> dict[str, Any]:
+        schema = self.of(attribute.type)
+        if "$ref" in schema:  # draft 07 ignores what stands beside a reference
+            schema = {"allOf": [schema]}
+        default = attribute.default
+        if default is attrs.NOTHING or default is None or isinstance(default, cast("type", attrs.Factory)):
+            return schema
+        return {**schema, "default": converter.unstructure(default, unstructure_as=attribute.type)}
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        """Return the schema of a field's type."""
+        origin, arguments = get_origin(kind), get_args(kind)
+        if kind in _SCALARS:
+            return dict(_SCALARS[kind])
+        if origin is None or kind == When:
+            return self.when() if kind == When else self.define(kind)
+        if origin is Literal:
+            return {"enum": list(arguments)}
+        if origin in (Union, UnionType):
+            return {"anyOf": [self.of(part) for part in arguments]}
+        if origin is Mapping:
+            return {"type": "object", "additionalProperties": self.of(arguments[1])}
+        fixed = arguments[-1] is not Ellipsis
+        schema = {"type": "array", "items": self.of(arguments[0])}
+        return schema | ({"minItems": len(arguments), "maxItems": len(arguments)} if fixed else {})
+
+    def when(self) -> dict[str, Any]:
+        """Define the recursive condition by hand: its keys are words of the language, not fields."""
+        here = {"$ref": "#/definitions/When"}
+        several = {"type": "array", "items": here, "minItems": 1}
+        self.definitions["When"] = {
+            "description": "A guard's name, or all, any, not of such.",
+            "anyOf": [
+                {"type": "string"},
+                *(
+                    {"type": "object", "properties": {word: parts}, "required": [word], "additionalProperties": False}
+                    for word, parts in (("all", several), ("any", several), ("not", here))
+                ),
+            ],
+        }
+        return here
+
+    def open_states(self, strategies: Mapping[str, type[StrategySpec]]) -> None:
+        """Give each strategy's states the options that it has."""
+        state = self.definitions[StateSpec.__name__]
+        state["properties"]["strategy"]["enum"] = list(strategies)
+        state["allOf"] = [
+            {
+                "if": {"properties": {"strategy": {"const": name}}},
+                "then": {"properties": {"with": self.define(spec)}},
+            }
+            for name, spec in strategies.items()
+        ]

@@ -1,0 +1,54 @@
+"""The machine drawn as a Mermaid diagram."""
+
+from pathlib import Path
+
+from catalogue import catalogue, describe
+
+from townlet.dto.codec import structure
+from townlet.dto.schedule import ScheduleSpec
+from townlet.machine.graph import mermaid
+from townlet.machine.loader import load
+
+DATA = Path(__file__).parent / "data"
+
+
+def test_the_reference_schedule_is_drawn_as_it_was() -> None:
+    """Every edge is one arrow with its order, its guards and its reason."""
+    plan = load(DATA / "small_town.yaml", catalogue(), describe)
+    assert (DATA / "small_town.mmd").read_text("utf-8") == mermaid(plan.schedule)
+
+
+def test_names_and_reasons_cannot_break_the_diagram() -> None:
+    """Names that Mermaid does not take get another identifier, and its punctuation is escaped in labels."""
+    schedule = structure(
+        {
+            "schedule": "townlet/v1",
+            "name": "odd",
+            "seed": 1,
+            "environment": {"id": "town", "scenario": "small_town"},
+            "teacher": "scripted",
+            "registry": {"name": "odd"},
+            "initial": "a-b",
+            "states": {
+                "a-b": {
+                    "strategy": "capture",
+                    "next": [
+                        {"to": "end", "when": ["x", {"any": ["y", {"not": {"all": ["z", "w"]}}]}], "why": "1: 2; 3\n4"},
+                        {"to": "done"},
+                    ],
+                },
+                "end": {"strategy": "capture", "next": [{"to": "done"}]},
+            },
+        },
+        ScheduleSpec,
+    )
+    assert (
+        "stateDiagram-v2\n"
+        '    state "a-b" as state_a_hb\n'
+        '    state "end" as state_end\n'
+        "    [*] --> state_a_hb\n"
+        "    state_a_hb --> state_end: 1. x and (y or not (z and w)) — 1#58; 2#59; 3 4\n"
+        "    state_a_hb --> done: 2. otherwise\n"
+        "    state_end --> done\n"
+        "    done --> [*]\n"
+    ) == mermaid(schedule)
