@@ -44,7 +44,11 @@ METRICS = tuple(
     MetricSpec(name=name, unit=unit, direction=better, exposure=exposure)
     for name, (unit, better, exposure) in KPIS.items()
 )
-BETTER = {"metric": "evaluate.return_per_agent_day", "better_by": {"baseline": "champion", "absolute": 0}, "evidence": "full"}
+BETTER = {
+    "metric": "evaluate.return_per_agent_day",
+    "better_by": {"baseline": "champion", "absolute": 0},
+    "evidence": "full",
+}
 WORSE = {**{k: v for k, v in BETTER.items() if k != "better_by"},
          "worse_by": {"baseline": "champion", "relative": "5%", "floor": 1.0}}  # fmt: skip
 SCHEDULE: dict[str, Any] = {
@@ -180,14 +184,14 @@ class FakeSchool:
         return CaptureResult(
             blobs={"dataset": self.blobs.put(f"data {visit.seed}".encode())}, episodes=256.0, samples=1e5,
             action_entropy=1.2, perturbed_share=0.08, return_per_agent_day=10.0, action_counts={"idle": 5},
-            agent_steps=500, duration=random.random(),  # noqa: S311 - what the semantic hash must not see
+            agent_steps=500, duration=random.random(),
         )  # fmt: skip
 
     def _bc(self, visit: Visit) -> TrainingResult:
         return BCTrainingResult(
             weights=self.policy("clone"), heldout_accuracy=0.95, heldout_nll=0.2, train_accuracy=0.96, train_loss=0.2,
             value_loss=0.3, worst_recall=0.8, dataset=visit.inputs["dataset"],
-            samples_per_second=random.random(),  # noqa: S311
+            samples_per_second=random.random(),
         )  # fmt: skip
 
     def _ppo(self, visit: Visit) -> TrainingResult:
@@ -223,19 +227,19 @@ class FakeSchool:
         """Return each policy's episodes: a common part, the policy's worth, and what it does differently."""
         rows = {}
         for pin, policy in pins.items():
-            common = random.Random(derive(visit.seed, name))  # noqa: S311 - keyed, and no secret
-            own = random.Random(derive(visit.seed, name, policy))  # noqa: S311
+            common = random.Random(derive(visit.seed, name))
+            own = random.Random(derive(visit.seed, name, policy))
             level = self.worth(policy) if name == "return_per_agent_day" else 1.0
             rows[pin] = tuple(level + common.gauss(0, 1) + own.gauss(0, self.noise) for _ in range(40))
         if name == "queue_intensity":
-            rows = {pin: tuple(abs(x) * 0.5 if pin == "candidate" else abs(x) for x in row) for pin, row in rows.items()}
+            rows = {
+                pin: tuple(abs(x) * 0.5 if pin == "candidate" else abs(x) for x in row) for pin, row in rows.items()
+            }
         return rows
 
     def _promote(self, visit: Visit) -> TrainingResult:
         done = visit.effect(visit.inputs["candidate"])
-        return PromotionResult(
-            weights=done.target, alias=done.alias, version=done.version, previous=visit.expected
-        )
+        return PromotionResult(weights=done.target, alias=done.alias, version=done.version, previous=visit.expected)
 
     def _rollback(self, visit: Visit) -> TrainingResult:
         assert isinstance(visit.spec, RollbackSpec)
@@ -295,8 +299,13 @@ class Bench:
         if not any(isinstance(entry.record, RunCreated) for entry in journal.entries):
             journal.append(
                 RunCreated(
-                    run=self.run, name=self.plan.schedule.name, schedule="0" * 64, seed=self.seed,
-                    rehearsal=self.rehearsal, environment="1" * 64, fingerprint={"python": "3.11"},
+                    run=self.run,
+                    name=self.plan.schedule.name,
+                    schedule="0" * 64,
+                    seed=self.seed,
+                    rehearsal=self.rehearsal,
+                    environment="1" * 64,
+                    fingerprint={"python": "3.11"},
                 )  # fmt: skip
             )
         return journal

@@ -6,6 +6,7 @@ integers are integers, floats are finite, extra keys are refused, and all proble
 
 import math
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -75,6 +76,13 @@ def _exact(kind: type, name: str) -> Callable[[Any, Any], Any]:
         return value
 
     return hook
+
+
+def _word(value: Any, kind: type[StrEnum]) -> StrEnum:
+    words = [member.value for member in kind]
+    if type(value) is not str or value not in words:
+        raise ValueError(f"expected one of: {', '.join(words)}; found {_shown(value)}")
+    return kind(value)
 
 
 def _finite_float(value: Any, _: Any) -> float:
@@ -231,6 +239,8 @@ def _build() -> cattrs.Converter:
     built.register_structure_hook(int, _exact(int, "a whole number"))
     built.register_structure_hook(str, _exact(str, "text"))
     built.register_structure_hook(float, _finite_float)
+    built.register_unstructure_hook(StrEnum, lambda word: word.value)
+    built.register_structure_hook(StrEnum, _word)  # else the hook of `str` would serve it and let any text pass
     for kind, parse, shown in (
         (quantities.Duration, quantities.parse_duration, quantities.format_duration),
         (quantities.Bytes, quantities.parse_bytes, quantities.format_bytes),
