@@ -58,8 +58,6 @@ def test_the_signature_tells_rules_apart() -> None:
 def test_a_wrong_name_is_answered_with_the_right_one(ask: str) -> None:
     """Unknown scenarios and teachers are refused with the nearest known name."""
     town = TownProvider()
+    asked = {"describe": lambda: town.describe("smal_town"), "teacher": lambda: town.teacher("small_town", "scriptd")}
     with pytest.raises(BadInputError, match="did you mean"):
-        if ask == "describe":
-            town.describe("smal_town")
-        else:
-            town.teacher("small_town", "scriptd")
+        asked[ask]()

@@ -5,7 +5,6 @@ import numpy as np
 
 from townlet.dto.town import TownSpec, scenario
 from townlet.world.batch import TownBatch
-from townlet.world.rules import Rules
 from townlet.world.state import Town
 from townlet.world.step import play_tick
 
@@ -17,7 +16,7 @@ class Hamlet:
         self.spec: TownSpec = attrs.evolve(scenario(name), **changes)
         self.batch = TownBatch(self.spec, worlds=1, seed=3, days=2)
         self.batch.reset()
-        self.rules: Rules = self.batch._rules
+        self.rules = self.batch._rules
         self.town = Town(*(block[0] for block in self.batch._state))
         self.terms = np.zeros((7, self.spec.agents), np.float32)
         self.ended = np.zeros(self.spec.agents, np.bool_)

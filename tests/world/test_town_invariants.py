@@ -17,7 +17,7 @@ def _actions(rng: np.random.Generator, batch: TownBatch, mask: np.ndarray, wild:
 
 
 def _check(batch: TownBatch) -> None:
-    clocks, ledgers, agents, things, rivalry, _ = batch._state
+    _, ledgers, agents, things, rivalry, _ = batch._state
     for need in ("hunger", "hygiene", "energy"):
         assert np.all((agents[need] >= 0) & (agents[need] <= 1)), need
     assert np.all(agents["wallet"] >= 0)

@@ -138,7 +138,9 @@ class LifeSpec(Record):
     needs: float = 0.6
     """Every need at respawn."""
     wallet: float = 1.5
-    """Money at birth and respawn."""
+    """Money at respawn."""
+    savings: float = 3.0
+    """Money at the first birth; who is born after its shift must live on it until the next day's wage."""
 
 
 @frozen(kw_only=True)

@@ -58,7 +58,7 @@ def populate(town: Town, rules: Rules) -> None:
         agent.rank, agent.waited = 0, 0
         agent.lot = draw(town.clock.key, HOME, 1, i)
         agent.strife, agent.fainted, agent.wage, agent.turned_late, agent.turned_absent = f32(0), 0, f32(0), 0, 0
-        begin(town, rules, i)
+        begin(town, rules, i, law.savings)
         agent.hunger = _LEAST + _SPAN * uniform(draw(town.clock.key, BIRTH, 0, i))
         agent.hygiene = _LEAST + _SPAN * uniform(draw(town.clock.key, BIRTH, 1, i))
         agent.energy = _LEAST + _SPAN * uniform(draw(town.clock.key, BIRTH, 2, i))

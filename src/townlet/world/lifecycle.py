@@ -13,13 +13,13 @@ __all__ = ["begin", "faint", "respawn"]
 
 
 @compiled
-def begin(town: Town, rules: Rules, i: int) -> None:
-    """Begin a life at home: needs and money of a newcomer, no grudges, no cooldowns."""
+def begin(town: Town, rules: Rules, i: int, money: float) -> None:
+    """Begin a life at home: a newcomer's needs, some money, no grudges, no cooldowns."""
     agent, law = town.agents[i], rules.laws[0]
     agent.x, agent.y = agent.home_x, agent.home_y
     agent.hunger, agent.hygiene, agent.energy = law.born_needs, law.born_needs, law.born_needs
-    agent.wallet = law.born_wallet
-    town.ledger.endowed += law.born_wallet
+    agent.wallet = money
+    town.ledger.endowed += money
     agent.intent, agent.queue, agent.running, agent.shunned = WAIT, NOBODY, 0, NOBODY
     agent.starving, agent.respawn = 0, 0
     forget(town, i)
@@ -37,7 +37,7 @@ def respawn(town: Town, rules: Rules) -> None:
             agent.respawn -= 1
             if agent.respawn == 0:
                 agent.generation += 1
-                begin(town, rules, i)
+                begin(town, rules, i, rules.laws[0].born_wallet)
 
 
 @compiled

@@ -66,11 +66,11 @@ class ScriptedTeacher:
 class PlannerTeacher:
     """A stronger yardstick: the largest gap first, the quickest object, meals before a shift, leaves by distance."""
 
-    threshold: float = 0.55
+    threshold: float = 0.48
     """A need below this is tended to in free time."""
-    urgent: float = 0.2
+    urgent: float = 0.12
     """A need below this is tended to in working hours."""
-    top_up: int = 120
+    top_up: int = 240
     """Ticks before a shift in which every need is filled up as far as objects allow."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
