@@ -28,7 +28,9 @@ class Direction(StrEnum):
     NONE = "none"
 
 
-def metric(unit: str, better: Direction = Direction.NONE, *, default: Any = attrs.NOTHING, semantic: bool = True) -> Any:
+def metric(
+    unit: str, better: Direction = Direction.NONE, *, default: Any = attrs.NOTHING, semantic: bool = True
+) -> Any:
     """Return a field that guards may judge: its unit and better direction travel in the metadata.
 
     `semantic=False` marks what may differ between two runs of the same bits (durations, rates).

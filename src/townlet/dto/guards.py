@@ -10,8 +10,19 @@ from attrs import frozen
 from townlet.dto.codec import Record, converter
 from townlet.dto.quantities import Percent
 
-__all__ = ["AllOf", "AnyOf", "Condition", "EvidenceTable", "GuardReport", "GuardSpec", "MarginSpec", "NotOf",
-           "PairedMetric", "Verdict", "When"]
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Condition",
+    "EvidenceTable",
+    "GuardReport",
+    "GuardSpec",
+    "MarginSpec",
+    "NotOf",
+    "PairedMetric",
+    "Verdict",
+    "When",
+]
 
 
 class Verdict(StrEnum):

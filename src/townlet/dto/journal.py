@@ -10,9 +10,25 @@ from townlet.dto.codec import Record
 from townlet.dto.fields import private_to_run
 from townlet.dto.guards import GuardReport
 
-__all__ = ["RECORDS", "SEMANTIC_KINDS", "ApprovalRequested", "Checkpoint", "EffectDone", "EffectIntent", "Entry",
-           "GuardsJudged", "JournalRecord", "OperatorCommand", "ProcessStarted", "Recovered", "RunClosed", "RunCreated",
-           "TransitionTaken", "VisitFinished", "VisitStarted"]
+__all__ = [
+    "RECORDS",
+    "SEMANTIC_KINDS",
+    "ApprovalRequested",
+    "Checkpoint",
+    "EffectDone",
+    "EffectIntent",
+    "Entry",
+    "GuardsJudged",
+    "JournalRecord",
+    "OperatorCommand",
+    "ProcessStarted",
+    "Recovered",
+    "RunClosed",
+    "RunCreated",
+    "TransitionTaken",
+    "VisitFinished",
+    "VisitStarted",
+]
 
 
 @frozen(kw_only=True)
@@ -237,8 +253,21 @@ class Entry:
 
 RECORDS: Mapping[str, type[JournalRecord]] = {
     cls.kind: cls
-    for cls in (RunCreated, ProcessStarted, Recovered, VisitStarted, Checkpoint, VisitFinished, GuardsJudged,
-                TransitionTaken, EffectIntent, EffectDone, ApprovalRequested, OperatorCommand, RunClosed)
+    for cls in (
+        RunCreated,
+        ProcessStarted,
+        Recovered,
+        VisitStarted,
+        Checkpoint,
+        VisitFinished,
+        GuardsJudged,
+        TransitionTaken,
+        EffectIntent,
+        EffectDone,
+        ApprovalRequested,
+        OperatorCommand,
+        RunClosed,
+    )
 }
 """Record classes by kind."""
 

@@ -6,12 +6,22 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from townlet.dto.codec import Record
+from townlet.dto.codec import Record, converter
 from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, private_to_run
 from townlet.dto.metrics import Measurement
 
-__all__ = ["AnnealStageResult", "AnnealSummary", "BCTrainingResult", "CaptureResult", "EvaluationResult",
-           "PPOTrainingResult", "PromotionResult", "RollbackResult", "TrainingResult", "statistics"]
+__all__ = [
+    "AnnealStageResult",
+    "AnnealSummary",
+    "BCTrainingResult",
+    "CaptureResult",
+    "EvaluationResult",
+    "PPOTrainingResult",
+    "PromotionResult",
+    "RollbackResult",
+    "TrainingResult",
+    "statistics",
+]
 
 HIGHER, LOWER = Direction.HIGHER, Direction.LOWER
 
@@ -194,6 +204,25 @@ class AnnealSummary(TrainingResult):
     """What equal runs agree on."""
     rehearsal: bool = False
     """True for `run --rehearse`: nothing was promoted."""
+
+
+_BY_NAME = {cls.__name__: cls for cls in TrainingResult.__subclasses__()}
+
+
+def _dump_any_result(result: TrainingResult) -> dict[str, Any]:
+    return {"kind": type(result).__name__} | converter.unstructure(result, unstructure_as=type(result))
+
+
+def _structure_any_result(value: Any, _: Any) -> TrainingResult:
+    if not isinstance(value, Mapping) or value.get("kind") not in _BY_NAME:
+        raise ValueError(f"expected a result whose kind is one of {', '.join(_BY_NAME)}")
+    fields = {name: item for name, item in value.items() if name != "kind"}
+    return converter.structure(fields, _BY_NAME[value["kind"]])
+
+
+# A field that holds any strategy's answer says which it is.
+converter.register_unstructure_hook_func(lambda kind: kind is TrainingResult, _dump_any_result)
+converter.register_structure_hook_func(lambda kind: kind is TrainingResult, _structure_any_result)
 
 
 def statistics(cls: type[TrainingResult]) -> dict[str, "attrs.Attribute[Any]"]:

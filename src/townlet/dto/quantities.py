@@ -4,8 +4,17 @@ import re
 from decimal import Decimal
 from typing import NewType
 
-__all__ = ["Bytes", "Duration", "Percent", "format_bytes", "format_duration", "format_percent", "parse_bytes",
-           "parse_duration", "parse_percent"]
+__all__ = [
+    "Bytes",
+    "Duration",
+    "Percent",
+    "format_bytes",
+    "format_duration",
+    "format_percent",
+    "parse_bytes",
+    "parse_duration",
+    "parse_percent",
+]
 
 Duration = NewType("Duration", float)
 """Seconds; written ``90s``, ``45min``, ``2h``, ``3d``."""

@@ -11,8 +11,20 @@ from townlet.dto.guards import GuardSpec, When
 from townlet.dto.quantities import Bytes, Duration, Percent
 from townlet.dto.strategies import StrategySpec, count
 
-__all__ = ["BUILT_IN_STATES", "BaselineSpec", "BudgetSpec", "EdgeSpec", "EnvironmentSpec", "EvidenceSpec", "PolicySpec",
-           "RegistrySpec", "RetrySpec", "ScheduleSpec", "StateSpec"]
+__all__ = [
+    "BUILT_IN_STATES",
+    "BaselineSpec",
+    "BudgetSpec",
+    "EdgeSpec",
+    "EnvironmentSpec",
+    "EvidenceSpec",
+    "Plan",
+    "PolicySpec",
+    "RegistrySpec",
+    "RetrySpec",
+    "ScheduleSpec",
+    "StateSpec",
+]
 
 BUILT_IN_STATES = ("done", "hold", "failed", "aborted")
 """States that every machine has; a schedule names them but does not declare them."""

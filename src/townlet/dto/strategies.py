@@ -9,8 +9,17 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.quantities import Percent
 
-__all__ = ["BCSpec", "CaptureSpec", "EvaluateSpec", "PPOSpec", "PromoteSpec", "RampSpec", "RollbackSpec", "StrategySpec",
-           "WatchSpec"]
+__all__ = [
+    "BCSpec",
+    "CaptureSpec",
+    "EvaluateSpec",
+    "PPOSpec",
+    "PromoteSpec",
+    "RampSpec",
+    "RollbackSpec",
+    "StrategySpec",
+    "WatchSpec",
+]
 
 Points = tuple[tuple[float, float], ...]
 

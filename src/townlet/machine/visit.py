@@ -1,6 +1,7 @@
 """One execution of a state's strategy, as the engine hands it out."""
 
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 from attrs import frozen
 
@@ -8,6 +9,7 @@ from townlet.dto.guards import EvidenceTable
 from townlet.dto.journal import EffectDone
 from townlet.dto.policy import TrainingResult
 from townlet.dto.strategies import StrategySpec
+from townlet.errors import StrategyFailedError
 
 __all__ = ["Perform", "Visit"]
 
@@ -53,6 +55,32 @@ class Visit:
     effect: Callable[[str], EffectDone]
     """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
     `expected`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
+
+    @classmethod
+    def outermost(cls, seed: int) -> "Visit":
+        """Return the visit that a walk as a whole is, before any state is entered; it saves and effects nothing."""
+
+        def refuse(*_: object) -> NoReturn:
+            raise StrategyFailedError("only the visit to a state can be saved, judged or have an effect")
+
+        return cls(
+            state="anneal",
+            strategy="anneal",
+            number=1,
+            attempt=1,
+            stint=0,
+            spec=StrategySpec(),
+            scale={},
+            seed=seed,
+            inputs={},
+            pins={},
+            expected=None,
+            evaluate_visits=1,
+            checkpoint=None,
+            save=refuse,
+            decided=refuse,
+            effect=refuse,
+        )
 
 
 Perform = Callable[[Visit], TrainingResult]

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Protocol, cast, runtime_checkable
+
+from attrs import evolve
 
 from townlet.dto import policy, strategies
 from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
@@ -103,9 +106,13 @@ def require_torch(what: str) -> None:
         raise TorchNotAvailableError(what)
 
 
-def catalogue() -> StrategyCatalogue:
-    """Return what the checker must know of the strategies; imports none of them."""
-    return StrategyCatalogue(entries={entry.name: entry for entry in _ENTRIES}, torch_available=torch_available())
+def catalogue(instead: Mapping[str, TrainingStrategy] = MappingProxyType({})) -> StrategyCatalogue:
+    """Return what the checker must know of the strategies, imports none; `instead` are used for built-in ones."""
+    entries = {
+        entry.name: evolve(entry, requires_torch=instead[entry.name].requires_torch) if entry.name in instead else entry
+        for entry in _ENTRIES
+    }
+    return StrategyCatalogue(entries=entries, torch_available=torch_available())
 
 
 @cache

@@ -1,0 +1,315 @@
+"""The front door: `townlet COMMAND`. Answers go to stdout, progress and complaints to stderr.
+
+Exit codes: 0 done (and the champion moved, where the schedule can promote), 6 done with the champion unchanged, 2 bad
+input or a missing extra, 3 held, 4 failed, 5 journal broken, 7 aborted, 130 and 143 stopped by a signal, 1 a bug.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from time import perf_counter
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+from townlet import __version__
+from townlet.errors import JournalBrokenError, TownletError
+
+if TYPE_CHECKING:
+    from townlet.dto.policy import AnnealSummary
+    from townlet.store.registry import Registry
+    from townlet.store.rundir import RunDirectory
+
+__all__ = ["app", "main"]
+
+_STARTED = perf_counter()
+
+app = App(
+    name="townlet",
+    help="Take a scripted policy to a learned one, safely.",
+    version=__version__,
+    help_format="plaintext",
+)
+audit = App(name="audit", help="Verify, show and explain the journal of a run.", help_format="plaintext")
+registry = App(name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext")
+app.command(audit)
+app.command(registry)
+
+Home = Annotated[Path, Parameter(help="Directory of runs, blobs and the registry.", env_var="TOWNLET_HOME")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, or `latest`.")]
+SchedulePath = Annotated[Path, Parameter(help="The schedule, a YAML file.")]
+Seed = Annotated[int | None, Parameter(help="Takes the place of the schedule's seed.")]
+
+_HOME = Path(".townlet")
+_END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
+
+
+@app.command
+def check(schedule: SchedulePath, *, json: Json = False) -> int:
+    """Prove a schedule sound and say what a run may visit and cost; writes nothing."""
+    from townlet.machine.forecast import forecast
+    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.ports import provider
+    from townlet.report import tables, terminal
+
+    plan = PolicyTrainingOrchestrator(schedule).plan()
+    environment = plan.schedule.environment
+    found = forecast(plan, catalogue(), provider(environment.id).describe(environment.scenario))
+    if json:
+        terminal.show_json(found.model_dump())
+        return 0
+    for table in tables.forecast_tables(found):
+        terminal.show(table)
+    if found.torch:
+        terminal.errors.print(
+            f"warning: {', '.join(found.torch)} cannot run here: torch is not installed; pip install 'townlet[torch]'",
+            markup=False,
+        )
+    return 0
+
+
+@app.command
+def run(
+    schedule: SchedulePath,
+    *,
+    seed: Seed = None,
+    rehearse: Annotated[bool, Parameter(negative="", help="Walk every state with tiny numbers.")] = False,
+    directory: Annotated[Path | None, Parameter(help="Run directory to create instead of one under the home.")] = None,
+    home: Home = _HOME,
+    json: Json = False,
+) -> int:
+    """Walk a schedule: capture, clone, fine-tune, evaluate, then promote or roll back."""
+    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.report import terminal
+    from townlet.report.progress import RunProgress
+
+    with RunProgress(terminal.errors) as progress:
+        orchestrator = PolicyTrainingOrchestrator(
+            schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch
+        )
+        summary = orchestrator.run(rehearse=rehearse, directory=directory)
+    if json:
+        terminal.show_json(summary.model_dump())
+    else:
+        terminal.show(_exit_line(summary))
+    return _exit_code(summary)
+
+
+def _exit_code(summary: "AnnealSummary") -> int:
+    if summary.state in _END_CODES:
+        return _END_CODES[summary.state]
+    return 6 if summary.has_promote and not summary.champion_moved and not summary.rehearsal else 0
+
+
+def _exit_line(summary: "AnnealSummary") -> str:
+    champion = "the champion moved" if summary.champion_moved else "the champion is unchanged"
+    outcome = "rehearsal, nothing was promoted" if summary.rehearsal else champion
+    return (
+        f"{summary.state}: {summary.reason}; {outcome}\n"
+        f"run {summary.path}\nweights {summary.weights}\n"
+        f"head {summary.head}\nsemantic {summary.semantic_hash}\n{perf_counter() - _STARTED:.1f} s"
+    )
+
+
+@app.command
+def graph(schedule: SchedulePath) -> int:
+    """Draw a schedule as a Mermaid state diagram."""
+    from townlet.machine.graph import mermaid
+    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.report import terminal
+
+    terminal.show(mermaid(PolicyTrainingOrchestrator(schedule).plan().schedule).rstrip("\n"))
+    return 0
+
+
+@app.command
+def strategies(*, json: Json = False) -> int:
+    """Say which strategies are available here, and what to install for the rest."""
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import tables, terminal
+
+    known = catalogue()
+    if json:
+        here = {name: known.torch_available or not entry.requires_torch for name, entry in known.entries.items()}
+        terminal.show_json(here)
+    else:
+        terminal.show(tables.strategies_table(known))
+    return 0
+
+
+@app.command
+def evaluate(
+    policy: Annotated[str, Parameter(help="teacher:NAME, NAME@ALIAS of the registry, or a weights file.")],
+    *,
+    against: Annotated[str, Parameter(help="The policy to compare with, named likewise.")] = "teacher:scripted",
+    environment: Annotated[str, Parameter(help="Environment id.")] = "town",
+    scenario: Annotated[str, Parameter(help="Scenario to play.")] = "small_town",
+    episodes: Annotated[int, Parameter(help="Paired episodes.")] = 50,
+    days: Annotated[int, Parameter(help="Length of an episode.")] = 14,
+    seed: Annotated[int, Parameter(help="Keys the episodes.")] = 0,
+    confidence: Annotated[float, Parameter(help="Of each one-sided bound.")] = 0.975,
+    actions: Annotated[Literal["greedy", "stochastic"], Parameter(help="How learned policies choose.")] = "greedy",
+    home: Home = _HOME,
+    json: Json = False,
+) -> int:
+    """Compare two policies over the same episodes; nothing is stored."""
+    from townlet.policy.comparison import compare, find_player
+    from townlet.ports import provider
+    from townlet.report import tables, terminal
+
+    environments = provider(environment)
+    candidate, baseline = (find_player(word, environments, scenario, home, actions) for word in (policy, against))
+    result = compare(
+        environments, scenario, candidate, baseline,
+        episodes=episodes, days=days, seed=seed, confidence=confidence, actions=actions,
+    )  # fmt: skip
+    if json:
+        terminal.show_json(result.model_dump())
+    else:
+        terminal.show(tables.comparison_table(result))
+    return 0
+
+
+@audit.command
+def verify(run: Run, *, home: Home = _HOME, json: Json = False) -> int:
+    """Check the chain, the head and every stored artefact of a run; exit code 5 where something does not hold."""
+    from townlet.machine.audit import verify as audit_verify
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+    from townlet.store.blobs import BlobStore
+
+    directory = _find(home, run)
+    report = audit_verify(directory, BlobStore(home / "blobs"), catalogue())
+    if json:
+        terminal.show_json(report.model_dump())
+    elif report.clean:
+        terminal.show(
+            f"clean: {report.records} records, {report.blobs} artefacts\nhead {report.head}\nsemantic {report.semantic}"
+        )
+    else:
+        for problem in report.problems:
+            terminal.complain(problem)
+    return 0 if report.clean else JournalBrokenError.exit_code
+
+
+@audit.command
+def show(run: Run, *, home: Home = _HOME) -> int:
+    """Print the journal of a run, one line per record."""
+    from townlet.machine.audit import show as audit_show
+    from townlet.machine.journal import read
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+
+    directory = _find(home, run)
+    terminal.show(audit_show(read(directory.journal, directory.head, catalogue()).entries))
+    return 0
+
+
+@audit.command
+def why(
+    run: Run,
+    which: Annotated[str | None, Parameter(help="A state that was left, or the number of a transition.")] = None,
+    *,
+    home: Home = _HOME,
+) -> int:
+    """Print the operands, tolerance, interval and verdict of every guard behind each transition."""
+    from townlet.machine.audit import why as audit_why
+    from townlet.machine.journal import read
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+
+    directory = _find(home, run)
+    entries = read(directory.journal, directory.head, catalogue()).entries
+    terminal.show(audit_why(entries, int(which) if which is not None and which.isdecimal() else which))
+    return 0
+
+
+@registry.command(name="list")
+def registry_list(*, run: Run | None = None, home: Home = _HOME, json: Json = False) -> int:
+    """List every registered version."""
+    from townlet.dto.codec import unstructure
+    from townlet.report import tables, terminal
+
+    versions = _registry(home, run).versions()
+    if json:
+        terminal.show_json([unstructure(version) for version in versions])
+    else:
+        terminal.show(tables.versions_table(versions))
+    return 0
+
+
+@registry.command
+def history(*, run: Run | None = None, home: Home = _HOME, json: Json = False) -> int:
+    """Show every move of every alias, with the evidence of each promotion."""
+    import json as codec
+
+    from townlet.dto.codec import structure, unstructure
+    from townlet.dto.guards import EvidenceTable
+    from townlet.report import tables, terminal
+    from townlet.store.blobs import BlobStore
+
+    moves = _registry(home, run).history()
+    if json:
+        terminal.show_json([unstructure(move) for move in moves])
+        return 0
+    terminal.show(tables.history_table(moves))
+    blobs = BlobStore(home / "blobs")
+    for digest in dict.fromkeys(move.evidence for move in moves if move.evidence):
+        terminal.show(tables.evidence_table(digest, structure(codec.loads(blobs.get(digest)), EvidenceTable)))
+    return 0
+
+
+def _find(home: Path, run: str) -> "RunDirectory":
+    from townlet.store.rundir import RunDirectory
+
+    return RunDirectory.find(home, run)
+
+
+def _registry(home: Path, run: str | None) -> "Registry":
+    """Return the registry a run promoted in: its own where it has one, else the home's."""
+    from townlet.store.registry import Registry
+
+    if run is not None and (own := _find(home, run).registry).is_file():
+        return Registry(own)
+    return Registry(home / "registry.sqlite")
+
+
+class _StoppedError(BaseException):
+    """SIGTERM arrived; a BaseException, so that nothing between here and the door takes it for a failure."""
+
+
+def _stop(_: int, __: FrameType | None) -> NoReturn:
+    raise _StoppedError
+
+
+def main() -> NoReturn:
+    """Run the command line and leave the process with its exit code."""
+    # Spinning OpenMP threads starve each other as soon as another process wants a core (measured: docs/LOG.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(_guarded(sys.argv[1:]))
+
+
+def _guarded(tokens: list[str]) -> int:
+    """Return the exit code of one command; every complaint is one clear text without a traceback."""
+    from townlet.report.terminal import complain
+
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        complain(str(error))
+        return 2
+    except TownletError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped by Ctrl-C; what the journal holds is durable")
+        return 130
+    except _StoppedError:
+        complain("stopped by SIGTERM; what the journal holds is durable")
+        return 143
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,95 @@
+"""anneal: the strategy made of strategies; it walks the machine."""
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+
+from attrs import field, frozen
+
+from townlet.dto.catalogue import StrategyCatalogue
+from townlet.dto.journal import Entry
+from townlet.dto.policy import AnnealSummary, TrainingResult
+from townlet.machine.engine import Engine
+from townlet.machine.journal import Journal
+from townlet.machine.visit import Visit
+from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.strategies.base import TrainingStrategy, resolve
+from townlet.store.registry import Registry
+from townlet.store.rundir import RunDirectory
+
+__all__ = ["AnnealStrategy"]
+
+
+def _nobody(entry: Entry) -> None:
+    """Listen to nothing."""
+
+
+@frozen(kw_only=True)
+class AnnealStrategy:
+    """Runs one strategy per state and lets the engine's guards choose the edges, until the walk ends or holds."""
+
+    name: str = "anneal"
+    requires_torch: bool = False
+    run_directory: RunDirectory
+    """The run, created and locked."""
+    journal: Journal
+    """Its journal, open for writing."""
+    registry: Registry
+    """Where promote moves the alias."""
+    catalogue: StrategyCatalogue
+    """What the strategies answer."""
+    strategies: Mapping[str, TrainingStrategy] = field(factory=dict)
+    """Strategies used instead of the built-in ones, by name."""
+    listen: Callable[[Entry], None] = field(default=_nobody)
+    """Hears every journal record once it is durable."""
+
+    def prepare(self, context: TrainingContext) -> None:
+        """Resolve every strategy the schedule names, so that a missing one is found before any work."""
+        for state in context.schedule.states.values():
+            self._strategy(state.strategy)
+
+    def run(self, context: TrainingContext) -> AnnealSummary:
+        """Walk from wherever the journal stands to the end, or to a hold."""
+        started = perf_counter()
+        engine = Engine(
+            context.plan,
+            self.journal,
+            perform=lambda visit: self._perform(context, visit),
+            registry=self.registry,
+            blobs=context.blobs,
+            catalogue=self.catalogue,
+            metrics=context.description.metrics,
+            traceback=self.run_directory.traceback,
+            facts={
+                "environment": context.description.id,
+                "scenario": context.description.scenario,
+                "signature": context.description.signature,
+                "features": str(len(context.description.features)),
+                "actions": str(len(context.description.actions)),
+            },
+            listen=self.listen,
+        )
+        end = engine.run()
+        effects = {name for name, entry in self.catalogue.entries.items() if entry.effect}
+        return AnnealSummary(
+            weights=end.candidate,
+            agent_steps=end.agent_steps,
+            duration=perf_counter() - started,
+            run=self.run_directory.id,
+            path=str(self.run_directory.path),
+            state=end.state,
+            reason=end.why,
+            champion_moved=end.champion_moved,
+            has_promote=any(state.strategy in effects for state in context.schedule.states.values()),
+            stages=end.stages,
+            head=self.journal.head,
+            semantic_hash=self.journal.semantic,
+            rehearsal=end.rehearsal,
+        )
+
+    def _strategy(self, name: str) -> TrainingStrategy:
+        return self.strategies[name] if name in self.strategies else resolve(name)
+
+    def _perform(self, context: TrainingContext, visit: Visit) -> TrainingResult:
+        strategy, own = self._strategy(visit.strategy), context.of_visit(visit)
+        strategy.prepare(own)
+        return strategy.run(own)

@@ -1,0 +1,1 @@
+"""The gallery: terminal tables and progress."""
