@@ -268,3 +268,9 @@ def test_a_state_cannot_be_reached_before_what_it_begins_with(change: tuple[str,
 def test_a_fresh_start_needs_no_clone() -> None:
     """`start_from: fresh` may stand without behaviour cloning."""
     assert plan_of(edited(("start_from: clone ", "start_from: fresh ")))
+
+
+def test_more_states_than_can_be_surveyed_are_refused() -> None:
+    """A machine of hundreds of states is refused before it is walked."""
+    ways = {"one": "{to: s0}"} | {f"s{i}": f"{{to: s{i + 1}}}" for i in range(300)} | {"s300": "{to: done}"}
+    assert ["expected at most 64 states, found 302"] == refused(states(**ways))

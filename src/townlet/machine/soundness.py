@@ -20,6 +20,9 @@ from townlet.machine.reach import MAX_CONFIGURATIONS, Walk, explore, guards_of
 
 __all__ = ["check_edges", "check_walk", "reachable"]
 
+MAX_STATES = 64
+"""More than a person can survey, few enough to prove."""
+
 _NOWHERE = explore("hold", {}, {})
 
 Edges = Mapping[str, tuple[EdgeSpec | None, ...]]
@@ -101,6 +104,9 @@ def check_walk(draft: Draft) -> tuple[Walk, list[Problem]]:
     if draft.initial is None or not draft.states:  # the schedule as a whole says so, but for an empty mapping
         empty = isinstance(draft.data, Mapping) and draft.data.get("states") == {}
         return _NOWHERE, [Problem(("states",), "expected at least one state")] if empty else []
+    if len(draft.states) > MAX_STATES:
+        message = f"expected at most {MAX_STATES} states, found {len(draft.states)}"
+        return _NOWHERE, [Problem(("states",), message, key=True)]
     initial = draft.initial if draft.initial in draft.states else nearest(draft.initial, draft.states)
     problems = [] if draft.initial == initial else [unknown("state", draft.initial, draft.states, ("initial",))]
     if initial is None:
