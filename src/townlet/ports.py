@@ -118,5 +118,5 @@ def provider(environment_id: str) -> EnvironmentProvider:
     known = entry_points(group=ENVIRONMENTS)
     for entry in known:
         if entry.name == environment_id:
-            return cast(EnvironmentProvider, entry.load()())
+            return cast("EnvironmentProvider", entry.load()())
     raise BadInputError(f"unknown environment {environment_id!r}{did_you_mean(environment_id, sorted(known.names))}")

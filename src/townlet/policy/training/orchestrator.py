@@ -26,7 +26,7 @@ from townlet.policy.training.services import ReplayDatasetService, TrainingServi
 from townlet.policy.training.strategies.anneal import AnnealStrategy
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
 from townlet.policy.training.telemetry import MetricPoint, Telemetry
-from townlet.ports import EnvironmentDescription, provider
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
@@ -41,10 +41,6 @@ def _or_empty(strategies: Mapping[str, TrainingStrategy] | None) -> Mapping[str,
     return strategies or {}
 
 
-def _describe(spec: EnvironmentSpec) -> EnvironmentDescription:
-    return provider(spec.id).describe(spec.scenario)
-
-
 @frozen
 class PolicyTrainingOrchestrator:
     """Takes a scripted policy to a learned one: every method delegates to a strategy and returns a frozen result."""
@@ -55,6 +51,8 @@ class PolicyTrainingOrchestrator:
     """Used instead of the built-in services."""
     strategies: Mapping[str, TrainingStrategy] = attrs.field(factory=dict, kw_only=True, converter=_or_empty)
     """Used instead of the built-in strategies, by name."""
+    environments: EnvironmentProvider | None = attrs.field(default=None, kw_only=True)
+    """Used instead of the provider that the schedule's environment id is registered under."""
     home: Path = attrs.field(default=Path(".townlet"), kw_only=True)
     """Where runs, blobs and the registry live."""
     seed: int | None = attrs.field(default=None, kw_only=True)
@@ -68,8 +66,14 @@ class PolicyTrainingOrchestrator:
         """Return the schedule, proven sound; ScheduleError with every mistake. Nothing is written."""
         known = catalogue(self.strategies)
         if isinstance(self.config, ScheduleSpec):
-            return load_text(schedule_text(self.config), self.config.name, known, _describe, seed=self.seed)
-        return load(self.config, known, _describe, seed=self.seed)
+            return load_text(schedule_text(self.config), self.config.name, known, self._describe, seed=self.seed)
+        return load(self.config, known, self._describe, seed=self.seed)
+
+    def _provider(self, environment_id: str) -> EnvironmentProvider:
+        return provider(environment_id) if self.environments is None else self.environments
+
+    def _describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
+        return self._provider(spec.id).describe(spec.scenario)
 
     def run(self, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine in a new run directory and return what happened.
@@ -80,7 +84,7 @@ class PolicyTrainingOrchestrator:
         plan = shrink(self.plan()) if rehearse else self.plan()
         schedule, known = plan.schedule, catalogue(self.strategies)
         require_torch(plan, known)
-        environments, blobs = provider(schedule.environment.id), BlobStore(self.home / "blobs")
+        environments, blobs = self._provider(schedule.environment.id), BlobStore(self.home / "blobs")
         description = environments.describe(schedule.environment.scenario)
         folder = self.config.parent if isinstance(self.config, Path) else Path()
         outside = weights_from_outside(schedule, folder, description)

@@ -1,0 +1,31 @@
+"""Ramps are pure functions of entry and agent-steps."""
+
+import pytest
+
+from townlet.dto.codec import CodecError, structure
+from townlet.dto.strategies import RampSpec
+from townlet.policy.ramps import ramp_at
+
+RAMPS = (
+    RampSpec(actor=((0, 0), (100, 0), (200, 1), (1000, 0.5))),
+    RampSpec(actor=((0, 0.5),), anchor_kl=((0, 0.02), (400, 0))),
+)
+
+
+@pytest.mark.parametrize(("steps", "actor"), [(0, 0.0), (100, 0.0), (150, 0.5), (200, 1.0), (600, 0.75), (5000, 0.5)])
+def test_a_ramp_is_linear_between_its_points_and_flat_outside(steps: int, actor: float) -> None:
+    """Agent-steps of the visit are the only clock."""
+    assert actor == pytest.approx(ramp_at(RAMPS, 0, steps).actor)
+
+
+def test_the_last_entry_repeats() -> None:
+    """The k-th visit takes entry k; visits beyond the list take the last."""
+    assert ramp_at(RAMPS, 1, 200) == ramp_at(RAMPS, 7, 200)
+    assert 0.01 == pytest.approx(ramp_at(RAMPS, 1, 200).anchor_kl)
+
+
+@pytest.mark.parametrize("points", [[], [[0, 1], [0, 2]], [[5, 1], [1, 2]], [[0, -1]]])
+def test_points_out_of_order_or_below_zero_are_refused(points: list) -> None:
+    """A ramp is a function, and factors do not turn signs around."""
+    with pytest.raises(CodecError):
+        structure({"actor": points}, RampSpec)

@@ -1,0 +1,111 @@
+"""Weights on disk: exact round trips, proofs, and hostile files."""
+
+import json
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+from corridor import ACTIONS, FEATURES, CorridorProvider
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+from townlet.errors import BadInputError
+from townlet.policy.initialise import fresh_layers
+from townlet.policy.weights import Weights, WeightsFacts, make_probe, read_weights
+
+
+def made(seed: int = 0, features: tuple[str, ...] = FEATURES) -> Weights:
+    """Return random weights for the corridor, with a probe."""
+    rng, width = np.random.default_rng(seed), len(features)
+    weights = Weights(
+        facts=WeightsFacts(features=features, actions=ACTIONS, layers=2, environment="", parity=None),
+        actor=fresh_layers(rng, (width, 8, len(ACTIONS)), 1.0),
+        critic=fresh_layers(rng, (width, 8, 1), 1.0),
+        mean=rng.standard_normal(width).astype(np.float32),
+        scale=np.ones(width, np.float32),
+        value_mean=1.5,
+        value_scale=2.0,
+    )
+    mask = np.ones((20, len(ACTIONS)), np.bool_)
+    return attrs.evolve(weights, probe=make_probe(weights, rng.standard_normal((20, width)).astype(np.float32), mask))
+
+
+def test_weights_come_back_as_they_were_stored() -> None:
+    """Bytes → weights → bytes is the identity, and equal weights have equal bytes."""
+    data = made().to_bytes()
+    assert data == read_weights(data, "w").to_bytes()
+    assert data == made().to_bytes()
+
+
+def test_weights_that_act_otherwise_than_stored_are_refused() -> None:
+    """A changed layer is found by the probe, though the file is well formed."""
+    weights = made()
+    (first, bias), last = weights.actor
+    changed = attrs.evolve(weights, actor=((first + np.float32(0.01), bias), last))
+    with pytest.raises(BadInputError, match="do not act as they did when they were stored"):
+        read_weights(changed.to_bytes(), "w")
+
+
+def _edited(name: str, tensor: object) -> bytes:
+    data = made().to_bytes()
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+    tensors = load(data)
+    if tensor is None:
+        del tensors[name]
+    else:
+        tensors[name] = tensor
+    return save(tensors, metadata)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a safetensors file"),
+        (b"\xff" * 8 + b"{}", "header does not fit"),
+        (b"\x02" + b"\0" * 7 + b"{}", "no weights of this project"),
+        (save({"a": np.zeros(3)}), "no weights of this project"),
+        (_edited("normaliser.mean", None), "'normaliser.mean' is missing"),
+        (_edited("normaliser.mean", np.zeros(7, np.float32)), r"is float32 \[7\], expected float32 \[6\]"),
+        (_edited("normaliser.scale", np.zeros(6, np.float32)), "scale is not above 0"),
+        (_edited("actor.0.bias", np.full(8, np.nan, np.float32)), "not finite"),
+        (_edited("actor.0.weight", np.zeros((6, 8))), "float64"),
+        (_edited("surplus", np.zeros(1)), "unknown tensors surplus"),
+    ],
+)
+def test_an_unfit_file_is_refused_with_its_name_and_reason(data: bytes, message: str) -> None:
+    """Every tensor is checked: name, dtype, shape, finite numbers, positive scales."""
+    with pytest.raises(BadInputError, match=message) as raised:
+        read_weights(data, "mine.safetensors")
+    assert str(raised.value).startswith("mine.safetensors: ")
+
+
+@given(st.data())
+def test_no_damaged_file_does_more_than_be_refused(data: st.DataObject) -> None:
+    """A flipped byte is either harmless to the meaning or refused cleanly."""
+    stored = bytearray(made().to_bytes())
+    place = data.draw(st.integers(0, len(stored) - 1))
+    stored[place] ^= data.draw(st.integers(1, 255))
+    try:
+        weights = read_weights(bytes(stored), "w")
+    except BadInputError:
+        return
+    assert np.isfinite(weights.values(np.zeros((1, len(FEATURES)), np.float32))).all()
+
+
+def test_weights_for_other_features_are_refused_with_the_first_difference() -> None:
+    """Width and names decide, not the signature, so that a policy moves between scenarios of equal shape."""
+    weights = made(features=FEATURES[:-1])
+    with pytest.raises(BadInputError, match="weights for 5 features, but corridor/plain has 6"):
+        weights.check_fits(CorridorProvider().describe("plain"), "w")
+    weights.check_fits(CorridorProvider().describe("narrow"), "w")
+
+
+def test_nothing_is_ever_unpickled() -> None:
+    """No module of the package imports pickle or a loader that would."""
+    package = Path(__file__).parents[2] / "src" / "townlet"
+    forbidden = ("import pickle", "allow_pickle", "torch.load", "joblib")
+    found = [(file.name, word) for file in package.rglob("*.py") for word in forbidden if word in file.read_text()]
+    assert [] == found
