@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from townlet.dto import bylaws
+
 __all__ = ["cache_folder", "compiled", "f32", "i64", "is_cold", "u64"]
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -25,12 +27,12 @@ u64 = cast("Callable[[int], int]", np.uint64)
 
 @cache
 def cache_folder() -> Path:
-    """Return where compiled kernels are kept: one folder per digest of the sources of this package.
+    """Return where compiled kernels are kept: one folder per digest of the sources they are compiled from.
 
     The compiler's own check looks only at the file of the outermost kernel, so a change in a rule would go unseen.
     """
     digest = sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in (Path(bylaws.__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
     home = os.environ.get("XDG_CACHE_HOME")

@@ -1,11 +1,14 @@
 """Space: tiles, Manhattan steps, where an action leads."""
 
+from townlet.dto.bylaws import PERTURBATIONS
 from townlet.world.compiled import compiled
-from townlet.world.features import AWAY, HOME, USE, WORK
+from townlet.world.features import AWAY, CHAT, HOME, USE, WORK
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Agent, Town
 
 __all__ = ["distance", "move"]
+
+_MEET = PERTURBATIONS.index("arranged_meet")
 
 
 @compiled
@@ -27,7 +30,7 @@ def step_towards(agent: Agent, x: int, y: int) -> None:
 @compiled
 def step_away(town: Town, rules: Rules, i: int) -> None:
     """Walk one tile away from the nearest other agent, the lower slot among equals, along the shorter axis."""
-    agent, law = town.agents[i], rules.laws[0]
+    agent, law = town.agents[i], rules.law
     nearest, least = NOBODY, 1 << 30
     for j in range(len(town.agents)):
         other = town.agents[j]
@@ -64,5 +67,10 @@ def move(town: Town, rules: Rules) -> None:
         elif agent.intent == HOME:
             if distance(agent.x, agent.y, agent.home_x, agent.home_y) > 0:
                 step_towards(agent, agent.home_x, agent.home_y)
+        elif agent.intent == CHAT:
+            if agent.called == 1:
+                meeting = town.upsets[_MEET]
+                if distance(agent.x, agent.y, meeting.x, meeting.y) > 1:
+                    step_towards(agent, meeting.x, meeting.y)
         elif agent.intent == AWAY:
             step_away(town, rules, i)

@@ -2,9 +2,26 @@
 
 from townlet.world.compiled import compiled, f32, i64, u64
 
-__all__ = ["BIRTH", "HOME", "LOT", "PHASE", "PLACE", "POLICY", "RESPAWN", "below", "draw", "mix", "uniform"]
+__all__ = [
+    "BIRTH",
+    "CALM",
+    "CHAT",
+    "GUEST",
+    "HOME",
+    "LENGTH",
+    "LOT",
+    "PHASE",
+    "PLACE",
+    "POLICY",
+    "RESPAWN",
+    "SIZE",
+    "below",
+    "draw",
+    "mix",
+    "uniform",
+]
 
-PHASE, PLACE, HOME, BIRTH, LOT, RESPAWN, POLICY = range(7)
+PHASE, PLACE, HOME, BIRTH, LOT, RESPAWN, POLICY, CHAT, CALM, LENGTH, SIZE, GUEST = range(12)
 """Streams: what a random number is for."""
 
 _ONE = u64(1)

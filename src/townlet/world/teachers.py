@@ -58,7 +58,11 @@ class ScriptedTeacher:
             serves = usable & (objects[..., kind] > 0)
             friendly = serves & ((objects[..., see.RIVAL_HERE] == 0) | (o[..., need] < _DESPERATE)[..., None])
             free = _use(friendly.argmax(-1), wanted & friendly.any(-1), actions, free)
+            if need == see.HUNGER:
+                stoves = usable & (objects[..., see.STOVE] > 0)
+                free = _use(stoves.argmax(-1), wanted & stoves.any(-1), actions, free)
         actions[free & duty] = see.WORK
+        actions[free & ~duty & mask[..., see.CHAT]] = see.CHAT
         return actions
 
 
