@@ -13,7 +13,7 @@ import numpy as np
 
 from townlet.dto import bylaws
 
-__all__ = ["cache_folder", "compiled", "f32", "i64", "is_cold", "u64"]
+__all__ = ["cache_folder", "compiled", "entry", "f32", "i64", "is_cold", "u64"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -52,19 +52,30 @@ def is_cold() -> bool:
     return not any(cache_folder().rglob("*.nbc"))
 
 
-def compiled(function: F) -> F:
-    """Compile a kernel: cached, without the interpreter's lock, strict floating point.
-
-    The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
-    the shared buffer made the town five times slower.
-
-    With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
-    """
+def _compile(function: F, *, entry: bool) -> F:
     settings: Any = numba.config
-    njit: Any = numba.njit  # its stubs do not know _nrt
+    njit: Any = numba.njit  # its stubs do not know all that it takes
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder())
     try:
-        return cast("F", njit(cache=True, nogil=True, fastmath=False, error_model="numpy", _nrt=False)(function))
+        options = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy", "_nrt": False}
+        return cast("F", njit(no_cpython_wrapper=not entry, no_cfunc_wrapper=True, **options)(function))
     finally:
         settings.CACHE_DIR = before
+
+
+def compiled(function: F) -> F:
+    """Compile a kernel that other kernels call: cached, without the interpreter's lock, strict floating point.
+
+    The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
+    the shared buffer made the town five times slower. Python cannot call what comes back, save with NUMBA_DISABLE_JIT=1
+    or through an `entry`: the door that it needs would take a fifth of the time of compilation.
+
+    With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
+    """
+    return _compile(function, entry=False)
+
+
+def entry(function: F) -> F:
+    """Compile a kernel that Python calls, otherwise like `compiled`."""
+    return _compile(function, entry=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.bylaws import DAY
 from townlet.world.affordances import restock
-from townlet.world.compiled import compiled, f32
+from townlet.world.compiled import compiled, entry, f32
 from townlet.world.features import WAIT
 from townlet.world.generate import generate
 from townlet.world.jobs import employ
@@ -141,7 +141,7 @@ def play(town: Town, rules: Rules, seen: Seen, actions: NDArray[np.int64], w: in
         seen.rewards[w, :] = f32(0)
 
 
-@compiled
+@entry
 def visit(state: State, rules: Rules, seen: Seen, order: Order, first: int, last: int) -> None:
     """Carry an order out in the worlds [first, last), and write what they look like then.
 
