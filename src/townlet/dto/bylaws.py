@@ -206,6 +206,8 @@ class LifeSpec(Record):
     """Most ticks until the slot lives again."""
     needs: float = 0.6
     """Every need at respawn."""
+    content: float = 0.1
+    """An agent whose needs all stay above this for 24 hours counts as self-sufficient."""
     wallet: float = 1.5
     """Money at respawn."""
     savings: float = 3.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from townlet.dto.bylaws import (
     DAY,
@@ -61,7 +61,7 @@ _AFFORDANCES = MappingProxyType(
         ),
         "bed": AffordanceSpec(serves="energy", duration=60, energy=0.8),
         "stove": AffordanceSpec(
-            serves="", duration=40, energy=-0.05, price=0.15, stock=40, room=40, makes=2, power=True
+            serves="", duration=40, energy=-0.05, price=0.1, stock=40, room=40, makes=2, power=True
         ),
     }
 )
@@ -229,6 +229,9 @@ def _offers(**changes: AffordanceSpec) -> Mapping[str, AffordanceSpec]:
     return MappingProxyType({**_AFFORDANCES, **changes})
 
 
+_FREE = _offers(**{kind: evolve(offer, price=0.0) for kind, offer in _AFFORDANCES.items()})
+_FULL_FRIDGE = evolve(_AFFORDANCES["fridge"], stock=60, room=60)
+
 SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
     {
         spec.name: spec
@@ -249,19 +252,22 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 name="kitchen_breakfast",
                 agents=6,
                 objects=("fridge", "stove", "shower", "bed"),
+                affordances=_FREE,
                 jobs=(),
             ),
             TownSpec(
                 name="employment_punctuality",
                 agents=8,
                 objects=("fridge", "fridge", "shower", "bed", "bed"),
+                affordances=_offers(fridge=_FULL_FRIDGE),
                 perturbations=_NO_UPSETS,
             ),
             TownSpec(
                 name="rivalry_decay",
                 agents=4,
                 objects=("fridge", "shower", "bed"),
-                rivalry=RivalrySpec(decay=0.001),
+                affordances=_offers(**{**_FREE, "fridge": evolve(_FULL_FRIDGE, price=0.0)}),
+                rivalry=RivalrySpec(gain=0.5, decay=0.0005),
                 jobs=(),
                 perturbations=_NO_UPSETS,
             ),
@@ -270,14 +276,37 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 name="crowded",
                 agents=16,
                 objects=("fridge", "fridge", "stove", "stove", "shower", "shower", "bed", "bed"),
+                needs=MappingProxyType(
+                    {
+                        "hunger": NeedSpec(decay=0.0013, weight=1.0),
+                        "hygiene": NeedSpec(decay=0.0007, weight=0.6),
+                        "energy": NeedSpec(decay=0.0008, weight=0.8),
+                    }
+                ),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.5, stock=18, room=60)),
             ),
             TownSpec(
                 name="city",
                 agents=64,
-                objects=("fridge",) * 8 + ("stove",) * 4 + ("shower",) * 6 + ("bed",) * 8,
+                objects=("fridge",) * 5 + ("stove",) * 3 + ("shower",) * 4 + ("bed",) * 6,
                 object_slots=32,
                 width=48,
                 height=48,
+                needs=MappingProxyType(
+                    {
+                        "hunger": NeedSpec(decay=0.0007, weight=1.0),
+                        "hygiene": NeedSpec(decay=0.0004, weight=0.6),
+                        "energy": NeedSpec(decay=0.0005, weight=0.8),
+                    }
+                ),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.9, stock=18, room=40)),
+                jobs=(
+                    JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
+                    JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),
+                    JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=35),
+                    JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=35),
+                ),
+                work=WorkSpec(grace=24, absent_after=60),
             ),
         )
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,10 @@ class TownBatch:
         state = self._state
         sums, exposures = tally(self.spec, state.clocks, state.ledgers, state.agents, state.things)
         return Tallies(sums=sums, exposures=exposures)
+
+    def look(self, world: int) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+        """Return a world's clock, agents [N] and objects [O] as they are now: views, for pictures, not for changes."""
+        return self._state.clocks[world], self._state.agents[world], self._state.things[world]
 
     def snapshot(self) -> bytes:
         """Return all state: a line that says what it is of, and the buffer."""

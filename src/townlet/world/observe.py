@@ -20,7 +20,7 @@ __all__ = ["observe"]
 
 _ZERO, _ONE = f32(0), f32(1)
 _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 10), f32(1 / 8)
-_PER_DAY, _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / DAY), f32(1 / 20), f32(1 / 4), f32(8), f32(2)
+_PER_DAY, _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / DAY), f32(1 / see.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
 _BLOCK = see.OBJECT_WIDTH
 

@@ -42,6 +42,7 @@ class Law:
     faint_after: I32
     respawn_min: I32
     respawn_max: I32
+    content: F32
     born_needs: F32
     born_wallet: F32
     savings: F32
@@ -167,7 +168,7 @@ def _law(spec: TownSpec) -> dict[str, float]:
         "grace": max(work.grace, spec.ticks_per_decision), "absent_after": work.absent_after,
         "late_fine": work.late_fine, "absent_fine": work.absent_fine,
         "faint_at": life.faint_at, "faint_after": life.faint_after, "respawn_min": life.respawn_min,
-        "respawn_max": life.respawn_max, "born_needs": life.needs, "born_wallet": life.wallet, "savings": life.savings,
+        "respawn_max": life.respawn_max, "content": life.content, "born_needs": life.needs, "born_wallet": life.wallet, "savings": life.savings,
         "alive": rewards.alive, "needs": rewards.needs, "wage": rewards.wage, "conflict": rewards.conflict,
         "late": rewards.late, "lateness": rewards.lateness, "absent": rewards.absent, "punctual": rewards.punctual,
         "faint": rewards.faint, "chat": rewards.chat, "chat_trust": rewards.chat_trust,

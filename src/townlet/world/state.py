@@ -127,7 +127,7 @@ class Ledger:
     agent_days: I32
     """Whole days of agent slots."""
     sufficient: I32
-    """Those among them in which no need fell to 0.3 and nobody fainted."""
+    """Those among them in which every need stayed above `content` and nobody fainted."""
     restocked: I32
     """Meals brought, the first ones included."""
     eaten: I32
@@ -247,7 +247,7 @@ class Agent:
     waits: I32
     """Ticks waited in queues over the episode."""
     wanting: I32
-    """1 once a need fell to 0.3 or it fainted in the running 24 hours of the episode."""
+    """1 once a need fell to `content` or it fainted in the running 24 hours of the episode."""
 
 
 class Thing:

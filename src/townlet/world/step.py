@@ -26,8 +26,6 @@ from townlet.world.state import State, Town
 
 __all__ = ["OPEN", "PLAY", "SHOW", "Order", "Seen", "play_tick", "visit"]
 
-_CONTENT = f32(0.3)
-
 
 class Seen(NamedTuple):
     """Where a decision's answers are written."""
@@ -90,12 +88,12 @@ def decide(town: Town, actions: NDArray[np.int64], mask: NDArray[np.bool_]) -> N
 
 
 @compiled
-def count_days(town: Town) -> None:
+def count_days(town: Town, rules: Rules) -> None:
     """Note who lacked something this tick; close the account every 24 hours of the episode."""
     closing = (town.clock.tick + 1) % DAY == 0
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        if min(agent.hunger, agent.hygiene, agent.energy) <= _CONTENT or agent.respawn > 0:
+        if min(agent.hunger, agent.hygiene, agent.energy) <= rules.law.content or agent.respawn > 0:
             agent.wanting = 1
         if closing:
             town.ledger.agent_days += 1
@@ -122,7 +120,7 @@ def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArr
     restock(town, rules)
     end_lives(town, rules)
     reward(town, rules, terms, ended)
-    count_days(town)
+    count_days(town, rules)
     town.clock.tick += 1
 
 
