@@ -288,7 +288,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
             TownSpec(
                 name="city",
                 agents=64,
-                objects=("fridge",) * 5 + ("stove",) * 3 + ("shower",) * 4 + ("bed",) * 6,
+                objects=("fridge",) * 6 + ("stove",) * 3 + ("shower",) * 4 + ("bed",) * 6,
                 object_slots=32,
                 width=48,
                 height=48,
@@ -299,7 +299,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                         "energy": NeedSpec(decay=0.0005, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.9, stock=18, room=40)),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.0, stock=14, room=40)),
                 jobs=(
                     JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
                     JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),

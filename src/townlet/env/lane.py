@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.town import scenario as preset
 from townlet.env.rendering import rgb_array
 from townlet.env.town import TownEnvironment, TownProvider
+from townlet.world.features import BOUND
 
 __all__ = ["TownLaneEnv"]
 
@@ -34,7 +35,7 @@ class TownLaneEnv(gymnasium.Env[Features, np.int64]):
         self._others = TownProvider().teacher(scenario, others)
         self._town = TownEnvironment(self._spec, worlds=1, seed=0, days=days)
         about = self._town.description
-        self.observation_space = spaces.Box(-np.inf, np.inf, (len(about.features),), np.float32)
+        self.observation_space = spaces.Box(-BOUND, BOUND, (len(about.features),), np.float32)
         self.action_space = spaces.Discrete(len(about.actions))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Features, dict[str, Any]]:

@@ -13,6 +13,7 @@ from townlet.dto.town import scenario as preset
 from townlet.env.rendering import ansi, rgb_array
 from townlet.env.town import TownEnvironment
 from townlet.errors import BadInputError
+from townlet.world.features import BOUND
 
 __all__ = ["TownParallelEnv"]
 
@@ -111,7 +112,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
 def _space(features: int, actions: int) -> spaces.Dict:
     return spaces.Dict(
         {
-            "observation": spaces.Box(-np.inf, np.inf, (features,), np.float32),
+            "observation": spaces.Box(-BOUND, BOUND, (features,), np.float32),
             "action_mask": spaces.Box(0, 1, (actions,), np.int8),
         }
     )

@@ -13,6 +13,7 @@ from townlet.dto.town import scenario as preset
 from townlet.env.rendering import rgb_array
 from townlet.env.town import TownEnvironment
 from townlet.errors import BadInputError
+from townlet.world.features import BOUND
 
 __all__ = ["TownVectorEnv"]
 
@@ -47,7 +48,7 @@ class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
         self.num_envs = num_envs
         self._town = TownEnvironment(self._spec, worlds=worlds, seed=0, days=days)
         about = self._town.description
-        self.single_observation_space = spaces.Box(-np.inf, np.inf, (len(about.features),), np.float32)
+        self.single_observation_space = spaces.Box(-BOUND, BOUND, (len(about.features),), np.float32)
         self.single_action_space = spaces.Discrete(len(about.actions))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -45,6 +45,8 @@ PERSON_DX, PERSON_DY, PERSON_TRUST, PERSON_FAMILIARITY, PERSON_RIVALRY, PERSON_S
 
 OBJECT = (*KINDS, "dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown", "rival")
 """What it sees of each object slot; unused slots are zero."""
+BOUND = 8.0
+"""No feature of a preset is larger than this, nor less than its negative."""
 STOCK_SCALE = 20
 """Portions that the feature `stock` shows as 1; it shows at most 2."""
 STOVE = KINDS.index("stove")

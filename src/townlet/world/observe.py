@@ -22,6 +22,7 @@ _ZERO, _ONE = f32(0), f32(1)
 _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 10), f32(1 / 8)
 _PER_DAY, _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / DAY), f32(1 / see.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
+_LONG = 8 * 60
 _BLOCK = see.OBJECT_WIDTH
 
 
@@ -118,7 +119,7 @@ def see_queue(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> Non
         return
     thing = town.things[agent.queue]
     row[see.QUEUED] = _ONE
-    row[see.QUEUE_WAITED] = f32(agent.waited) * _PER_HOUR
+    row[see.QUEUE_WAITED] = f32(min(agent.waited, _LONG)) * _PER_HOUR
     if thing.holder == i:
         row[see.RUNNING] = f32(agent.running)
         row[see.GRANTED] = _ONE

@@ -54,7 +54,7 @@ class ScriptedTeacher:
     """A need below this is tended to even in working hours."""
     ahead: int = 20
     """Ticks before a shift at which it leaves for work."""
-    crowd: int = 3
+    crowd: int = 2
     """It passes by where this many wait, unless they do everywhere."""
     larder: int = 6
     """It cooks when fewer meals than this are left in all fridges."""
