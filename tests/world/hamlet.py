@@ -49,7 +49,8 @@ class Hamlet:
             agent.intent = 6 + o
 
     def scatter(self) -> None:
-        """Put everybody on a diagonal of its own with nothing to do, fed and rested, strangers to each other."""
+        """Put everybody on a diagonal of its own with nothing to do, fed and rested, strangers to each other, past midnight."""
+        self.set_time(1)
         for i, agent in enumerate(self.town.agents):
             agent.x, agent.y, agent.intent = 3 * i, 3 * i, 0
             agent.hunger = agent.hygiene = agent.energy = 0.9

@@ -39,7 +39,8 @@ def _cook(  # many arrays, all of one shape
     objects: Floats, usable: Bools, willing: Bools, free: Bools, actions: NDArray[np.int64], larder: int
 ) -> Bools:
     """Let the willing cook at the stove with the shortest queue where few meals are left; return who is still free."""
-    meals = (objects[..., see.STOCK] * (objects[..., 0] > 0)).sum(-1) * see.STOCK_SCALE
+    fridges = objects[..., 0] > 0
+    meals = (objects[..., see.STOCK] * fridges).sum(-1) * see.STOCK_SCALE / np.maximum(fridges.sum(-1), 1)
     reach = np.where(usable & (objects[..., see.STOVE] > 0), objects[..., see.WAITING] - objects[..., see.MINE], np.inf)
     return _use(reach.argmin(-1), willing & (meals < larder) & np.isfinite(reach).any(-1), actions, free)
 
@@ -56,8 +57,8 @@ class ScriptedTeacher:
     """Ticks before a shift at which it leaves for work."""
     crowd: int = 2
     """It passes by where this many wait, unless they do everywhere."""
-    larder: int = 6
-    """It cooks when fewer meals than this are left in all fridges."""
+    larder: int = 3
+    """It cooks when fewer meals than this are left in a fridge on average."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N]."""
@@ -89,8 +90,8 @@ class PlannerTeacher:
     """A need below this is tended to in working hours."""
     top_up: int = 240
     """Ticks before a shift in which every need is filled up as far as objects allow."""
-    larder: int = 12
-    """It cooks when fewer meals than this are left in all fridges."""
+    larder: int = 6
+    """It cooks when fewer meals than this are left in a fridge on average."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N]."""
