@@ -307,6 +307,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                     JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=35),
                 ),
                 work=WorkSpec(grace=24, absent_after=60),
+                rivalry=RivalrySpec(decay=0.0006),
             ),
         )
     }

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import pairwise
@@ -106,6 +106,25 @@ class TownBatch:
             terminations=self._seen.terminations.copy(),
             truncations=self._seen.truncations.copy(),
         )
+
+    def replay(self, script: Sequence[NDArray[np.int64]], *, observed: bool) -> None:
+        """Play legal decisions [W, N] one after the other and hand nothing out; unobserved, nobody even looks.
+
+        It is what measurements time: the step as it is, without checks and copies at the boundary.
+        """
+        self._begun("replay")
+        if not observed:
+            self._seen.action_mask[:] = True  # masks would be stale, and these decisions were legal when made
+        for actions in script:
+            self._visit(PLAY, actions=actions, blind=not observed)
+
+    def bytes_per_step(self, *, observed: bool) -> float:
+        """Return the bytes that one agent's decision moves: state read and written, terms, and what is seen."""
+        seen = self._seen
+        written = seen.terms.nbytes + seen.rewards.nbytes + seen.terminations.nbytes
+        if observed:
+            written += seen.observations.nbytes + seen.action_mask.nbytes + seen.alive.nbytes
+        return (2 * self._buffer.nbytes + written) / (self.worlds * self.spec.agents)
 
     def breakdown(self) -> RewardBreakdownDTO:
         """Return the terms of the last decision's rewards; zero right after a reset or restore."""
