@@ -139,7 +139,7 @@ class LifeSpec(Record):
     """Every need at respawn."""
     wallet: float = 1.5
     """Money at respawn."""
-    savings: float = 3.0
+    savings: float = 1.5
     """Money at the first birth; who is born after its shift must live on it until the next day's wage."""
 
 
