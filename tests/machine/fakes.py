@@ -196,7 +196,8 @@ class FakeSchool:
 
     def _ppo(self, visit: Visit) -> TrainingResult:
         assert isinstance(visit.spec, PPOSpec)
-        for step in range(1 if visit.checkpoint is None else 2, 3):
+        saved = 0 if visit.checkpoint is None else int(self.blobs.get(visit.checkpoint).split()[-1])
+        for step in range(saved + 1, 3):
             visit.save(step, self.blobs.put(f"{visit.state} {visit.number} {step}".encode()))
         return ppo_result(self.policy(f"ppo {visit.number}"), parent=visit.inputs.get("start", ""))
 
@@ -205,23 +206,35 @@ class FakeSchool:
         candidate = visit.inputs[visit.spec.candidate]
         pins = {"candidate": candidate, **visit.pins}
         rows = {name: self._row(visit, pins, name) for name in ("return_per_agent_day", "queue_intensity")}
+        table, digest = self._resumed(visit)
         for look in ((20,), (20, 40)):
+            if table is not None and (visit.decided(table) or len(look) <= len(table.looks)):
+                continue
             table = EvidenceTable(
-                evidence=visit.spec.evidence, candidate=candidate, baselines=dict(visit.pins), seed=visit.seed,
-                looks=look, metrics=tuple(
+                evidence=visit.spec.evidence,
+                candidate=candidate,
+                baselines=dict(visit.pins),
+                seed=visit.seed,
+                looks=look,
+                metrics=tuple(
                     PairedMetric(metric=name, values={pin: row[: look[-1]] for pin, row in values.items()})
                     for name, values in rows.items()
                 ),
-            )  # fmt: skip
+            )
             digest = store(self.blobs, table)
             visit.save(len(look), digest)
-            if visit.decided(table):
-                break
+        assert table is not None
         measured = {(name, pins[pin]): math.fsum(row) / len(row) for name, v in rows.items() for pin, row in v.items()}
         return EvaluationResult(
-            weights=candidate, evidence=digest, looks=len(look), blobs={"evidence": digest}, agent_steps=200,
+            weights=candidate, evidence=digest, looks=len(table.looks), blobs={"evidence": digest}, agent_steps=200,
             measurements=tuple(measurement(name, value, pin) for (name, pin), value in measured.items()),
         )  # fmt: skip
+
+    def _resumed(self, visit: Visit) -> tuple[EvidenceTable | None, str]:
+        """Return the evidence an earlier attempt gathered."""
+        if visit.checkpoint is None:
+            return None, ""
+        return structure(json.loads(self.blobs.get(visit.checkpoint)), EvidenceTable), visit.checkpoint
 
     def _row(self, visit: Visit, pins: Mapping[str, str], name: str) -> dict[str, tuple[float, ...]]:
         """Return each policy's episodes: a common part, the policy's worth, and what it does differently."""
@@ -306,7 +319,7 @@ class Bench:
                     rehearsal=self.rehearsal,
                     environment="1" * 64,
                     fingerprint={"python": "3.11"},
-                )  # fmt: skip
+                )
             )
         return journal
 
