@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from attrs import field, frozen
-from fakes import CATALOGUE, Bench
+from fakes import Bench
+from plans import CATALOGUE
 
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, ProcessStarted
 from townlet.dto.registry import Version

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import CATALOGUE, Bench, Clock, ppo_result
+from fakes import Bench, Clock, ppo_result
+from plans import CATALOGUE
 
 from townlet.dto.codec import CodecError
 from townlet.dto.journal import ProcessStarted, Recovered, RunCreated, TransitionTaken, VisitFinished
@@ -186,7 +187,9 @@ def test_nan_becomes_null_and_null_becomes_nan() -> None:
     plain = pack(ppo_result("0" * 64, value_loss=math.nan, entropy=math.inf))
     assert (None, None, 0.01) == (plain["value_loss"], plain["entropy"], plain["approx_kl"])
     result = unpack(plain, type(ppo_result(None)))
-    assert ["value_loss", "entropy"] == [k for k, v in result.model_dump().items() if isinstance(v, float) and v != v]
+    assert ["value_loss", "entropy"] == [
+        k for k, v in result.model_dump().items() if isinstance(v, float) and math.isnan(v)
+    ]
 
 
 def test_two_equal_runs_agree_on_the_semantic_hash_and_on_nothing_else(tmp_path: Path) -> None:
