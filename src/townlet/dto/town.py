@@ -137,9 +137,9 @@ class LifeSpec(Record):
     """Most ticks until the slot lives again."""
     needs: float = 0.6
     """Every need at respawn."""
-    wallet: float = 1.5
+    wallet: float = 3.0
     """Money at respawn."""
-    savings: float = 1.5
+    savings: float = 3.0
     """Money at the first birth; who is born after its shift must live on it until the next day's wage."""
 
 

@@ -68,7 +68,7 @@ class PPOStrategy:
             seed=derive(context.visit.seed, "rollout"),
             days=spec.days,
         )
-        rollout = Rollout(environment, spec.num_steps)
+        rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
         parent = (
             context.weights(context.inputs["start"]) if "start" in context.inputs else _fresh(context, spec, rollout)
         )
