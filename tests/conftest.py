@@ -8,6 +8,10 @@ from importlib.util import find_spec
 import pytest
 from hypothesis import settings
 
+# Tests share the cores with each other: one thread each, and none that spins while it waits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A busy machine is no failure: no test of this house depends on time.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")

@@ -1,4 +1,4 @@
-"""Fake strategies that walk every path in milliseconds, and a plan that needs neither a file nor a town.
+"""Fake strategies that walk every path in milliseconds, and a home for a run that they walk.
 
 A fake policy is a short text in the blob store; `FakeSchool.skill` says what it is worth a day. Each visit is a pure
 function of what the engine hands out, so that a walk cut short and taken up again ends with the same bits.
@@ -7,19 +7,19 @@ function of what the engine hands out, so that a walk cut short and taken up aga
 import json
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from attrs import define, evolve, field
-from catalogue import KPIS, catalogue
+from catalogue import KPIS
+from plans import CATALOGUE, METRICS, make_plan
 
 from townlet.dto.codec import structure
-from townlet.dto.fields import Direction
 from townlet.dto.guards import EvidenceTable, PairedMetric
 from townlet.dto.journal import Entry, RunCreated
-from townlet.dto.metrics import Measurement, MetricSpec
+from townlet.dto.metrics import Measurement
 from townlet.dto.policy import (
     BCTrainingResult,
     CaptureResult,
@@ -29,7 +29,7 @@ from townlet.dto.policy import (
     RollbackResult,
     TrainingResult,
 )
-from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec, PPOSpec, RollbackSpec
 from townlet.keyed import derive
 from townlet.machine.engine import Engine
@@ -38,94 +38,6 @@ from townlet.machine.journal import Journal
 from townlet.machine.visit import Visit
 from townlet.store.blobs import BlobStore
 from townlet.store.registry import Registry
-
-CATALOGUE = catalogue()
-METRICS = tuple(
-    MetricSpec(name=name, unit=unit, direction=better, exposure=exposure)
-    for name, (unit, better, exposure) in KPIS.items()
-)
-BETTER = {
-    "metric": "evaluate.return_per_agent_day",
-    "better_by": {"baseline": "champion", "absolute": 0},
-    "evidence": "full",
-}
-WORSE = {**{k: v for k, v in BETTER.items() if k != "better_by"},
-         "worse_by": {"baseline": "champion", "relative": "5%", "floor": 1.0}}  # fmt: skip
-SCHEDULE: dict[str, Any] = {
-    "schedule": "townlet/v1",
-    "name": "fake-town",
-    "seed": 7,
-    "environment": {"id": "town", "scenario": "small_town", "worlds": 8},
-    "teacher": "scripted",
-    "registry": {"name": "fake-town"},
-    "evidence": {"full": {"episodes": [20, 40], "days": 2, "confidence": "95%"}},
-    "baselines": {
-        "champion": {"alias": "champion", "otherwise": "teacher"},
-        "parent": {"of": "ppo"},
-        "accepted": {"of": "ppo", "otherwise": "champion"},
-    },
-    "guards": {
-        "enough_data": {"metric": "capture.episodes", "at_least": 200},
-        "cloned": {"metric": "bc.heldout_accuracy", "at_least": 0.9},
-        "finite": {"metric": "ppo.nonfinite_updates", "at_most": 0},
-        "loss_tolerance": {
-            "metric": "ppo.value_loss",
-            "not_worse_than": {"baseline": "accepted", "relative": "10%", "floor": 0.05},
-            "without_baseline": "skip",
-        },
-        "queue_tolerance": {
-            "metric": "evaluate.queue_intensity",
-            "not_worse_than": {"baseline": "champion", "relative": "15%", "floor": 0.05},
-            "evidence": "full",
-        },
-        "better": BETTER,
-        "clearly_worse": WORSE,
-        "rounds_left": {"visits_to": "ppo", "below": 4},
-        "rollbacks_left": {"visits_to": "rollback", "below": 3},
-    },
-    "initial": "capture",
-    "states": {
-        "capture": {
-            "strategy": "capture",
-            "next": [{"to": "bc", "when": ["enough_data"]}, {"to": "hold", "why": "the data set was rejected"}],
-        },
-        "bc": {"strategy": "bc", "next": [{"to": "ppo", "when": ["cloned"]}, {"to": "hold", "why": "a weak clone"}]},
-        "ppo": {
-            "strategy": "ppo",
-            "retry": {"attempts": 3},
-            "next": [{"to": "evaluate", "when": ["finite"]}, {"to": "rollback", "why": "the update diverged"}],
-        },
-        "evaluate": {
-            "strategy": "evaluate",
-            "next": [
-                {"to": "rollback", "when": ["clearly_worse"]},
-                {"to": "promote", "when": ["better", "queue_tolerance", "loss_tolerance"]},
-                {"to": "ppo", "when": ["rounds_left"], "why": "not yet good enough"},
-                {"to": "done", "why": "no round produced a better policy"},
-            ],
-        },
-        "promote": {"strategy": "promote", "next": [{"to": "done"}]},
-        "rollback": {
-            "strategy": "rollback",
-            "with": {"scale": {"ppo.learning_rate": 0.5}},
-            "next": [
-                {"to": "ppo", "when": ["rollbacks_left", "rounds_left"]},
-                {"to": "hold", "why": "rolled back too often"},
-            ],
-        },
-    },
-}
-MOST_VISITS = {"capture": 1, "bc": 1, "ppo": 4, "evaluate": 4, "promote": 1, "rollback": 3}
-
-
-def make_plan(most_visits: Mapping[str, int] | None = None, **changes: Any) -> Plan:
-    """Return the plan of `SCHEDULE` with some of its top-level entries replaced."""
-    schedule = structure({**SCHEDULE, **changes}, ScheduleSpec)
-    options = {
-        name: structure(dict(state.with_), CATALOGUE.entries[state.strategy].spec)
-        for name, state in schedule.states.items()
-    }
-    return Plan(schedule=schedule, options=options, most_visits=dict(most_visits or MOST_VISITS))
 
 
 def measurement(metric: str, value: float | None, policy: str, **changes: Any) -> Measurement:
@@ -196,7 +108,8 @@ class FakeSchool:
 
     def _ppo(self, visit: Visit) -> TrainingResult:
         assert isinstance(visit.spec, PPOSpec)
-        for step in range(1 if visit.checkpoint is None else 2, 3):
+        saved = 0 if visit.checkpoint is None else int(self.blobs.get(visit.checkpoint).split()[-1])
+        for step in range(saved + 1, 3):
             visit.save(step, self.blobs.put(f"{visit.state} {visit.number} {step}".encode()))
         return ppo_result(self.policy(f"ppo {visit.number}"), parent=visit.inputs.get("start", ""))
 
@@ -205,23 +118,35 @@ class FakeSchool:
         candidate = visit.inputs[visit.spec.candidate]
         pins = {"candidate": candidate, **visit.pins}
         rows = {name: self._row(visit, pins, name) for name in ("return_per_agent_day", "queue_intensity")}
+        table, digest = self._resumed(visit)
         for look in ((20,), (20, 40)):
+            if table is not None and (visit.decided(table) or len(look) <= len(table.looks)):
+                continue
             table = EvidenceTable(
-                evidence=visit.spec.evidence, candidate=candidate, baselines=dict(visit.pins), seed=visit.seed,
-                looks=look, metrics=tuple(
+                evidence=visit.spec.evidence,
+                candidate=candidate,
+                baselines=dict(visit.pins),
+                seed=visit.seed,
+                looks=look,
+                metrics=tuple(
                     PairedMetric(metric=name, values={pin: row[: look[-1]] for pin, row in values.items()})
                     for name, values in rows.items()
                 ),
-            )  # fmt: skip
+            )
             digest = store(self.blobs, table)
             visit.save(len(look), digest)
-            if visit.decided(table):
-                break
+        assert table is not None
         measured = {(name, pins[pin]): math.fsum(row) / len(row) for name, v in rows.items() for pin, row in v.items()}
         return EvaluationResult(
-            weights=candidate, evidence=digest, looks=len(look), blobs={"evidence": digest}, agent_steps=200,
+            weights=candidate, evidence=digest, looks=len(table.looks), blobs={"evidence": digest}, agent_steps=200,
             measurements=tuple(measurement(name, value, pin) for (name, pin), value in measured.items()),
         )  # fmt: skip
+
+    def _resumed(self, visit: Visit) -> tuple[EvidenceTable | None, str]:
+        """Return the evidence an earlier attempt gathered."""
+        if visit.checkpoint is None:
+            return None, ""
+        return structure(json.loads(self.blobs.get(visit.checkpoint)), EvidenceTable), visit.checkpoint
 
     def _row(self, visit: Visit, pins: Mapping[str, str], name: str) -> dict[str, tuple[float, ...]]:
         """Return each policy's episodes: a common part, the policy's worth, and what it does differently."""
@@ -306,7 +231,7 @@ class Bench:
                     rehearsal=self.rehearsal,
                     environment="1" * 64,
                     fingerprint={"python": "3.11"},
-                )  # fmt: skip
+                )
             )
         return journal
 
@@ -330,13 +255,3 @@ class Bench:
         """Return the states that were entered after the first."""
         state = self.engine().state
         return [*(stage.state for stage in state.stages), state.state]
-
-
-def direction(metric: str) -> Direction:
-    """Return a KPI's better direction."""
-    return KPIS[metric][1]
-
-
-def each(values: Iterable[float]) -> tuple[float | None, ...]:
-    """Return a row of a table."""
-    return tuple(values)

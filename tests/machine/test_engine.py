@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from fakes import CATALOGUE, METRICS, SCHEDULE, Bench, make_plan
+from fakes import Bench
+from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
 
 from townlet.dto.journal import EffectDone, EffectIntent, GuardsJudged, TransitionTaken, VisitStarted
 from townlet.dto.policy import BCTrainingResult, EvaluationResult, TrainingResult

@@ -208,7 +208,7 @@ class LifeSpec(Record):
     """Every need at respawn."""
     content: float = 0.1
     """An agent whose needs all stay above this for 24 hours counts as self-sufficient."""
-    wallet: float = 1.5
+    wallet: float = 3.0
     """Money at respawn."""
     savings: float = 3.0
     """Money at the first birth; who is born after its shift must live on it until the next day's wage."""

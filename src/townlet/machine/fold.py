@@ -53,7 +53,9 @@ class OpenVisit:
     expected: str | None
     """Weights digest the champion's alias must name when it moves."""
     deaths: int = 0
-    """Processes that took the visit up again since its last checkpoint, so that one that kills them all is noticed."""
+    """Processes that took the visit up again since it last came further, so that one that kills them all is noticed."""
+    step: int = 0
+    """Step of its furthest checkpoint."""
     checkpoint: str | None = None
     """Digest of the last checkpoint."""
     intent: EffectIntent | None = None
@@ -162,7 +164,13 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
 def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
     """Return the open visit after a record that belongs to it; others leave it as it is."""
     if isinstance(record, Checkpoint):
-        return evolve(visit, checkpoint=record.blob, deaths=0)
+        is_new = record.step > visit.step
+        return evolve(
+            visit,
+            checkpoint=record.blob,
+            step=max(record.step, visit.step),
+            deaths=0 if is_new else visit.deaths,
+        )
     if isinstance(record, ProcessStarted) and visit.result is None:
         return evolve(visit, deaths=visit.deaths + 1)
     if isinstance(record, EffectIntent):

@@ -1,7 +1,6 @@
 """The judge: every guard's verdict, with the numbers it was derived from and a sentence for people."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 
 from attrs import frozen
@@ -16,10 +15,9 @@ from townlet.errors import BadInputError
 from townlet.machine.fold import Accepted
 from townlet.machine.guards import guards_of
 from townlet.machine.paired import Contest, Question, judge_pairs
+from townlet.machine.questions import MetricName
 
 __all__ = ["Known", "decided", "evaluate_visits", "judge"]
-
-_METRIC = re.compile(r"(?P<state>[^.\[\]]+)(?:\[(?P<scenario>[^\[\]]+)\])?\.(?P<name>[^.\[\]]+)")
 
 
 @frozen(kw_only=True)
@@ -181,10 +179,10 @@ def _contest(name: str, guard: GuardSpec, known: Known, table: EvidenceTable) ->
 
 
 def _parts(guard: GuardSpec) -> tuple[str, str | None, str]:
-    match = _METRIC.fullmatch(guard.metric or "")
-    if match is None:
+    metric = MetricName.parse(guard.metric)
+    if metric is None:
         raise BadInputError(f"{guard.metric!r} is not a metric; expected STATE.NAME or STATE[SCENARIO].NAME")
-    return match["state"], match["scenario"], match["name"]
+    return metric.state, metric.scenario, metric.name
 
 
 def _reading(guard: GuardSpec, known: Known) -> _Reading:

@@ -26,9 +26,14 @@ def play_episode(environment: Environment, player: Teacher, decided: Callable[[i
 
 
 class Rollout:
-    """Buffers of T decisions of W worlds and N agents; the worlds go on from rollout to rollout."""
+    """Buffers of T decisions of W worlds and N agents; the worlds go on from rollout to rollout.
 
-    def __init__(self, environment: Environment, num_steps: int) -> None:
+    World w's first episode is cut after (w + 1) ÷ W of its length, so that beginnings and ends of episodes are spread
+    evenly over training: a short visit would otherwise see its only beginning while the critic still settles.
+    """
+
+    def __init__(self, environment: Environment, num_steps: int, decisions: int) -> None:
+        """Begin the first episodes; `decisions` is the length of an episode."""
         about = environment.description
         self.environment = environment
         shape = (num_steps, environment.worlds, about.agents)
@@ -46,6 +51,8 @@ class Rollout:
         """[M] KPI sums of the training episodes that ended."""
         self.exposures = np.zeros(len(about.metrics))
         self._seen: ObservationBatchDTO = environment.reset()
+        self._first_cut = (np.arange(1, environment.worlds + 1) * decisions) // environment.worlds
+        self._played = 0
         self._final: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
 
     def collect(self, weights: Weights) -> None:
@@ -63,10 +70,12 @@ class Rollout:
             self.actions[t] = chosen.reshape(self.alive[t].shape)
             step = environment.step(self.actions[t])
             self.rewards[t], self.terminations[t] = step.rewards, step.terminations
-            self.truncations[t] = step.truncations[:, None]
+            self._played += 1
+            ended = step.truncations | (self._first_cut == self._played)
+            self.truncations[t] = ended[:, None]
             self._seen = step.observations
-            if step.truncations.any():
-                self._start_anew(t, step.truncations, player.normalise)
+            if ended.any():
+                self._start_anew(t, ended, player.normalise)
         self.features[-1] = player.normalise(self._seen.observations).reshape(self.features[-1].shape)
 
     def _start_anew(

@@ -11,7 +11,7 @@ from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PPOSpec
 from townlet.keyed import derive, seed_sequence
 from townlet.policy.dataset import Samples
-from townlet.policy.inference import normalise
+from townlet.policy.inference import forward, normalise
 from townlet.policy.initialise import fresh_layers
 from townlet.policy.ramps import ramp_at
 from townlet.policy.rollout import Rollout
@@ -35,6 +35,7 @@ _PROBE_ROWS = 256
 class _Progress:
     """What the iterations of a visit have shown so far."""
 
+    weights: Weights
     agent_steps: int = 0
     seconds: float = 0.0
     history: "list[UpdateStatistics]" = field(factory=list)
@@ -67,7 +68,7 @@ class PPOStrategy:
             seed=derive(context.visit.seed, "rollout"),
             days=spec.days,
         )
-        rollout = Rollout(environment, spec.num_steps)
+        rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
         parent = (
             context.weights(context.inputs["start"]) if "start" in context.inputs else _fresh(context, spec, rollout)
         )
@@ -75,7 +76,7 @@ class PPOStrategy:
         learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
         watch = _watch(context, spec, parent)
         progress = _train(context, spec, rollout, learner, watch)
-        ended = watch.best.weights if progress.cliff and watch is not None and watch.best else learner.weights()
+        ended = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
         probe = parent.probe or _probe_of(rollout, parent)
         return _result(context, ended, probe, progress, rollout, watch, perf_counter() - started)
 
@@ -83,32 +84,46 @@ class PPOStrategy:
 def _train(
     context: TrainingContext, spec: PPOSpec, rollout: Rollout, learner: "Learner", watch: CliffWatch | None
 ) -> _Progress:
-    progress, per_iteration = _Progress(), rollout.actions.size
+    progress, per_iteration = _Progress(learner.weights()), rollout.actions.size
     iterations = -(-spec.agent_steps // per_iteration)
     next_look = watch_every = spec.watch.every if spec.watch else 0
     for iteration in range(iterations):
         started = perf_counter()
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
-        weights = learner.weights()
-        rollout.collect(weights)
+        rollout.collect(progress.weights)
         ramp = ramp_at(spec.ramps, context.visit.stint, progress.agent_steps)
-        statistics = learner.update(rollout, weights, ramp, rng)
+        statistics = learner.update(rollout, progress.weights, ramp, rng)
+        updated = learner.weights()
         progress.seconds += perf_counter() - started
         progress.agent_steps += per_iteration
         progress.history.append(statistics)
         progress.rewards.append(float(rollout.rewards[rollout.alive].mean(dtype=np.float64)))
         numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
-        if not statistics.finite:
-            progress.nonfinite += 1
-        elif watch is not None and (progress.agent_steps >= next_look or iteration == iterations - 1):
+        if not statistics.finite or not _sound(updated, rollout):
+            progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
+        else:
+            progress.weights = updated
+        if (
+            not progress.nonfinite
+            and watch is not None
+            and (progress.agent_steps >= next_look or iteration == iterations - 1)
+        ):
             next_look += watch_every
-            sighting = watch.look(learner.weights())
+            sighting = watch.look(updated)
             progress.cliff = sighting.cliff
             numbers |= {"watched": sighting.mean, "watched_difference": sighting.difference}
         context.telemetry.emit(iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps)
         if progress.nonfinite or progress.cliff:
             break
     return progress
+
+
+def _sound(weights: Weights, rollout: Rollout) -> bool:
+    """Tell whether actor and critic still answer with finite numbers to what was last seen."""
+    features = rollout.features[-1].reshape(-1, rollout.features.shape[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        answers = (forward(weights.actor, features), weights.values(features))
+    return all(bool(np.isfinite(answer).all()) for answer in answers)
 
 
 def _fresh(context: TrainingContext, spec: PPOSpec, rollout: Rollout) -> Weights:

@@ -1,0 +1,101 @@
+"""The auditor finds what was changed and says why each transition was taken."""
+
+from pathlib import Path
+
+import pytest
+from fakes import Bench
+from plans import CATALOGUE
+
+from townlet.dto.journal import TransitionTaken
+from townlet.errors import BadInputError
+from townlet.machine.audit import Report, show, verify, why
+from townlet.store.rundir import RunDirectory
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A run in a real run directory, walked to its end."""
+    directory = RunDirectory.create(tmp_path, "fake-town", b"schedule", {})
+    bench = Bench(directory.path, run=directory.id)
+    bench.walk()
+    return bench
+
+
+def _audit(bench: Bench) -> Report:
+    return verify(RunDirectory.at(bench.home), bench.school.blobs, CATALOGUE)
+
+
+def test_an_untouched_run_is_clean(bench: Bench) -> None:
+    """Head and hashes are those of the journal, and every named blob was read."""
+    report, journal = _audit(bench), bench.journal()
+    assert report.clean
+    assert (len(journal.entries), journal.head, journal.semantic) == (report.records, report.head, report.semantic)
+    assert 6 == report.blobs  # data set, clone, two checkpoints, fine-tuned weights, evidence
+
+
+def test_one_changed_byte_is_found(bench: Bench) -> None:
+    """With the sequence number of the record it is in."""
+    data = bytearray(bench.path.read_bytes())
+    data[-400] ^= 1
+    bench.path.write_bytes(bytes(data))
+    report = _audit(bench)
+    assert not report.clean
+    assert "record 26 does not hold" in report.problems[0]
+
+
+@pytest.mark.parametrize("name", ["clone", "ppo 1"])
+def test_a_damaged_or_missing_blob_is_found(bench: Bench, name: str) -> None:
+    """The journal names it and the store no longer has it."""
+    path = bench.school.blobs.path(bench.school.policy(name))
+    if name == "clone":
+        path.unlink()
+    else:
+        path.chmod(0o644)
+        path.write_bytes(b"else")
+    report = _audit(bench)
+    assert 1 == len(report.problems)
+    assert f"blob {path.name}" in report.problems[0]
+
+
+def test_an_audit_mends_nothing(bench: Bench) -> None:
+    """A torn line and an old head are reported and stay."""
+    with bench.path.open("ab") as file:
+        file.write(b"{")
+    found = bench.path.read_bytes()
+    report = _audit(bench)
+    assert "torn" in report.problems[0]
+    assert found == bench.path.read_bytes()
+
+
+def test_an_empty_run_is_not_clean(bench: Bench) -> None:
+    """There is nothing to vouch for."""
+    bench.path.unlink()
+    (bench.home / "head.json").unlink()
+    assert "no records" in _audit(bench).problems[0]
+
+
+def test_why_prints_the_operands_of_each_guard(bench: Bench) -> None:
+    """Value, baseline, limit, interval, pairs, tolerance and the sentence."""
+    text = why(bench.journal().entries, "evaluate")
+    assert "evaluate (visit 1) → promote, edge 1: on better, queue_tolerance, loss_tolerance" in text
+    assert "pass      better: evaluate.return_per_agent_day" in text
+    for operand in ("value ", "baseline ", "limit 0.0", "low ", "high ", "pairs 20, dropped 0, look 1", "tolerance "):
+        assert operand in text
+
+
+def test_why_answers_for_one_transition_or_all(bench: Bench) -> None:
+    """By sequence number, by the state that was left, or without either."""
+    entries = bench.journal().entries
+    moves = [entry.seq for entry in entries if isinstance(entry.record, TransitionTaken)]
+    assert len(moves) == len(why(entries).split("\n\n"))
+    assert why(entries, moves[1]) == why(entries, "bc")
+    with pytest.raises(BadInputError, match="states that were left: bc, capture, evaluate, ppo, promote"):
+        why(entries, "rollback")
+
+
+def test_show_has_a_line_for_every_record(bench: Bench) -> None:
+    """In order, with what matters of each."""
+    lines = show(bench.journal().entries).splitlines()
+    assert len(bench.journal().entries) == len(lines)
+    assert "promote → done: always" in lines[-2]
+    assert lines[-1].endswith("done: always")

@@ -1,0 +1,106 @@
+"""Without torch: weights made in numpy walk capture → evaluate → promote, and worse ones → rollback → hold."""
+
+import hashlib
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+from corridor import ACTIONS, FEATURES, CorridorProvider, Walker
+from corridor_schedules import GIVEN, write
+
+from townlet.dto.policy import AnnealSummary, EvaluationResult
+from townlet.errors import BadInputError
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+from townlet.policy.weights import Weights, WeightsFacts, make_probe
+from townlet.store.registry import Registry
+
+
+def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:
+    """Return a linear policy fitted to the straight walker by ridge regression on one-hot labels, or its opposite."""
+    provider = CorridorProvider()
+    environment, walker = provider.make("plain", worlds=32, seed=1, days=4), Walker("straight")
+    seen = environment.reset()
+    inputs, labels = [], []
+    for _ in range(80):
+        actions = walker.act(seen)
+        inputs.append(seen.observations.reshape(-1, len(FEATURES)).copy())
+        labels.append(actions.ravel())
+        seen = environment.step(actions).observations
+    x, y = np.concatenate(inputs), np.eye(len(ACTIONS), dtype=np.float32)[np.concatenate(labels)]
+    weight = np.linalg.solve(x.T @ x + 1e-3 * np.eye(x.shape[1]), x.T @ y).astype(np.float32)[: len(features)]
+    if kind == "astray":
+        weight = -weight  # does whatever the walker would do least
+    layers = ((weight, np.zeros(len(ACTIONS), np.float32)),)
+    critic = ((np.zeros((len(features), 1), np.float32), np.zeros(1, np.float32)),)
+    weights = Weights(
+        facts=WeightsFacts(features=features, actions=ACTIONS, layers=1, environment="", parity=None),
+        actor=layers,
+        critic=critic,
+        mean=np.zeros(len(features), np.float32),
+        scale=np.ones(len(features), np.float32),
+        value_mean=0.0,
+        value_scale=1.0,
+    )
+    mask = np.ones((64, len(ACTIONS)), np.bool_)
+    return attrs.evolve(weights, probe=make_probe(weights, x[:64, : len(features)].copy(), mask)).to_bytes()
+
+
+def given(folder: Path, data: bytes, scenario: str = "plain") -> AnnealSummary:
+    """Walk the schedule of given weights."""
+    (folder / "w.safetensors").write_bytes(data)
+    path = write(folder, GIVEN, scenario=scenario, file="w.safetensors", sha256=hashlib.sha256(data).hexdigest())
+    return PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=folder / "home").run()
+
+
+def test_good_weights_from_outside_are_promoted(tmp_path: Path) -> None:
+    """A ridge fit of the straight walker beats the random teacher."""
+    summary = given(tmp_path, ridge("straight"))
+    assert ["capture", "evaluate", "promote"] == [stage.state for stage in summary.stages]
+    assert summary.champion_moved
+    champion = Registry(tmp_path / "home" / "registry.sqlite").champion("given", "champion")
+    assert champion is not None
+    assert hashlib.sha256(ridge("straight")).hexdigest() == champion.weights
+
+
+def test_worse_weights_are_rolled_back_and_the_run_holds_where_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    """No champion yet: the rollback has no target, so an operator is asked."""
+    summary = given(tmp_path, ridge("astray"))
+    assert ["capture", "evaluate"] == [stage.state for stage in summary.stages if stage.result.duration >= 0][:2]
+    assert ("hold", False) == (summary.state, summary.champion_moved)
+    assert "nothing to roll back to" in summary.reason
+
+
+def test_worse_weights_are_rolled_back_to_the_champion(tmp_path: Path) -> None:
+    """After a promotion the rollback proves the champion's weights."""
+    good = given(tmp_path, ridge("straight"))
+    summary = given(tmp_path, ridge("astray"))
+    assert ["capture", "evaluate", "rollback"] == [stage.state for stage in summary.stages]
+    assert "hold" == summary.state
+    assert good.weights == summary.stages[-1].result.weights
+    champion = Registry(tmp_path / "home" / "registry.sqlite").champion("given", "champion")
+    assert champion is not None
+    assert good.weights == champion.weights
+
+
+def test_a_candidate_equal_to_the_champion_is_not_promoted(tmp_path: Path) -> None:
+    """All differences are zero, which is not better."""
+    given(tmp_path, ridge("straight"))
+    summary = given(tmp_path, ridge("straight"))
+    assert summary.champion_moved is False
+    (evaluation,) = (stage.result for stage in summary.stages if stage.state == "evaluate")
+    assert isinstance(evaluation, EvaluationResult)
+
+
+@pytest.mark.parametrize(
+    ("data", "scenario", "message"),
+    [
+        (b"not weights", "plain", "w.safetensors: not a safetensors file"),
+        (ridge("straight"), "narrow", "weights for 6 features, but corridor/narrow has 5"),
+    ],
+)
+def test_unfit_weights_leave_nothing_behind(tmp_path: Path, data: bytes, scenario: str, message: str) -> None:
+    """Unreadable or of another width: refused before the run directory exists."""
+    with pytest.raises(BadInputError, match=message):
+        given(tmp_path, data, scenario)
+    assert not (tmp_path / "home").exists()

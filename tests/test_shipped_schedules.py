@@ -1,0 +1,121 @@
+"""Every shipped schedule is sound, and fake strategies walk every one of its edges through the façade."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import attrs
+import pytest
+
+from townlet.dto import policy
+from townlet.dto.codec import unstructure
+from townlet.dto.guards import EvidenceTable, PairedMetric
+from townlet.dto.metrics import Measurement
+from townlet.dto.policy import TrainingResult
+from townlet.dto.schedule import Plan
+from townlet.dto.strategies import EvaluateSpec, RollbackSpec
+from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
+
+ROOT = Path(__file__).parents[1]
+SCHEDULES = sorted([*(ROOT / "schedules").glob("*.yaml"), *(ROOT / "tests" / "schedules").glob("*.yaml")])
+MOODS = ("good", "good", "bad", "mixed", "mixed")
+
+
+@attrs.define
+class Actor:
+    """Plays one strategy: every metric satisfies or violates its guards, as the mood of the visit has it."""
+
+    name: str
+    random: Random
+    requires_torch: bool = False
+
+    def prepare(self, context: TrainingContext) -> None:
+        """Refuse nothing."""
+
+    def run(self, context: TrainingContext) -> TrainingResult:
+        """Answer with numbers that fit the mood."""
+        mood = self.random.choice(MOODS)
+        result = catalogue().entries[self.name].result
+        statistics = {
+            name: self._value(context.plan, f"{context.visit.state}.{name}", mood) for name in policy.statistics(result)
+        }
+        return {
+            "capture": self._capture, "bc": self._trained, "ppo": self._trained, "evaluate": self._evaluate,
+            "promote": self._promote, "rollback": self._rollback,
+        }[self.name](context, result, statistics, mood)  # fmt: skip
+
+    def _good(self, mood: str) -> bool:
+        return mood == "good" or (mood == "mixed" and self.random.random() < 0.7)
+
+    def _value(self, plan: Plan, metric: str, mood: str) -> float:
+        """Return a value on one side of the threshold that judges a metric; anything where none does."""
+        for guard in plan.schedule.guards.values():
+            if guard.metric == metric and guard.at_least is not None:
+                return guard.at_least + (0.01 if self._good(mood) else -0.01)
+            if guard.metric == metric and guard.at_most is not None:
+                return guard.at_most + (0.0 if self._good(mood) else 1.0)
+            if guard.metric == metric and guard.not_worse_than is not None:
+                return 0.1 if self._good(mood) else 50.0 + self.random.random()
+        return 0.5
+
+    def _weights(self, context: TrainingContext) -> str:
+        return context.blobs.put(f"{context.visit.state} {self.random.random()}".encode())
+
+    def _capture(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+        return cls(**numbers, action_counts={"wait": 1}, blobs={"dataset": self._weights(context)})
+
+    def _trained(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+        return cls(**numbers, weights=self._weights(context))
+
+    def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+        spec = context.spec_of(EvaluateSpec)
+        candidate, baselines = context.input(spec.candidate), dict(context.visit.pins)
+        looks = context.schedule.evidence[spec.evidence].episodes
+        rows, measured = [], []
+        for kpi in context.description.metrics:
+            noise = [self.random.gauss(0, 0.1) for _ in range(looks[-1])]
+            sign = {"higher": 1, "lower": -1, "none": 0}[kpi.direction.value]
+            shift = sign * (2.0 if self._good(mood) else -2.0)
+            values = {name: tuple(10 + x for x in noise) for name in baselines}
+            values["candidate"] = tuple(10 + shift + x + self.random.gauss(0, 0.1) for x in noise)
+            rows.append(PairedMetric(metric=kpi.name, values=values))
+            point = self._value(context.plan, f"{context.visit.state}.{kpi.name}", mood)
+            measured.append(
+                Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=context.schedule.environment.scenario,
+                            actions="greedy", seed=0, episodes=looks[-1], exposure=1.0)
+            )  # fmt: skip
+        table = EvidenceTable(evidence=spec.evidence, candidate=candidate, baselines=baselines, seed=0, looks=looks,
+                              metrics=tuple(rows))  # fmt: skip
+        digest = context.blobs.put(json.dumps(unstructure(table), sort_keys=True).encode())
+        return cls(weights=candidate, measurements=tuple(measured), evidence=digest, looks=len(looks),
+                   blobs={"evidence": digest})  # fmt: skip
+
+    def _promote(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+        done = context.visit.effect(context.input("candidate"))
+        return cls(weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected)
+
+    def _rollback(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+        target = context.inputs.get("accepted") or context.input("clone")
+        scale = {
+            name: context.visit.scale.get(name, 1.0) * f for name, f in context.spec_of(RollbackSpec).scale.items()
+        }
+        return cls(weights=target, discarded=None, target="accepted", parity=None, scale=scale)
+
+
+@pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
+def test_fake_strategies_walk_every_edge(path: Path, tmp_path: Path) -> None:
+    """Each edge of each state is taken by some walk, and every walk ends or holds."""
+    plan = PolicyTrainingOrchestrator(path).plan()
+    wanted = {(name, edge.to) for name, state in plan.schedule.states.items() for edge in state.next}
+    found: set[tuple[str, str]] = set()
+    for walk in range(150):
+        random = Random(f"{path.stem} {walk}")
+        actors: dict[str, TrainingStrategy] = {name: Actor(name, random) for name in catalogue().entries}
+        summary = PolicyTrainingOrchestrator(path, home=tmp_path / str(walk), strategies=actors, seed=walk).run()
+        assert summary.state in {"done", "hold"}, summary.reason
+        found |= {(stage.state, stage.to) for stage in summary.stages}
+        if wanted <= found:
+            break
+    assert wanted == found & wanted
