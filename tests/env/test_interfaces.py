@@ -136,7 +136,7 @@ def test_a_lane_dies_and_lives_again() -> None:
     lanes.reset(seed=1)
     terminated = 0
     for _ in range(900):
-        seen, rewards, terminations, truncations, infos = lanes.step(np.zeros(8, np.int64))
+        seen, _rewards, terminations, truncations, infos = lanes.step(np.zeros(8, np.int64))
         terminated += int(terminations.sum())
         dead = ~infos["alive"]
         assert not seen[dead].any()
@@ -158,7 +158,8 @@ def test_lanes_take_whole_numbers_of_their_own_shape() -> None:
 
 def test_the_adapters_are_asked_for_by_name() -> None:
     """Importing the environment room loads neither PettingZoo nor Gymnasium nor the compiler."""
-    code = "import sys, townlet.env, townlet.env.town; sys.exit(bool({'numba', 'gymnasium', 'pettingzoo'} & set(sys.modules)))"
+    heavy = "{'numba', 'gymnasium', 'pettingzoo'}"
+    code = f"import sys, townlet.env, townlet.env.town; sys.exit(bool({heavy} & set(sys.modules)))"
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 

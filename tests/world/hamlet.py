@@ -49,7 +49,7 @@ class Hamlet:
             agent.intent = 6 + o
 
     def scatter(self) -> None:
-        """Put everybody on a diagonal of its own with nothing to do, fed and rested, strangers to each other, past midnight."""
+        """Put everybody on a tile of its own with nothing to do, fed and rested, just past midnight."""
         self.set_time(1)
         for i, agent in enumerate(self.town.agents):
             agent.x, agent.y, agent.intent = 3 * i, 3 * i, 0

@@ -1,5 +1,7 @@
 """Meals, raw stock, prices, power and water, worked out by hand."""
 
+import itertools
+
 import attrs
 import pytest
 from hamlet import Hamlet
@@ -102,8 +104,10 @@ def test_prices_follow_the_multiplier() -> None:
     assert -1 == poor.queue
 
 
-@pytest.mark.parametrize(("utility", "object_", "stops"), [("power", STOVE, 1), ("power", SHOWER, 1), ("power", FRIDGE, 0),
-                                                            ("water", SHOWER, 1), ("water", STOVE, 0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("utility", "object_", "stops"),
+    [("power", STOVE, 1), ("power", SHOWER, 1), ("power", FRIDGE, 0), ("water", SHOWER, 1), ("water", STOVE, 0)],
+)
 def test_what_needs_power_or_water_stops_without(utility: str, object_: int, stops: int) -> None:
     """A blackout breaks off cooking and showers, an outage showers; a broken-off use costs nothing but time."""
     hamlet = _kitchen()
@@ -145,7 +149,7 @@ def test_upsets_keep_to_their_durations_caps_and_sizes(seed: int) -> None:
     ended = [run for run in runs if run[1] < 3 * DAY - 1]
     assert runs
     assert all(20 <= last - first + 1 <= 60 for first, last in ended)
-    assert all(later[0] - sooner[1] > 30 for sooner, later in zip(runs, runs[1:], strict=False))
+    assert all(later[0] - sooner[1] > 30 for sooner, later in itertools.pairwise(runs))
     for day in range(5):
         today = [run for run in runs if (run[0] + int(clock["start"])) // DAY == day]
         assert len(today) <= 3

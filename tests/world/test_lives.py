@@ -144,7 +144,7 @@ def test_shaping_adds_up_to_the_change_of_potential() -> None:
 
 
 def test_a_death_takes_the_whole_potential_back() -> None:
-    """phi of what is over is 0: the last decision of a life costs −phi."""
+    """Phi of what is over is 0: the last decision of a life costs −phi."""
     hamlet = Hamlet("small_town", ticks=6, rewards=Hamlet("small_town").spec.rewards.__class__(shaping=1.0))
     agent = hamlet.town.agents[0]
     hamlet.play()
@@ -175,6 +175,6 @@ def batch() -> TownBatch:
 
 def test_the_ring_counts_days() -> None:
     """The number of absences is the number of bits."""
-    counts = [bin(ring).count("1") for ring in range(128)]
+    counts = [(ring).bit_count() for ring in range(128)]
     plain = getattr(absences, "py_func", absences)
     assert counts == [plain(ring) for ring in range(128)]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hamlet import Hamlet
 
-
 RUN = 30  # ticks of a shower
 
 

@@ -1,12 +1,11 @@
 """A long time of anything at all."""
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_town_invariants import _actions, _check
-
-import attrs
 
 from townlet.dto.town import KINDS, SCENARIOS, TownSpec, scenario
 from townlet.errors import BadInputError
@@ -56,8 +55,7 @@ def test_any_town_that_is_accepted_can_be_played(
             height=size[1],
             needs={**small.needs, "hunger": attrs.evolve(small.needs["hunger"], decay=decay)},
         )
-    except BadInputError as refusal:
-        assert str(refusal).startswith("town 'small_town': ")
+    except BadInputError:
         return
     batch = TownBatch(spec, worlds=2, seed=seed, days=1)
     rng, seen = np.random.default_rng(seed), batch.reset()

@@ -193,7 +193,7 @@ def _amounts(spec: TownSpec) -> Iterator[str]:
         if affordance.room < affordance.stock:
             yield f"affordances.{kind}.room is {affordance.room}, less than its stock of {affordance.stock}"
     for name, upset in spec.perturbations.items():
-        if not (1 <= upset.every and 1 <= upset.least <= upset.most and 0 < upset.low <= upset.high):
+        if not (upset.every >= 1 and 1 <= upset.least <= upset.most and 0 < upset.low <= upset.high):
             yield f"perturbations.{name} needs every ≥ 1, 1 ≤ least ≤ most and 0 < low ≤ high"
 
 
@@ -288,18 +288,18 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
             TownSpec(
                 name="city",
                 agents=64,
-                objects=("fridge",) * 6 + ("stove",) * 3 + ("shower",) * 4 + ("bed",) * 6,
+                objects=("fridge",) * 5 + ("stove",) * 3 + ("shower",) * 4 + ("bed",) * 6,
                 object_slots=32,
                 width=48,
                 height=48,
                 needs=MappingProxyType(
                     {
-                        "hunger": NeedSpec(decay=0.0007, weight=1.0),
+                        "hunger": NeedSpec(decay=0.0006, weight=1.0),
                         "hygiene": NeedSpec(decay=0.0004, weight=0.6),
                         "energy": NeedSpec(decay=0.0005, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.0, stock=14, room=40)),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=14, room=40)),
                 jobs=(
                     JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
                     JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),

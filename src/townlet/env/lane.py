@@ -38,7 +38,9 @@ class TownLaneEnv(gymnasium.Env[Features, np.int64]):
         self.observation_space = spaces.Box(-BOUND, BOUND, (len(about.features),), np.float32)
         self.action_space = spaces.Discrete(len(about.actions))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Features, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Features, dict[str, Any]]:
         """Begin an episode: the first of `seed`, or without one the next of the running seed."""
         super().reset(seed=seed)
         if seed is not None:

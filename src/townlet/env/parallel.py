@@ -69,9 +69,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
 
     def step(
         self, actions: dict[str, int]
-    ) -> tuple[
-        dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
-    ]:
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """Play one decision; agents that are not named wait. BadInputError for an unknown agent or action."""
         if not self.agents:
             raise BadInputError("step: the episode is over; call reset first")

@@ -1,7 +1,7 @@
 """Names for Gymnasium: importing this module registers one id for each scenario, such as ``Townlet/small_town-v0``.
 
-Gymnasium imports it by itself for ``gymnasium.make_vec("townlet.env.registration:Townlet/small_town-v0", num_envs=512)``
-and ``gymnasium.make("townlet.env.registration:Townlet/quiet-v0")``.
+Gymnasium imports it by itself where the id names it:
+``gymnasium.make_vec("townlet.env.registration:Townlet/small_town-v0", num_envs=512)``.
 """
 
 import gymnasium

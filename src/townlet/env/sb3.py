@@ -16,7 +16,7 @@ Lanes = NDArray[Any]
 
 
 class TownVecEnv(VecEnv):
-    """The lanes of a `TownVectorEnv`; the mask of legal actions comes from `action_masks`, as sb3-contrib asks for it."""
+    """The lanes of a `TownVectorEnv`; `action_masks` tells what is legal, in the way that sb3-contrib asks."""
 
     def __init__(self, *, num_envs: int = 512, scenario: str = "small_town", days: int = 14) -> None:
         """Lay out as many worlds as `num_envs` lanes need."""
@@ -27,8 +27,9 @@ class TownVecEnv(VecEnv):
 
     def reset(self) -> Lanes:
         """Begin an episode in all worlds: the first of the seed set by `seed`, or the next."""
-        seed, self._seeds = self._seeds[0], [None] * self.num_envs
-        seen, infos = self._lanes.reset(seed=seed)
+        seeds: list[int | None] = self._seeds
+        seen, infos = self._lanes.reset(seed=seeds[0])
+        self._reset_seeds()
         self._mask = infos["action_mask"]
         return seen
 

@@ -21,7 +21,7 @@ Lanes = NDArray[Any]
 
 
 class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
-    """Lane w·N + i is agent slot i of world w; observations are flat features, `infos` holds ``action_mask``, ``alive``.
+    """Lane w·N + i is agent slot i of world w; observations are features, `infos` holds ``action_mask`` and ``alive``.
 
     A lane terminates when its agent dies; until the slot lives again it shows zeros, its only legal action is 0 and its
     reward 0. A world whose days are over truncates all its lanes and begins its next episode in the same step; what was

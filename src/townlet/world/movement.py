@@ -49,6 +49,13 @@ def step_away(town: Town, rules: Rules, i: int) -> None:
 
 
 @compiled
+def approach(agent: Agent, x: int, y: int, near: int) -> None:
+    """Walk one tile towards another, unless it is near enough."""
+    if distance(agent.x, agent.y, x, y) > near:
+        step_towards(agent, x, y)
+
+
+@compiled
 def move(town: Town, rules: Rules) -> None:
     """Let everybody who is alive and not using an object walk one tile where its action leads."""
     for i in range(len(town.agents)):
@@ -57,20 +64,14 @@ def move(town: Town, rules: Rules) -> None:
             continue
         if agent.intent >= USE:
             thing = town.things[agent.intent - USE]
-            if distance(agent.x, agent.y, thing.x, thing.y) > 1:
-                step_towards(agent, thing.x, thing.y)
-        elif agent.intent == WORK:
-            if agent.job != NOBODY:
-                job = rules.jobs[agent.job]
-                if distance(agent.x, agent.y, job.x, job.y) > 1:
-                    step_towards(agent, job.x, job.y)
+            approach(agent, thing.x, thing.y, 1)
+        elif agent.intent == WORK and agent.job != NOBODY:
+            job = rules.jobs[agent.job]
+            approach(agent, job.x, job.y, 1)
         elif agent.intent == HOME:
-            if distance(agent.x, agent.y, agent.home_x, agent.home_y) > 0:
-                step_towards(agent, agent.home_x, agent.home_y)
-        elif agent.intent == CHAT:
-            if agent.called == 1:
-                meeting = town.upsets[_MEET]
-                if distance(agent.x, agent.y, meeting.x, meeting.y) > 1:
-                    step_towards(agent, meeting.x, meeting.y)
+            approach(agent, agent.home_x, agent.home_y, 0)
+        elif agent.intent == CHAT and agent.called == 1:
+            meeting = town.upsets[_MEET]
+            approach(agent, meeting.x, meeting.y, 1)
         elif agent.intent == AWAY:
             step_away(town, rules, i)

@@ -8,7 +8,7 @@ from townlet.world.relations import befriend, rejoice
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Town
 
-__all__ = ["calm", "call_off", "meet", "perturb"]
+__all__ = ["call_off", "calm", "meet", "perturb"]
 
 SPIKE, BLACKOUT, OUTAGE, MEET = (
     PERTURBATIONS.index(name) for name in ("price_spike", "blackout", "outage", "arranged_meet")

@@ -132,11 +132,7 @@ def hand_over(town: Town, rules: Rules, i: int, o: int) -> None:
             if town.agents[k].queue == o and k != j and ahead(town, rules, k, j):
                 place += 1
         liking = regard(town, i, j) - manners.handover_place * f32(place)
-        if (
-            thing.heir == NOBODY
-            or liking > best
-            or (liking == best and ahead(town, rules, j, thing.heir))
-        ):
+        if thing.heir == NOBODY or liking > best or (liking == best and ahead(town, rules, j, thing.heir)):
             thing.heir, best = j, liking
     if thing.heir != NOBODY and regard(town, i, thing.heir) >= f32(0):
         befriend(town, i, thing.heir, manners.handover, manners.handover)

@@ -10,7 +10,7 @@ from townlet.world.rivalry import resent
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Tie, Town
 
-__all__ = ["befriend", "companion", "quality", "regard", "relate", "rejoice", "share_meal", "warm"]
+__all__ = ["befriend", "companion", "quality", "regard", "rejoice", "relate", "share_meal", "warm"]
 
 _ZERO, _ONE, _HALF = f32(0), f32(1), f32(0.5)
 _HOUR = 60
@@ -33,14 +33,16 @@ def befriend(town: Town, i: int, j: int, trust: float, familiarity: float) -> No
 @compiled
 def regard(town: Town, i: int, j: int) -> float:
     """Return how i thinks of j: trust + familiarity - rivalry."""
-    return town.ties[i, j].trust + town.ties[i, j].familiarity - town.rivalry[i, j]
+    tie = town.ties[i, j]
+    return f32(tie.trust + tie.familiarity - town.rivalry[i, j])
 
 
 @compiled
 def quality(town: Town, i: int, j: int) -> float:
     """Return the quality of a chat in [0, 1]: the mean over both of their most pressing need's level."""
     a, b = town.agents[i], town.agents[j]
-    return _HALF * (min(a.hunger, a.hygiene, a.energy) + min(b.hunger, b.hygiene, b.energy))
+    lows = min(a.hunger, a.hygiene, a.energy) + min(b.hunger, b.hygiene, b.energy)
+    return lows * _HALF
 
 
 @compiled
@@ -96,10 +98,11 @@ def share_meal(town: Town, rules: Rules, i: int, duration: int) -> None:
     agent, manners, now = town.agents[i], rules.manners, town.clock.tick
     for j in range(len(town.agents)):
         other = town.agents[j]
-        if j != i and other.respawn == 0 and now - other.ate <= duration:
-            if distance(agent.x, agent.y, other.x, other.y) <= manners.meal_distance:
-                befriend(town, i, j, manners.meal_trust, manners.meal_familiarity)
-                town.ledger.meals_shared += 1
+        if j == i or other.respawn > 0 or now - other.ate > duration:
+            continue
+        if distance(agent.x, agent.y, other.x, other.y) <= manners.meal_distance:
+            befriend(town, i, j, manners.meal_trust, manners.meal_familiarity)
+            town.ledger.meals_shared += 1
     agent.ate = now
 
 

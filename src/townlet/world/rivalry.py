@@ -80,7 +80,8 @@ def avoided(town: Town, rules: Rules, i: int, o: int) -> int:
     if town.things[o].holder == NOBODY and town.things[o].waiting == 0:
         return worst
     for j in range(len(town.agents)):
-        if j != i and town.agents[j].queue == o and town.rivalry[i, j] >= law.avoid:
-            if worst == NOBODY or town.rivalry[i, j] > town.rivalry[i, worst]:
-                worst = j
+        if j == i or town.agents[j].queue != o or town.rivalry[i, j] < law.avoid:
+            continue
+        if worst == NOBODY or town.rivalry[i, j] > town.rivalry[i, worst]:
+            worst = j
     return worst

@@ -29,7 +29,7 @@ __all__ = [
     "rows",
 ]
 
-Row = TypeVar("Row", covariant=True)
+Row_co = TypeVar("Row_co", covariant=True)
 I32 = Annotated[int, np.int32]
 U64 = Annotated[int, np.uint64]
 F32 = Annotated[float, np.float32]
@@ -298,14 +298,14 @@ class Tie:
     """Tick of the last conflict; the same both ways."""
 
 
-class Table(Protocol[Row]):
+class Table(Protocol[Row_co]):
     """An array of rows with two axes, as the kernels read it."""
 
     def __len__(self) -> int:
         """Return the length of the first axis."""
         ...
 
-    def __getitem__(self, place: tuple[int, int]) -> Row:
+    def __getitem__(self, place: tuple[int, int]) -> Row_co:
         """Return one row."""
         ...
 
