@@ -210,7 +210,7 @@ class LifeSpec(Record):
     """An agent whose needs all stay above this for 24 hours counts as self-sufficient."""
     wallet: float = 3.0
     """Money at respawn."""
-    savings: float = 3.0
+    savings: float = 2.0
     """Money at the first birth; who is born after its shift must live on it until the next day's wage."""
 
 
