@@ -28,7 +28,10 @@ registry: {name: plays}
 guards: {enough: {metric: capture.episodes, at_least: LEAST}}
 initial: capture
 states:
-  capture: {strategy: capture, with: {episodes: 4, days: 1}, next: [{to: done, when: [enough]}, {to: hold, why: too few}]}
+  capture:
+    strategy: capture
+    with: {episodes: 4, days: 1}
+    next: [{to: done, when: [enough]}, {to: hold, why: too few}]
 """
 
 
@@ -62,7 +65,7 @@ def test_ten_mistakes_are_reported_at_once_with_their_places(
     path = ROOT / "tests" / "machine" / "data" / "ten_mistakes.yaml"
     assert 2 == run(path, tmp_path / "home")
     complaint = capsys.readouterr().err
-    assert 10 == sum(line.lstrip("error: ").startswith(str(path)) for line in complaint.splitlines())
+    assert 10 == sum(line.removeprefix("error: ").startswith(str(path)) for line in complaint.splitlines())
     assert not (tmp_path / "home").exists()
 
 
@@ -90,7 +93,7 @@ def test_a_held_run_exits_with_three(tmp_path: Path) -> None:
 
 
 def test_the_audit_is_clean_until_a_byte_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """verify answers 0, then 5 with the sequence number."""
+    """Verifying answers 0, then 5 with the sequence number."""
     home = tmp_path / "home"
     run(schedule(tmp_path), home)
     assert 0 == _guarded(["audit", "verify", "latest", "--home", str(home)])

@@ -20,7 +20,7 @@ def test_paired_differences_have_the_textbook_mean_and_deviation() -> None:
 
 
 def test_equal_differences_are_flagged_even_when_rounding_parts_them() -> None:
-    """x + 0.1 − x is not the same float for every x, but it is the same difference."""
+    """X + 0.1 − x is not the same float for every x, but it is the same difference."""
     seen = paired([(x + 0.1) - x for x in (0.3, 1.7, 5.0, 11.1)])
     assert seen.degenerate
     assert seen.sd == 0.0
