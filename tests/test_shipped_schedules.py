@@ -73,7 +73,7 @@ class Actor:
         spec = context.spec_of(EvaluateSpec)
         candidate, baselines = context.input(spec.candidate), dict(context.visit.pins)
         looks = context.schedule.evidence[spec.evidence].episodes
-        rows, measured = [], []
+        rows, measured, scenario = [], [], context.schedule.environment.scenario
         for kpi in context.description.metrics:
             noise = [self.random.gauss(0, 0.1) for _ in range(looks[-1])]
             sign = {"higher": 1, "lower": -1, "none": 0}[kpi.direction.value]
@@ -83,7 +83,7 @@ class Actor:
             rows.append(PairedMetric(metric=kpi.name, values=values))
             point = self._value(context.plan, f"{context.visit.state}.{kpi.name}", mood)
             measured.append(
-                Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=context.schedule.environment.scenario,
+                Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=scenario,
                             actions="greedy", seed=0, episodes=looks[-1], exposure=1.0)
             )  # fmt: skip
         table = EvidenceTable(evidence=spec.evidence, candidate=candidate, baselines=baselines, seed=0, looks=looks,

@@ -66,6 +66,7 @@ class Corridor:
         return ObservationBatchDTO(observations=features, action_mask=mask, alive=alive, keys=self._key())
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
+        """Begin anew in the marked worlds."""
         chosen = np.ones(self.worlds, np.bool_) if worlds is None else worlds
         self.episodes[chosen] += np.uint64(1)
         self.clock[chosen] = 0
@@ -75,9 +76,11 @@ class Corridor:
         return self._observe()
 
     def observe(self) -> ObservationBatchDTO:
+        """Return what is seen now."""
         return self._observe()
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
+        """Walk one step."""
         if actions.shape != self.position.shape:
             raise BadInputError(f"expected actions {self.position.shape}, found {actions.shape}")
         self.position = np.clip(self.position + (actions == 2) - (actions == 1), 0, LENGTH - 1)
@@ -91,13 +94,16 @@ class Corridor:
         )
 
     def tallies(self) -> Tallies:
+        """Return sums and exposures."""
         exposure = np.broadcast_to(AGENTS * self.clock / PER_DAY, self.sums.shape).astype(np.float64)
         return Tallies(sums=self.sums.copy(), exposures=exposure.copy())
 
     def snapshot(self) -> bytes:
+        """Answer that it cannot be done."""
         return b""
 
     def restore(self, state: bytes) -> None:
+        """Refuse."""
         raise BadInputError("a corridor cannot be restored")
 
 
@@ -108,6 +114,7 @@ class Walker:
         self.kind = kind
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions."""
         seen = observations.observations
         if self.kind == "random":
             numbers = uniform(mix(observations.keys[:, None], np.arange(AGENTS, dtype=np.uint64)))
@@ -124,6 +131,7 @@ class CorridorProvider:
     """Makes corridors: scenarios `plain` and `narrow` (one feature less)."""
 
     def describe(self, scenario: str) -> EnvironmentDescription:
+        """Return what a policy must know."""
         if scenario not in ("plain", "narrow"):
             raise BadInputError(f"unknown scenario {scenario!r}; expected one of: plain, narrow")
         about = EnvironmentDescription(
@@ -134,9 +142,11 @@ class CorridorProvider:
         return about if scenario == "plain" else evolve(about, features=FEATURES[:-1])
 
     def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Corridor:
+        """Return corridors."""
         return Corridor(self.describe(scenario), worlds, seed, days, first_world)
 
     def teacher(self, scenario: str, name: str) -> Teacher:
+        """Return a walker."""
         if name not in self.describe(scenario).teachers:
             raise BadInputError(f"unknown teacher {name!r}")
         return Walker(name)

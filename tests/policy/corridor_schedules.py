@@ -19,7 +19,10 @@ guards:
   cloned: {{metric: bc.heldout_accuracy, at_least: 0.9}}
   finite: {{metric: ppo.nonfinite_updates, at_most: 0}}
   better: {{metric: evaluate.return_per_agent_day, better_by: {{baseline: champion, absolute: 0}}, evidence: full}}
-  worse: {{metric: evaluate.return_per_agent_day, worse_by: {{baseline: champion, relative: 5%, floor: 1.0}}, evidence: full}}
+  worse:
+    metric: evaluate.return_per_agent_day
+    worse_by: {{baseline: champion, relative: 5%, floor: 1.0}}
+    evidence: full
   rounds_left: {{visits_to: ppo, below: 2}}
   rollbacks_left: {{visits_to: rollback, below: 2}}
 initial: capture

@@ -5,8 +5,11 @@ integers are integers, floats are finite, extra keys are refused, and all proble
 """
 
 import math
+import operator
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -162,7 +165,7 @@ def _each(items: Any, kinds: Any, owner: Any) -> list[Any]:
     for (index, value), kind in zip(items, kinds, strict=False):
         try:
             structured.append(converter.structure(value, kind))
-        except Exception as error:  # every mistake is gathered and raised together below
+        except Exception as error:  # noqa: BLE001  (every mistake is gathered, and raised together below)
             error.__notes__ = [*getattr(error, "__notes__", []), cattrs.IterableValidationNote("", index, kind)]
             errors.append(error)
     if errors:
@@ -219,20 +222,28 @@ def _is_array(kind: Any) -> bool:
     return get_origin(kind) is np.ndarray
 
 
+def _originates(*origins: Any) -> Callable[[Any], bool]:
+    return lambda kind: get_origin(kind) in origins
+
+
+def _parsed(parse: Callable[[object], Any], value: object, _: Any) -> Any:
+    return parse(value)
+
+
 def _build() -> cattrs.Converter:
     built = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-    built.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, _sequence_structure)
-    built.register_structure_hook_factory(lambda kind: get_origin(kind) in (Mapping, dict), _mapping_structure)
-    built.register_structure_hook_factory(lambda kind: get_origin(kind) is Literal, _literal_structure)
+    built.register_structure_hook_factory(_originates(tuple), _sequence_structure)
+    built.register_structure_hook_factory(_originates(Mapping, dict), _mapping_structure)
+    built.register_structure_hook_factory(_originates(Literal), _literal_structure)
     built.register_structure_hook_factory(attrs.has, _record_structure)
     built.register_unstructure_hook_factory(attrs.has, _record_unstructure)
     built.register_structure_hook_factory(_is_array, _array_structure)
     built.register_unstructure_hook_func(_is_array, _array_unstructure)
     built.register_unstructure_hook_factory(
-        lambda kind: get_origin(kind) is tuple, lambda kind: lambda value: [built.unstructure(item) for item in value]
+        _originates(tuple), lambda kind: lambda value: [built.unstructure(item) for item in value]
     )
     built.register_unstructure_hook_factory(
-        lambda kind: get_origin(kind) in (Mapping, dict),
+        _originates(Mapping, dict),
         lambda kind: lambda value: {key: built.unstructure(item) for key, item in value.items()},
     )
     built.register_structure_hook(bool, _exact(bool, "true or false"))
@@ -246,8 +257,9 @@ def _build() -> cattrs.Converter:
         (quantities.Bytes, quantities.parse_bytes, quantities.format_bytes),
         (quantities.Percent, quantities.parse_percent, quantities.format_percent),
     ):
-        built.register_structure_hook_func(lambda t, k=kind: t is k, lambda value, _, p=parse: p(value))
-        built.register_unstructure_hook_func(lambda t, k=kind: t is k, cast("Any", shown))
+        is_kind = partial(operator.is_, kind)
+        built.register_structure_hook_func(is_kind, partial(_parsed, parse))
+        built.register_unstructure_hook_func(is_kind, cast("Any", shown))
     return built
 
 
@@ -264,8 +276,7 @@ def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]
         )
         problems: list[Problem] = []
         for inner, note in noted:
-            step = note.name if isinstance(error, ClassValidationError) else cast("Any", note).index
-            step = _public(step) if isinstance(step, str) and isinstance(error, ClassValidationError) else step
+            step = _public(note.name) if isinstance(note, cattrs.AttributeValidationNote) else note.index
             if isinstance(inner, KeyError):
                 problems.append(Problem(path, f"{step!r} is missing"))
             else:
@@ -284,8 +295,6 @@ def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]
 
 def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
     """Return `; did you mean 'x'?` for the nearest known word, or the list of known words."""
-    from difflib import get_close_matches
-
     near = get_close_matches(found, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else f"; expected one of: {', '.join(known)}"
 
@@ -293,7 +302,7 @@ def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
 def structure(data: Any, cls: type[T]) -> T:
     """Return the record of `cls` that plain `data` describes; CodecError with every mistake and its path."""
     try:
-        return cast("T", converter.structure(data, cls))
+        return converter.structure(data, cls)
     except Exception as error:  # cattrs raises groups and hooks raise ValueError: both become one CodecError
         raise CodecError(tuple(_flatten(error, ()))) from error
 

@@ -210,7 +210,8 @@ _BY_NAME = {cls.__name__: cls for cls in TrainingResult.__subclasses__()}
 
 
 def _dump_any_result(result: TrainingResult) -> dict[str, Any]:
-    return {"kind": type(result).__name__} | converter.unstructure(result, unstructure_as=type(result))
+    plain: dict[str, Any] = converter.unstructure(result, unstructure_as=type(result))
+    return {"kind": type(result).__name__} | plain
 
 
 def _structure_any_result(value: Any, _: Any) -> TrainingResult:

@@ -99,7 +99,7 @@ class EvidenceSpec(Record):
     confidence: Percent = attrs.field(validator=_confidence)
     """1 − the chance, over the whole run, that an equal policy passes."""
     seeds: Literal["fresh", "fixed"] = "fresh"
-    """`fresh`: keyed by run seed, visit and candidate; `fixed`: the same episodes at every look (for the cliff watch)."""
+    """`fresh`: keyed by run seed, visit and candidate; `fixed`: the same episodes at every visit."""
     actions: Literal["greedy", "stochastic"] = "greedy"
     """How the policies choose in the episodes that are judged."""
     scenarios: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """What each strategy can be asked for: the `with:` block of a state."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -49,7 +50,7 @@ def _points(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> 
         raise ValueError("expected at least one [agent-steps, value] point")
     if any(y < 0 for _, y in value):
         raise ValueError("expected values of at least 0")
-    if any(later[0] <= earlier[0] for earlier, later in zip(value, value[1:], strict=False)):
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(value)):
         raise ValueError("expected agent-steps that grow from point to point")
 
 

@@ -45,13 +45,13 @@ class Visit:
     expected: str | None
     """Weights digest the champion's alias named when the visit began."""
     evaluate_visits: int
-    """The most evaluate visits the counters allow (divides the error); of this state."""
+    """The most evaluate visits the counters allow, all evaluate states together; divides the error."""
     checkpoint: str | None
     """Digest of the last checkpoint of this visit, to go on from."""
     save: Callable[[int, str], None]
     """`save(step, digest)` appends a checkpoint record naming a stored blob."""
     decided: Callable[[EvidenceTable], bool]
-    """Whether every evidence guard of this state is decided by what the table holds so far (the judge's own function)."""
+    """Whether every evidence guard of this state is decided by what the table holds so far (by the judge itself)."""
     effect: Callable[[str], EffectDone]
     """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
     `expected`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""

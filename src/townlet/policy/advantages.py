@@ -19,7 +19,7 @@ def generalised_advantages(
     """Return advantages Âₜ = δₜ + γλ·Âₜ₊₁ with δₜ = rₜ + γ·V(sₜ₊₁) − V(sₜ); all arrays [T, W, N].
 
     `v_tp1` is the value of what was seen *after* the decision, so for a truncated world that of its final observation.
-    `ended_t` marks lives that ended (no bootstrap, no carry), `cut_t` episodes that were truncated (bootstrap, no carry).
+    `ended_t` marks lives that ended (no bootstrap, no carry), `cut_t` truncated episodes (bootstrap, no carry).
     """
     if not r_t.shape == v_t.shape == v_tp1.shape == ended_t.shape == cut_t.shape or r_t.ndim != 3:
         raise ValueError(

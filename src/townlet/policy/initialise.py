@@ -1,5 +1,7 @@
 """Fresh layers: orthogonal weights and zero biases (Saxe et al. 2014; gains as in Andrychowicz et al. 2021)."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from townlet.policy.inference import Layers
@@ -10,7 +12,7 @@ __all__ = ["fresh_layers"]
 def fresh_layers(rng: np.random.Generator, sizes: tuple[int, ...], last_gain: float) -> Layers:
     """Return layers for `sizes` (inputs, hidden …, outputs); hidden gain √2, the last layer's `last_gain`."""
     layers = []
-    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         gain = last_gain if index == len(sizes) - 2 else np.sqrt(2.0)
         tall = rng.standard_normal((max(inputs, outputs), min(inputs, outputs)))
         q, r = np.linalg.qr(tall)

@@ -23,7 +23,7 @@ class Ramp:
 
 
 def ramp_at(ramps: tuple[RampSpec, ...], stint: int, agent_steps: int) -> Ramp:
-    """Return the factors at `agent_steps` into a visit; entry `stint` serves, the last repeats. Linear, flat outside."""
+    """Return the factors at `agent_steps` into a visit; entry `stint` serves, the last repeats."""
     spec = ramps[min(stint, len(ramps) - 1)]
 
     def value(points: tuple[tuple[float, float], ...]) -> float:

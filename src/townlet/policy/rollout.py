@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.inference import forward, log_probabilities, sample
 from townlet.policy.weights import Weights
 from townlet.ports import Environment, Tallies, Teacher
@@ -50,7 +49,7 @@ class Rollout:
         self.sums = np.zeros(len(about.metrics))
         """[M] KPI sums of the training episodes that ended."""
         self.exposures = np.zeros(len(about.metrics))
-        self._seen: ObservationBatchDTO = environment.reset()
+        self._seen = environment.reset()
         self._first_cut = (np.arange(1, environment.worlds + 1) * decisions) // environment.worlds
         self._played = 0
         self._final: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []

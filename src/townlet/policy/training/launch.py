@@ -48,7 +48,7 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
 def weights_from_outside(
     schedule: ScheduleSpec, folder: Path, description: EnvironmentDescription
 ) -> tuple[bytes, ...]:
-    """Return the files under `policies`, read, proven and fitting the environment; BadInputError naming the unfit one."""
+    """Return the files under `policies`, read, proven and fitting; BadInputError naming the unfit one."""
     files = []
     for policy in schedule.policies.values():
         try:

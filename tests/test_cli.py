@@ -1,0 +1,212 @@
+"""The front door: answers on stdout, one clear complaint on stderr, the documented exit codes."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from townlet.cli import _guarded
+from townlet.dto.codec import structure
+from townlet.dto.comparison import ComparisonResult
+from townlet.dto.policy import AnnealSummary
+from townlet.machine.forecast import Forecast
+
+ROOT = Path(__file__).parents[1]
+QUICKSTART = ROOT / "schedules" / "quickstart.yaml"
+WITH_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+
+PLAYS = """\
+schedule: townlet/v1
+name: plays
+seed: 3
+environment: {id: town, scenario: queue_conflict, worlds: 8}
+teacher: scripted
+registry: {name: plays}
+guards: {enough: {metric: capture.episodes, at_least: LEAST}}
+initial: capture
+states:
+  capture:
+    strategy: capture
+    with: {episodes: 4, days: 1}
+    next: [{to: done, when: [enough]}, {to: hold, why: too few}]
+"""
+
+
+def schedule(folder: Path, least: str = "2") -> Path:
+    """Write a schedule that only captures, and return its path."""
+    path = folder / "plays.yaml"
+    path.write_text(PLAYS.replace("LEAST", least), encoding="utf-8")
+    return path
+
+
+def run(path: Path, home: Path, *more: str) -> int:
+    """Run a schedule in a home and return the exit code."""
+    return _guarded(["run", str(path), "--home", str(home), *more])
+
+
+def test_check_tells_what_a_run_may_cost_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The forecast comes back through the codec."""
+    monkeypatch.chdir(tmp_path)
+    assert 0 == _guarded(["check", str(QUICKSTART), "--json"])
+    forecast = structure(json.loads(capsys.readouterr().out), Forecast)
+    assert {"capture", "bc", "ppo", "evaluate", "promote", "rollback"} == {state.state for state in forecast.states}
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_ten_mistakes_are_reported_at_once_with_their_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, ten lines of file:line:column, nothing written."""
+    path = ROOT / "tests" / "machine" / "data" / "ten_mistakes.yaml"
+    assert 2 == run(path, tmp_path / "home")
+    complaint = capsys.readouterr().err
+    assert 10 == sum(line.removeprefix("error: ").startswith(str(path)) for line in complaint.splitlines())
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_run_ends_with_its_head_and_its_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit line is what a person keeps to find an edit later."""
+    assert 0 == run(schedule(tmp_path), tmp_path / "home")
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0].startswith("done: ")
+    assert any(line.startswith("head ") and len(line) == 69 for line in lines)
+    assert lines[-1].endswith(" s")
+    assert "enough: capture.episodes 4 is at least 2" in captured.err
+
+
+def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The summary comes back through the codec."""
+    assert 0 == run(schedule(tmp_path), tmp_path / "home", "--json")
+    summary = structure(json.loads(capsys.readouterr().out), AnnealSummary)
+    assert ("done", 1) == (summary.state, len(summary.stages))
+
+
+def test_a_held_run_exits_with_three(tmp_path: Path) -> None:
+    """Somebody must decide."""
+    assert 3 == run(schedule(tmp_path, "100"), tmp_path / "home")
+
+
+def test_the_audit_is_clean_until_a_byte_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Verifying answers 0, then 5 with the sequence number."""
+    home = tmp_path / "home"
+    run(schedule(tmp_path), home)
+    assert 0 == _guarded(["audit", "verify", "latest", "--home", str(home)])
+    (journal,) = home.glob("runs/*/journal.jsonl")
+    data = bytearray(journal.read_bytes())
+    place = data.index(b'"seed":3') + len(b'"seed":')
+    data[place : place + 1] = b"4"
+    journal.write_bytes(bytes(data))
+    assert 5 == _guarded(["audit", "verify", "latest", "--home", str(home)])
+    assert "record 0" in capsys.readouterr().err
+
+
+def test_why_prints_the_operands_of_each_guard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Value, limit and verdict, from the journal alone."""
+    home = tmp_path / "home"
+    run(schedule(tmp_path), home)
+    assert 0 == _guarded(["audit", "why", "latest", "--home", str(home)])
+    assert "value 4.0, limit 2.0" in capsys.readouterr().out
+    assert 0 == _guarded(["audit", "show", "latest", "--home", str(home)])
+    assert "visit_finished" in capsys.readouterr().out
+
+
+def test_two_policies_are_compared_without_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """A policy against itself differs nowhere."""
+    words = [
+        "--against",
+        "teacher:scripted",
+        "--scenario",
+        "queue_conflict",
+        "--episodes",
+        "4",
+        "--days",
+        "1",
+        "--json",
+    ]
+    assert 0 == _guarded(["evaluate", "teacher:scripted", *words])
+    result = structure(json.loads(capsys.readouterr().out), ComparisonResult)
+    assert {0.0} == {row.difference for row in result.metrics if row.difference is not None}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["run", "absent.yaml"], "cannot read schedule 'absent.yaml'"),
+        (["run", "HERE", "--seed", "-1"], "seed"),
+        (["run", "HERE", "--directory", "HOME"], "exists already"),
+        (["audit", "verify", "latest"], "there is no run yet"),
+        (["audit", "verify", "20260101"], "neither a run directory nor the beginning of a run id"),
+        (["evaluate", "teacher:nobody"], "unknown teacher 'nobody'"),
+        (["evaluate", "teacher:random", "--scenario", "big_town"], "unknown scenario 'big_town'"),
+        (["evaluate", "teacher:random", "--episodes", "-3"], "cannot compare over -3 episodes"),
+        (["evaluate", "nothing.safetensors"], "is no policy"),
+        (["evaluate", "town@champion"], "has no alias"),
+        (["evaluate", "HERE"], "not a safetensors file"),
+        (["paint"], 'Unknown command "paint"'),
+        (["run"], "requires an argument"),
+    ],
+)
+def test_bad_input_gets_one_complaint_and_leaves_nothing(
+    words: list[str],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 2, no traceback, no home directory."""
+    monkeypatch.chdir(tmp_path)
+    path = schedule(tmp_path)
+    (tmp_path / "taken").mkdir()
+    places = {"HERE": str(path), "HOME": str(tmp_path / "taken")}
+    assert 2 == _guarded([places.get(word, word) for word in words])
+    error = capsys.readouterr().err
+    assert complaint in " ".join(error.split())
+    assert "Traceback" not in error
+    assert not list(tmp_path.glob(".townlet/runs/*"))
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="asks what happens without it")
+def test_without_torch_a_schedule_that_trains_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The extra is named, and nothing is written; check only warns."""
+    assert 2 == run(QUICKSTART, tmp_path / "home")
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "pip install 'townlet[torch]'" in line
+    assert not (tmp_path / "home").exists()
+    assert 0 == _guarded(["check", str(QUICKSTART)])
+    assert "torch is not installed" in capsys.readouterr().err
+
+
+@WITH_TORCH
+@pytest.mark.torch
+def test_a_rehearsal_sees_every_state_and_promotes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tiny numbers, seconds; exit line and journal say rehearsal."""
+    assert 0 == run(QUICKSTART, tmp_path, "--rehearse", "--json")
+    summary = structure(json.loads(capsys.readouterr().out), AnnealSummary)
+    assert summary.rehearsal
+    assert {"capture", "bc", "ppo", "evaluate", "promote"} <= {stage.state for stage in summary.stages}
+    assert summary.champion_moved is False
+    assert 0 == _guarded(["registry", "history", "--run", "latest", "--home", str(tmp_path), "--json"])
+    assert [] == json.loads(capsys.readouterr().out)
+
+
+def test_ctrl_c_leaves_a_durable_journal(tmp_path: Path) -> None:
+    """A real SIGINT to a real process: exit code 130, and the audit of what was written is clean."""
+    path = tmp_path / "long.yaml"
+    path.write_text(PLAYS.replace("LEAST", "2").replace("episodes: 4, days: 1", "episodes: 64, days: 200"))
+    home = tmp_path / "home"
+    command = [sys.executable, "-c", "from townlet.cli import main; main()", "run", str(path), "--home", str(home)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "capture" not in (line := process.stderr.readline()):
+            assert line, "the run ended before its first state"
+        process.send_signal(2)
+        assert 130 == process.wait(timeout=60)
+    assert 0 == _guarded(["audit", "verify", "latest", "--home", str(home)])
