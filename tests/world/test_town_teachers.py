@@ -49,12 +49,12 @@ def test_the_teachers_wages_cover_its_needs(played: dict[str, tuple[dict[str, np
 
 
 def test_objects_are_neither_idle_nor_swamped(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
-    """Under the script each kind of object is in use a quarter to four fifths of the time."""
+    """Under the script each kind of object is in use a fifth to four fifths of the time."""
     batch = played["scripted"][1]
     busy = batch._state.things["busy"].mean(0) / (4 * DAY)
     for kind in set(SPEC.objects):
         share = np.mean([b for b, k in zip(busy, SPEC.objects, strict=True) if k == kind])
-        assert 0.25 <= share <= 0.8, kind
+        assert 0.2 <= share <= 0.8, kind
 
 
 def test_random_draws_every_legal_action_equally_often() -> None:
@@ -116,7 +116,7 @@ def test_in_every_town_with_queues_planning_beats_the_script_beats_chance(name: 
     busy = batch._state.things["busy"].mean(0) / (days * DAY)
     for kind in set(batch.spec.objects):
         share = np.mean([b for b, k in zip(busy, batch.spec.objects, strict=True) if k == kind])
-        assert 0.2 <= share <= 0.85, kind
+        assert 0.15 <= share <= 0.85, kind
 
 
 def test_the_script_cooks_when_the_larder_runs_low_and_chats_when_content(

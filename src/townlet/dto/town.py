@@ -62,7 +62,7 @@ _AFFORDANCES = MappingProxyType(
         ),
         "bed": AffordanceSpec(serves="energy", duration=60, energy=0.8),
         "stove": AffordanceSpec(
-            serves="", duration=40, energy=-0.05, price=0.1, stock=40, room=40, makes=2, power=True
+            serves="", duration=40, hunger=0.40, energy=-0.05, price=0.15, stock=40, room=40, makes=2, power=True
         ),
     }
 )
@@ -189,7 +189,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                         "energy": NeedSpec(decay=0.0008, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.5, stock=18, room=60)),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.62, stock=18, room=60)),
             ),
             TownSpec(
                 name="city",
