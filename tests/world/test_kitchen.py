@@ -29,7 +29,7 @@ def _use(hamlet: Hamlet, i: int, o: int, **needs: float) -> None:
 
 
 def test_cooking_turns_one_raw_portion_into_two_meals_in_the_nearest_fridge() -> None:
-    """After 40 ticks: raw −1, two more meals in the nearer fridge, 0.15 money, energy −0.05, hunger +0.40 for the cook."""
+    """After 40 ticks: raw −1, two meals in the nearer fridge, 0.15 money, energy −0.05, hunger +0.40 for the cook."""
     hamlet = _kitchen()
     stove = hamlet.town.things[STOVE]
     hamlet.town.things[0].x, hamlet.town.things[0].y = stove.x, (stove.y + 9) % 24
