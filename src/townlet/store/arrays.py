@@ -1,7 +1,9 @@
 """NPZ files from outside: every header is checked before a byte of data is believed. Never pickle."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -37,7 +39,7 @@ def read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
             }
     except OSError as error:
         raise BadInputError(f"{path}: cannot read the sample: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError) as error:
         raise BadInputError(f"{path}: not an NPZ file ({error})") from error
 
 

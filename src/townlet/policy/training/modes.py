@@ -4,7 +4,7 @@ A mode keeps the named states' `with` and replaces all edges by a chain to done.
 engine, never a second code path.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ _CONFLICTS = (
     ("ppo_mini_batch_size", "ppo_num_mini_batches"),
     ("ppo_normalize_advantages", "ppo_no_normalize_advantages"),
 )
+_DATA = ("mode", "replay_manifest", "capture_dir", "device")
+_OF_CAPTURE = ("rollout_ticks", "rollout_save_dir")
+_OF_LOG = ("ppo_log_frequency", "ppo_log_max_entries")
 _POSITIVE = ("rollout_ticks", "epochs", "replay_batch_size", "ppo_log_frequency", "ppo_log_max_entries")
 
 
@@ -45,32 +48,40 @@ class Data:
 
 def check_request(request: TrainRequest) -> None:
     """Raise BadInputError for flags that contradict each other, that the mode has no use for, or that are too small."""
+    for complaint in (*_misplaced(request), *_contradictions(request), *_small(request)):
+        raise BadInputError(complaint)
+
+
+def _misplaced(request: TrainRequest) -> Iterator[str]:
+    for name in request.given():
+        flag, modes = request.flag(name), request.modes(name)
+        if request.mode not in modes:
+            yield f"{flag} means nothing in --mode {request.mode}; it belongs to {', '.join(modes)}"
+        trains = {"ppo", "replay"} <= {*modes} and name not in _DATA
+        if trains and request.mode == "replay" and not request.train_ppo:
+            yield f"{flag} is about training, but --train-ppo is not given"
+        if name in _OF_CAPTURE and request.bc_manifest is not None:
+            yield f"--bc-manifest captures nothing, so {flag} means nothing beside it"
+        if name in _OF_LOG and request.ppo_log is None and request.anneal_log_dir is None:
+            yield f"{flag} says how to write a log; name one with --ppo-log"
+    if request.replay_meta is not None and request.replay_sample is None:
+        yield "--replay-meta belongs to --replay-sample"
+
+
+def _contradictions(request: TrainRequest) -> Iterator[str]:
     given = request.given()
     for one, other in _CONFLICTS:
         if one in given and other in given:
-            raise BadInputError(
-                f"{request.flag(one)} and {request.flag(other)} contradict each other; give one of them"
-            )
-    for name in given:
-        modes = request.modes(name)
-        if request.mode not in modes:
-            raise BadInputError(
-                f"{request.flag(name)} means nothing in --mode {request.mode}; it belongs to {', '.join(modes)}"
-            )
+            yield f"{request.flag(one)} and {request.flag(other)} contradict each other; give one of them"
+    if request.device not in (None, "cpu"):
+        yield f"--device {request.device}: this version trains on the cpu; leave the flag out"
+
+
+def _small(request: TrainRequest) -> Iterator[str]:
     numbers = attrs.asdict(request)
     for name in _POSITIVE:
         if numbers[name] is not None and numbers[name] < 1:
-            raise BadInputError(f"{request.flag(name)} is {numbers[name]}; expected at least 1")
-    if request.replay_meta is not None and request.replay_sample is None:
-        raise BadInputError("--replay-meta belongs to --replay-sample")
-    if request.device not in (None, "cpu"):
-        raise BadInputError(f"--device {request.device}: this version trains on the cpu; leave the flag out")
-    if request.ppo_log is None:
-        for name in ("ppo_log_frequency", "ppo_log_max_entries"):
-            if name in given and request.anneal_log_dir is None:
-                raise BadInputError(f"{request.flag(name)} says how to write a log; name one with --ppo-log")
-    if request.rollout_ticks is not None and request.bc_manifest is not None:
-        raise BadInputError("--bc-manifest captures nothing, so --rollout-ticks means nothing; give one of them")
+            yield f"{request.flag(name)} is {numbers[name]}; expected at least 1"
 
 
 def find_data(request: TrainRequest, about: EnvironmentDescription) -> Data:

@@ -71,7 +71,7 @@ class PolicyTrainingOrchestrator:
     """Hears every journal record once it is durable."""
     watch: Callable[[MetricPoint], None] = attrs.field(default=_nobody, kw_only=True)
     """Hears every iteration of every strategy."""
-    _captured: Experience | None = attrs.field(default=None, init=False)
+    _last_walk: AnnealSummary | None = attrs.field(default=None, init=False)
 
     def plan(self) -> Plan:
         """Return the schedule, proven sound; ScheduleError with every mistake. Nothing is written."""
@@ -119,9 +119,8 @@ class PolicyTrainingOrchestrator:
             environments=self._provider(plan.schedule.environment.id), listen=listen,
             telemetry=Telemetry(listen=self.watch, log=records.log),
         ).walk(rehearse=rehearse, directory=directory)  # fmt: skip
-        blobs = BlobStore(self.home / "blobs")
-        records.close(summary, blobs)
-        self._captured = captured_play(summary, blobs) or self._captured
+        records.close(summary, BlobStore(self.home / "blobs"))
+        self._last_walk = summary
         return summary
 
     def run_anneal(self, *, log_dir: Path | None = None) -> AnnealSummary:
@@ -142,7 +141,6 @@ class PolicyTrainingOrchestrator:
     def capture_rollout(self, *, ticks: int | None = None, save_dir: Path | None = None) -> CaptureResult:
         """Record the teacher; `transitions` and `trajectory` hold the play afterwards."""
         request = TrainRequest(mode="capture", rollout_ticks=ticks, rollout_save_dir=_word(save_dir))
-        self._captured = None
         return self._last(request, CaptureResult)
 
     def run_replay(self, sample: Path, *, meta: Path | None = None) -> ReplayResult:
@@ -161,13 +159,18 @@ class PolicyTrainingOrchestrator:
 
     @property
     def transitions(self) -> tuple[RolloutFrameDTO, ...]:
-        """Every decision of every world of the last capture, world by world."""
-        return () if self._captured is None else frames_of(self._captured)
+        """Every decision of every world that the last walk captured, world by world."""
+        played = self._played()
+        return () if played is None else frames_of(played)
 
     @property
     def trajectory(self) -> tuple[RolloutFrameDTO, ...]:
-        """The decisions of the first world of the last capture, in order."""
-        return () if self._captured is None else frames_of(self._captured, worlds=1)
+        """The decisions of the first world that the last walk captured, in order."""
+        played = self._played()
+        return () if played is None else frames_of(played, worlds=1)
+
+    def _played(self) -> Experience | None:
+        return None if self._last_walk is None else captured_play(self._last_walk, BlobStore(self.home / "blobs"))
 
     def _provider(self, environment_id: str) -> EnvironmentProvider:
         return provider(environment_id) if self.environments is None else self.environments

@@ -81,8 +81,10 @@ class RunRecords:
             make_directory(folder)
             _write(folder / RESULTS, [unstructure(told) for told in summary.rounds])
             _write(folder / SNAPSHOT, summary.promotion.model_dump())
+        if self.request.rollout_save_dir is None:
+            return
         play = captured_play(summary, blobs)
-        if self.request.rollout_save_dir is not None and play is not None:
+        if play is not None:
             save_samples(Path(self.request.rollout_save_dir), samples_of(play))
 
 
