@@ -100,7 +100,7 @@ def test_thirty_ticks_of_starving_end_a_life_and_the_slot_returns() -> None:
     assert pytest.approx(1.2, abs=0.3) == hamlet.town.ledger.forfeited
     hamlet.play(gone)
     assert (0, 1) == (agent.respawn, agent.generation)
-    assert pytest.approx(1.5) == agent.wallet
+    assert pytest.approx(3.0) == agent.wallet
     assert pytest.approx(0.6, abs=0.003) == agent.hunger
     assert 0 == hamlet.town.rivalry[0, 1]
 
