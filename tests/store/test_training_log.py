@@ -11,65 +11,23 @@ from townlet.dto.training_log import AnnealFields, CoreFields, HealthFields, Str
 from townlet.errors import BadInputError
 from townlet.store.training_log import TrainingLogWriter, log_files, read_log, summarise, to_line
 
-CORE = [
-    "epoch",
-    "updates",
-    "transitions",
-    "loss_policy",
-    "loss_value",
-    "loss_entropy",
-    "loss_total",
-    "clip_fraction",
-    "adv_mean",
-    "adv_std",
-    "grad_norm",
-    "kl_divergence",
-    "telemetry_version",
-    "lr",
-    "steps",
-]
-REST = [
-    "adv_zero_std_batches",
-    "adv_min_std",
-    "clip_triggered_minibatches",
-    "clip_fraction_max",
-    "epoch_duration_sec",
-    "data_mode",
-    "cycle_id",
-    "batch_entropy_mean",
-    "batch_entropy_std",
-    "grad_norm_max",
-    "kl_divergence_max",
-    "reward_advantage_corr",
-    "rollout_ticks",
-    "log_stream_offset",
-    "queue_conflict_events",
-    "queue_conflict_intensity_sum",
-    "shared_meal_events",
-    "late_help_events",
-    "shift_takeover_events",
-    "chat_success_events",
-    "chat_failure_events",
-    "chat_quality_mean",
-    "conflict.rivalry_max_mean_avg",
-    "conflict.rivalry_max_max_avg",
-    "conflict.rivalry_avoid_count_mean_avg",
-    "conflict.rivalry_avoid_count_max_avg",
-]
-ANNEAL = [
-    "anneal_cycle",
-    "anneal_stage",
-    "anneal_dataset",
-    "anneal_bc_accuracy",
-    "anneal_bc_threshold",
-    "anneal_bc_passed",
-    "anneal_loss_baseline",
-    "anneal_queue_baseline",
-    "anneal_intensity_baseline",
-    "anneal_loss_flag",
-    "anneal_queue_flag",
-    "anneal_intensity_flag",
-]
+CORE = """
+epoch updates transitions loss_policy loss_value loss_entropy loss_total clip_fraction adv_mean adv_std grad_norm
+kl_divergence telemetry_version lr steps
+"""
+REST = """
+adv_zero_std_batches adv_min_std clip_triggered_minibatches clip_fraction_max epoch_duration_sec data_mode
+cycle_id batch_entropy_mean batch_entropy_std grad_norm_max kl_divergence_max reward_advantage_corr rollout_ticks
+log_stream_offset queue_conflict_events queue_conflict_intensity_sum shared_meal_events late_help_events
+shift_takeover_events chat_success_events chat_failure_events chat_quality_mean conflict.rivalry_max_mean_avg
+conflict.rivalry_max_max_avg conflict.rivalry_avoid_count_mean_avg conflict.rivalry_avoid_count_max_avg
+"""
+ANNEAL = """
+anneal_cycle anneal_stage anneal_dataset anneal_bc_accuracy anneal_bc_threshold anneal_bc_passed
+anneal_loss_baseline anneal_queue_baseline anneal_intensity_baseline anneal_loss_flag anneal_queue_flag
+anneal_intensity_flag
+"""
+KEYS, MORE, CLOSING = CORE.split(), REST.split(), ANNEAL.split()
 
 
 def entry(epoch: int, *, closing: bool = False) -> TrainingLogEntry:
@@ -107,8 +65,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_a_line_holds_every_key_of_its_version() -> None:
     """The names that scripts know, no others."""
-    assert {*CORE, *REST} == set(json.loads(to_line(entry(1))))
-    assert {*CORE, *REST, *ANNEAL} == set(json.loads(to_line(entry(1, closing=True))))
+    assert {*KEYS, *MORE} == set(json.loads(to_line(entry(1))))
+    assert {*KEYS, *MORE, *CLOSING} == set(json.loads(to_line(entry(1, closing=True))))
     assert 1.2 == json.loads(to_line(entry(1)))["telemetry_version"]
 
 
@@ -156,7 +114,7 @@ def test_the_summary_counts_epochs_and_flags(tmp_path: Path) -> None:
         (None, 0, "unversioned", ("health", "stream", "events", "conflict")),
         (1.0, 4, "1.0", ("stream", "events", "conflict")),
         (1.1, 14, "1.1", ("events", "conflict")),
-        (1.2, len(REST), "1.2", ()),
+        (1.2, len(MORE), "1.2", ()),
     ],
 )
 def test_older_generations_are_read(
@@ -164,7 +122,7 @@ def test_older_generations_are_read(
 ) -> None:
     """The reader says which it saw and what it lacks; keys it does not know are kept."""
     whole = json.loads(to_line(entry(1)))
-    old = {key: whole[key] for key in [*CORE, *REST[:kept]] if key != "telemetry_version"} | {"extra": 1}
+    old = {key: whole[key] for key in [*KEYS, *MORE[:kept]] if key != "telemetry_version"} | {"extra": 1}
     path = tmp_path / "old.jsonl"
     path.write_text(json.dumps(old | ({} if version is None else {"telemetry_version": version})) + "\n")
     (line,) = read_log(path)
