@@ -51,3 +51,29 @@ def test_an_unknown_scenario_is_answered_with_the_nearest() -> None:
     """A typo gets a suggestion."""
     with pytest.raises(BadInputError, match="did you mean 'small_town'"):
         scenario("small_twon")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"objects": ("stove", "shower")}, "nothing that keeps its meals; add a fridge"),
+        ({"perturbations": {"blakout": SMALL.perturbations["blackout"]}}, "did you mean 'blackout'"),
+        (
+            {"perturbations": {"blackout": attrs.evolve(SMALL.perturbations["blackout"], least=100)}},
+            "perturbations.blackout needs every ≥ 1, 1 ≤ least ≤ most",
+        ),
+        (
+            {"affordances": {**SMALL.affordances, "fridge": attrs.evolve(SMALL.affordances["fridge"], room=3)}},
+            "room is 3",
+        ),
+        ({"relations": attrs.evolve(SMALL.relations, fade=-0.1)}, "relations.fade is -0.1"),
+        (
+            {"affordances": {**SMALL.affordances, "bed": attrs.evolve(SMALL.affordances["bed"], serves="")}},
+            "bed.serves",
+        ),
+    ],
+)
+def test_a_kitchen_or_an_upset_that_cannot_work_is_refused(change: dict[str, object], reason: str) -> None:
+    """Stoves without fridges, unknown upsets and impossible amounts are named."""
+    with pytest.raises(BadInputError, match=reason):
+        attrs.evolve(SMALL, **change)

@@ -5,20 +5,38 @@ import numpy as np
 
 from townlet.dto.town import TownSpec, scenario
 from townlet.world.batch import TownBatch
+from townlet.world.compiled import entry
+from townlet.world.queues import head
+from townlet.world.rivalry import avoided
+from townlet.world.rules import Rules
 from townlet.world.state import Town
-from townlet.world.step import play_tick
+from townlet.world.step import PLAY
+
+
+@entry
+def _head(town: Town, rules: Rules, o: int) -> int:
+    return head(town, rules, o)
+
+
+@entry
+def _avoided(town: Town, rules: Rules, i: int, o: int) -> int:
+    return avoided(town, rules, i, o)
 
 
 class Hamlet:
-    """One world of a scenario, opened to the hand; played tick by tick through the real order of play."""
+    """One world of a scenario, opened to the hand; played tick by tick through the real order of play.
 
-    def __init__(self, name: str = "queue_conflict", **changes: object) -> None:
-        self.spec: TownSpec = attrs.evolve(scenario(name), **changes)
-        self.batch = TownBatch(self.spec, worlds=1, seed=3, days=2)
+    Nothing is upset unless asked for, so that hand-worked numbers hold.
+    """
+
+    def __init__(self, name: str = "queue_conflict", *, ticks: int = 1, **changes: object) -> None:
+        calm = {"perturbations": {}, "ticks_per_decision": ticks}
+        self.spec: TownSpec = attrs.evolve(scenario(name), **{**calm, **changes})
+        self.batch = TownBatch(self.spec, worlds=1, seed=3, days=9)
         self.batch.reset()
         self.rules = self.batch._rules
         self.town = Town(*(block[0] for block in self.batch._state))
-        self.terms = np.zeros((7, self.spec.agents), np.float32)
+        self.terms = np.zeros((len(self.batch._seen.terms), self.spec.agents), np.float32)
         self.ended = np.zeros(self.spec.agents, np.bool_)
 
     def stand_at(self, o: int, *agents: int, need: float = 0.3) -> None:
@@ -30,7 +48,30 @@ class Hamlet:
             agent.hygiene = need
             agent.intent = 6 + o
 
-    def play(self, ticks: int = 1) -> None:
-        """Play ticks with the intents as they stand; the terms of all of them add up in `terms`."""
-        for _ in range(ticks):
-            play_tick(self.town, self.rules, self.terms, self.ended)
+    def scatter(self) -> None:
+        """Put everybody on a tile of its own with nothing to do, fed and rested, just past midnight."""
+        self.set_time(1)
+        for i, agent in enumerate(self.town.agents):
+            agent.x, agent.y, agent.intent = 3 * i, 3 * i, 0
+            agent.hunger = agent.hygiene = agent.energy = 0.9
+
+    def set_time(self, minute: int) -> None:
+        """Make it this minute of the day at tick 0."""
+        self.town.clock.start, self.town.clock.tick = minute, 0
+
+    def first(self, o: int) -> int:
+        """Return who waits first for an object."""
+        return int(_head(self.town, self.rules, o))
+
+    def avoided(self, i: int, o: int) -> int:
+        """Return for whose sake an agent would not join a queue."""
+        return int(_avoided(self.town, self.rules, i, o))
+
+    def play(self, decisions: int = 1) -> None:
+        """Play decisions (of one tick, unless built otherwise) with the intents as they stand; terms add up."""
+        for _ in range(decisions):
+            self.batch._seen.action_mask[:] = True
+            intents = self.town.agents["intent"].astype(np.int64)[None]
+            self.batch._visit(PLAY, actions=intents)
+            self.terms += self.batch._seen.terms[:, 0]
+            self.ended |= self.batch._seen.terminations[0]

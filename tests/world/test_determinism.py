@@ -13,6 +13,7 @@ from townlet.dto.town import scenario
 from townlet.errors import BadInputError
 from townlet.world import random as inner
 from townlet.world.batch import TownBatch
+from townlet.world.compiled import entry
 from townlet.world.teachers import RandomTeacher, ScriptedTeacher
 
 SPEC = scenario("small_town")
@@ -20,6 +21,7 @@ PLAY = """
 import json, sys
 from townlet.dto.town import scenario
 from townlet.world.batch import TownBatch
+from townlet.world.compiled import entry
 from townlet.world.teachers import RandomTeacher
 batch = TownBatch(scenario("small_town"), worlds=2, seed=7, days=1)
 seen, teacher, total = batch.reset(), RandomTeacher(), 0.0
@@ -37,6 +39,12 @@ def _played(batch: TownBatch, decisions: int) -> tuple[str, ...]:
     for decision in range(decisions):
         seen = batch.step(teachers[decision // 20 % 2].act(seen)).observations
     return batch.world_hashes()
+
+
+@entry
+def _mix_all(keys: np.ndarray, mixed: np.ndarray, shares: np.ndarray) -> None:
+    for k in range(len(keys)):
+        mixed[k], shares[k] = inner.mix(keys[k], np.uint64(3)), inner.uniform(keys[k])
 
 
 def _elsewhere(decisions: int, **environment: str) -> list[object]:
@@ -105,9 +113,11 @@ def test_a_snapshot_of_another_batch_is_refused(change: dict[str, int]) -> None:
 def test_the_kernels_randomness_is_the_house_randomness() -> None:
     """The scalar mixer and uniform give the bits of `townlet.keyed`."""
     keys = np.arange(50, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = [int(inner.mix(key, np.uint64(3))) for key in keys]
-    assert keyed.mix(keys, 3).tolist() == mixed
-    assert keyed.uniform(keys).tolist() == [inner.uniform(key) for key in keys]
+    mixed, shares = np.zeros(50, np.uint64), np.zeros(50, np.float32)
+    with np.errstate(over="ignore"):
+        _mix_all(keys, mixed, shares)
+    assert keyed.mix(keys, 3).tolist() == mixed.tolist()
+    assert keyed.uniform(keys).tolist() == shares.tolist()
 
 
 def test_actions_may_not_be_guessed_at() -> None:

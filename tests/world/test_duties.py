@@ -107,12 +107,15 @@ def test_thirty_ticks_of_starving_end_a_life_and_the_slot_returns() -> None:
 
 def test_nothing_after_a_death_counts_in_its_decision() -> None:
     """Terms stop at the faint, even when the slot lives again before the decision is over."""
-    hamlet = Hamlet("small_town")
-    hamlet.town.agents[0].hunger, hamlet.town.agents[0].intent = 0.0, 0
-    hamlet.play(30)
-    before = hamlet.terms[:, 0].copy()
-    hamlet.play(40)
-    assert before.tolist() == hamlet.terms[:, 0].tolist()
+    terms = []
+    for ticks in (30, 60):
+        hamlet = Hamlet("small_town", ticks=ticks)
+        hamlet.town.agents[0].hunger, hamlet.town.agents[0].intent = 0.0, 0
+        hamlet.play()
+        assert bool(hamlet.ended[0])
+        terms.append(hamlet.terms[:, 0].tolist())
+    assert terms[0] == terms[1]
+    assert 1 == hamlet.town.agents[0].generation
 
 
 def test_the_survival_term_is_the_formula() -> None:

@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 from hamlet import Hamlet
 
-from townlet.world.queues import head
-from townlet.world.rivalry import avoids
-
 RUN = 30  # ticks of a shower
 
 
@@ -28,7 +25,7 @@ def test_a_wait_of_ten_ticks_on_a_user_is_one_conflict() -> None:
     hamlet.stand_at(0, 0, 1, 2)
     hamlet.play(9)
     assert 0 == hamlet.town.ledger.conflicts
-    user, first = hamlet.town.things[0].holder, head(hamlet.town, hamlet.rules, 0)
+    user, first = hamlet.town.things[0].holder, hamlet.first(0)
     hamlet.play(1)
     assert 1 == hamlet.town.ledger.conflicts
     assert pytest.approx(0.65) == hamlet.town.ledger.intensity
@@ -60,7 +57,7 @@ def test_the_granted_who_does_not_come_goes_to_the_tail() -> None:
     assert 3 == shower.waiting
     hamlet.play(1)
     assert shower.holder in {1, 2}
-    assert 0 != head(hamlet.town, hamlet.rules, 0)
+    assert 0 != hamlet.first(0)
 
 
 def test_a_ghost_with_nobody_behind_quarrels_with_nobody() -> None:
@@ -83,9 +80,9 @@ def test_waiting_counts_against_rank() -> None:
     early, late = hamlet.town.agents[0], hamlet.town.agents[1]
     early.queue, early.rank, early.waited = 0, 3, 29
     late.queue, late.rank, late.waited = 0, 0, 0
-    assert 1 == head(hamlet.town, hamlet.rules, 0)
+    assert 1 == hamlet.first(0)
     early.waited = 31
-    assert 0 == head(hamlet.town, hamlet.rules, 0)
+    assert 0 == hamlet.first(0)
 
 
 def test_a_tie_is_broken_by_lot_and_not_by_index() -> None:
@@ -120,9 +117,9 @@ def test_an_urgent_need_overrules_a_grudge() -> None:
     hamlet.stand_at(0, 0)
     hamlet.play(1)
     hamlet.stand_at(0, 1, need=0.2)
-    assert avoids(hamlet.town, hamlet.rules, 1, 0)
+    assert 0 == hamlet.avoided(1, 0)
     hamlet.stand_at(0, 1, need=0.11)
-    assert not avoids(hamlet.town, hamlet.rules, 1, 0)
+    assert -1 == hamlet.avoided(1, 0)
 
 
 def test_grudges_fade_to_nothing() -> None:
@@ -153,7 +150,7 @@ def test_who_leaves_loses_its_place() -> None:
     hamlet = Hamlet()
     hamlet.stand_at(0, 0, 1)
     hamlet.play(1)
-    waiting = head(hamlet.town, hamlet.rules, 0)
+    waiting = hamlet.first(0)
     agent = hamlet.town.agents[waiting]
     agent.intent = 0
     hamlet.play(1)

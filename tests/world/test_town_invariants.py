@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from townlet.dto.town import DAY, SCENARIOS, scenario
+from townlet.dto.town import DAY, KINDS, SCENARIOS, scenario
 from townlet.world.batch import TownBatch
+from townlet.world.features import BOUND
 
 
 def _actions(rng: np.random.Generator, batch: TownBatch, mask: np.ndarray, wild: float) -> np.ndarray:
@@ -17,7 +18,7 @@ def _actions(rng: np.random.Generator, batch: TownBatch, mask: np.ndarray, wild:
 
 
 def _check(batch: TownBatch) -> None:
-    _, ledgers, agents, things, rivalry, _ = batch._state
+    _, ledgers, agents, things, rivalry, _, ties, _ = batch._state
     for need in ("hunger", "hygiene", "energy"):
         assert np.all((agents[need] >= 0) & (agents[need] <= 1)), need
     assert np.all(agents["wallet"] >= 0)
@@ -36,7 +37,16 @@ def _check(batch: TownBatch) -> None:
     assert np.all(agents["queue"][agents["respawn"] > 0] == -1)
     money = ledgers["endowed"] + ledgers["wages"] - ledgers["spent"] - ledgers["fined"] - ledgers["forfeited"]
     assert np.allclose(agents["wallet"].sum(1), money, atol=1e-3), "money has a cause"
-    assert np.array_equal(things["stock"].sum(1), ledgers["restocked"] - ledgers["eaten"]), "meals have a cause"
+    makers = np.isin(things["kind"], [n for n, kind in enumerate(KINDS) if batch.spec.affordances[kind].makes])
+    meals = ledgers["restocked"] + ledgers["cooked"] - ledgers["eaten"]
+    assert np.array_equal((things["stock"] * ~makers).sum(1), meals), "meals have a cause"
+    raw = ledgers["delivered"] - ledgers["used"]
+    assert np.array_equal((things["stock"] * makers).sum(1), raw), "raw portions have a cause"
+    for feeling in ("trust", "familiarity"):
+        assert np.all(np.abs(ties[feeling]) <= 1), feeling
+    assert np.array_equal(ties["feuds"], ties["feuds"].transpose(0, 2, 1))
+    assert np.all(ledgers["escalated"] <= ledgers["conflicts"])
+    assert np.all((agents["respawn"] == 0) | (agents["called"] == 0))
     assert np.all(things["stock"] >= 0)
 
 
@@ -51,7 +61,7 @@ def test_any_actions_leave_a_sound_town(seed: int, name: str, wild: float) -> No
         seen = result.observations
         _check(batch)
         assert np.all(np.isfinite(seen.observations))
-        assert np.all(np.abs(seen.observations) <= 4)
+        assert np.all(np.abs(seen.observations) <= BOUND)
         assert np.all(seen.observations[~seen.alive] == 0)
         assert np.all(seen.action_mask[..., 0]), "waiting is always legal"
         assert np.all(seen.action_mask[~seen.alive].sum(-1) == 1)

@@ -38,7 +38,8 @@ def test_the_teacher_is_competent_and_beatable(played: dict[str, tuple[dict[str,
     script = {name: values.mean() for name, values in played["scripted"][0].items()}
     assert script["deaths"] < 0.05
     assert script["attendance"] > 0.8
-    assert 1 < script["conflicts"] < 8
+    assert 3 < script["conflicts"] < 10
+    assert 0.2 < script["self_sufficiency"] < 0.7
 
 
 def test_the_teachers_wages_cover_its_needs(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
@@ -48,12 +49,12 @@ def test_the_teachers_wages_cover_its_needs(played: dict[str, tuple[dict[str, np
 
 
 def test_objects_are_neither_idle_nor_swamped(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
-    """Under the script each kind of object is in use a quarter to four fifths of the time."""
+    """Under the script each kind of object is in use a fifth to four fifths of the time."""
     batch = played["scripted"][1]
     busy = batch._state.things["busy"].mean(0) / (4 * DAY)
     for kind in set(SPEC.objects):
         share = np.mean([b for b, k in zip(busy, SPEC.objects, strict=True) if k == kind])
-        assert 0.25 <= share <= 0.8, kind
+        assert 0.2 <= share <= 0.8, kind
 
 
 def test_random_draws_every_legal_action_equally_often() -> None:
@@ -72,8 +73,8 @@ def test_the_lists_of_names_and_numbers_agree() -> None:
     """Each feature's constant is its place in the list, so that a kernel cannot write into another's column."""
     for number, name in enumerate(see.OWN):
         assert number == getattr(see, name.upper())
-    for number, name in enumerate(see.RIVAL):
-        assert number == getattr(see, f"RIVAL_{name.upper()}")
+    for number, name in enumerate(see.PERSON):
+        assert number == getattr(see, f"PERSON_{name.upper()}")
     for name in ("dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown"):
         assert see.OBJECT.index(name) == getattr(see, name.upper())
     assert see.OBJECT.index("rival") == see.RIVAL_HERE
@@ -88,3 +89,40 @@ def test_equal_worlds_look_equal_whatever_was_chosen_last() -> None:
         batch.reset()
         looks.append(batch.step(np.full((1, 8), action)).observations.observations.copy())
     assert looks[0].tolist() == looks[1].tolist()
+
+
+QUEUES = ["crowded", "employment_punctuality", "kitchen_breakfast", "queue_conflict", "rivalry_decay"]
+
+
+def _returns(name: str, teacher: str, worlds: int, days: int) -> tuple[np.ndarray, TownBatch]:
+    batch, script = TownBatch(scenario(name), worlds=worlds, seed=6, days=days), TEACHERS[teacher]()
+    seen = batch.reset()
+    for _ in range(days * DAY // batch.spec.ticks_per_decision):
+        seen = batch.step(script.act(seen)).observations
+    tallies = batch.tallies()
+    return tallies.sums[0] / tallies.exposures[0], batch
+
+
+@pytest.mark.parametrize("name", [*QUEUES, pytest.param("city", marks=pytest.mark.slow)])
+def test_in_every_town_with_queues_planning_beats_the_script_beats_chance(name: str) -> None:
+    """In paired worlds the gaps are far outside the noise, and no kind of object is idle or swamped."""
+    worlds, days = (4, 2) if name == "city" else (16, 4)
+    (planner, _), (script, batch), (chance, _) = (
+        _returns(name, teacher, worlds, days) for teacher in ("planner", "scripted", "random")
+    )
+    for better, worse in ((planner, script), (script, chance)):
+        gap = better - worse
+        assert gap.mean() > 3 * gap.std(ddof=1) / np.sqrt(len(gap))
+    busy = batch._state.things["busy"].mean(0) / (days * DAY)
+    for kind in set(batch.spec.objects):
+        share = np.mean([b for b, k in zip(busy, batch.spec.objects, strict=True) if k == kind])
+        assert 0.15 <= share <= 0.85, kind
+
+
+def test_the_script_cooks_when_the_larder_runs_low_and_chats_when_content(
+    played: dict[str, tuple[dict[str, np.ndarray], TownBatch]],
+) -> None:
+    """Every day of every town sees meals cooked and good chats."""
+    ledgers = played["scripted"][1]._state.ledgers
+    assert np.all(ledgers["cooked"] >= 4 * 2)
+    assert np.all(ledgers["chats"] > 4)

@@ -1,1 +1,20 @@
 """The window: what a learner sees of an environment."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from townlet.env.parallel import TownParallelEnv
+
+__all__ = ["parallel_env"]
+
+
+def parallel_env(**options: Any) -> "TownParallelEnv":
+    """Return one town as a PettingZoo `ParallelEnv`; see `townlet.env.parallel.TownParallelEnv` for the options.
+
+    BadInputError where PettingZoo is not installed.
+    """
+    from townlet.env.libraries import needed
+
+    with needed("pettingzoo", extra="env"):
+        from townlet.env.parallel import TownParallelEnv  # PettingZoo loads with it, which others need not pay
+    return TownParallelEnv(**options)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import did_you_mean
-from townlet.dto.town import DAY, TownSpec, scenario
+from townlet.dto.town import DAY, HORIZON, TownSpec, scenario
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription, Tallies, Teacher
 from townlet.world.features import RULES_VERSION, actions, features
@@ -16,8 +16,6 @@ from townlet.world.kpis import metrics
 from townlet.world.teachers import TEACHERS
 
 __all__ = ["TownEnvironment", "TownProvider", "describe"]
-
-_HORIZON_TICKS = 500
 
 
 def _signature(spec: TownSpec) -> str:
@@ -39,7 +37,7 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
         features=features(spec.object_slots),
         actions=actions(spec.object_slots),
         decisions_per_day=DAY // spec.ticks_per_decision,
-        discount=1 - spec.ticks_per_decision / _HORIZON_TICKS,
+        discount=1 - spec.ticks_per_decision / HORIZON,
         metrics=metrics(spec),
         teachers=tuple(TEACHERS),
         signature=_signature(spec),

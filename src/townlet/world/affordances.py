@@ -1,23 +1,35 @@
 """Objects: who may use one, what a finished use does, and the nightly restock."""
 
-from townlet.dto.town import DAY
+from townlet.dto.bylaws import DAY
 from townlet.world.compiled import compiled
 from townlet.world.needs import bounded, level
-from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Town
+from townlet.world.rules import Affordance, Rules
+from townlet.world.state import NOBODY, Clock, Town
 
-__all__ = ["apply_effects", "pay", "restock", "usable"]
+__all__ = ["apply_effects", "pay", "restock", "supplied", "usable"]
+
+
+@compiled
+def supplied(clock: Clock, offer: Affordance) -> bool:
+    """Tell whether there is the power and the water that a kind of object needs."""
+    return clock.power >= offer.power and clock.water >= offer.water
 
 
 @compiled
 def usable(town: Town, rules: Rules, i: int, o: int) -> bool:
-    """Tell whether an object serves this agent now: need low enough, money, stock, no cooldown."""
+    """Tell whether an object serves this agent now: need low enough, money, stock, supplies, no cooldown."""
     agent, thing = town.agents[i], town.things[o]
     offer = rules.affordances[thing.kind]
+    if offer.serves != NOBODY and level(agent, offer.serves) > rules.law.refuse_above:
+        return False
+    if offer.makes > 0:
+        larder = town.things[thing.larder]
+        if larder.stock + offer.makes > rules.affordances[larder.kind].room:
+            return False
     return (
-        level(agent, offer.serves) <= rules.laws[0].refuse_above
-        and agent.wallet >= offer.price
+        agent.wallet >= offer.price * town.clock.price
         and (offer.stock == 0 or thing.stock > 0)
+        and supplied(town.clock, offer)
         and town.clock.tick >= town.ready[i, o]
     )
 
@@ -33,16 +45,22 @@ def pay(town: Town, i: int, amount: float) -> float:
 
 @compiled
 def apply_effects(town: Town, rules: Rules, i: int, o: int) -> None:
-    """Finish a use: needs, price, portion, cooldown; the object is free again."""
-    agent, thing, law = town.agents[i], town.things[o], rules.laws[0]
+    """Finish a use: needs, price, portions, cooldown; the object is free again."""
+    agent, thing, law = town.agents[i], town.things[o], rules.law
     offer = rules.affordances[thing.kind]
     agent.hunger = bounded(agent.hunger + offer.hunger)
     agent.hygiene = bounded(agent.hygiene + offer.hygiene)
     agent.energy = bounded(agent.energy + offer.energy)
-    town.ledger.spent += pay(town, i, offer.price)
+    town.ledger.spent += pay(town, i, offer.price * town.clock.price)
+    if offer.makes > 0:
+        town.things[thing.larder].stock += offer.makes
+        town.ledger.cooked += offer.makes
     if offer.stock > 0:
         thing.stock -= 1
-        town.ledger.eaten += 1
+        if offer.makes > 0:
+            town.ledger.used += 1
+        else:
+            town.ledger.eaten += 1
     town.ready[i, o] = town.clock.tick + law.cooldown
     thing.uses += 1
     thing.holder, thing.running, thing.progress, thing.stall = NOBODY, 0, 0, 0
@@ -51,11 +69,15 @@ def apply_effects(town: Town, rules: Rules, i: int, o: int) -> None:
 
 @compiled
 def restock(town: Town, rules: Rules) -> None:
-    """Fill every object at midnight."""
+    """Bring every object up to its stock at midnight; what is more than that stays."""
     if (town.clock.start + town.clock.tick) % DAY != 0:
         return
     for o in range(len(town.things)):
         thing = town.things[o]
-        full = rules.affordances[thing.kind].stock
-        town.ledger.restocked += full - thing.stock
-        thing.stock = full
+        offer = rules.affordances[thing.kind]
+        brought = max(offer.stock - thing.stock, 0)
+        thing.stock += brought
+        if offer.makes > 0:
+            town.ledger.delivered += brought
+        else:
+            town.ledger.restocked += brought

@@ -2,24 +2,25 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
-from townlet.dto.town import DAY, TownSpec
+from townlet.dto.town import DAY, KINDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.keyed import mix
 from townlet.ports import Tallies
 from townlet.world.features import RULES_VERSION, TERMS, USE, features
 from townlet.world.kpis import tally
-from townlet.world.rules import rules_of
+from townlet.world.rules import rules_of, sky
 from townlet.world.state import allocate
-from townlet.world.step import Seen, open_worlds, play, show_worlds
+from townlet.world.step import OPEN, PLAY, SHOW, Order, Seen, visit
 
 __all__ = ["TownBatch"]
 
@@ -55,6 +56,7 @@ class TownBatch:
         self._pool: ThreadPoolExecutor | None = None
         self._rules = rules_of(spec)
         self._buffer, self._state = allocate(worlds, spec.agents, len(spec.objects))
+        self._state.things["kind"] = [KINDS.index(kind) for kind in spec.objects]
         ids = np.arange(first_world, first_world + worlds, dtype=np.uint64)
         self._world_keys = mix(np.uint64(seed), ids)
         slots, wide = spec.agents, len(features(spec.object_slots))
@@ -67,7 +69,10 @@ class TownBatch:
             terms=np.zeros((len(TERMS), worlds, slots), np.float32),
             terminations=np.zeros((worlds, slots), np.bool_),
             truncations=np.zeros(worlds, np.bool_),
+            boards=np.zeros((worlds, wide), np.float32),
+            sky=sky(),
         )
+        self._nowhere, self._nothing = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default; BadInputError for another shape or dtype."""
@@ -76,10 +81,7 @@ class TownBatch:
             raise BadInputError(f"reset: expected a bool array of shape ({self.worlds},), found {_shown(chosen)}")
         if np.any(~chosen & (self._state.clocks["episode"] == 0)):
             raise BadInputError("reset: a world that has no episode yet cannot be left out; reset all worlds first")
-        length = self.days * DAY
-        self._share(
-            lambda a, b: open_worlds(self._state, self._rules, self._seen, self._world_keys, chosen, length, a, b)
-        )
+        self._visit(OPEN, chosen=chosen)
         return self._observations()
 
     def observe(self) -> ObservationBatchDTO:
@@ -97,13 +99,32 @@ class TownBatch:
             raise BadInputError(
                 f"step: actions lie between {actions.min()} and {actions.max()}, expected 0 to {count - 1}"
             )
-        self._share(lambda a, b: play(self._state, self._rules, self._seen, actions, a, b))
+        self._visit(PLAY, actions=actions)
         return StepResult(
             observations=self._observations(),
             rewards=self._seen.rewards.copy(),
             terminations=self._seen.terminations.copy(),
             truncations=self._seen.truncations.copy(),
         )
+
+    def replay(self, script: Sequence[NDArray[np.int64]], *, observed: bool) -> None:
+        """Play legal decisions [W, N] one after the other and hand nothing out; unobserved, nobody even looks.
+
+        It is what measurements time: the step as it is, without checks and copies at the boundary.
+        """
+        self._begun("replay")
+        if not observed:
+            self._seen.action_mask[:] = True  # masks would be stale, and these decisions were legal when made
+        for actions in script:
+            self._visit(PLAY, actions=actions, blind=not observed)
+
+    def bytes_per_step(self, *, observed: bool) -> float:
+        """Return the bytes that one agent's decision moves: state read and written, terms, and what is seen."""
+        seen = self._seen
+        written = seen.terms.nbytes + seen.rewards.nbytes + seen.terminations.nbytes
+        if observed:
+            written += seen.observations.nbytes + seen.action_mask.nbytes + seen.alive.nbytes
+        return (2 * self._buffer.nbytes + written) / (self.worlds * self.spec.agents)
 
     def breakdown(self) -> RewardBreakdownDTO:
         """Return the terms of the last decision's rewards; zero right after a reset or restore."""
@@ -114,6 +135,10 @@ class TownBatch:
         state = self._state
         sums, exposures = tally(self.spec, state.clocks, state.ledgers, state.agents, state.things)
         return Tallies(sums=sums, exposures=exposures)
+
+    def look(self, world: int) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+        """Return a world's clock, agents [N] and objects [O] as they are now: views, for pictures, not for changes."""
+        return self._state.clocks[world], self._state.agents[world], self._state.things[world]
 
     def snapshot(self) -> bytes:
         """Return all state: a line that says what it is of, and the buffer."""
@@ -132,7 +157,7 @@ class TownBatch:
         for array in (self._seen.terms, self._seen.rewards, self._seen.terminations):
             array[...] = 0
         if np.all(self._state.clocks["episode"] > 0):
-            self._share(lambda a, b: show_worlds(self._state, self._rules, self._seen, a, b))
+            self._visit(SHOW)
 
     def world_hashes(self) -> tuple[str, ...]:
         """Return one digest per world, the same in whatever batch the world stands."""
@@ -168,6 +193,25 @@ class TownBatch:
             alive=self._seen.alive.copy(),
             keys=self._seen.keys.copy(),
         )
+
+    def _visit(
+        self,
+        task: int,
+        *,
+        chosen: NDArray[np.bool_] | None = None,
+        actions: NDArray[np.int64] | None = None,
+        blind: bool = False,
+    ) -> None:
+        """Carry out one task in all worlds; absent arrays are stood in for, so that the kernel is compiled once."""
+        order = Order(
+            task=task,
+            blind=blind,
+            length=self.days * DAY,
+            chosen=np.ascontiguousarray(self._nowhere if chosen is None else chosen),
+            world_keys=self._world_keys,
+            actions=np.ascontiguousarray(self._nothing if actions is None else actions),
+        )
+        self._share(lambda a, b: visit(self._state, self._rules, self._seen, order, a, b))
 
     def _share(self, work: Callable[[int, int], None]) -> None:
         """Do `work` on [0, W), cut into one slice per thread; the caller's thread takes the first."""

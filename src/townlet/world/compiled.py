@@ -11,7 +11,9 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-__all__ = ["cache_folder", "compiled", "f32", "i64", "is_cold", "u64"]
+from townlet.dto import bylaws
+
+__all__ = ["cache_folder", "compiled", "entry", "f32", "i64", "is_cold", "u64"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -25,12 +27,12 @@ u64 = cast("Callable[[int], int]", np.uint64)
 
 @cache
 def cache_folder() -> Path:
-    """Return where compiled kernels are kept: one folder per digest of the sources of this package.
+    """Return where compiled kernels are kept: one folder per digest of the sources they are compiled from.
 
     The compiler's own check looks only at the file of the outermost kernel, so a change in a rule would go unseen.
     """
     digest = sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in (Path(bylaws.__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
     home = os.environ.get("XDG_CACHE_HOME")
@@ -50,19 +52,30 @@ def is_cold() -> bool:
     return not any(cache_folder().rglob("*.nbc"))
 
 
-def compiled(function: F) -> F:
-    """Compile a kernel: cached, without the interpreter's lock, strict floating point.
-
-    The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
-    the shared buffer made the town five times slower.
-
-    With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
-    """
+def _compile(function: F, *, entry: bool) -> F:
     settings: Any = numba.config
-    njit: Any = numba.njit  # its stubs do not know _nrt
+    njit: Any = numba.njit  # its stubs do not know all that it takes
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder())
     try:
-        return cast("F", njit(cache=True, nogil=True, fastmath=False, error_model="numpy", _nrt=False)(function))
+        options = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy", "_nrt": False}
+        return cast("F", njit(no_cpython_wrapper=not entry, no_cfunc_wrapper=True, **options)(function))
     finally:
         settings.CACHE_DIR = before
+
+
+def compiled(function: F) -> F:
+    """Compile a kernel that other kernels call: cached, without the interpreter's lock, strict floating point.
+
+    The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
+    the shared buffer made the town five times slower. Python cannot call what comes back, save with NUMBA_DISABLE_JIT=1
+    or through an `entry`: the door that it needs would take a fifth of the time of compilation.
+
+    With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
+    """
+    return _compile(function, entry=False)
+
+
+def entry(function: F) -> F:
+    """Compile a kernel that Python calls, otherwise like `compiled`."""
+    return _compile(function, entry=True)

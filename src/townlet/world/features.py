@@ -5,9 +5,9 @@ No kernel is imported here, so that a town can be described in milliseconds.
 
 from townlet.dto.town import KINDS
 
-__all__ = ["OBJECT", "OWN", "RIVAL", "RIVALS", "RULES_VERSION", "TERMS", "VERBS", "actions", "features"]
+__all__ = ["OBJECT", "OWN", "PEOPLE", "PERSON", "RULES_VERSION", "TERMS", "VERBS", "actions", "features"]
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised when a rule changes what the same numbers mean."""
 
 VERBS = ("wait", "work", "go_home", "leave_queue", "chat", "step_away")
@@ -20,35 +20,46 @@ OWN = (
     "employed", "on_shift", "to_shift", "shift_left", "arrived", "late", "absent", "excused", "duty", "attendance",
     "site_dx", "site_dy", "site_distance", "home_dx", "home_dy", "home_distance",
     "running", "running_left", "queued", "granted", "granted_for", "queue_place", "queue_waited", "starving",
-    "rivalry_max", "rivalry_avoid_count",
+    "rivalry_max", "rivalry_avoid_count", "absences", "chat_wait",
+    "company", "company_trust", "company_familiarity", "company_quality",
+    "price", "power", "water", "spike_left", "blackout_left", "outage_left",
+    "called", "meet_left", "meet_dx", "meet_dy",
 )  # fmt: skip
-"""What an agent knows of itself."""
+"""What an agent knows of itself and of the town; `company` is whom it would chat with now."""
 (
     HUNGER, HYGIENE, ENERGY, WALLET, DAY_SIN, DAY_COS,
     EMPLOYED, ON_SHIFT, TO_SHIFT, SHIFT_LEFT, ARRIVED, LATE, ABSENT, EXCUSED, DUTY, ATTENDANCE,
     SITE_DX, SITE_DY, SITE_DISTANCE, HOME_DX, HOME_DY, HOME_DISTANCE,
     RUNNING, RUNNING_LEFT, QUEUED, GRANTED, GRANTED_FOR, QUEUE_PLACE, QUEUE_WAITED, STARVING,
-    RIVALRY_MAX, RIVALRY_AVOID_COUNT,
-) = range(32)  # fmt: skip
+    RIVALRY_MAX, RIVALRY_AVOID_COUNT, ABSENCES, CHAT_WAIT,
+    COMPANY, COMPANY_TRUST, COMPANY_FAMILIARITY, COMPANY_QUALITY,
+    PRICE, POWER, WATER, SPIKE_LEFT, BLACKOUT_LEFT, OUTAGE_LEFT,
+    CALLED, MEET_LEFT, MEET_DX, MEET_DY,
+) = range(48)  # fmt: skip
 
-RIVALS = 2
-"""How many of its worst rivals an agent sees."""
-RIVAL = ("dx", "dy", "rivalry", "same_queue")
+PEOPLE = ("friend_0", "friend_1", "rival_0", "rival_1")
+"""Whom an agent sees: its best two friends and its worst two rivals."""
+PERSON = ("dx", "dy", "trust", "familiarity", "rivalry", "same_queue")
 """What it sees of each."""
-RIVAL_DX, RIVAL_DY, RIVAL_RIVALRY, RIVAL_SAME_QUEUE = range(4)
+PERSON_DX, PERSON_DY, PERSON_TRUST, PERSON_FAMILIARITY, PERSON_RIVALRY, PERSON_SAME_QUEUE = range(6)
 
 OBJECT = (*KINDS, "dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown", "rival")
 """What it sees of each object slot; unused slots are zero."""
+BOUND = 8.0
+"""No feature of a preset is larger than this, nor less than its negative."""
+STOCK_SCALE = 20
+"""Portions that the feature `stock` shows as 1; it shows at most 2."""
+STOVE = KINDS.index("stove")
 KIND, DX, DY, DISTANCE, MINE, WAITING, LEFT, STALL, STOCK, COOLDOWN, RIVAL_HERE = 0, *range(len(KINDS), len(OBJECT))
 
-FIRST_RIVAL = len(OWN)
-FIRST_OBJECT = FIRST_RIVAL + RIVALS * len(RIVAL)
-RIVAL_WIDTH = len(RIVAL)
+FIRST_PERSON = len(OWN)
+PERSON_WIDTH = len(PERSON)
+FIRST_OBJECT = FIRST_PERSON + len(PEOPLE) * PERSON_WIDTH
 OBJECT_WIDTH = len(OBJECT)
 
-TERMS = ("survival", "wage", "conflict", "late", "absent", "punctuality", "faint")
+TERMS = ("survival", "wage", "conflict", "late", "absent", "punctuality", "faint", "chat", "eviction", "shaping")
 """The terms of the reward, in order."""
-SURVIVAL, WAGE, CONFLICT, LATE_TERM, ABSENT_TERM, PUNCTUALITY, FAINT = range(7)
+SURVIVAL, WAGE, CONFLICT, LATE_TERM, ABSENT_TERM, PUNCTUALITY, FAINT, CHAT_TERM, EVICTION, SHAPING = range(10)
 
 
 def actions(object_slots: int) -> tuple[str, ...]:
@@ -58,6 +69,6 @@ def actions(object_slots: int) -> tuple[str, ...]:
 
 def features(object_slots: int) -> tuple[str, ...]:
     """Return the names of the F features."""
-    rivals = (f"rival_{number}_{name}" for number in range(RIVALS) for name in RIVAL)
+    people = (f"{person}_{name}" for person in PEOPLE for name in PERSON)
     objects = (f"object_{slot}_{name}" for slot in range(object_slots) for name in OBJECT)
-    return (*OWN, *rivals, *objects)
+    return (*OWN, *people, *objects)

@@ -22,6 +22,9 @@ _METRICS = (
     ("late_starts", "share", Direction.LOWER, "scheduled starts"),
     ("self_sufficiency", "share", Direction.HIGHER, "whole agent-days"),
     ("wait_gini", "1", Direction.LOWER, "worlds with waiting"),
+    ("escalation", "share", Direction.LOWER, "conflicts"),
+    ("evictions", "1/agent-day", Direction.LOWER, "agent-days"),
+    ("chats", "1/agent-day", Direction.NONE, "agent-days"),
 )
 
 
@@ -64,6 +67,9 @@ def tally(
         (ledgers["late"], ledgers["starts"]),
         (ledgers["sufficient"], ledgers["agent_days"]),
         (gini, waited),
+        (ledgers["escalated"], ledgers["conflicts"]),
+        (ledgers["evictions"], agent_days),
+        (ledgers["chats"], agent_days),
     ]
     for kind in KINDS:
         if kind in spec.objects:

@@ -1,11 +1,14 @@
 """Space: tiles, Manhattan steps, where an action leads."""
 
+from townlet.dto.bylaws import PERTURBATIONS
 from townlet.world.compiled import compiled
-from townlet.world.features import AWAY, HOME, USE, WORK
+from townlet.world.features import AWAY, CHAT, HOME, USE, WORK
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Agent, Town
 
 __all__ = ["distance", "move"]
+
+_MEET = PERTURBATIONS.index("arranged_meet")
 
 
 @compiled
@@ -27,7 +30,7 @@ def step_towards(agent: Agent, x: int, y: int) -> None:
 @compiled
 def step_away(town: Town, rules: Rules, i: int) -> None:
     """Walk one tile away from the nearest other agent, the lower slot among equals, along the shorter axis."""
-    agent, law = town.agents[i], rules.laws[0]
+    agent, law = town.agents[i], rules.law
     nearest, least = NOBODY, 1 << 30
     for j in range(len(town.agents)):
         other = town.agents[j]
@@ -46,6 +49,13 @@ def step_away(town: Town, rules: Rules, i: int) -> None:
 
 
 @compiled
+def approach(agent: Agent, x: int, y: int, near: int) -> None:
+    """Walk one tile towards another, unless it is near enough."""
+    if distance(agent.x, agent.y, x, y) > near:
+        step_towards(agent, x, y)
+
+
+@compiled
 def move(town: Town, rules: Rules) -> None:
     """Let everybody who is alive and not using an object walk one tile where its action leads."""
     for i in range(len(town.agents)):
@@ -54,15 +64,14 @@ def move(town: Town, rules: Rules) -> None:
             continue
         if agent.intent >= USE:
             thing = town.things[agent.intent - USE]
-            if distance(agent.x, agent.y, thing.x, thing.y) > 1:
-                step_towards(agent, thing.x, thing.y)
-        elif agent.intent == WORK:
-            if agent.job != NOBODY:
-                job = rules.jobs[agent.job]
-                if distance(agent.x, agent.y, job.x, job.y) > 1:
-                    step_towards(agent, job.x, job.y)
+            approach(agent, thing.x, thing.y, 1)
+        elif agent.intent == WORK and agent.job != NOBODY:
+            job = rules.jobs[agent.job]
+            approach(agent, job.x, job.y, 1)
         elif agent.intent == HOME:
-            if distance(agent.x, agent.y, agent.home_x, agent.home_y) > 0:
-                step_towards(agent, agent.home_x, agent.home_y)
+            approach(agent, agent.home_x, agent.home_y, 0)
+        elif agent.intent == CHAT and agent.called == 1:
+            meeting = town.upsets[_MEET]
+            approach(agent, meeting.x, meeting.y, 1)
         elif agent.intent == AWAY:
             step_away(town, rules, i)

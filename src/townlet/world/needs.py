@@ -28,7 +28,7 @@ def level(agent: Agent, need: int) -> float:
 @compiled
 def decay(town: Town, rules: Rules) -> None:
     """Let the needs of the living fall by one tick."""
-    law = rules.laws[0]
+    law = rules.law
     for i in range(len(town.agents)):
         agent = town.agents[i]
         if agent.respawn == 0:

@@ -3,13 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.town import DAY
+from townlet.dto.bylaws import DAY
 from townlet.world import features as see
 from townlet.world.affordances import usable
 from townlet.world.compiled import compiled, f32
 from townlet.world.jobs import on_shift
+from townlet.world.lifecycle import absences
 from townlet.world.movement import distance
+from townlet.world.perturbations import BLACKOUT, MEET, OUTAGE, SPIKE
 from townlet.world.queues import ahead
+from townlet.world.relations import companion, quality
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Town
 
@@ -17,45 +20,77 @@ __all__ = ["observe"]
 
 _ZERO, _ONE = f32(0), f32(1)
 _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 10), f32(1 / 8)
-_PER_DAY, _PER_STOCK, _PER_COIN, _RICH = f32(1 / DAY), f32(1 / 60), f32(1 / 4), f32(8)
+_PER_DAY, _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / DAY), f32(1 / see.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
+_LONG = 8 * 60
+_BLOCK = see.OBJECT_WIDTH
 
 
 @compiled
-def permit(town: Town, rules: Rules, i: int, mask: NDArray[np.bool_]) -> None:
-    """Write which actions [A] are legal: the dead and the running can only wait, chatting has no rule yet."""
+def permit(town: Town, rules: Rules, i: int, other: int, mask: NDArray[np.bool_]) -> None:
+    """Write which actions [A] are legal: the dead and the running can only wait, chatting takes company or a call."""
     agent = town.agents[i]
     free = agent.respawn == 0 and agent.running == 0
     mask[see.WAIT] = True
     mask[see.WORK] = free and agent.job != NOBODY
     mask[see.HOME] = free
     mask[see.LEAVE] = free and agent.queue != NOBODY
-    mask[see.CHAT] = False
+    mask[see.CHAT] = free and (other != NOBODY or agent.called == 1)
     mask[see.AWAY] = free
-    for o in range(len(town.things)):
-        mask[see.USE + o] = free and usable(town, rules, i, o)
-    for slot in range(see.USE + len(town.things), len(mask)):
-        mask[slot] = False
+    objects = mask[see.USE :]
+    for o in range(len(objects)):
+        objects[o] = free and o < len(town.things) and usable(town, rules, i, o)
 
 
 @compiled
-def see_itself(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
-    """Write body, purse, time and home."""
-    agent, law = town.agents[i], rules.laws[0]
-    now = (town.clock.start + town.clock.tick) % DAY
+def see_town(town: Town, rules: Rules, sky: NDArray[np.float32], row: NDArray[np.float32]) -> None:
+    """Write what everybody sees alike: the time, the utilities, the objects."""
+    row[:] = _ZERO
+    clock, law = town.clock, rules.law
+    now = (clock.start + clock.tick) % DAY
+    row[see.DAY_SIN], row[see.DAY_COS] = sky[now, 0], sky[now, 1]
+    row[see.PRICE], row[see.POWER], row[see.WATER] = clock.price - _ONE, f32(clock.power), f32(clock.water)
+    row[see.SPIKE_LEFT] = f32(max(town.upsets[SPIKE].ends - clock.tick, 0)) * _PER_HOUR
+    row[see.BLACKOUT_LEFT] = f32(max(town.upsets[BLACKOUT].ends - clock.tick, 0)) * _PER_HOUR
+    row[see.OUTAGE_LEFT] = f32(max(town.upsets[OUTAGE].ends - clock.tick, 0)) * _PER_HOUR
+    for o in range(len(town.things)):
+        thing, block = town.things[o], row[see.FIRST_OBJECT + o * _BLOCK : see.FIRST_OBJECT + (o + 1) * _BLOCK]
+        block[see.KIND + thing.kind] = _ONE
+        block[see.WAITING] = f32(thing.waiting) * _PER_EIGHT
+        block[see.STOCK] = min(f32(thing.stock) * _PER_STOCK, _FULL)
+        if thing.holder != NOBODY:
+            block[see.LEFT] = f32(rules.affordances[thing.kind].duration - thing.progress) * _PER_HOUR
+            block[see.STALL] = f32(thing.stall) / f32(law.stall_patience)
+
+
+@compiled
+def see_itself(town: Town, rules: Rules, i: int, other: int, row: NDArray[np.float32]) -> None:
+    """Write body, purse, home, company and summons."""
+    agent, clock = town.agents[i], town.clock
     row[see.HUNGER], row[see.HYGIENE], row[see.ENERGY] = agent.hunger, agent.hygiene, agent.energy
     row[see.WALLET] = min(agent.wallet, _RICH) * _PER_COIN
-    row[see.DAY_SIN], row[see.DAY_COS] = rules.sky[now, 0], rules.sky[now, 1]
     row[see.HOME_DX] = f32(agent.home_x - agent.x) * _PER_TILE
     row[see.HOME_DY] = f32(agent.home_y - agent.y) * _PER_TILE
     row[see.HOME_DISTANCE] = f32(distance(agent.x, agent.y, agent.home_x, agent.home_y)) * _PER_TILE
-    row[see.STARVING] = f32(agent.starving) / f32(law.faint_after)
+    row[see.STARVING] = f32(agent.starving) / f32(rules.law.faint_after)
+    row[see.CHAT_WAIT] = f32(max(agent.chat_from - clock.tick, 0)) * _PER_HOUR
+    if other != NOBODY:
+        row[see.COMPANY] = _ONE
+        row[see.COMPANY_TRUST] = town.ties[i, other].trust
+        row[see.COMPANY_FAMILIARITY] = town.ties[i, other].familiarity
+        row[see.COMPANY_QUALITY] = quality(town, i, other)
+    if agent.called == 1:
+        meeting = town.upsets[MEET]
+        row[see.CALLED] = _ONE
+        row[see.MEET_LEFT] = f32(meeting.ends - clock.tick) * _PER_HOUR
+        row[see.MEET_DX] = f32(meeting.x - agent.x) * _PER_TILE
+        row[see.MEET_DY] = f32(meeting.y - agent.y) * _PER_TILE
 
 
 @compiled
 def see_duty(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
     """Write the shift and the site of those who have a job."""
-    agent, law = town.agents[i], rules.laws[0]
+    agent, law = town.agents[i], rules.law
     if agent.job == NOBODY:
         return
     job = rules.jobs[agent.job]
@@ -64,12 +99,13 @@ def see_duty(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None
     if on_shift(town, job):
         row[see.ON_SHIFT] = _ONE
         row[see.SHIFT_LEFT] = f32(job.end - now) * _PER_DAY
-        row[see.DUTY] = f32(min(agent.duty, law.absent_after)) / f32(law.absent_after)
+        row[see.DUTY] = f32(min(agent.duty, law.absent_after)) / f32(max(law.absent_after, 1))
         row[see.ARRIVED], row[see.LATE], row[see.ABSENT] = f32(agent.arrived), f32(agent.late), f32(agent.absent)
         row[see.EXCUSED] = f32(agent.excused)
     else:
         row[see.TO_SHIFT] = f32((job.start - now + DAY) % DAY) * _PER_DAY
     row[see.ATTENDANCE] = (agent.share_1 + agent.share_2 + agent.share_3) * _THIRD
+    row[see.ABSENCES] = f32(absences(agent.ring)) * _THIRD
     row[see.SITE_DX] = f32(job.x - agent.x) * _PER_TILE
     row[see.SITE_DY] = f32(job.y - agent.y) * _PER_TILE
     row[see.SITE_DISTANCE] = f32(distance(agent.x, agent.y, job.x, job.y)) * _PER_TILE
@@ -83,7 +119,7 @@ def see_queue(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> Non
         return
     thing = town.things[agent.queue]
     row[see.QUEUED] = _ONE
-    row[see.QUEUE_WAITED] = f32(agent.waited) * _PER_HOUR
+    row[see.QUEUE_WAITED] = f32(min(agent.waited, _LONG)) * _PER_HOUR
     if thing.holder == i:
         row[see.RUNNING] = f32(agent.running)
         row[see.GRANTED] = _ONE
@@ -98,73 +134,93 @@ def see_queue(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> Non
 
 
 @compiled
-def see_rivals(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
-    """Write the worst two rivals, the lower slot among equals, and which objects an avoided one is at."""
-    agent, avoid = town.agents[i], rules.laws[0].avoid
-    worst, second, shunned = NOBODY, NOBODY, 0
+def see_person(town: Town, i: int, j: int, row: NDArray[np.float32]) -> None:
+    """Write where another stands and what lies between the two; nothing where there is nobody."""
+    if j == NOBODY:
+        return
+    agent, other = town.agents[i], town.agents[j]
+    row[see.PERSON_DX] = f32(other.x - agent.x) * _PER_TILE
+    row[see.PERSON_DY] = f32(other.y - agent.y) * _PER_TILE
+    row[see.PERSON_TRUST] = town.ties[i, j].trust
+    row[see.PERSON_FAMILIARITY] = town.ties[i, j].familiarity
+    row[see.PERSON_RIVALRY] = town.rivalry[i, j]
+    row[see.PERSON_SAME_QUEUE] = _ONE if other.queue != NOBODY and other.queue == agent.queue else _ZERO
+
+
+@compiled
+def see_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
+    """Write the best two friends, the worst two rivals (lower slots first among equals) and where rivals stand."""
+    rivalry, avoid = town.rivalry[i], rules.law.avoid
+    best, good, worst, bad, shunned = NOBODY, NOBODY, NOBODY, NOBODY, 0
+    most, more, gravest, graver = _ZERO, _ZERO, _ZERO, _ZERO
     for j in range(len(town.agents)):
-        grudge = town.rivalry[i, j]
-        if grudge <= _ZERO:
-            continue
-        if worst == NOBODY or grudge > town.rivalry[i, worst]:
-            worst, second = j, worst
-        elif second == NOBODY or grudge > town.rivalry[i, second]:
-            second = j
+        tie, grudge = town.ties[i, j], rivalry[j]
+        warmth = tie.trust + tie.familiarity
+        if warmth > more:
+            if warmth > most:
+                best, good, most, more = j, best, warmth, most
+            else:
+                good, more = j, warmth
+        if grudge > graver:
+            if grudge > gravest:
+                worst, bad, gravest, graver = j, worst, grudge, gravest
+            else:
+                bad, graver = j, grudge
         if grudge >= avoid:
             shunned += 1
             if town.agents[j].queue != NOBODY:
-                row[see.FIRST_OBJECT + town.agents[j].queue * see.OBJECT_WIDTH + see.RIVAL_HERE] = _ONE
+                row[see.FIRST_OBJECT + town.agents[j].queue * _BLOCK + see.RIVAL_HERE] = _ONE
     row[see.RIVALRY_AVOID_COUNT] = f32(shunned) * _PER_EIGHT
-    for number in range(see.RIVALS):
-        j = worst if number == 0 else second
-        if j == NOBODY:
-            break
-        other, base = town.agents[j], see.FIRST_RIVAL + number * see.RIVAL_WIDTH
-        row[base + see.RIVAL_DX] = f32(other.x - agent.x) * _PER_TILE
-        row[base + see.RIVAL_DY] = f32(other.y - agent.y) * _PER_TILE
-        row[base + see.RIVAL_RIVALRY] = town.rivalry[i, j]
-        row[base + see.RIVAL_SAME_QUEUE] = _ONE if other.queue != NOBODY and other.queue == agent.queue else _ZERO
-    if worst != NOBODY:
-        row[see.RIVALRY_MAX] = town.rivalry[i, worst]
+    row[see.RIVALRY_MAX] = gravest
+    people = row[see.FIRST_PERSON : see.FIRST_OBJECT]
+    see_person(town, i, best, people[: see.PERSON_WIDTH])
+    see_person(town, i, good, people[see.PERSON_WIDTH : 2 * see.PERSON_WIDTH])
+    see_person(town, i, worst, people[2 * see.PERSON_WIDTH : 3 * see.PERSON_WIDTH])
+    see_person(town, i, bad, people[3 * see.PERSON_WIDTH :])
 
 
 @compiled
-def see_objects(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
-    """Write every object: what and where it is, how busy, and whether it serves again."""
-    agent, law = town.agents[i], rules.laws[0]
+def see_objects(town: Town, i: int, row: NDArray[np.float32]) -> None:
+    """Write where every object lies from here, and whether it serves again."""
+    agent, now = town.agents[i], town.clock.tick
+    x, y, queue, ready = agent.x, agent.y, agent.queue, town.ready[i]
     for o in range(len(town.things)):
-        thing, base = town.things[o], see.FIRST_OBJECT + o * see.OBJECT_WIDTH
-        offer = rules.affordances[thing.kind]
-        row[base + see.KIND + thing.kind] = _ONE
-        row[base + see.DX] = f32(thing.x - agent.x) * _PER_TILE
-        row[base + see.DY] = f32(thing.y - agent.y) * _PER_TILE
-        row[base + see.DISTANCE] = f32(distance(agent.x, agent.y, thing.x, thing.y)) * _PER_TILE
-        row[base + see.MINE] = _ONE if agent.queue == o else _ZERO
-        row[base + see.WAITING] = f32(thing.waiting) * _PER_EIGHT
-        if thing.holder != NOBODY:
-            row[base + see.LEFT] = f32(offer.duration - thing.progress) * _PER_HOUR
-            row[base + see.STALL] = f32(thing.stall) / f32(law.stall_patience)
-        row[base + see.STOCK] = f32(thing.stock) * _PER_STOCK
-        row[base + see.COOLDOWN] = f32(max(town.ready[i, o] - town.clock.tick, 0)) * _PER_TEN
+        thing, block = town.things[o], row[see.FIRST_OBJECT + o * _BLOCK : see.FIRST_OBJECT + (o + 1) * _BLOCK]
+        dx, dy = thing.x - x, thing.y - y
+        block[see.DX], block[see.DY] = f32(dx) * _PER_TILE, f32(dy) * _PER_TILE
+        block[see.DISTANCE] = f32(abs(dx) + abs(dy)) * _PER_TILE
+        block[see.COOLDOWN] = f32(max(ready[o] - now, 0)) * _PER_TEN
+    if queue != NOBODY:
+        row[see.FIRST_OBJECT + queue * _BLOCK + see.MINE] = _ONE
 
 
 @compiled
-def observe(
+def observe(  # kernels take no keywords
     town: Town,
     rules: Rules,
+    sky: NDArray[np.float32],
+    board: NDArray[np.float32],
     rows: NDArray[np.float32],
     mask: NDArray[np.bool_],
     alive: NDArray[np.bool_],
 ) -> None:
-    """Write features [N, F], legal actions [N, A] and the living [N]; the rows of the dead are zero."""
+    """Write features [N, F], legal actions [N, A] and the living [N]; the rows of the dead are zero.
+
+    What everybody sees alike is written on `board` [F] once and copied.
+    """
+    see_town(town, rules, sky, board)
     for i in range(len(town.agents)):
         row = rows[i]
-        row[:] = _ZERO
         alive[i] = town.agents[i].respawn == 0
-        permit(town, rules, i, mask[i])
+        other = companion(town, rules, i) if alive[i] and town.agents[i].running == 0 else NOBODY
+        permit(town, rules, i, other, mask[i])
         if alive[i]:
-            see_itself(town, rules, i, row)
+            for f in range(len(row)):
+                row[f] = board[f]
+            see_itself(town, rules, i, other, row)
             see_duty(town, rules, i, row)
             see_queue(town, rules, i, row)
-            see_rivals(town, rules, i, row)
-            see_objects(town, rules, i, row)
+            see_people(town, rules, i, row)
+            see_objects(town, i, row)
+        else:
+            row[:] = _ZERO

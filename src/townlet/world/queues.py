@@ -1,11 +1,12 @@
 """Queues: one membership per agent, one holder per object, and the conflicts of those who wait."""
 
-from townlet.world.affordances import apply_effects, usable
+from townlet.world.affordances import apply_effects, supplied, usable
 from townlet.world.compiled import compiled, f32
 from townlet.world.features import CHAT, USE, WAIT
 from townlet.world.movement import distance
 from townlet.world.random import LOT, draw
-from townlet.world.rivalry import avoids, quarrel
+from townlet.world.relations import befriend, regard, share_meal
+from townlet.world.rivalry import avoid, avoided, quarrel, resent
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Town
 
@@ -17,7 +18,7 @@ _GHOST_STEP, _BLOCKED = f32(1.5), f32(0.4)
 @compiled
 def ahead(town: Town, rules: Rules, i: int, j: int) -> bool:
     """Tell whether i comes before j: order = rank - age_weight·waited, ties by lot."""
-    a, b, weight = town.agents[i], town.agents[j], rules.laws[0].age_weight
+    a, b, weight = town.agents[i], town.agents[j], rules.law.age_weight
     order_a = f32(a.rank) - weight * f32(a.waited)
     order_b = f32(b.rank) - weight * f32(b.waited)
     return order_a < order_b or (order_a == order_b and a.lot < b.lot)
@@ -66,7 +67,7 @@ def request(town: Town, rules: Rules) -> None:
 
     Waiting and chatting keep a place; any other choice gives it up.
     """
-    reach = rules.laws[0].join_distance
+    reach = rules.law.join_distance
     for o in range(len(town.things)):
         town.things[o].line = town.things[o].waiting
     for i in range(len(town.agents)):
@@ -83,22 +84,25 @@ def request(town: Town, rules: Rules) -> None:
         if chosen >= 0 and agent.queue != chosen:
             thing = town.things[chosen]
             if distance(agent.x, agent.y, thing.x, thing.y) <= reach and usable(town, rules, i, chosen):
-                if not avoids(town, rules, i, chosen):
+                rival = avoided(town, rules, i, chosen)
+                if rival == NOBODY:
                     join(town, i, chosen)
                 elif agent.shunned != chosen:
                     agent.shunned = chosen
-                    town.ledger.avoidances += 1
+                    avoid(town, i, rival)
 
 
 @compiled
 def grant(town: Town, rules: Rules) -> None:
-    """Give every free object to the head of its queue."""
+    """Give every free object to the heir of its last user, or else to the head of its queue."""
     for o in range(len(town.things)):
         thing = town.things[o]
         if thing.holder == NOBODY and thing.waiting > 0:
-            thing.holder = head(town, rules, o)
+            named = thing.heir != NOBODY and town.agents[thing.heir].queue == o
+            thing.holder = thing.heir if named else head(town, rules, o)
             thing.waiting -= 1
             thing.granted, thing.stall = 0, 0
+        thing.heir = NOBODY
 
 
 @compiled
@@ -113,8 +117,44 @@ def start(town: Town) -> None:
 
 
 @compiled
+def hand_over(town: Town, rules: Rules, i: int, o: int) -> None:
+    """Let i, whose use just ended, name who follows: regard less 0.05 for each place further back, ties by place.
+
+    Where i bears its successor no grudge, that is polite and brings the two closer.
+    """
+    thing, manners = town.things[o], rules.manners
+    best = f32(0)
+    for j in range(len(town.agents)):
+        if town.agents[j].queue != o:
+            continue
+        place = 0
+        for k in range(len(town.agents)):
+            if town.agents[k].queue == o and k != j and ahead(town, rules, k, j):
+                place += 1
+        liking = regard(town, i, j) - manners.handover_place * f32(place)
+        if thing.heir == NOBODY or liking > best or (liking == best and ahead(town, rules, j, thing.heir)):
+            thing.heir, best = j, liking
+    if thing.heir != NOBODY and regard(town, i, thing.heir) >= f32(0):
+        befriend(town, i, thing.heir, manners.handover, manners.handover)
+        resent(town, i, thing.heir, -manners.handover)
+        town.ledger.handovers += 1
+
+
+@compiled
+def finish(town: Town, rules: Rules, o: int) -> None:
+    """End a use that is done: its effects, the company at table, the successor."""
+    thing = town.things[o]
+    i, offer = thing.holder, rules.affordances[thing.kind]
+    apply_effects(town, rules, i, o)
+    if offer.stock > 0 and offer.makes == 0:
+        share_meal(town, rules, i, offer.duration)
+    if thing.waiting > 0:
+        hand_over(town, rules, i, o)
+
+
+@compiled
 def advance(town: Town, rules: Rules) -> None:
-    """Play one tick of every use and of every wait; finish what is done."""
+    """Play one tick of every use and of every wait; finish what is done, break off what has lost its supply."""
     for i in range(len(town.agents)):
         agent = town.agents[i]
         if agent.queue != NOBODY and town.things[agent.queue].holder != i:
@@ -123,10 +163,13 @@ def advance(town: Town, rules: Rules) -> None:
     for o in range(len(town.things)):
         thing = town.things[o]
         if thing.running == 1:
+            offer = rules.affordances[thing.kind]
             thing.progress += 1
             thing.busy += 1
-            if thing.progress >= rules.affordances[thing.kind].duration:
-                apply_effects(town, rules, thing.holder, o)
+            if not supplied(town.clock, offer):
+                leave(town, thing.holder)
+            elif thing.progress >= offer.duration:
+                finish(town, rules, o)
 
 
 @compiled
@@ -149,7 +192,7 @@ def evict_ghost(town: Town, rules: Rules, o: int) -> None:
 @compiled
 def conflicts(town: Town, rules: Rules) -> None:
     """Count ghost steps, and waits on a running user that last too long."""
-    law = rules.laws[0]
+    law = rules.law
     for i in range(len(town.agents)):
         town.agents[i].strife = f32(0)
     for o in range(len(town.things)):

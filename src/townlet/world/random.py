@@ -2,10 +2,27 @@
 
 from townlet.world.compiled import compiled, f32, i64, u64
 
-__all__ = ["BIRTH", "HOME", "LOT", "PHASE", "PLACE", "POLICY", "RESPAWN", "below", "draw", "mix", "uniform"]
+__all__ = [
+    "BIRTH",
+    "CALM",
+    "CHAT",
+    "GUEST",
+    "HOME",
+    "LENGTH",
+    "LOT",
+    "PHASE",
+    "PLACE",
+    "POLICY",
+    "RESPAWN",
+    "SIZE",
+    "below",
+    "draw",
+    "mix",
+    "uniform",
+]
 
-PHASE, PLACE, HOME, BIRTH, LOT, RESPAWN, POLICY = range(7)
-"""Streams: what a random number is for."""
+PHASE, PLACE, HOME, BIRTH, LOT, RESPAWN, POLICY, CHAT, CALM, LENGTH, SIZE, GUEST = (u64(n) for n in range(12))
+"""Streams: what a random number is for; typed, because the compiler would make a kernel for each bare number."""
 
 _ONE = u64(1)
 _GOLDEN = u64(0x9E3779B97F4A7C15)
@@ -27,7 +44,7 @@ def mix(key: int, part: int) -> int:
 @compiled
 def draw(key: int, stream: int, when: int, who: int) -> int:
     """Return the 64 random bits of an episode's key for one purpose, moment and agent."""
-    return mix(mix(mix(key, u64(stream)), u64(when)), u64(who))
+    return mix(mix(mix(key, stream), u64(when)), u64(who))
 
 
 @compiled

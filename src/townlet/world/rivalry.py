@@ -1,23 +1,38 @@
 """Rivalry: grudges between pairs, grown by conflicts, faded by time."""
 
+from townlet.dto.bylaws import DAY
 from townlet.world.compiled import compiled, f32
 from townlet.world.needs import level
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Town
+from townlet.world.state import NEVER, NOBODY, Town
 
-__all__ = ["avoids", "fade", "forget", "quarrel"]
+__all__ = ["avoid", "avoided", "fade", "forget", "quarrel", "resent"]
 
 _ZERO, _ONE = f32(0), f32(1)
 _LEAST, _MOST, _PER_WAITING = f32(0.1), f32(5), f32(0.25)
 
 
 @compiled
+def resent(town: Town, i: int, j: int, change: float) -> None:
+    """Change the grudge between two, kept in [0, 1]."""
+    grown = min(max(town.rivalry[i, j] + change, _ZERO), _ONE)
+    town.rivalry[i, j], town.rivalry[j, i] = grown, grown
+
+
+@compiled
+def remember(town: Town, i: int, j: int, chain: int, when: int) -> None:
+    """Note the conflicts of two that no avoidance has followed yet."""
+    town.ties[i, j].feuds, town.ties[j, i].feuds = chain, chain
+    town.ties[i, j].feud_at, town.ties[j, i].feud_at = when, when
+
+
+@compiled
 def quarrel(town: Town, rules: Rules, i: int, j: int, base: float, waiting: int) -> None:  # kernels take no keywords
     """Count one conflict of two agents: intensity = clamp(base + 0.25·(waiting - 1), 0.1, 5)."""
-    intensity = min(max(base + _PER_WAITING * f32(waiting - 1), _LEAST), _MOST)
-    grown = min(town.rivalry[i, j] + rules.laws[0].rivalry_gain * intensity, _ONE)
-    town.rivalry[i, j] = grown
-    town.rivalry[j, i] = grown
+    intensity, now = min(max(base + _PER_WAITING * f32(waiting - 1), _LEAST), _MOST), town.clock.tick
+    resent(town, i, j, rules.law.rivalry_gain * intensity)
+    chain = town.ties[i, j].feuds + 1 if now - town.ties[i, j].feud_at <= DAY else 1
+    remember(town, i, j, chain, now)
     town.agents[i].strife += intensity
     town.agents[j].strife += intensity
     town.ledger.conflicts += 1
@@ -25,9 +40,18 @@ def quarrel(town: Town, rules: Rules, i: int, j: int, base: float, waiting: int)
 
 
 @compiled
+def avoid(town: Town, i: int, j: int) -> None:
+    """Count an avoidance, and the conflicts of the two that led to it."""
+    town.ledger.avoidances += 1
+    if town.clock.tick - town.ties[i, j].feud_at <= DAY:
+        town.ledger.escalated += town.ties[i, j].feuds
+    remember(town, i, j, 0, NEVER)
+
+
+@compiled
 def fade(town: Town, rules: Rules) -> None:
     """Let every grudge shrink by one tick."""
-    lost = rules.laws[0].rivalry_decay
+    lost = rules.law.rivalry_decay
     for i in range(len(town.agents)):
         for j in range(len(town.agents)):
             town.rivalry[i, j] = max(town.rivalry[i, j] - lost, _ZERO)
@@ -35,21 +59,29 @@ def fade(town: Town, rules: Rules) -> None:
 
 @compiled
 def forget(town: Town, i: int) -> None:
-    """Clear the grudges of and against one agent."""
+    """Make one agent a stranger to everybody and everybody a stranger to it."""
     for j in range(len(town.agents)):
-        town.rivalry[i, j] = _ZERO
-        town.rivalry[j, i] = _ZERO
+        town.rivalry[i, j], town.rivalry[j, i] = _ZERO, _ZERO
+        town.ties[i, j].trust, town.ties[j, i].trust = _ZERO, _ZERO
+        town.ties[i, j].familiarity, town.ties[j, i].familiarity = _ZERO, _ZERO
+        remember(town, i, j, 0, NEVER)
 
 
 @compiled
-def avoids(town: Town, rules: Rules, i: int, o: int) -> bool:
-    """Tell whether an agent will not join a queue: a rival stands in it or uses the object, and no urgent need."""
-    law = rules.laws[0]
-    if level(town.agents[i], rules.affordances[town.things[o].kind].serves) < law.urgent:
-        return False
+def avoided(town: Town, rules: Rules, i: int, o: int) -> int:
+    """Return the rival for whose sake an agent will not join a queue, the worst of those in it; NOBODY for none.
+
+    With an urgent need it joins whoever is there. An object that serves no need has no urgency.
+    """
+    law, serves = rules.law, rules.affordances[town.things[o].kind].serves
+    worst = NOBODY
+    if serves != NOBODY and level(town.agents[i], serves) < law.urgent:
+        return worst
     if town.things[o].holder == NOBODY and town.things[o].waiting == 0:
-        return False
+        return worst
     for j in range(len(town.agents)):
-        if j != i and town.agents[j].queue == o and town.rivalry[i, j] >= law.avoid:
-            return True
-    return False
+        if j == i or town.agents[j].queue != o or town.rivalry[i, j] < law.avoid:
+            continue
+        if worst == NOBODY or town.rivalry[i, j] > town.rivalry[i, worst]:
+            worst = j
+    return worst

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.town import DAY, KINDS, NEEDS, TownSpec
-from townlet.world.state import F32, I32, rows
+from townlet.dto.town import DAY, HORIZON, KINDS, NEEDS, PERTURBATIONS, TownSpec
+from townlet.world.state import F32, I32, NOBODY, rows
 
-__all__ = ["Affordance", "Job", "Law", "Rules", "rules_of"]
+__all__ = ["Affordance", "Job", "Law", "Manners", "Perturbation", "Rules", "rules_of", "sky"]
 
 
 class Law:
@@ -42,6 +42,7 @@ class Law:
     faint_after: I32
     respawn_min: I32
     respawn_max: I32
+    content: F32
     born_needs: F32
     born_wallet: F32
     savings: F32
@@ -54,13 +55,53 @@ class Law:
     absent: F32
     punctual: F32
     faint: F32
+    chat: F32
+    chat_trust: F32
+    chat_familiarity: F32
+    eviction: F32
+    shaping: F32
+    discount: F32
+    absences: I32
+    evictions: I32
+
+
+class Manners:
+    """Constants of relations; the words are those of the spec."""
+
+    chat_distance: I32
+    chat_cooldown: I32
+    chat_trust: F32
+    chat_familiarity: F32
+    chat_coolness: F32
+    meal_trust: F32
+    meal_familiarity: F32
+    meal_distance: I32
+    handover: F32
+    handover_place: F32
+    helped_trust: F32
+    helped_familiarity: F32
+    shift_trust: F32
+    shift_rivalry: F32
+    fade: F32
+
+
+class Perturbation:
+    """Constants of one kind of upset; the words are those of the spec, all 0 where it never happens."""
+
+    every: I32
+    least: I32
+    most: I32
+    cooldown: I32
+    cap: I32
+    low: F32
+    high: F32
 
 
 class Affordance:
     """What a kind of object does."""
 
     serves: I32
-    """Index of the need."""
+    """Index of the need; NOBODY for none."""
     duration: I32
     """Ticks."""
     hunger: F32
@@ -73,6 +114,14 @@ class Affordance:
     """Money."""
     stock: I32
     """Portions after a restock; 0 for none needed."""
+    makes: I32
+    """Meals a use puts into the larder."""
+    room: I32
+    """Most portions it holds."""
+    power: I32
+    """1 where it needs power."""
+    water: I32
+    """1 where it needs water."""
 
 
 class Job:
@@ -93,16 +142,16 @@ class Job:
 class Rules(NamedTuple):
     """All that a rule may look up."""
 
-    laws: Sequence[Law]
-    """[1]."""
+    law: Law
+    """The constants."""
+    manners: Manners
+    """Those of relations."""
     affordances: Sequence[Affordance]
     """[kinds]."""
+    perturbations: Sequence[Perturbation]
+    """[P]."""
     jobs: Sequence[Job]
     """[jobs]."""
-    kinds: NDArray[np.int32]
-    """[O], kind of each object."""
-    sky: NDArray[np.float32]
-    """[DAY, 2], sine and cosine of the time of day: a table, because compilers disagree in the last bit."""
 
 
 def _law(spec: TownSpec) -> dict[str, float]:
@@ -119,10 +168,13 @@ def _law(spec: TownSpec) -> dict[str, float]:
         "grace": max(work.grace, spec.ticks_per_decision), "absent_after": work.absent_after,
         "late_fine": work.late_fine, "absent_fine": work.absent_fine,
         "faint_at": life.faint_at, "faint_after": life.faint_after, "respawn_min": life.respawn_min,
-        "respawn_max": life.respawn_max, "born_needs": life.needs, "born_wallet": life.wallet, "savings": life.savings,
+        "respawn_max": life.respawn_max, "content": life.content,
+        "born_needs": life.needs, "born_wallet": life.wallet, "savings": life.savings,
         "alive": rewards.alive, "needs": rewards.needs, "wage": rewards.wage, "conflict": rewards.conflict,
         "late": rewards.late, "lateness": rewards.lateness, "absent": rewards.absent, "punctual": rewards.punctual,
-        "faint": rewards.faint,
+        "faint": rewards.faint, "chat": rewards.chat, "chat_trust": rewards.chat_trust,
+        "chat_familiarity": rewards.chat_familiarity, "eviction": rewards.eviction, "shaping": rewards.shaping,
+        "discount": 1 - spec.ticks_per_decision / HORIZON, "absences": work.absences, "evictions": work.evictions,
     }  # fmt: skip
 
 
@@ -137,10 +189,19 @@ def rules_of(spec: TownSpec) -> Rules:
     _fill(laws[0], _law(spec))
     for row, kind in zip(affordances, KINDS, strict=True):
         offer = spec.affordances[kind]
-        _fill(row, {**offer.model_dump(), "serves": NEEDS.index(offer.serves)})
+        _fill(row, {**offer.model_dump(), "serves": NEEDS.index(offer.serves) if offer.serves else NOBODY})
     for row, job in zip(jobs, spec.jobs, strict=True):
         _fill(row, {**job.model_dump(), "x": job.site_x, "y": job.site_y})
+    manners, perturbations = rows(Manners, 1), rows(Perturbation, len(PERTURBATIONS))
+    _fill(manners[0], spec.relations.model_dump())
+    for row, name in zip(perturbations, PERTURBATIONS, strict=True):
+        if name in spec.perturbations:
+            _fill(row, spec.perturbations[name].model_dump())
+    tables: Any = (laws[0], manners[0], affordances, perturbations, jobs)  # rows read as the kernels see them
+    return Rules(*tables)
+
+
+def sky() -> NDArray[np.float32]:
+    """Return sine and cosine of the time of day [DAY, 2]: a table, because compilers disagree in the last bit."""
     angle = 2 * np.pi * np.arange(DAY) / DAY
-    sky = np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
-    kinds = np.array([KINDS.index(kind) for kind in spec.objects], np.int32)
-    return Rules(laws, affordances, jobs, kinds, sky)  # type: ignore[arg-type]  # arrays of rows read as sequences
+    return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)

@@ -5,13 +5,31 @@ W (worlds), N (agents), O (objects).
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["F32", "I32", "NOBODY", "Agent", "Clock", "Ledger", "State", "Thing", "Town", "allocate", "layout", "rows"]
+from townlet.dto.bylaws import PERTURBATIONS
 
+__all__ = [
+    "F32",
+    "I32",
+    "NEVER",
+    "NOBODY",
+    "Agent",
+    "Clock",
+    "Ledger",
+    "State",
+    "Thing",
+    "Town",
+    "Upset",
+    "allocate",
+    "layout",
+    "rows",
+]
+
+Row_co = TypeVar("Row_co", covariant=True)
 I32 = Annotated[int, np.int32]
 U64 = Annotated[int, np.uint64]
 F32 = Annotated[float, np.float32]
@@ -19,6 +37,8 @@ F64 = Annotated[float, np.float64]
 
 NOBODY = -1
 """No agent, no object, no job."""
+NEVER = -(1 << 20)
+"""A tick before all others."""
 
 
 class Clock:
@@ -34,6 +54,39 @@ class Clock:
     """Episodes begun; 0 before the first reset."""
     length: I32
     """Ticks of an episode."""
+    price: F32
+    """Factor on all prices."""
+    power: I32
+    """1 while there is power."""
+    water: I32
+    """1 while there is water."""
+    evictions: I32
+    """Evictions of the day."""
+
+
+class Upset:
+    """One kind of perturbation in a world."""
+
+    begins: I32
+    """Tick at which the next one begins, or the running one began."""
+    ends: I32
+    """First tick after the running one; at most `begins` while none runs."""
+    day: I32
+    """Day of the last one."""
+    today: I32
+    """How many began on that day."""
+    count: I32
+    """How many began in the episode."""
+    size: F32
+    """Factor on prices of the running one."""
+    guest_a: I32
+    """One who is called to a meeting; NOBODY for none."""
+    guest_b: I32
+    """The other."""
+    x: I32
+    """Column of the meeting."""
+    y: I32
+    """Row of the meeting."""
 
 
 class Ledger:
@@ -74,11 +127,36 @@ class Ledger:
     agent_days: I32
     """Whole days of agent slots."""
     sufficient: I32
-    """Those among them in which no need fell to 0.3 and nobody fainted."""
+    """Those among them in which every need stayed above `content` and nobody fainted."""
     restocked: I32
-    """Portions brought, the first ones included."""
+    """Meals brought, the first ones included."""
     eaten: I32
-    """Portions taken."""
+    """Meals taken."""
+    cooked: I32
+    """Meals cooked."""
+    delivered: I32
+    """Raw portions brought, the first ones included."""
+    used: I32
+    """Raw portions cooked."""
+    escalated: I32
+    """Conflicts after which the same two avoided each other: each in a chain of conflicts, none a day after the one
+    before, the last at most a day before the avoidance."""
+    handovers: I32
+    """Polite handovers."""
+    chats: I32
+    """Chats that went well."""
+    coolings: I32
+    """Chats that did not."""
+    meals_shared: I32
+    """Pairs of meals eaten together."""
+    meetings: I32
+    """Arranged meetings that were kept."""
+    helped: I32
+    """Times somebody late was stood in for, once per colleague."""
+    taken: I32
+    """Times the shift of somebody absent was done, once per colleague."""
+    evictions: I32
+    """Agents evicted."""
 
 
 class Agent:
@@ -152,10 +230,24 @@ class Agent:
     """1 in the tick its absence was recorded."""
     fainted: I32
     """1 in the tick it fainted."""
+    evicted: I32
+    """1 in the tick it was evicted."""
+    ring: I32
+    """Absences of the last seven days, a bit for each, today's the lowest."""
+    chat_from: I32
+    """Tick from which it may chat again."""
+    ate: I32
+    """Tick at which it ended its last meal; NEVER before the first."""
+    joy: F32
+    """Reward of this tick's chats."""
+    potential: F32
+    """phi of the shaping at the end of the last decision."""
+    called: I32
+    """1 while it is called to a meeting."""
     waits: I32
     """Ticks waited in queues over the episode."""
     wanting: I32
-    """1 once a need fell to 0.3 or it fainted in the running 24 hours of the episode."""
+    """1 once a need fell to `content` or it fainted in the running 24 hours of the episode."""
 
 
 class Thing:
@@ -183,10 +275,39 @@ class Thing:
     """`waiting` before this tick's requests: who joins together gets the same rank."""
     stock: I32
     """Portions left."""
+    larder: I32
+    """The nearest object that keeps meals, for one that makes them; NOBODY for none."""
+    heir: I32
+    """Who is to follow on the use that just ended; NOBODY for the head of the queue."""
     uses: I32
     """Uses finished in the episode."""
     busy: I32
     """Ticks of running in the episode."""
+
+
+class Tie:
+    """What lies between an agent and another, grudges apart."""
+
+    trust: F32
+    """In [-1, 1]."""
+    familiarity: F32
+    """In [-1, 1]."""
+    feuds: I32
+    """Conflicts of the running chain that no avoidance has followed yet; the same both ways."""
+    feud_at: I32
+    """Tick of the last conflict; the same both ways."""
+
+
+class Table(Protocol[Row_co]):
+    """An array of rows with two axes, as the kernels read it."""
+
+    def __len__(self) -> int:
+        """Return the length of the first axis."""
+        ...
+
+    def __getitem__(self, place: tuple[int, int]) -> Row_co:
+        """Return one row."""
+        ...
 
 
 class Town(NamedTuple):
@@ -204,6 +325,10 @@ class Town(NamedTuple):
     """[N, N] in [0, 1], symmetric."""
     ready: NDArray[np.int32]
     """[N, O], the tick from which an agent may use an object again."""
+    ties: "Table[Tie]"
+    """[N, N], of the first towards the second."""
+    upsets: Sequence[Upset]
+    """[P], the perturbations."""
 
 
 class State(NamedTuple):
@@ -221,6 +346,10 @@ class State(NamedTuple):
     """[W, N, N]."""
     ready: NDArray[np.int32]
     """[W, N, O]."""
+    ties: NDArray[Any]
+    """[W, N, N] of Tie."""
+    upsets: NDArray[Any]
+    """[W, P] of Upset."""
 
 
 def layout(row: type) -> np.dtype[Any]:
@@ -244,6 +373,8 @@ def allocate(worlds: int, agents: int, objects: int) -> tuple[NDArray[np.uint8],
         (layout(Thing), (worlds, objects)),
         (np.dtype(np.float32), (worlds, agents, agents)),
         (np.dtype(np.int32), (worlds, agents, objects)),
+        (layout(Tie), (worlds, agents, agents)),
+        (layout(Upset), (worlds, len(PERTURBATIONS))),
     ]
     sizes = [int(np.prod(shape)) * dtype.itemsize for dtype, shape in blocks]
     starts = np.cumsum([0, *(-(-size // 64) * 64 for size in sizes)])

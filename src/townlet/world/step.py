@@ -5,26 +5,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.town import DAY
+from townlet.dto.bylaws import DAY
 from townlet.world.affordances import restock
-from townlet.world.compiled import compiled, f32
+from townlet.world.compiled import compiled, entry, f32
 from townlet.world.features import WAIT
 from townlet.world.generate import generate
 from townlet.world.jobs import employ
-from townlet.world.lifecycle import faint, respawn
+from townlet.world.lifecycle import end_lives, respawn
 from townlet.world.movement import move
 from townlet.world.needs import decay
 from townlet.world.observe import observe
+from townlet.world.perturbations import meet, perturb
 from townlet.world.queues import advance, conflicts, grant, request, start
 from townlet.world.random import POLICY, draw
+from townlet.world.relations import relate
 from townlet.world.rewards import reward, settle
 from townlet.world.rivalry import fade
 from townlet.world.rules import Rules
 from townlet.world.state import State, Town
 
-__all__ = ["Seen", "open_worlds", "play", "show_worlds"]
-
-_CONTENT = f32(0.3)
+__all__ = ["OPEN", "PLAY", "SHOW", "Order", "Seen", "play_tick", "visit"]
 
 
 class Seen(NamedTuple):
@@ -46,6 +46,31 @@ class Seen(NamedTuple):
     """[W, N]."""
     truncations: NDArray[np.bool_]
     """[W]."""
+    boards: NDArray[np.float32]
+    """[W, F], scratch: one row for each thread, that of the first world it visits."""
+    sky: NDArray[np.float32]
+    """[DAY, 2], sine and cosine of the time of day."""
+
+
+SHOW, OPEN, PLAY = range(3)
+"""Tasks: only look, begin an episode in the chosen worlds, play one decision."""
+
+
+class Order(NamedTuple):
+    """What is to be done in a visit."""
+
+    task: int
+    """SHOW, OPEN or PLAY."""
+    blind: bool
+    """Whether nobody looks afterwards; masks and features then stay as they were."""
+    length: int
+    """Ticks of an episode to be opened."""
+    chosen: NDArray[np.bool_]
+    """[W], the worlds to open."""
+    world_keys: NDArray[np.uint64]
+    """[W], their randomness."""
+    actions: NDArray[np.int64]
+    """[W, N], the actions to play."""
 
 
 @compiled
@@ -63,12 +88,12 @@ def decide(town: Town, actions: NDArray[np.int64], mask: NDArray[np.bool_]) -> N
 
 
 @compiled
-def count_days(town: Town) -> None:
+def count_days(town: Town, rules: Rules) -> None:
     """Note who lacked something this tick; close the account every 24 hours of the episode."""
     closing = (town.clock.tick + 1) % DAY == 0
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        if min(agent.hunger, agent.hygiene, agent.energy) <= _CONTENT or agent.respawn > 0:
+        if min(agent.hunger, agent.hygiene, agent.energy) <= rules.law.content or agent.respawn > 0:
             agent.wanting = 1
         if closing:
             town.ledger.agent_days += 1
@@ -78,12 +103,9 @@ def count_days(town: Town) -> None:
 
 @compiled
 def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[np.bool_]) -> None:
-    """Play one tick.
-
-    Rules still to come have their place: perturbations after respawn, handover by trust in grant, relations beside
-    rivalry, cooking and prices with the restock, eviction with fainting.
-    """
+    """Play one tick, every rule in its turn."""
     respawn(town, rules)
+    perturb(town, rules)
     move(town, rules)
     request(town, rules)
     grant(town, rules)
@@ -91,66 +113,50 @@ def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArr
     advance(town, rules)
     conflicts(town, rules)
     fade(town, rules)
+    relate(town, rules)
+    meet(town, rules)
     decay(town, rules)
     employ(town, rules)
     restock(town, rules)
-    faint(town, rules)
+    end_lives(town, rules)
     reward(town, rules, terms, ended)
-    count_days(town)
+    count_days(town, rules)
     town.clock.tick += 1
 
 
 @compiled
-def show(town: Town, rules: Rules, seen: Seen, w: int) -> None:
-    """Write what world w looks like now."""
-    observe(town, rules, seen.observations[w], seen.action_mask[w], seen.alive[w])
-    seen.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
-    seen.truncations[w] = town.clock.tick >= town.clock.length
+def play(town: Town, rules: Rules, seen: Seen, actions: NDArray[np.int64], w: int) -> None:
+    """Play one decision, actions [N], in world w; an episode that is over stays as it is."""
+    terms, ended = seen.terms[:, w], seen.terminations[w]
+    terms[:, :] = f32(0)
+    ended[:] = False
+    if town.clock.tick < town.clock.length:
+        decide(town, actions, seen.action_mask[w])
+        for _ in range(rules.law.ticks_per_decision):
+            play_tick(town, rules, terms, ended)
+        settle(town, rules, terms, ended, seen.rewards[w])
+    else:
+        seen.rewards[w, :] = f32(0)
 
 
-@compiled
-def show_worlds(state: State, rules: Rules, seen: Seen, first: int, last: int) -> None:
-    """Write what the worlds [first, last) look like now, without playing."""
-    for w in range(first, last):
-        show(
-            Town(state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]),
-            rules,
-            seen,
-            w,
-        )
+@entry
+def visit(state: State, rules: Rules, seen: Seen, order: Order, first: int, last: int) -> None:
+    """Carry an order out in the worlds [first, last), and write what they look like then.
 
-
-@compiled
-def open_worlds(  # kernels take no keywords
-    state: State, rules: Rules, seen: Seen, world_keys: NDArray[np.uint64], chosen: NDArray[np.bool_], length: int,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """Begin a new episode in the chosen worlds of [first, last) and write what all of them look like."""
+    It is the only kernel called from outside: each entry would compile all that it reaches once more.
+    """
     for w in range(first, last):
         town = Town(
-            state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]
-        )
-        if chosen[w]:
-            generate(town, rules, world_keys[w], length)
-        show(town, rules, seen, w)
-
-
-@compiled
-def play(  # kernels take no keywords
-    state: State, rules: Rules, seen: Seen, actions: NDArray[np.int64], first: int, last: int
-) -> None:
-    """Play one decision, actions [W, N], in the worlds [first, last); an episode that is over stays as it is."""
-    for w in range(first, last):
-        town, ended = (
-            Town(state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w]),
-            seen.terminations[w],
-        )
-        terms = seen.terms[:, w]
-        terms[:, :] = f32(0)
-        ended[:] = False
-        if town.clock.tick < town.clock.length:
-            decide(town, actions[w], seen.action_mask[w])
-            for _ in range(rules.laws[0].ticks_per_decision):
-                play_tick(town, rules, terms, ended)
-        settle(town, terms, seen.rewards[w])
-        show(town, rules, seen, w)
+            state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w],
+            state.ties[w], state.upsets[w],
+        )  # fmt: skip
+        if order.task == OPEN and order.chosen[w]:
+            generate(town, rules, order.world_keys[w], order.length)
+        elif order.task == PLAY:
+            play(town, rules, seen, order.actions[w], w)
+        if order.blind:
+            seen.truncations[w] = town.clock.tick >= town.clock.length
+            continue
+        observe(town, rules, seen.sky, seen.boards[first], seen.observations[w], seen.action_mask[w], seen.alive[w])
+        seen.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
+        seen.truncations[w] = town.clock.tick >= town.clock.length

@@ -35,6 +35,16 @@ def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free:
     return free & ~chosen
 
 
+def _cook(  # many arrays, all of one shape
+    objects: Floats, usable: Bools, willing: Bools, free: Bools, actions: NDArray[np.int64], larder: int
+) -> Bools:
+    """Let the willing cook at the stove with the shortest queue where few meals are left; return who is still free."""
+    fridges = objects[..., 0] > 0
+    meals = (objects[..., see.STOCK] * fridges).sum(-1) * see.STOCK_SCALE / np.maximum(fridges.sum(-1), 1)
+    reach = np.where(usable & (objects[..., see.STOVE] > 0), objects[..., see.WAITING] - objects[..., see.MINE], np.inf)
+    return _use(reach.argmin(-1), willing & (meals < larder) & np.isfinite(reach).any(-1), actions, free)
+
+
 @frozen
 class ScriptedTeacher:
     """The teacher: needs in a fixed order at fixed thresholds, the first object that serves, off to work in time."""
@@ -45,6 +55,10 @@ class ScriptedTeacher:
     """A need below this is tended to even in working hours."""
     ahead: int = 20
     """Ticks before a shift at which it leaves for work."""
+    crowd: int = 2
+    """It passes by where this many wait, unless they do everywhere."""
+    larder: int = 3
+    """It cooks when fewer meals than this are left in a fridge on average."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N]."""
@@ -57,8 +71,12 @@ class ScriptedTeacher:
             wanted = o[..., need] < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
             serves = usable & (objects[..., kind] > 0)
             friendly = serves & ((objects[..., see.RIVAL_HERE] == 0) | (o[..., need] < _DESPERATE)[..., None])
-            free = _use(friendly.argmax(-1), wanted & friendly.any(-1), actions, free)
+            quiet = friendly & ((objects[..., see.WAITING] * 8 < self.crowd) | (objects[..., see.MINE] > 0))
+            first = np.where(quiet.any(-1), quiet.argmax(-1), friendly.argmax(-1))
+            free = _use(first, wanted & friendly.any(-1), actions, free)
+        free = _cook(objects, usable, free & (~duty | (o[..., see.HUNGER] < self.urgent)), free, actions, self.larder)
         actions[free & duty] = see.WORK
+        actions[free & ~duty & mask[..., see.CHAT]] = see.CHAT
         return actions
 
 
@@ -72,6 +90,8 @@ class PlannerTeacher:
     """A need below this is tended to in working hours."""
     top_up: int = 240
     """Ticks before a shift in which every need is filled up as far as objects allow."""
+    larder: int = 6
+    """It cooks when fewer meals than this are left in a fridge on average."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N]."""
@@ -98,7 +118,10 @@ class PlannerTeacher:
                 soon & (level >= self.threshold), quickest + 30 + leaves < to_shift, np.isfinite(quickest)
             )
             free = _use(best, (level < limit) & in_time, actions, free)
+        idle = free & (~(duty | soon) | (o[..., see.HUNGER] < self.urgent))
+        free = _cook(objects, usable, idle, free, actions, self.larder)
         actions[free & duty] = see.WORK
+        actions[free & ~duty & mask[..., see.CHAT]] = see.CHAT
         return actions
 
     @staticmethod

@@ -1,0 +1,191 @@
+"""How fast towns are: agent-ticks and agent-steps a second, and how much of the memory's speed that is.
+
+What is timed is the step alone, on real play: the script plays once, its actions are kept, and the same decisions are
+played again from the same snapshot, back to back.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import evolve, frozen
+from numpy.typing import NDArray
+
+from townlet.dto.codec import Record
+from townlet.dto.town import TownSpec
+from townlet.dto.town import scenario as preset
+from townlet.errors import BadInputError
+from townlet.world.teachers import TEACHERS
+
+if TYPE_CHECKING:
+    from townlet.world.batch import TownBatch
+
+__all__ = ["Speed", "TownBench", "bench", "bench_table"]
+
+_WARM_UP, _LARGEST, _MANY, _LEAST_SECONDS = 40, 1 << 18, 1 << 14, 0.1
+
+
+@frozen(kw_only=True)
+class Speed(Record):
+    """One measurement."""
+
+    worlds: int
+    """W."""
+    agents: int
+    """N per world."""
+    threads: int
+    """Threads that shared the worlds."""
+    ticks_per_decision: int
+    """Ticks that one action lasts."""
+    observed: bool
+    """Whether observations were written after each decision."""
+    agent_ticks: float
+    """Agent-ticks per second of wall time; the best of the rounds."""
+    agent_steps: float
+    """Agent-steps (decisions of one agent) per second."""
+    bytes_per_step: float
+    """Bytes an agent-step moves: its share of the state read and written, features, mask and terms written."""
+    of_copy: float
+    """Bytes moved per second, as a share of what a plain copy of as many bytes moves on as many threads."""
+
+
+@frozen(kw_only=True)
+class TownBench(Record):
+    """All measurements of one run."""
+
+    scenario: str
+    """Preset whose rules were played."""
+    processors: int
+    """Processors of the machine."""
+    first_call: float
+    """Seconds until the first decision was played; compiles where the kernels were not cached."""
+    compiled: bool
+    """Whether the first call had to compile."""
+    speeds: tuple[Speed, ...]
+    """In the order of worlds, agents, ticks, threads, observed last."""
+
+
+def bench(
+    *,
+    scenario: str = "small_town",
+    worlds: Iterable[int] = (1, 64, 1024, 16_384),
+    agents: Iterable[int] = (8, 64),
+    ticks: Iterable[int] = (1, 6),
+    threads: Iterable[int] = (1, 2),
+    rounds: int = 3,
+) -> TownBench:
+    """Measure towns of a scenario in every combination of sizes that fits into memory comfortably.
+
+    BadInputError where `rounds` or a size is below 1.
+    """
+    sizes = [tuple(values) for values in (worlds, agents, ticks, threads)]
+    if rounds < 1 or any(value < 1 for values in sizes for value in values):
+        raise BadInputError(f"bench: expected sizes and rounds of at least 1, found {sizes} and {rounds}")
+    from townlet.world.compiled import is_cold  # numba loads with it
+
+    base, cold, began = preset(scenario), is_cold(), time.perf_counter()
+    _run(base, worlds=1, threads=1, rounds=1)
+    first_call = time.perf_counter() - began
+    speeds = [
+        speed
+        for n in sizes[1]
+        for tick in sizes[2]
+        for w in sizes[0]
+        if w * n <= _LARGEST
+        for thread in sizes[3]
+        if thread <= w
+        for speed in _run(evolve(base, agents=n, ticks_per_decision=tick), worlds=w, threads=thread, rounds=rounds)
+    ]
+    return TownBench(
+        scenario=scenario, processors=os.cpu_count() or 1, first_call=first_call, compiled=cold, speeds=tuple(speeds)
+    )
+
+
+def bench_table(result: TownBench) -> str:
+    """Return the measurements as a table of text, a line for each, numbers per second in millions."""
+    lines = [
+        f"town {result.scenario} on {result.processors} processors; first decision after {result.first_call:.1f} s "
+        f"({'compiled' if result.compiled else 'from the cache'})",
+        f"{'worlds':>7} {'agents':>6} {'ticks':>5} {'threads':>7} {'observed':>8} "
+        f"{'M ticks/s':>10} {'M steps/s':>10} {'bytes/step':>10} {'of copy':>8}",
+    ]
+    lines += [
+        f"{s.worlds:>7} {s.agents:>6} {s.ticks_per_decision:>5} {s.threads:>7} {'yes' if s.observed else 'no':>8} "
+        f"{s.agent_ticks / 1e6:>10.2f} {s.agent_steps / 1e6:>10.2f} {s.bytes_per_step:>10.0f} {s.of_copy:>8.0%}"
+        for s in result.speeds
+    ]
+    return "\n".join(lines)
+
+
+def _run(spec: TownSpec, *, worlds: int, threads: int, rounds: int) -> tuple[Speed, Speed]:
+    """Return the speeds without and with observations."""
+    from townlet.world.batch import TownBatch
+
+    batch = TownBatch(spec, worlds=worlds, seed=1, days=14, threads=threads)
+    start, script = _recorded(batch)
+    steps = len(script) * worlds * spec.agents
+    speeds = []
+    for observed in (False, True):
+        moved = batch.bytes_per_step(observed=observed)
+        seconds = min(_timed(batch, start, script, observed=observed) for _ in range(rounds))
+        copied = _copy_speed(moved * worlds * spec.agents, threads)
+        speeds.append(
+            Speed(
+                worlds=worlds,
+                agents=spec.agents,
+                threads=threads,
+                ticks_per_decision=spec.ticks_per_decision,
+                observed=observed,
+                agent_ticks=steps * spec.ticks_per_decision / seconds,
+                agent_steps=steps / seconds,
+                bytes_per_step=moved,
+                of_copy=moved * steps / seconds / copied,
+            )
+        )
+    return speeds[0], speeds[1]
+
+
+def _recorded(batch: "TownBatch") -> tuple[bytes, list[NDArray[np.int64]]]:
+    """Return a moment of the script's play, and its next decisions: about a million agent-steps, but 4 to 200."""
+    teacher, seen = TEACHERS["scripted"](), batch.reset()
+    for _ in range(_WARM_UP if batch.worlds * batch.spec.agents <= _MANY else 2):
+        seen = batch.step(teacher.act(seen)).observations
+    start, script = batch.snapshot(), []
+    lanes = batch.worlds * batch.spec.agents
+    for _ in range(min(max(1_000_000 // lanes, 4), 200)):
+        script.append(teacher.act(seen))
+        seen = batch.step(script[-1]).observations
+    return start, script
+
+
+def _timed(batch: "TownBatch", start: bytes, script: list[NDArray[np.int64]], *, observed: bool) -> float:
+    """Return the seconds that a replay of the script takes; short ones are repeated."""
+    total, count = 0.0, 0
+    while total < _LEAST_SECONDS:
+        batch.restore(start)
+        began = time.perf_counter()
+        batch.replay(script, observed=observed)
+        total, count = total + time.perf_counter() - began, count + 1
+    return total / count
+
+
+def _copy_speed(size: float, threads: int) -> float:
+    """Return the bytes per second, read and written, of copying arrays that move as many bytes as a decision does."""
+    half = max(int(size) // 2 // threads, 1 << 12)
+    pairs = [(np.ones(half, np.uint8), np.empty(half, np.uint8)) for _ in range(threads)]
+    repeats = max(1, (1 << 27) // half)
+
+    def copy(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+        for _ in range(repeats):
+            np.copyto(pair[1], pair[0])
+
+    with ThreadPoolExecutor(threads) as pool:
+        best = np.inf
+        for _ in range(3):
+            began = time.perf_counter()
+            list(pool.map(copy, pairs))
+            best = min(best, time.perf_counter() - began)
+    return 2 * half * threads * repeats / best

@@ -1,0 +1,77 @@
+"""Many towns for Stable-Baselines3, which has a vectorised interface of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from townlet.env.vector import TownVectorEnv
+from townlet.errors import BadInputError
+
+__all__ = ["TownVecEnv"]
+
+Lanes = NDArray[Any]
+
+
+class TownVecEnv(VecEnv):
+    """The lanes of a `TownVectorEnv`; `action_masks` tells what is legal, in the way that sb3-contrib asks."""
+
+    def __init__(self, *, num_envs: int = 512, scenario: str = "small_town", days: int = 14) -> None:
+        """Lay out as many worlds as `num_envs` lanes need."""
+        self._lanes = TownVectorEnv(num_envs=num_envs, scenario=scenario, days=days)
+        self._mask: Lanes = np.ones((num_envs, self._lanes.single_action_space.n), np.bool_)
+        self._actions: Lanes = np.zeros(num_envs, np.int64)
+        super().__init__(num_envs, self._lanes.single_observation_space, self._lanes.single_action_space)
+
+    def reset(self) -> Lanes:
+        """Begin an episode in all worlds: the first of the seed set by `seed`, or the next."""
+        seeds: list[int | None] = self._seeds
+        seen, infos = self._lanes.reset(seed=seeds[0])
+        self._reset_seeds()
+        self._mask = infos["action_mask"]
+        return seen
+
+    def step_async(self, actions: Lanes) -> None:
+        """Take the actions [num_envs] that `step_wait` plays."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Lanes, Lanes, Lanes, list[dict[str, Any]]]:
+        """Play one decision; a lane is done by death or by time, and `infos` tells which."""
+        seen, rewards, terminations, truncations, infos = self._lanes.step(self._actions)
+        self._mask = infos["action_mask"]
+        told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for lane in np.flatnonzero(terminations | truncations):
+            final = infos["final_obs"][lane] if "final_obs" in infos else seen[lane]
+            told[lane] = {"terminal_observation": final, "TimeLimit.truncated": bool(truncations[lane])}
+        return seen, rewards, terminations | truncations, told
+
+    def action_masks(self) -> Lanes:
+        """Return which actions are legal now [num_envs, A]."""
+        return self._mask
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return an attribute of the lanes, the same for each asked for."""
+        return [getattr(self._lanes, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: lanes share one town and have no attributes of their own."""
+        raise BadInputError(f"set_attr: lanes of a town have no attribute {attr_name!r} of their own")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Answer ``action_masks`` for each lane asked for; BadInputError for any other method."""
+        if method_name != "action_masks":
+            raise BadInputError(f"env_method: lanes of a town have no method {method_name!r} of their own")
+        return [self._mask[lane] for lane in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Tell that no lane is wrapped."""
+        return [False for _ in self._get_indices(indices)]
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return no pictures."""
+        return [None] * self.num_envs
