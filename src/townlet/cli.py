@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
+from townlet.door.arguments import HOME, Home, Json, Run, SchedulePath, Seed
+from townlet.door.logs import logs
+from townlet.door.train import train
 from townlet.errors import JournalBrokenError, TownletError
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from townlet.store.registry import Registry
     from townlet.store.rundir import RunDirectory
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_training"]
 
 _STARTED = perf_counter()
 
@@ -36,14 +39,10 @@ audit = App(name="audit", help="Verify, show and explain the journal of a run.",
 registry = App(name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext")
 app.command(audit)
 app.command(registry)
+app.command(train)
+app.command(logs)
 
-Home = Annotated[Path, Parameter(help="Directory of runs, blobs and the registry.", env_var="TOWNLET_HOME")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
-Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, or `latest`.")]
-SchedulePath = Annotated[Path, Parameter(help="The schedule, a YAML file.")]
-Seed = Annotated[int | None, Parameter(help="Takes the place of the schedule's seed.")]
-
-_HOME = Path(".townlet")
+_HOME = HOME
 _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
 
 
@@ -134,8 +133,7 @@ def strategies(*, json: Json = False) -> int:
 
     known = catalogue()
     if json:
-        here = {name: known.torch_available or not entry.requires_torch for name, entry in known.entries.items()}
-        terminal.show_json(here)
+        terminal.show_json({each.name: each.here for each in known.availability()})
     else:
         terminal.show(tables.strategies_table(known))
     return 0
@@ -288,10 +286,19 @@ def _stop(_: int, __: FrameType | None) -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    _enter(sys.argv[1:])
+
+
+def run_training() -> NoReturn:
+    """Run `townlet train` under the name that earlier releases gave it."""
+    _enter(["train", *sys.argv[1:]])
+
+
+def _enter(tokens: list[str]) -> NoReturn:
     # Spinning OpenMP threads starve each other as soon as another process wants a core (measured: docs/LOG.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(_guarded(sys.argv[1:]))
+    sys.exit(_guarded(tokens))
 
 
 def _guarded(tokens: list[str]) -> int:

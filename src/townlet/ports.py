@@ -12,7 +12,15 @@ from townlet.dto.codec import Record, did_you_mean
 from townlet.dto.metrics import MetricSpec
 from townlet.errors import BadInputError
 
-__all__ = ["Environment", "EnvironmentDescription", "EnvironmentProvider", "Tallies", "Teacher", "provider"]
+__all__ = [
+    "Environment",
+    "EnvironmentDescription",
+    "EnvironmentProvider",
+    "StubTeacher",
+    "Tallies",
+    "Teacher",
+    "provider",
+]
 
 ENVIRONMENTS = "townlet.environments"
 
@@ -39,6 +47,8 @@ class EnvironmentDescription(Record):
     """KPIs that `Environment.tallies` reports, in order."""
     teachers: tuple[str, ...]
     """Scripted policies it can be played by."""
+    ticks_per_decision: int = 1
+    """Simulated ticks that one decision lasts."""
     signature: str
     """Digest of all that changes what a number means: rules version, scenario constants, features, actions."""
 
@@ -59,6 +69,16 @@ class Teacher(Protocol):
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N], legal under the mask; randomness only from `observations.keys`."""
+        ...
+
+
+@runtime_checkable
+class StubTeacher(Teacher, Protocol):
+    """A teacher that only holds a name: it never acts, so there is nothing to record."""
+
+    @property
+    def never_acts(self) -> str:
+        """Why not, in words."""
         ...
 
 

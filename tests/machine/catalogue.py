@@ -1,4 +1,4 @@
-"""A catalogue of the six strategies and an environment's description, as the checker would be handed them."""
+"""A catalogue of the seven strategies and an environment's description, as the checker would be handed them."""
 
 from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.dto.codec import did_you_mean
@@ -10,10 +10,11 @@ from townlet.dto.policy import (
     EvaluationResult,
     PPOTrainingResult,
     PromotionResult,
+    ReplayResult,
     RollbackResult,
 )
 from townlet.dto.schedule import EnvironmentSpec
-from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, RollbackSpec
+from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, ReplaySpec, RollbackSpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription
 
@@ -30,9 +31,10 @@ KPIS = {
 
 
 def catalogue(*, torch: bool = True) -> StrategyCatalogue:
-    """Return the six strategies, with or without torch."""
+    """Return the seven strategies, with or without torch."""
     entries = (
         StrategyEntry(name="capture", spec=CaptureSpec, result=CaptureResult),
+        StrategyEntry(name="replay", spec=ReplaySpec, result=ReplayResult),
         StrategyEntry(name="bc", spec=BCSpec, result=BCTrainingResult, requires_torch=True),
         StrategyEntry(name="ppo", spec=PPOSpec, result=PPOTrainingResult, requires_torch=True),
         StrategyEntry(name="evaluate", spec=EvaluateSpec, result=EvaluationResult, measures=True),

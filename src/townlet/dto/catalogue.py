@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from townlet.dto.codec import Record
 from townlet.dto.policy import TrainingResult
 from townlet.dto.strategies import StrategySpec
 
-__all__ = ["StrategyCatalogue", "StrategyEntry"]
+__all__ = ["StrategyAvailability", "StrategyCatalogue", "StrategyEntry"]
 
 
 @frozen(kw_only=True)
@@ -31,6 +32,20 @@ class StrategyEntry:
 
 
 @frozen(kw_only=True)
+class StrategyAvailability(Record):
+    """Whether a strategy can run here."""
+
+    name: str
+    """The word after ``strategy:``."""
+    here: bool
+    """Whether it can run in this installation."""
+    install: str
+    """What to install where it cannot; empty where it can."""
+    doc: str
+    """One sentence."""
+
+
+@frozen(kw_only=True)
 class StrategyCatalogue:
     """The strategies a schedule may name."""
 
@@ -38,3 +53,15 @@ class StrategyCatalogue:
     """By name."""
     torch_available: bool
     """Whether torch is installed here."""
+
+    def availability(self) -> tuple[StrategyAvailability, ...]:
+        """Return each strategy and whether it can run here."""
+        return tuple(
+            StrategyAvailability(
+                name=entry.name,
+                here=self.torch_available or not entry.requires_torch,
+                install="" if self.torch_available or not entry.requires_torch else "pip install 'townlet[torch]'",
+                doc=entry.doc,
+            )
+            for entry in self.entries.values()
+        )

@@ -6,9 +6,12 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
 from townlet.dto.codec import Record, converter
 from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, private_to_run
 from townlet.dto.metrics import Measurement
+from townlet.dto.replay import RecordedMetrics, ReplayBatchSummary, ReplaySampleSummary
+from townlet.dto.training_log import TrainingLogEntry
 
 __all__ = [
     "AnnealStageResult",
@@ -18,6 +21,7 @@ __all__ = [
     "EvaluationResult",
     "PPOTrainingResult",
     "PromotionResult",
+    "ReplayResult",
     "RollbackResult",
     "TrainingResult",
     "statistics",
@@ -58,6 +62,10 @@ class CaptureResult(TrainingResult):
     """What the recorded play was worth."""
     action_counts: Mapping[str, int]
     """Labels by action name."""
+    ticks: int = 0
+    """Simulated ticks of each world."""
+    recorded: RecordedMetrics | None = None
+    """What the play was worth, as scripts read it."""
 
 
 @frozen(kw_only=True)
@@ -82,6 +90,8 @@ class BCTrainingResult(TrainingResult):
     """Training samples."""
     dataset: str = ""
     """Digest of the data set."""
+    manifest: str = private_to_run("")
+    """Path of the manifest it came from; empty for a captured one."""
     parity: float = metric("1", LOWER, default=0.0)
     """Largest difference between torch's logits and numpy's on the probe batch."""
     samples_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
@@ -122,8 +132,32 @@ class PPOTrainingResult(TrainingResult):
     """Largest difference between torch's logits and numpy's on the probe batch."""
     parent: str = ""
     """Digest of the weights the visit started from."""
+    total_loss: float = metric("1", LOWER, default=0.0)
+    """What was minimised."""
+    queue_conflicts: float = metric("conflicts", LOWER, default=0.0)
+    """Queue conflicts of the training episodes, a count; 0 where the environment has no such metric."""
+    queue_intensity_sum: float = metric("1", LOWER, default=0.0)
+    """Their sizes added up."""
+    last_epoch: TrainingLogEntry | None = private_to_run(None)
+    """The last iteration, as the training log tells it."""
     agent_steps_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
     """Agent-steps ÷ seconds of rollouts and updates."""
+
+
+@frozen(kw_only=True)
+class ReplayResult(TrainingResult):
+    """A data set from outside, summarised."""
+
+    samples: tuple[ReplaySampleSummary, ...]
+    """In the order of the manifest."""
+    batches: tuple[ReplayBatchSummary, ...]
+    """In the order they would be learned from."""
+    baseline: Mapping[str, float]
+    """Baseline metrics of the data set: ``sample_count``, totals and means."""
+    dataset: str
+    """Digest over everything the data set names."""
+    manifest: str = private_to_run("")
+    """Path it was read from."""
 
 
 @frozen(kw_only=True)
@@ -204,6 +238,12 @@ class AnnealSummary(TrainingResult):
     """What equal runs agree on."""
     rehearsal: bool = False
     """True for `run --rehearse`: nothing was promoted."""
+    status: Status = "HOLD"
+    """PASS, HOLD or FAIL, as scripts read it."""
+    promotion: PromotionSnapshot = PromotionSnapshot()
+    """Where promotion stands."""
+    rounds: tuple[BCRound | PPORound, ...] = ()
+    """Every clone and every round of ppo, with the flags of its guards."""
 
 
 _BY_NAME = {cls.__name__: cls for cls in TrainingResult.__subclasses__()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from attrs import frozen
@@ -13,10 +13,12 @@ from townlet.dto.quantities import Percent
 __all__ = [
     "BCSpec",
     "CaptureSpec",
+    "DataSpec",
     "EvaluateSpec",
     "PPOSpec",
     "PromoteSpec",
     "RampSpec",
+    "ReplaySpec",
     "RollbackSpec",
     "StrategySpec",
     "WatchSpec",
@@ -80,8 +82,28 @@ class StrategySpec(Record):
 
 
 @frozen(kw_only=True)
+class DataSpec(Record):
+    """A data set from outside: a manifest, or one sample."""
+
+    manifest: str | None = None
+    """Path of a manifest of samples, JSON or YAML; relative to the working directory."""
+    sample: str | None = None
+    """Path of one sample, an NPZ file."""
+    meta: str | None = None
+    """Path of its JSON; the same stem where not given."""
+    sha256: str
+    """Digest over everything the data set names; another one is refused."""
+
+    def __attrs_post_init__(self) -> None:
+        if (self.manifest is None) == (self.sample is None):
+            raise ValueError("expected exactly one of manifest and sample")
+        if self.meta is not None and self.sample is None:
+            raise ValueError("meta belongs to a sample")
+
+
+@frozen(kw_only=True)
 class CaptureSpec(StrategySpec):
-    """The teacher plays and is recorded."""
+    """The teacher (or, for a rollout, a policy) plays and is recorded."""
 
     episodes: int = count(256)
     """Episodes (one per world) to record."""
@@ -89,12 +111,21 @@ class CaptureSpec(StrategySpec):
     """Length of an episode in days."""
     perturbed: Percent = fraction(Percent(0.08))
     """Share of decisions at which a random legal action is played while the teacher's own is the label."""
+    ticks: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    """Length of an episode in simulated ticks, rounded up to whole decisions; takes the place of days."""
+    player: str = "teacher"
+    """Who plays: `teacher`, or weights that act stochastically and go on to ppo: `fresh`, `clone`, `champion`,
+    `candidate` or a name under `policies`. Policies are never perturbed."""
+    hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
+    """Widths of the hidden layers of a `fresh` player."""
 
 
 @frozen(kw_only=True)
 class BCSpec(StrategySpec):
     """Behaviour cloning of the captured teacher."""
 
+    data: DataSpec | None = None
+    """Samples that this version wrote, instead of what the run captured."""
     update_epochs: int = count(10)
     """Passes over the training episodes at the most."""
     learning_rate: float = positive(1.0e-3)
@@ -151,6 +182,11 @@ class PPOSpec(StrategySpec):
     """Weights of round 1: `clone`, `champion`, `candidate`, `fresh`, or a name under `policies`."""
     agent_steps: int = count(2_000_000)
     """Samples to gather; the last iteration is the first that reaches it."""
+    iterations: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    """Rollouts and updates to make; takes the place of agent_steps."""
+    experience: Literal["own", "recorded_first", "recorded"] = "own"
+    """What is learned from: its own rollouts; the play that a capture or replay state recorded in the first iteration
+    and its own afterwards; or that recorded play in every iteration."""
     num_steps: int = count(48)
     """Decisions per world and iteration."""
     days: int = count(14)
@@ -173,6 +209,12 @@ class PPOSpec(StrategySpec):
     """Passes over the samples of an iteration."""
     minibatch_size: int = count(4096)
     """Samples per update."""
+    num_minibatches: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    """Updates per pass; takes the place of minibatch_size."""
+    norm_adv: bool = True
+    """Whether advantages are normalised per minibatch."""
+    vf_clip_coef: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    """Range the value may move in within an iteration, in units of the value normaliser; none by default."""
     target_kl: float = positive(0.03)
     """Approximate KL above which the passes of an iteration stop."""
     hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
@@ -181,6 +223,26 @@ class PPOSpec(StrategySpec):
     """The cliff watch; none by default."""
     ramps: tuple[RampSpec, ...] = attrs.field(default=(RampSpec(),), validator=attrs.validators.min_len(1))
     """Entry k serves the k-th consecutive ppo visit since the weights were last set; the last repeats."""
+
+
+@frozen(kw_only=True)
+class ReplaySpec(StrategySpec):
+    """A data set from outside is read, checked and summarised."""
+
+    data: DataSpec
+    """The data set."""
+    batch_size: int = count(1)
+    """B, samples per batch."""
+    shuffle: bool = False
+    """Shuffle the samples within each group of equal shapes."""
+    seed: int | None = None
+    """Of the shuffling; the visit's own where not given."""
+    drop_last: bool = False
+    """Leave out batches that are not full."""
+    streaming: bool = False
+    """Read one batch at a time instead of the whole data set."""
+    train: bool = False
+    """Also prepare the accepted samples for ppo; they must be ones that this version wrote."""
 
 
 @frozen(kw_only=True)

@@ -19,6 +19,7 @@ def inputs(run: RunState, plan: Plan, state: str, champion: str | None) -> dict[
     known: dict[str, str | None] = {name: policy.sha256 for name, policy in plan.schedule.policies.items()}
     known |= {
         "dataset": run.dataset,
+        "experience": run.experience,
         "clone": run.clone,
         "candidate": run.candidate,
         "champion": champion,
@@ -34,6 +35,8 @@ def inputs(run: RunState, plan: Plan, state: str, champion: str | None) -> dict[
 def _start(options: PPOSpec, run: RunState, known: Mapping[str, str | None], state: str) -> str | None:
     """Return where a ppo visit begins: `start_from` in round 1, the candidate afterwards."""
     name = options.start_from if run.rounds == 0 else "candidate"
+    if options.experience != "own" and run.experience is None:
+        raise HoldError(f"{state} learns from recorded play, but this run has recorded none")
     if name == "fresh":
         return None
     digest = known.get(name)

@@ -10,7 +10,7 @@ import attrs
 from townlet.dto.codec import Problem
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
-from townlet.dto.strategies import EvaluateSpec, PPOSpec, RollbackSpec, StrategySpec
+from townlet.dto.strategies import CaptureSpec, EvaluateSpec, PPOSpec, RollbackSpec, StrategySpec
 from townlet.machine.draft import Draft, unknown
 from townlet.machine.questions import check_guards
 
@@ -152,6 +152,10 @@ def _check_options(draft: Draft, name: str, options: StrategySpec) -> Iterator[P
         weights = _WEIGHTS - {"fresh"} | set(draft.policies)
         if options.candidate not in weights:
             yield unknown("weights", options.candidate, weights, (*here, "candidate"))
+    elif isinstance(options, CaptureSpec):
+        players = {"teacher"} | _WEIGHTS | set(draft.policies)
+        if options.player not in players:
+            yield unknown("player", options.player, players, (*here, "player"))
     elif isinstance(options, PPOSpec):
         if options.start_from not in _WEIGHTS | set(draft.policies):
             yield unknown("weights", options.start_from, _WEIGHTS | set(draft.policies), (*here, "start_from"))

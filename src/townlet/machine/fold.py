@@ -106,6 +106,8 @@ class RunState:
     """Weights digest of the last clone."""
     dataset: str | None = None
     """Digest of the last captured data set."""
+    experience: str | None = None
+    """Digest of the last recorded play of a policy."""
     evidence: str | None = None
     """Digest of the last evidence."""
     judged_against: str | None = None
@@ -200,9 +202,10 @@ def _finished(state: RunState, result: TrainingResult) -> RunState:
         visit=evolve(visit, result=result),
         results={**state.results, visit.state: result},
         agent_steps=state.agent_steps + result.agent_steps,
+        experience=result.blobs.get("experience", state.experience),
     )
     if isinstance(result, CaptureResult):
-        return evolve(state, dataset=result.blobs.get("dataset"))
+        return evolve(state, dataset=result.blobs.get("dataset"), candidate=result.weights or state.candidate)
     if isinstance(result, BCTrainingResult):
         return evolve(state, clone=result.weights, candidate=result.weights)
     if isinstance(result, PPOTrainingResult):

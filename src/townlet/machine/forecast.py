@@ -150,10 +150,13 @@ def _agent_steps(plan: Plan, state: str, environment: EnvironmentDescription) ->
     options, schedule = plan.options[state], plan.schedule
     match options:
         case CaptureSpec():
-            return options.episodes * options.days * environment.decisions_per_day * environment.agents
+            decisions = options.days * environment.decisions_per_day
+            if options.ticks is not None:
+                decisions = ceil(options.ticks / environment.ticks_per_decision)
+            return options.episodes * decisions * environment.agents
         case PPOSpec():
             iteration = schedule.environment.worlds * environment.agents * options.num_steps
-            trained = ceil(options.agent_steps / iteration) * iteration
+            trained = (options.iterations or ceil(options.agent_steps / iteration)) * iteration
             if options.watch is None:
                 return trained
             evidence = schedule.evidence[options.watch.evidence]

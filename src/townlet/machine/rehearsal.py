@@ -29,13 +29,13 @@ def shrink(plan: Plan) -> Plan:
 
 def _little(spec: StrategySpec) -> StrategySpec:
     if isinstance(spec, CaptureSpec):
-        return evolve(spec, episodes=min(_EPISODES, spec.episodes), days=1)
+        return evolve(spec, episodes=min(_EPISODES, spec.episodes), days=1, ticks=None)
     if isinstance(spec, BCSpec):
         return evolve(spec, update_epochs=1, value_epochs=min(1, spec.value_epochs))
     if isinstance(spec, PPOSpec):
         watch = None if spec.watch is None else evolve(spec.watch, every=1)
         steps = min(_DECISIONS, spec.num_steps)
-        return evolve(spec, agent_steps=1, num_steps=steps, days=1, update_epochs=1, watch=watch)
+        return evolve(spec, agent_steps=1, iterations=None, num_steps=steps, days=1, update_epochs=1, watch=watch)
     return spec
 
 

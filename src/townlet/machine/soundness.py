@@ -11,10 +11,11 @@ from townlet.dto.policy import (
     CaptureResult,
     EvaluationResult,
     PPOTrainingResult,
+    ReplayResult,
     RollbackResult,
 )
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
-from townlet.dto.strategies import EvaluateSpec, PPOSpec, PromoteSpec
+from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, ReplaySpec
 from townlet.machine.draft import Draft, nearest, unknown
 from townlet.machine.reach import MAX_CONFIGURATIONS, Walk, explore, guards_of
 
@@ -216,11 +217,23 @@ def _check_weights(draft: Draft, initial: str, edges: Edges, reached: frozenset[
         for name in draft.states_answering(EvaluationResult)
         if isinstance(options := draft.states[name].options, EvaluateSpec) and options.candidate != "candidate"
     }
+    players = {
+        name
+        for name in draft.states_answering(CaptureResult)
+        if isinstance(options := draft.states[name].options, CaptureSpec) and options.player != "teacher"
+    }
+    brought |= players
+    recorded = frozenset(players) | {
+        name
+        for name in draft.states_answering(ReplayResult)
+        if isinstance(options := draft.states[name].options, ReplaySpec) and options.train
+    }
     for name, state in draft.states.items():
         here = ("states", name, "with")
         if name not in reached or state.strategy is None:
             continue
-        if issubclass(state.strategy.result, BCTrainingResult):
+        brings_own = isinstance(state.options, BCSpec) and state.options.data is not None
+        if issubclass(state.strategy.result, BCTrainingResult) and not brings_own:
             captured = draft.states_answering(CaptureResult)
             if name in reachable(initial, edges, without=captured) and name not in captured:
                 yield Problem(
@@ -232,12 +245,21 @@ def _check_weights(draft: Draft, initial: str, edges: Edges, reached: frozenset[
         wanted = (
             (options.start_from, "start_from")
             if isinstance(options, PPOSpec)
+            else (options.player, "player")
+            if isinstance(options, CaptureSpec)
             else (options.candidate, "candidate")
             if isinstance(options, EvaluateSpec)
             else ("candidate", "candidate")
             if state.strategy.effect
             else ("", "")
         )
+        learns_recorded = isinstance(options, PPOSpec) and options.experience != "own"
+        if learns_recorded and name in reachable(initial, edges, without=recorded):
+            yield Problem(
+                (*here, "experience"),
+                f"{name!r} learns from recorded play, but can be reached before there is any; lead every way "
+                "through a capture state whose player is not the teacher, or a replay state with train: true",
+            )
         sources = {"clone": cloned, "candidate": brought - ({name} if isinstance(options, EvaluateSpec) else set())}
         makers = sources.get(wanted[0])
         if makers is not None and name in reachable(initial, edges, without=makers - {name}):

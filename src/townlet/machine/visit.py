@@ -36,9 +36,9 @@ class Visit:
     seed: int
     """Derived from (run seed, state, visit); every stream of the visit derives from it."""
     inputs: Mapping[str, str]
-    """Digests by name, as far as they exist: `dataset`, `clone`, `candidate`, `champion`, `accepted`, `start` (where
-    this ppo visit begins; absent for a fresh start), `evidence` (of the last evaluate visit), and every name under
-    `policies`."""
+    """Digests by name, as far as they exist: `dataset`, `experience` (a policy's recorded play), `clone`, `candidate`,
+    `champion`, `accepted`, `start` (where this ppo visit begins; absent for a fresh start), `evidence` (of the last
+    evaluate visit), and every name under `policies`."""
     pins: Mapping[str, str]
     """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``; absent where the
     baseline does not exist."""

@@ -135,7 +135,8 @@ def fit_critic(
     trunk = Trunk(layers)
     optimizer = _adam(trunk, spec.learning_rate)
     x, target = torch.from_numpy(features), torch.from_numpy(targets)
-    loss_sum = 0.5 * float(np.mean(np.square(targets)))
+    # Without a known return nothing is fitted: a cold critic is half a normalised variance away.
+    loss_sum = 0.5 * float(np.mean(np.square(targets))) if len(targets) else 0.5
     for epoch in range(1, spec.value_epochs + 1):
         loss_sum = 0.0
         for rows in _minibatches(len(targets), spec.minibatch_size, rng):

@@ -1,6 +1,8 @@
 """Data sets of the teacher's play: recorded decisions as one safetensors blob, flattened into samples for learning."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import attrs
@@ -14,7 +16,7 @@ from townlet.dto.codec import CodecError, Record, structure
 from townlet.dto.fields import array
 from townlet.errors import BadInputError
 
-__all__ = ["Dataset", "DatasetFacts", "Samples", "read_dataset"]
+__all__ = ["Dataset", "DatasetFacts", "Samples", "read_dataset", "read_dataset_and"]
 
 _KEY = "townlet"
 
@@ -34,7 +36,7 @@ class DatasetFacts(Record):
     scenario: str
     """Scenario it was recorded in."""
     teacher: str
-    """Who labelled it."""
+    """Who labelled it: ``teacher:NAME``, or the digest of the weights that played."""
     discount: float
     """The environment's gamma per decision."""
 
@@ -90,28 +92,40 @@ class Dataset(Record):
         mean, scale = seen.mean(0, dtype=np.float64), seen.std(0, dtype=np.float64)
         return mean.astype(np.float32), np.where(scale < 1e-3, 1.0, scale).astype(np.float32)
 
-    def to_bytes(self) -> bytes:
-        """Return the safetensors file; equal data sets give equal bytes."""
-        tensors = {
-            a.name: np.ascontiguousarray(getattr(self, a.name)) for a in attrs.fields(Dataset) if a.name != "facts"
-        }
+    @property
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """The arrays by name."""
+        return {a.name: np.ascontiguousarray(getattr(self, a.name)) for a in attrs.fields(Dataset) if a.name != "facts"}
+
+    def to_bytes(self, more: Mapping[str, NDArray[Any]] = MappingProxyType({})) -> bytes:
+        """Return the safetensors file, `more` arrays beside the data set's; equal data sets give equal bytes."""
+        tensors = {**self.tensors, **{name: np.ascontiguousarray(values) for name, values in more.items()}}
         return save(tensors, {_KEY: json.dumps(self.facts.model_dump(), sort_keys=True, separators=(",", ":"))})
 
 
 def read_dataset(data: bytes, source: str) -> Dataset:
     """Return the data set of a safetensors file; BadInputError naming `source` for anything unfit."""
+    dataset, more = read_dataset_and(data, source)
+    if more:
+        raise BadInputError(f"{source}: not a data set of a teacher (it holds {', '.join(more)} too)")
+    return dataset
+
+
+def read_dataset_and(data: bytes, source: str) -> tuple[Dataset, Mapping[str, NDArray[Any]]]:
+    """Return the data set of a safetensors file and the other arrays that stand in it, unchecked."""
     try:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + min(size, 2**20)])
         facts = structure(json.loads(header["__metadata__"][_KEY]), DatasetFacts)
         tensors: dict[str, Any] = load(data)
-        dataset = Dataset(facts=facts, **tensors)
+        own = {a.name: tensors.pop(a.name) for a in attrs.fields(Dataset) if a.name != "facts"}
+        dataset = Dataset(facts=facts, **own)
     except (CodecError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInputError(f"{source}: not a data set of this project ({error})") from error
     for name in ("observations", "rewards"):
-        if not np.isfinite(tensors[name]).all():
+        if not np.isfinite(own[name]).all():
             raise BadInputError(f"{source}: {name} holds numbers that are not finite")
     labels = dataset.labels[dataset.alive]
     if labels.size and not (labels.min() >= 0 and labels.max() < len(facts.actions)):
         raise BadInputError(f"{source}: labels outside the {len(facts.actions)} actions")
-    return dataset
+    return dataset, tensors

@@ -11,6 +11,7 @@ __all__ = [
     "SurrogateTerms",
     "anchor_kl",
     "clipped_surrogate",
+    "clipped_value_error",
     "masked_log_probabilities",
     "smoothed_cross_entropy",
     "value_error",
@@ -63,6 +64,13 @@ def value_error(v_t: Tensor, target_t: Tensor) -> Tensor:
     """Return ½·E[(v − target)²], both in units of the value normaliser."""
     _check_rank(1, v_t=v_t, target_t=target_t)
     return 0.5 * (v_t - target_t).square().mean()
+
+
+def clipped_value_error(v_t: Tensor, target_t: Tensor, old_v_t: Tensor, clip_coef: float) -> Tensor:
+    """Return ½·E[max((v − target)², (v_clip − target)²)] with v_clip = v_old + clip(v − v_old, −ε, ε)."""
+    _check_rank(1, v_t=v_t, target_t=target_t, old_v_t=old_v_t)
+    clipped = old_v_t + (v_t - old_v_t).clamp(-clip_coef, clip_coef)
+    return 0.5 * torch.maximum((v_t - target_t).square(), (clipped - target_t).square()).mean()
 
 
 def anchor_kl(anchor_log_p: Tensor, log_p: Tensor, mask: Tensor) -> Tensor:

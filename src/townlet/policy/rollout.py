@@ -100,6 +100,18 @@ class Rollout:
             v_tp1[t, worlds] = weights.values(features).reshape(len(worlds), -1)
         return v_t, v_tp1
 
+    def seen(self, weights: Weights) -> NDArray[np.float32]:
+        """Return the features [T, W, N, F]; they were normalised when they were seen, by the weights that played."""
+        return self.features[:-1]
+
+    def total(self, metric: str) -> float:
+        """Return a KPI's sum over all training episodes, the running ones included; 0 where there is none."""
+        names = [spec.name for spec in self.environment.description.metrics]
+        if metric not in names:
+            return 0.0
+        index = names.index(metric)
+        return float(self.sums[index] + self.environment.tallies().sums[index].sum())
+
     def rate(self, metric: str) -> float:
         """Return a KPI's rate over all training episodes, the running ones included; 0 where there is none."""
         names = [spec.name for spec in self.environment.description.metrics]

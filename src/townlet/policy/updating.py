@@ -1,6 +1,6 @@
 """PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import attrs
 import numpy as np
@@ -12,21 +12,24 @@ from torch import Tensor
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.dataset import Samples
+from townlet.policy.experience import Played
 from townlet.policy.losses import (
     anchor_kl,
     clipped_surrogate,
+    clipped_value_error,
     masked_log_probabilities,
     smoothed_cross_entropy,
     value_error,
 )
 from townlet.policy.network import ActorCritic
 from townlet.policy.ramps import Ramp
-from townlet.policy.rollout import Rollout
 from townlet.policy.weights import Weights
 
 __all__ = ["Learner", "UpdateStatistics"]
 
 _ADAM_EPSILON = 1.0e-5
+_ZERO = 1.0e-8
+"""Spread of advantages that counts as none."""
 _NORMALISER_MEMORY = 0.95
 """Share of the value normaliser kept per iteration."""
 
@@ -51,8 +54,50 @@ class UpdateStatistics:
     """KL(parent ‖ policy)."""
     explained_variance: float = 0.0
     """Of the returns, by the values the rollout was judged with."""
+    total_loss: float = 0.0
+    """What was minimised."""
+    clip_fraction_max: float = 0.0
+    """Largest over the minibatches."""
+    clip_triggered: int = 0
+    """Minibatches with a clipped ratio."""
+    grad_norm_max: float = 0.0
+    """Largest over the minibatches."""
+    approx_kl_max: float = 0.0
+    """Largest over the minibatches."""
+    entropy_std: float = 0.0
+    """Over the minibatches."""
+    advantage_mean: float = 0.0
+    """Before normalisation."""
+    advantage_std: float = 0.0
+    """Before normalisation."""
+    advantage_min_std: float = 0.0
+    """Least over the minibatches."""
+    advantage_zero_std: int = 0
+    """Minibatches whose advantages do not differ."""
+    reward_advantage_corr: float = 0.0
+    """Of reward and advantage; 0 where one of them does not vary."""
+    updates: int = 0
+    """Minibatches learned from."""
+    samples: int = 0
+    """Decisions of living agents."""
+    learning_rate: float = 0.0
+    """The actor's."""
     finite: bool = True
     """False where a loss or gradient was not finite; the weights are those before that minibatch."""
+
+
+class _Minibatch(NamedTuple):
+    """What one update measured."""
+
+    policy_loss: float
+    value_loss: float
+    entropy: float
+    approx_kl: float
+    clip_fraction: float
+    grad_norm: float
+    anchor_kl: float
+    total_loss: float
+    advantage_std: float
 
 
 class _Batch(NamedTuple):
@@ -62,6 +107,7 @@ class _Batch(NamedTuple):
     old_log_probs: Tensor
     advantages: Tensor
     targets: Tensor
+    old_values: Tensor
     anchor: Tensor | None
 
 
@@ -93,27 +139,28 @@ class Learner:
             probe=None,
         )
 
-    def update(self, rollout: Rollout, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
-        """Learn from one rollout that `weights` (the current ones) played."""
-        batch, explained = self._prepare(rollout, weights, ramp)
+    def update(self, rollout: Played, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
+        """Learn from one rollout that `weights` (the current ones) played, or from recorded play."""
+        batch, whole = self._prepare(rollout, weights, ramp)
         for group, factor in zip(self.optimizer.param_groups, (ramp.actor, ramp.critic), strict=True):
             group["lr"] = self.spec.learning_rate * factor
         rows, size = len(batch.actions), self.spec.minibatch_size
-        history: list[tuple[float, ...]] = []
+        parts = self.spec.num_minibatches or max(1, rows // size)
+        history: list[_Minibatch] = []
         for _ in range(self.spec.update_epochs):
             order = torch.from_numpy(rng.permutation(rows))
             epoch_kl: list[float] = []
-            for part in torch.tensor_split(order, max(1, rows // size)):
+            for part in torch.tensor_split(order, min(parts, max(rows, 1))):
                 numbers = self._minibatch(batch, part, ramp, rng)
                 if numbers is None:
-                    return attrs.evolve(self._summary(history, explained), finite=False)
+                    return attrs.evolve(_summary(history, whole), finite=False)
                 history.append(numbers)
-                epoch_kl.append(numbers[3])
+                epoch_kl.append(numbers.approx_kl)
             if float(np.mean(epoch_kl)) > self.spec.target_kl:
                 break
-        return self._summary(history, explained)
+        return _summary(history, whole)
 
-    def _prepare(self, rollout: Rollout, weights: Weights, ramp: Ramp) -> tuple[_Batch, float]:
+    def _prepare(self, rollout: Played, weights: Weights, ramp: Ramp) -> tuple[_Batch, UpdateStatistics]:
         v_t, v_tp1 = rollout.values(weights)
         advantages = generalised_advantages(
             rollout.rewards,
@@ -130,7 +177,8 @@ class Learner:
         explained = 1.0 - float(advantage.var(dtype=np.float64)) / spread if spread > 0 else 0.0
         self._renormalise(returns)
         targets = (returns - np.float32(self.value_mean)) / np.float32(self.value_scale)
-        features = torch.from_numpy(rollout.features[:-1][lives])
+        old_values = (v_t[lives] - np.float32(self.value_mean)) / np.float32(self.value_scale)
+        features = torch.from_numpy(rollout.seen(weights)[lives])
         mask = torch.from_numpy(rollout.action_mask[lives])
         anchor = None
         if ramp.anchor_kl > 0 and ramp.actor > 0:
@@ -143,8 +191,16 @@ class Learner:
             torch.from_numpy(rollout.log_probs[lives]),
             torch.from_numpy(advantage),
             torch.from_numpy(targets),
+            torch.from_numpy(old_values),
             anchor,
-        ), explained
+        ), UpdateStatistics(
+            explained_variance=explained,
+            advantage_mean=float(advantage.mean(dtype=np.float64)),
+            advantage_std=float(advantage.std(dtype=np.float64)),
+            reward_advantage_corr=_correlation(rollout.rewards[lives], advantage),
+            samples=len(advantage),
+            learning_rate=self.spec.learning_rate * ramp.actor,
+        )
 
     def _renormalise(self, returns: NDArray[np.float32]) -> None:
         """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
@@ -153,14 +209,21 @@ class Learner:
         self.value_scale = max(keep * scale + (1 - keep) * float(returns.std(dtype=np.float64)), 1e-3)
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
-    def _minibatch(self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator) -> tuple[float, ...] | None:
+    def _minibatch(self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator) -> _Minibatch | None:
         spec, x = self.spec, batch.features[part]
-        critic = value_error(self.network.value(x), batch.targets[part])
+        value, target = self.network.value(x), batch.targets[part]
+        critic = (
+            value_error(value, target)
+            if spec.vf_clip_coef is None
+            else clipped_value_error(value, target, batch.old_values[part], spec.vf_clip_coef)
+        )
         loss, zero = spec.vf_coef * critic, torch.zeros(())
         surrogate, entropy, kl, clipped, pull = zero, zero, zero, zero, zero
+        advantage, mask = batch.advantages[part], batch.action_mask[part]
+        spread = advantage.std(correction=min(1, len(part) - 1))
         if ramp.actor > 0:
-            advantage, mask = batch.advantages[part], batch.action_mask[part]
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            if spec.norm_adv:
+                advantage = (advantage - advantage.mean()) / (spread + 1e-8)
             log_p = masked_log_probabilities(self.network.actor(x), mask)
             surrogate, entropy, kl, clipped = clipped_surrogate(
                 log_p, mask, batch.actions[part], batch.old_log_probs[part], advantage, spec.clip_coef
@@ -177,7 +240,8 @@ class Learner:
         if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
             return None
         self.optimizer.step()
-        return tuple(float(number.detach()) for number in (surrogate, critic, entropy, kl, clipped, norm, pull))
+        measured = (surrogate, critic, entropy, kl, clipped, norm, pull, loss, spread)
+        return _Minibatch(*(float(number.detach()) for number in measured))
 
     def _demonstration_loss(self, samples: Samples, size: int, rng: np.random.Generator) -> Tensor:
         rows = rng.integers(0, len(samples.labels), max(size, 1))
@@ -185,19 +249,27 @@ class Learner:
         log_p = masked_log_probabilities(self.network.actor(torch.from_numpy(samples.features[rows])), mask)
         return smoothed_cross_entropy(log_p, mask, torch.from_numpy(samples.labels[rows]), 0.0)
 
-    @staticmethod
-    def _summary(history: list[tuple[float, ...]], explained: float) -> UpdateStatistics:
-        if not history:
-            return UpdateStatistics(explained_variance=explained)
-        means = [float(number) for number in np.mean(np.array(history, np.float64), axis=0)]
-        policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm, pull = means
-        return UpdateStatistics(
-            policy_loss=policy_loss,
-            value_loss=value_loss,
-            entropy=entropy,
-            approx_kl=approx_kl,
-            clip_fraction=clip_fraction,
-            grad_norm=grad_norm,
-            anchor_kl=pull,
-            explained_variance=explained,
-        )
+
+def _summary(history: list[_Minibatch], whole: UpdateStatistics) -> UpdateStatistics:
+    if not history:
+        return whole
+    columns = {name: [row[index] for row in history] for index, name in enumerate(_Minibatch._fields)}
+    means = {name: float(np.mean(values)) for name, values in columns.items() if name != "advantage_std"}
+    return attrs.evolve(
+        whole,
+        **cast("Any", means),
+        clip_fraction_max=max(columns["clip_fraction"]),
+        clip_triggered=sum(share > 0 for share in columns["clip_fraction"]),
+        grad_norm_max=max(columns["grad_norm"]),
+        approx_kl_max=max(columns["approx_kl"]),
+        entropy_std=float(np.std(columns["entropy"])),
+        advantage_min_std=min(columns["advantage_std"]),
+        advantage_zero_std=sum(spread < _ZERO for spread in columns["advantage_std"]),
+        updates=len(history),
+    )
+
+
+def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    a, b = one.astype(np.float64) - one.mean(dtype=np.float64), other.astype(np.float64) - other.mean(dtype=np.float64)
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else 0.0

@@ -3,29 +3,34 @@
 import io
 import os
 import platform
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
-from townlet.dto.journal import RunCreated
-from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.journal import Entry, RunCreated
+from townlet.dto.policy import AnnealSummary
+from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError
+from townlet.machine.journal import Journal
+from townlet.machine.loader import require_torch
+from townlet.machine.rehearsal import shrink
+from townlet.machine.visit import Visit
+from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.services import ReplayDatasetService, TrainingServices
+from townlet.policy.training.strategies.anneal import AnnealStrategy
+from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
+from townlet.policy.training.telemetry import Telemetry
 from townlet.policy.weights import read_weights
-from townlet.ports import EnvironmentDescription
+from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
 from townlet.store.registry import Registry
 from townlet.store.rundir import RunDirectory
 
-__all__ = [
-    "check_champion",
-    "fingerprint",
-    "open_registry",
-    "run_created",
-    "schedule_text",
-    "weights_from_outside",
-]
+__all__ = ["Launch", "schedule_text", "weights_from_outside"]
 
 _LIBRARIES = ("townlet", "numpy", "scipy", "numba", "torch", "transitions", "attrs", "cattrs", "safetensors")
 
@@ -60,12 +65,12 @@ def weights_from_outside(
     return tuple(files)
 
 
-def open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
+def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
     """Return the registry a schedule is about: the home's, or the run's own."""
     return Registry(home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry)
 
 
-def check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:
+def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:
     """Raise BadInputError where the champion in force cannot play in the schedule's environment."""
     about = schedule.registry
     if about.scope == "run":
@@ -76,7 +81,7 @@ def check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, descrip
         read_weights(blobs.get(champion.weights), source).check_fits(description, source)
 
 
-def fingerprint() -> dict[str, str]:
+def _fingerprint() -> dict[str, str]:
     """Return versions and machine: what exactness of bits may depend on."""
     found = {
         "python": platform.python_version(),
@@ -92,7 +97,7 @@ def fingerprint() -> dict[str, str]:
     return found
 
 
-def run_created(
+def _run_created(
     schedule: ScheduleSpec, text: bytes, run: RunDirectory, signature: str, *, rehearsal: bool
 ) -> RunCreated:
     """Return the first record of a run's journal."""
@@ -103,5 +108,68 @@ def run_created(
         seed=schedule.seed,
         rehearsal=rehearsal,
         environment=signature,
-        fingerprint=fingerprint(),
+        fingerprint=_fingerprint(),
     )
+
+
+@frozen(kw_only=True)
+class Launch:
+    """One walk, ready to begin."""
+
+    plan: Plan
+    """The sound machine that is walked."""
+    text: bytes
+    """Its YAML, which the run directory keeps."""
+    folder: Path
+    """Where the files it names are looked for."""
+    home: Path
+    """Where runs, blobs and the registry live."""
+    environments: EnvironmentProvider
+    """Makes environments and teachers."""
+    services: TrainingServices | None
+    """Used instead of the built-in ones."""
+    strategies: Mapping[str, TrainingStrategy]
+    """Used instead of the built-in ones, by name."""
+    listen: Callable[[Entry], None]
+    """Hears every journal record once it is durable."""
+    telemetry: Telemetry
+    """Where iterations are reported; the run's own file is added."""
+
+    def walk(self, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
+        """Walk the machine in a new run directory and return what happened.
+
+        Everything that can be refused is refused before the directory exists: torch that is missing, weights from
+        outside that do not fit, a champion of another environment.
+        """
+        plan, known = shrink(self.plan) if rehearse else self.plan, catalogue(self.strategies)
+        schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
+        require_torch(plan, known)
+        description = self.environments.describe(schedule.environment.scenario)
+        outside = weights_from_outside(schedule, self.folder, description)
+        _check_champion(schedule, self.home, blobs, description)
+        facts = {"seed": schedule.seed, "versions": _fingerprint()}
+        run = RunDirectory.create(self.home, schedule.name, self.text, facts, target=directory)
+        with run.lock():
+            for data in outside:
+                blobs.put(data)
+            journal = Journal(run.journal, run.head, known)
+            created = _run_created(schedule, self.text, run, description.signature, rehearsal=rehearse)
+            self.listen(journal.append(created))
+            context = TrainingContext(
+                visit=Visit.outermost(schedule.seed),
+                plan=plan,
+                blobs=blobs,
+                environments=self.environments,
+                services=self.services or TrainingServices(replay=ReplayDatasetService(blobs)),
+                telemetry=evolve(self.telemetry, path=run.metrics),
+            )
+            strategy = AnnealStrategy(
+                run_directory=run,
+                journal=journal,
+                registry=_open_registry(schedule, self.home, run),
+                catalogue=known,
+                strategies=self.strategies,
+                listen=self.listen,
+            )
+            strategy.prepare(context)
+            return strategy.run(context)

@@ -1,79 +1,119 @@
-"""Services that strategies use: recording play and reading it back. Pure Python and numpy, torch-free."""
+"""Services that strategies use: recording play, reading data sets, following promotion. Pure Python and numpy."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
+from townlet.dto.anneal import PromotionPass, PromotionSnapshot
 from townlet.dto.boundary import ObservationBatchDTO
+from townlet.dto.catalogue import StrategyCatalogue
+from townlet.dto.guards import Verdict
+from townlet.dto.journal import EffectDone, Entry, GuardsJudged, VisitFinished, VisitStarted
+from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
 from townlet.keyed import mix, uniform
+from townlet.machine.guards import all_of, evaluate
 from townlet.policy.dataset import Dataset, DatasetFacts, read_dataset
-from townlet.policy.inference import sample
-from townlet.ports import Environment, Tallies, Teacher
+from townlet.policy.experience import Experience, experience_of, read_experience
+from townlet.policy.inference import log_probabilities, sample
+from townlet.policy.replay import ReplayDataset, open_dataset
+from townlet.policy.weights import Weights
+from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher
 from townlet.store.blobs import BlobStore
 
-__all__ = ["Recording", "ReplayDatasetService", "RolloutCaptureService", "TrainingServices"]
+__all__ = ["PromotionServiceAdapter", "Recording", "ReplayDatasetService", "RolloutCaptureService", "TrainingServices"]
 
 _WHEN, _WHICH = 0xCA, 0xCB
 """Streams of the perturbation: whether to perturb, and with which action."""
+_LOG = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True, eq=False)
 class Recording:
     """One captured batch of episodes."""
 
-    dataset: Dataset
-    """What was seen, labelled and earned."""
+    experience: Experience
+    """What was seen, done (a teacher's labels) and earned, and what the player thought of it."""
     tallies: Tallies
     """KPI sums of the recorded play."""
     perturbed: int
     """Decisions of living agents at which another action than the label was played."""
 
+    @property
+    def dataset(self) -> Dataset:
+        """What was seen, labelled and earned."""
+        return self.experience.play
+
 
 @frozen
 class RolloutCaptureService:
-    """Records a teacher's play, labelling perturbed decisions too, so that a clone has seen how to recover."""
+    """Records play; a teacher's perturbed decisions are labelled too, so that a clone has seen how to recover."""
 
     def record(
         self,
         environment: Environment,
-        teacher: Teacher,
+        player: Teacher | Weights,
         decisions: int,
         perturbed: float,
         facts: DatasetFacts,
         report: Callable[[int], None],
     ) -> Recording:
-        """Play one episode of `decisions` decisions in every world and return what happened."""
+        """Play one episode of `decisions` decisions in every world and return what happened.
+
+        Weights act stochastically and unperturbed. A stub never acts: a warning, and an empty recording.
+        BadInputError for no decisions and for an empty town.
+        """
         if decisions <= 0:
-            raise BadInputError(f"cannot capture {decisions} decisions; expected at least 1")
+            raise BadInputError(f"cannot capture {decisions} decisions; expected at least 1 tick to capture")
+        if isinstance(player, StubTeacher):
+            _LOG.warning(
+                "capture_rollout_stub_policy %s: %s; no trajectories captured", facts.teacher, player.never_acts
+            )
+            decisions = 0
         about = environment.description
         shape = (decisions, environment.worlds, about.agents)
         observations = np.empty((*shape, len(about.features)), np.float32)
         masks = np.empty((*shape, len(about.actions)), np.bool_)
         labels, alive = np.empty(shape, np.int16), np.empty(shape, np.bool_)
         rewards, terminations = np.empty(shape, np.float32), np.empty(shape, np.bool_)
+        log_probs, predictions = np.zeros(shape, np.float32), np.zeros((decisions + 1, *shape[1:]), np.float32)
         seen, changed = environment.reset(), 0
+        if not seen.alive.any():
+            raise BadInputError(
+                f"the {about.id} is empty: no agent lives in any of its {environment.worlds} worlds of "
+                f"{about.agents} slots, so there is nothing to record; choose a scenario with agents"
+            )
         for t in range(decisions):
             observations[t], masks[t], alive[t] = seen.observations, seen.action_mask, seen.alive
-            label = teacher.act(seen)
-            labels[t] = label
-            played = self._perturb(seen, label, perturbed)
-            changed += int(((played != label) & seen.alive).sum())
+            if isinstance(player, Weights):
+                played, log_probs[t], predictions[t] = _drawn(seen, player)
+                labels[t] = played
+            else:
+                label = player.act(seen)
+                labels[t] = label
+                played = self._perturb(seen, label, perturbed)
+                changed += int(((played != label) & seen.alive).sum())
             step = environment.step(played)
             rewards[t], terminations[t], seen = step.rewards, step.terminations, step.observations
             report(t + 1)
-        dataset = Dataset(
-            facts=facts,
-            observations=observations,
-            action_mask=masks,
-            labels=labels,
-            alive=alive,
-            rewards=rewards,
+        if isinstance(player, Weights):
+            predictions[-1] = _expected(seen, player)
+        cut = np.zeros(shape, np.bool_)
+        cut[-1:] = True
+        play = Dataset(
+            facts=facts, observations=observations, action_mask=masks, labels=labels, alive=alive, rewards=rewards,
             terminations=terminations,
+        )  # fmt: skip
+        tallies = environment.tallies()
+        experience = Experience(
+            play=play, log_probs=log_probs, predictions=predictions, truncations=cut, sums=tallies.sums.sum(1)
         )
-        return Recording(dataset=dataset, tallies=environment.tallies(), perturbed=changed)
+        return Recording(experience=experience, tallies=tallies, perturbed=changed)
 
     @staticmethod
     def _perturb(seen: ObservationBatchDTO, label: NDArray[np.int64], share: float) -> NDArray[np.int64]:
@@ -91,16 +131,118 @@ class RolloutCaptureService:
         return played
 
 
+def _drawn(
+    seen: ObservationBatchDTO, weights: Weights
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Return actions, their log-probabilities and the values expected, each [W, N]."""
+    player, shape = weights.acting("stochastic"), seen.alive.shape
+    logits = player.logits(player.normalise(seen.observations), seen.action_mask)
+    chosen = sample(logits, player.draws(seen.keys, shape[1]))
+    log_p = log_probabilities(logits)[np.arange(len(chosen)), chosen]
+    return chosen.reshape(shape), log_p.reshape(shape), _expected(seen, weights)
+
+
+def _expected(seen: ObservationBatchDTO, weights: Weights) -> NDArray[np.float32]:
+    return weights.values(weights.acting().normalise(seen.observations)).reshape(seen.alive.shape)
+
+
 @frozen
 class ReplayDatasetService:
-    """Reads data sets by content hash."""
+    """Reads data sets: by content hash what runs recorded, by manifest what comes from outside."""
 
     blobs: BlobStore
-    """Where they are stored."""
+    """Where recorded ones are stored."""
 
     def load(self, digest: str) -> Dataset:
         """Return the data set with this digest, verified; BadInputError where it is missing or unfit."""
         return read_dataset(self.blobs.get(digest), f"data set {digest[:12]}")
+
+    def experience(self, digest: str) -> Experience:
+        """Return the recorded play with this digest, verified; BadInputError where it is missing or unfit."""
+        return read_experience(self.blobs.get(digest), f"recorded play {digest[:12]}")
+
+    def open(self, data: DataSpec, *, streaming: bool = False) -> ReplayDataset:
+        """Return a data set from outside, its digest verified; BadInputError naming the file that is unfit."""
+        return open_dataset(data, streaming=streaming)
+
+    def trainable(self, data: DataSpec, about: EnvironmentDescription, *, for_ppo: bool) -> Experience:
+        """Return the accepted samples as one recording of an environment; BadInputError naming the unfit one."""
+        return experience_of(tuple(self.open(data).samples(accepted=True)), about, for_ppo=for_ppo)
+
+
+@frozen(kw_only=True)
+class PromotionServiceAdapter:
+    """Where promotion stands, folded from the journal: it reads and decides nothing.
+
+    A pass is an evaluate visit whose promote edge held, by the recorded verdicts.
+    """
+
+    schedule: ScheduleSpec
+    """Whose edges lead to promote."""
+    catalogue: StrategyCatalogue
+    """Which strategies have an effect."""
+    known: PromotionSnapshot = PromotionSnapshot()
+    """What the journal has told so far."""
+
+    def snapshot(self) -> PromotionSnapshot:
+        """Return everything the adapter knows."""
+        return self.known
+
+    def restore(self, snapshot: PromotionSnapshot) -> "PromotionServiceAdapter":
+        """Return the adapter that goes on from a snapshot."""
+        return evolve(self, known=snapshot)
+
+    def fold(self, entries: Iterable[Entry]) -> "PromotionServiceAdapter":
+        """Return the adapter after more records of the journal."""
+        known = self.known
+        for entry in entries:
+            known = self._advance(known, entry)
+        return evolve(self, known=known)
+
+    def _advance(self, known: PromotionSnapshot, entry: Entry) -> PromotionSnapshot:
+        record = entry.record
+        if isinstance(record, VisitStarted):
+            initial = known.initial_release if known.begun else record.expected
+            return evolve(known, current_release=record.expected, initial_release=initial, begun=True)
+        if isinstance(record, VisitFinished) and self.catalogue.entries[record.strategy].measures:
+            return evolve(known, candidate=record.result.get("weights"))
+        if isinstance(record, GuardsJudged):
+            return self._judged(known, record, entry.seq)
+        if isinstance(record, EffectDone):
+            passed = PromotionPass(tick=entry.seq, event="promoted", candidate=record.target, release=record.target)
+            history = (*known.history, passed)
+            return evolve(known, state="promoted", current_release=record.target, history=history)
+        return known
+
+    def _judged(self, known: PromotionSnapshot, record: GuardsJudged, tick: int) -> PromotionSnapshot:
+        state = self.schedule.states[record.state]
+        edges = [edge for edge in state.next if self._promotes(edge.to)]
+        if not edges or not self.catalogue.entries[state.strategy].measures:
+            return known
+        verdicts = {report.guard: report.verdict for report in record.reports}
+        held = any(all_of(evaluate(part, verdicts) for part in edge.when) is Verdict.PASS for edge in edges)
+        streak = known.pass_streak + 1 if held else 0
+        ready = streak >= known.required_passes
+        result: Literal["pass", "fail"] = "pass" if held else "fail"
+        event = PromotionPass(tick=tick, event=result, candidate=known.candidate, release=known.current_release)
+        return evolve(
+            known,
+            state="ready" if ready else "monitoring",
+            pass_streak=streak,
+            candidate_ready=ready,
+            candidate_ready_tick=(known.candidate_ready_tick or tick) if ready else None,
+            last_result=result,
+            last_evaluated_tick=tick,
+            history=(*known.history, event),
+        )
+
+    def _promotes(self, state: str) -> bool:
+        spec = self.schedule.states.get(state)
+        return spec is not None and self.catalogue.entries[spec.strategy].effect
+
+
+def _of_journal(schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> PromotionServiceAdapter:
+    return PromotionServiceAdapter(schedule=schedule, catalogue=catalogue)
 
 
 @frozen(kw_only=True)
@@ -111,3 +253,5 @@ class TrainingServices:
     """Records play."""
     replay: ReplayDatasetService
     """Reads it back."""
+    promotion: Callable[[ScheduleSpec, StrategyCatalogue], PromotionServiceAdapter] = _of_journal
+    """Makes the reader of a run's promotion."""

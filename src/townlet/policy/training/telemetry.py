@@ -7,6 +7,8 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
+from townlet.dto.training_log import TrainingLogEntry
+
 __all__ = ["MetricPoint", "Telemetry"]
 
 
@@ -28,7 +30,7 @@ class MetricPoint:
     """What was measured."""
 
 
-def _nobody(point: MetricPoint) -> None:
+def _nobody(point: object) -> None:
     """Listen to nothing."""
 
 
@@ -40,6 +42,8 @@ class Telemetry:
     """File of JSON lines; none writes nothing."""
     listen: Callable[[MetricPoint], None] = field(default=_nobody)
     """Called with every point."""
+    log: Callable[[TrainingLogEntry], None] = field(default=_nobody)
+    """Called with every update epoch of ppo."""
     state: str = ""
     """State whose visit reports."""
     visit: int = 0

@@ -12,6 +12,7 @@ from townlet.machine.engine import Engine
 from townlet.machine.journal import Journal
 from townlet.machine.visit import Visit
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.rounds import Rounds, status
 from townlet.policy.training.strategies.base import TrainingStrategy, resolve
 from townlet.store.registry import Registry
 from townlet.store.rundir import RunDirectory
@@ -69,6 +70,8 @@ class AnnealStrategy:
             listen=self.listen,
         )
         end = engine.run()
+        rounds = Rounds(schedule=context.schedule, catalogue=self.catalogue).fold(self.journal.entries)
+        promotion = context.services.promotion(context.schedule, self.catalogue).fold(self.journal.entries)
         effects = {name for name, entry in self.catalogue.entries.items() if entry.effect}
         return AnnealSummary(
             weights=end.candidate,
@@ -84,6 +87,9 @@ class AnnealStrategy:
             head=self.journal.head,
             semantic_hash=self.journal.semantic,
             rehearsal=end.rehearsal,
+            status=status(rounds, promoted=end.champion_moved),
+            promotion=promotion.snapshot(),
+            rounds=rounds.told,
         )
 
     def _strategy(self, name: str) -> TrainingStrategy:

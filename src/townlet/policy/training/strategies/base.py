@@ -45,6 +45,7 @@ class TrainingStrategy(Protocol):
 _HERE = "townlet.policy.training.strategies"
 _MODULES: Mapping[str, str] = {
     "capture": f"{_HERE}.capture:CaptureStrategy",
+    "replay": f"{_HERE}.replay:ReplayStrategy",
     "bc": f"{_HERE}.bc:BCStrategy",
     "ppo": f"{_HERE}.ppo:PPOStrategy",
     "evaluate": f"{_HERE}.evaluate:EvaluateStrategy",
@@ -57,6 +58,12 @@ _ENTRIES: tuple[StrategyEntry, ...] = (
         spec=strategies.CaptureSpec,
         result=policy.CaptureResult,
         doc="The teacher plays and is recorded.",
+    ),
+    StrategyEntry(
+        name="replay",
+        spec=strategies.ReplaySpec,
+        result=policy.ReplayResult,
+        doc="A data set from outside is read, checked and summarised.",
     ),
     StrategyEntry(
         name="bc",

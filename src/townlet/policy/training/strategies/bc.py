@@ -41,15 +41,19 @@ class BCStrategy:
     def prepare(self, context: TrainingContext) -> None:
         """Refuse without torch or without a data set."""
         require_torch(f"state {context.visit.state!r} (strategy bc)")
-        context.input("dataset")
+        spec = context.spec_of(BCSpec)
+        if spec.data is None:
+            context.input("dataset")
+        else:
+            context.services.replay.trainable(spec.data, context.description, for_ppo=False)
 
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
         from townlet.policy.cloning import clone_actor
         from townlet.policy.network import parity
 
-        started, spec, digest = perf_counter(), context.spec_of(BCSpec), context.input("dataset")
-        dataset = context.services.replay.load(digest)
+        started, spec = perf_counter(), context.spec_of(BCSpec)
+        dataset, digest = _demonstrations(context, spec)
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "bc"))
         training, heldout = _split(dataset.labels.shape[1], spec.heldout, rng)
         mean, scale = dataset.normaliser()
@@ -78,10 +82,20 @@ class BCStrategy:
             epochs=fit.epochs,
             samples=len(train.labels),
             dataset=digest,
+            manifest="" if spec.data is None else spec.data.manifest or "",
             parity=difference,
             samples_per_second=fit.samples_per_second,
             duration=perf_counter() - started,
         )
+
+
+def _demonstrations(context: TrainingContext, spec: BCSpec) -> tuple[Dataset, str]:
+    """Return the data set and its digest: what the run captured, or the accepted samples of a manifest."""
+    if spec.data is None:
+        digest = context.input("dataset")
+        return context.services.replay.load(digest), digest
+    play = context.services.replay.trainable(spec.data, context.description, for_ppo=False).play
+    return play, spec.data.sha256
 
 
 def _split(episodes: int, heldout: float, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

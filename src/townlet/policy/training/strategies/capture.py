@@ -1,39 +1,53 @@
-"""capture: the teacher plays and is recorded."""
+"""capture: the teacher plays and is recorded; for a rollout it is the learner that plays."""
 
+from math import ceil
 from time import perf_counter
+from typing import Any
 
+import attrs
 import numpy as np
 from attrs import frozen
 
 from townlet.dto.policy import CaptureResult
 from townlet.dto.strategies import CaptureSpec
-from townlet.keyed import derive
+from townlet.errors import BadInputError
+from townlet.keyed import derive, seed_sequence
 from townlet.policy.dataset import DatasetFacts
+from townlet.policy.experience import metrics_of
+from townlet.policy.initialise import fresh_weights, with_normaliser
+from townlet.policy.rollout import Rollout
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import Recording
+from townlet.policy.weights import Weights
+from townlet.ports import Environment, Teacher
 
 __all__ = ["CaptureStrategy"]
+
+_FIRST_LOOK = 48
+"""Decisions at the most that fit the normaliser of a fresh player."""
 
 
 @frozen
 class CaptureStrategy:
-    """Records whole episodes of the schedule's teacher."""
+    """Records whole episodes of the schedule's teacher, or of the weights that ppo goes on from."""
 
     name: str = "capture"
     requires_torch: bool = False
 
     def prepare(self, context: TrainingContext) -> None:
-        """Refuse an unknown teacher."""
-        context.environments.teacher(context.schedule.environment.scenario, context.schedule.teacher)
+        """Refuse an unknown teacher, or weights that do not fit."""
+        spec = context.spec_of(CaptureSpec)
+        if spec.player == "teacher":
+            context.environments.teacher(context.schedule.environment.scenario, context.schedule.teacher)
+        elif spec.player != "fresh":
+            context.weights(context.input(spec.player))
 
     def run(self, context: TrainingContext) -> CaptureResult:
         """Record, store the data set, and say what is in it."""
-        started, spec, schedule = perf_counter(), context.spec_of(CaptureSpec), context.schedule
-        about, scenario = context.description, schedule.environment.scenario
-        environment = context.environments.make(
-            scenario, worlds=spec.episodes, seed=derive(context.visit.seed, "episodes"), days=spec.days
-        )
-        decisions = spec.days * about.decisions_per_day
+        started, spec, about = perf_counter(), context.spec_of(CaptureSpec), context.description
+        decisions = _decisions(context, spec)
+        player, stored = _player(context, spec, decisions)
+        environment = _make(context, spec, "episodes", decisions)
         per_decision = spec.episodes * about.agents
 
         def report(done: int) -> None:
@@ -44,30 +58,76 @@ class CaptureStrategy:
             features=about.features,
             actions=about.actions,
             environment=about.signature,
-            scenario=scenario,
-            teacher=schedule.teacher,
+            scenario=about.scenario,
+            teacher=f"teacher:{context.schedule.teacher}" if stored is None else stored,
             discount=about.discount,
         )
-        teacher = context.environments.teacher(scenario, schedule.teacher)
-        recording = context.services.capture.record(environment, teacher, decisions, spec.perturbed, facts, report)
-        digest = context.blobs.put(recording.dataset.to_bytes())
-        return _result(recording, digest, decisions * per_decision, perf_counter() - started)
+        recording = context.services.capture.record(environment, player, decisions, spec.perturbed, facts, report)
+        played = len(recording.dataset.labels)
+        result = _result(recording, ticks=played * about.ticks_per_decision)
+        return attrs.evolve(
+            result,
+            weights=stored,
+            blobs=_stored(context, recording, learner=stored is not None) if played else {},
+            agent_steps=played * per_decision,
+            duration=perf_counter() - started,
+        )
 
 
-def _result(recording: Recording, digest: str, agent_steps: int, duration: float) -> CaptureResult:
+def _decisions(context: TrainingContext, spec: CaptureSpec) -> int:
+    about = context.description
+    if spec.ticks is None:
+        return spec.days * about.decisions_per_day
+    return ceil(spec.ticks / about.ticks_per_decision)
+
+
+def _make(context: TrainingContext, spec: CaptureSpec, stream: str, decisions: int) -> Environment:
+    """Return worlds whose episodes are long enough."""
+    days = max(1, ceil(decisions / context.description.decisions_per_day))
+    scenario = context.schedule.environment.scenario
+    return context.environments.make(scenario, worlds=spec.episodes, seed=derive(context.visit.seed, stream), days=days)
+
+
+def _player(context: TrainingContext, spec: CaptureSpec, decisions: int) -> tuple[Teacher | Weights, str | None]:
+    """Return who plays, and the digest of weights that do."""
+    scenario = context.schedule.environment.scenario
+    if spec.player == "teacher":
+        return context.environments.teacher(scenario, context.schedule.teacher), None
+    if spec.player != "fresh":
+        digest = context.input(spec.player)
+        return context.weights(digest), digest
+    rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
+    weights = fresh_weights(context.description, spec.hidden_sizes, rng)
+    first = Rollout(_make(context, spec, "first look", decisions), min(decisions, _FIRST_LOOK), decisions)
+    first.collect(weights)
+    if not first.alive.any():
+        raise BadInputError("the environment is empty: no agent lives in any world, so there is nothing to record")
+    weights = with_normaliser(weights, first.features[:-1][first.alive])
+    return weights, context.blobs.put(weights.to_bytes())
+
+
+def _stored(context: TrainingContext, recording: Recording, *, learner: bool) -> dict[str, str]:
+    """Return the digests of what is kept: a teacher's play is a data set, a learner's also knows its probabilities."""
+    if learner:
+        return {"experience": context.blobs.put(recording.experience.to_bytes())}
+    return {"dataset": context.blobs.put(recording.dataset.to_bytes())}
+
+
+def _result(recording: Recording, *, ticks: int) -> CaptureResult:
     dataset, tallies = recording.dataset, recording.tallies
     living = dataset.labels[dataset.alive]
     counts = np.bincount(living, minlength=len(dataset.facts.actions))
     shares = counts[counts > 0] / max(counts.sum(), 1)
     exposure = float(tallies.exposures[0].sum())
+    facts: dict[str, Any] = {"flags": () if len(dataset.labels) else ("stub",)}
     return CaptureResult(
-        episodes=float(dataset.labels.shape[1]),
+        episodes=float(dataset.labels.shape[1]) if len(dataset.labels) else 0.0,
         samples=float(len(living)),
-        action_entropy=float(-(shares * np.log(shares)).sum()),
+        action_entropy=max(float(-(shares * np.log(shares)).sum()), 0.0),
         perturbed_share=recording.perturbed / max(len(living), 1),
         return_per_agent_day=float(tallies.sums[0].sum()) / exposure if exposure > 0 else 0.0,
         action_counts=dict(zip(dataset.facts.actions, counts.tolist(), strict=True)),
-        blobs={"dataset": digest},
-        agent_steps=agent_steps,
-        duration=duration,
+        recorded=metrics_of(recording.experience),
+        ticks=ticks,
+        **facts,
     )

@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 from attrs import define, field, frozen
+from numpy.typing import NDArray
 
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PPOSpec
+from townlet.dto.training_log import TrainingLogEntry
 from townlet.keyed import derive, seed_sequence
 from townlet.policy.dataset import Samples
+from townlet.policy.experience import Played
 from townlet.policy.inference import forward, normalise
-from townlet.policy.initialise import fresh_layers
 from townlet.policy.ramps import ramp_at
-from townlet.policy.rollout import Rollout
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.epochs import Epoch
+from townlet.policy.training.gather import PlayedData
 from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.training.strategies.bc import flatten
 from townlet.policy.training.watch import CliffWatch
-from townlet.policy.weights import Probe, Weights, WeightsFacts, make_probe
+from townlet.policy.weights import Probe, Weights, make_probe
 
 if TYPE_CHECKING:
     from townlet.policy.updating import Learner, UpdateStatistics
@@ -42,6 +45,7 @@ class _Progress:
     rewards: list[float] = field(factory=list)
     nonfinite: int = 0
     cliff: bool = False
+    epoch: TrainingLogEntry | None = None
 
 
 @frozen
@@ -62,44 +66,37 @@ class PPOStrategy:
         from townlet.policy.updating import Learner
 
         started, spec, about = perf_counter(), context.spec_of(PPOSpec), context.description
-        environment = context.environments.make(
-            context.schedule.environment.scenario,
-            worlds=context.schedule.environment.worlds,
-            seed=derive(context.visit.seed, "rollout"),
-            days=spec.days,
-        )
-        rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
-        parent = (
-            context.weights(context.inputs["start"]) if "start" in context.inputs else _fresh(context, spec, rollout)
-        )
+        data = PlayedData.of_visit(context, spec)
+        parent = context.weights(context.inputs["start"]) if "start" in context.inputs else data.fresh(context, spec)
         demonstrations = _demonstrations(context, spec, parent)
         learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
         watch = _watch(context, spec, parent)
-        progress = _train(context, spec, rollout, learner, watch)
+        progress = _train(context, spec, data, learner, watch)
         ended = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
-        probe = parent.probe or _probe_of(rollout, parent)
-        return _result(context, ended, probe, progress, rollout, watch, perf_counter() - started)
+        probe = parent.probe or _probe_of(data.last, parent)
+        return _result(context, ended, probe, progress, data, watch, perf_counter() - started)
 
 
 def _train(
-    context: TrainingContext, spec: PPOSpec, rollout: Rollout, learner: "Learner", watch: CliffWatch | None
+    context: TrainingContext, spec: PPOSpec, data: PlayedData, learner: "Learner", watch: CliffWatch | None
 ) -> _Progress:
-    progress, per_iteration = _Progress(learner.weights()), rollout.actions.size
-    iterations = -(-spec.agent_steps // per_iteration)
+    progress = _Progress(learner.weights())
+    iterations = spec.iterations or -(-spec.agent_steps // data.per_iteration)
     next_look = watch_every = spec.watch.every if spec.watch else 0
     for iteration in range(iterations):
         started = perf_counter()
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
-        rollout.collect(progress.weights)
+        rollout = data.gather(iteration, progress.weights)
         ramp = ramp_at(spec.ramps, context.visit.stint, progress.agent_steps)
         statistics = learner.update(rollout, progress.weights, ramp, rng)
         updated = learner.weights()
-        progress.seconds += perf_counter() - started
-        progress.agent_steps += per_iteration
+        seconds = perf_counter() - started
+        progress.seconds += seconds
+        progress.agent_steps += data.counted
         progress.history.append(statistics)
         progress.rewards.append(float(rollout.rewards[rollout.alive].mean(dtype=np.float64)))
         numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
-        if not statistics.finite or not _sound(updated, rollout):
+        if not statistics.finite or not _sound(updated, rollout.seen(updated)[-1]):
             progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
         else:
             progress.weights = updated
@@ -112,47 +109,24 @@ def _train(
             sighting = watch.look(updated)
             progress.cliff = sighting.cliff
             numbers |= {"watched": sighting.mean, "watched_difference": sighting.difference}
+        epoch = Epoch(
+            number=iteration + 1, cycle=context.visit.number, statistics=statistics, steps=progress.agent_steps,
+            seconds=seconds, ticks=data.ticks, mode=data.mode,
+        )  # fmt: skip
+        progress.epoch = epoch.entry(rollout, learner.parent, data.events())
+        context.telemetry.log(progress.epoch)
         context.telemetry.emit(iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps)
         if progress.nonfinite or progress.cliff:
             break
     return progress
 
 
-def _sound(weights: Weights, rollout: Rollout) -> bool:
-    """Tell whether actor and critic still answer with finite numbers to what was last seen."""
-    features = rollout.features[-1].reshape(-1, rollout.features.shape[-1])
+def _sound(weights: Weights, seen: NDArray[np.float32]) -> bool:
+    """Tell whether actor and critic still answer with finite numbers to what was last seen [W, N, F]."""
+    features = seen.reshape(-1, seen.shape[-1])
     with np.errstate(over="ignore", invalid="ignore"):
         answers = (forward(weights.actor, features), weights.values(features))
     return all(bool(np.isfinite(answer).all()) for answer in answers)
-
-
-def _fresh(context: TrainingContext, spec: PPOSpec, rollout: Rollout) -> Weights:
-    """Return untrained weights whose normaliser has seen one rollout of their own play."""
-    about, rng = context.description, np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
-    inputs, outputs = len(about.features), len(about.actions)
-    weights = Weights(
-        facts=WeightsFacts(
-            features=about.features,
-            actions=about.actions,
-            layers=len(spec.hidden_sizes) + 1,
-            environment=about.signature,
-            parity=None,
-        ),
-        actor=fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01),
-        critic=fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0),
-        mean=np.zeros(inputs, np.float32),
-        scale=np.ones(inputs, np.float32),
-        value_mean=0.0,
-        value_scale=1.0,
-    )
-    rollout.collect(weights)
-    seen = rollout.features[:-1][rollout.alive]
-    scale = seen.std(0, dtype=np.float64)
-    return attrs.evolve(
-        weights,
-        mean=seen.mean(0, dtype=np.float64).astype(np.float32),
-        scale=np.where(scale < 1e-3, 1.0, scale).astype(np.float32),
-    )
 
 
 def _demonstrations(context: TrainingContext, spec: PPOSpec, parent: Weights) -> Samples | None:
@@ -170,11 +144,12 @@ def _watch(context: TrainingContext, spec: PPOSpec, parent: Weights) -> CliffWat
     return CliffWatch(context=context, evidence=evidence, seed=seed, parent=parent)
 
 
-def _probe_of(rollout: Rollout, parent: Weights) -> Probe:
-    """Return a probe of what the rollout saw, for parents that bring none."""
-    rows = np.flatnonzero(rollout.alive)[:_PROBE_ROWS]
-    features = rollout.features[:-1].reshape(-1, rollout.features.shape[-1])[rows]
-    mask = rollout.action_mask.reshape(-1, rollout.action_mask.shape[-1])[rows]
+def _probe_of(played: Played, parent: Weights) -> Probe:
+    """Return a probe of what was played, for parents that bring none."""
+    rows = np.flatnonzero(played.alive)[:_PROBE_ROWS]
+    features = played.seen(parent)
+    features = features.reshape(-1, features.shape[-1])[rows]
+    mask = played.action_mask.reshape(-1, played.action_mask.shape[-1])[rows]
     return make_probe(parent, features * parent.scale + parent.mean, mask)
 
 
@@ -183,7 +158,7 @@ def _result(
     ended: Weights,
     probe: Probe,
     progress: _Progress,
-    rollout: Rollout,
+    data: PlayedData,
     watch: CliffWatch | None,
     duration: float,
 ) -> PPOTrainingResult:
@@ -212,7 +187,11 @@ def _result(
         approx_kl_p95=float(np.percentile([statistics.approx_kl for statistics in progress.history], 95)),
         nonfinite_updates=float(progress.nonfinite),
         reward_per_decision=float(np.mean(progress.rewards[-_LAST:])),
-        queue_intensity=rollout.rate("queue_intensity"),
+        queue_intensity=data.rate("queue_intensity"),
+        total_loss=mean("total_loss"),
+        queue_conflicts=data.total("conflicts"),
+        queue_intensity_sum=data.total("queue_intensity"),
+        last_epoch=progress.epoch,
         parity=difference,
         parent=context.inputs.get("start", ""),
         agent_steps=progress.agent_steps + (watch.agent_steps if watch is not None else 0),

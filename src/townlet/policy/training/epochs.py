@@ -1,0 +1,133 @@
+"""An update epoch as the training log tells it, measured on the policy that is being trained."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from attrs import define, field, frozen
+
+from townlet.dto.training_log import (
+    ConflictFields,
+    CoreFields,
+    EventFields,
+    HealthFields,
+    StreamFields,
+    TrainingLogEntry,
+)
+from townlet.policy.experience import Played
+from townlet.policy.rollout import Rollout
+from townlet.policy.weights import Weights
+from townlet.store.replay import REQUIRED_FEATURES
+
+if TYPE_CHECKING:
+    from townlet.policy.updating import UpdateStatistics
+
+__all__ = ["EVENTS", "Epoch", "EventCounter"]
+
+EVENTS: Mapping[str, str] = {
+    "queue_conflict_events": "conflicts",
+    "queue_conflict_intensity_sum": "queue_intensity",
+    "shared_meal_events": "shared_meals",
+    "late_help_events": "late_helps",
+    "shift_takeover_events": "shift_takeovers",
+    "chat_success_events": "chats_succeeded",
+    "chat_failure_events": "chats_failed",
+}
+"""KPI whose sum a log field counts; an environment without it counts 0."""
+
+
+@define
+class EventCounter:
+    """Counts what happens between two readings of a rollout's KPI sums."""
+
+    rollout: Rollout
+    """Whose play is counted."""
+    before: dict[str, float] = field(factory=dict)
+    """Sums at the last reading."""
+
+    def read(self) -> EventFields:
+        """Return what happened since the last reading."""
+        now = {name: self.rollout.total(metric) for name, metric in EVENTS.items()}
+        since = {name: max(total - self.before.get(name, 0.0), 0.0) for name, total in now.items()}
+        self.before = now
+        return EventFields(**since)
+
+
+@frozen(kw_only=True)
+class Epoch:
+    """One iteration: what was played, what the update measured, and how long it took."""
+
+    number: int
+    """From 1."""
+    cycle: int
+    """Round, from 1."""
+    statistics: "UpdateStatistics"
+    """Of the update."""
+    steps: int
+    """Agent-steps of the visit so far."""
+    seconds: float
+    """Of rollout and update."""
+    ticks: int
+    """Simulated ticks of one world."""
+    mode: Literal["rollout", "replay", "mixed"]
+    """Where the data came from."""
+
+    def entry(self, played: Played, weights: Weights, events: EventFields) -> TrainingLogEntry:
+        """Return the line of the log; a number that is not finite is 0 there."""
+        found = self.statistics
+        return TrainingLogEntry(
+            core=CoreFields(
+                epoch=self.number,
+                updates=found.updates,
+                transitions=found.samples,
+                loss_policy=_finite(found.policy_loss),
+                loss_value=_finite(found.value_loss),
+                loss_entropy=_finite(found.entropy),
+                loss_total=_finite(found.total_loss),
+                clip_fraction=_finite(found.clip_fraction),
+                adv_mean=_finite(found.advantage_mean),
+                adv_std=_finite(found.advantage_std),
+                grad_norm=_finite(found.grad_norm),
+                kl_divergence=_finite(found.approx_kl),
+                lr=found.learning_rate,
+                steps=self.steps,
+            ),
+            health=HealthFields(
+                adv_zero_std_batches=found.advantage_zero_std,
+                adv_min_std=_finite(found.advantage_min_std),
+                clip_triggered_minibatches=found.clip_triggered,
+                clip_fraction_max=_finite(found.clip_fraction_max),
+            ),
+            stream=StreamFields(
+                epoch_duration_sec=self.seconds,
+                data_mode=self.mode,
+                cycle_id=self.cycle,
+                batch_entropy_mean=_finite(found.entropy),
+                batch_entropy_std=_finite(found.entropy_std),
+                grad_norm_max=_finite(found.grad_norm_max),
+                kl_divergence_max=_finite(found.approx_kl_max),
+                reward_advantage_corr=_finite(found.reward_advantage_corr),
+                rollout_ticks=self.ticks,
+            ),
+            events=events,
+            conflict=_conflict(played, weights),
+        )
+
+
+def _finite(number: float) -> float:
+    return number if math.isfinite(number) else 0.0
+
+
+def _conflict(played: Played, weights: Weights) -> ConflictFields:
+    """Return the rivalries that living agents saw, in raw units (clipped where the normaliser clips)."""
+    features, lives = played.seen(weights), played.alive
+    numbers: dict[str, float] = {}
+    for name in REQUIRED_FEATURES:
+        if name not in weights.facts.features or not lives.any():
+            continue
+        index = weights.facts.features.index(name)
+        column = features[..., index][lives].astype(np.float64) * float(weights.scale[index])
+        column += float(weights.mean[index])
+        numbers |= {f"{name}_mean": float(column.mean()), f"{name}_max": float(column.max())}
+    return ConflictFields(**numbers)

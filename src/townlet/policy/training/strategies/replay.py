@@ -1,0 +1,62 @@
+"""replay: a data set from outside is read, checked and summarised; what this version wrote can go on to ppo."""
+
+from time import perf_counter
+
+import numpy as np
+from attrs import frozen
+
+from townlet.dto.policy import ReplayResult
+from townlet.dto.strategies import ReplaySpec
+from townlet.errors import BadInputError
+from townlet.keyed import seed_sequence
+from townlet.policy.training.contexts import TrainingContext
+
+__all__ = ["ReplayStrategy"]
+
+
+@frozen
+class ReplayStrategy:
+    """Summaries of samples and batches, and the baseline metrics of the whole."""
+
+    name: str = "replay"
+    requires_torch: bool = False
+
+    def prepare(self, context: TrainingContext) -> None:
+        """Refuse a data set that is missing, changed or unfit."""
+        spec = context.spec_of(ReplaySpec)
+        context.services.replay.open(spec.data, streaming=True)
+
+    def run(self, context: TrainingContext) -> ReplayResult:
+        """Summarise, and store the recorded play where ppo is to learn from it."""
+        started, spec = perf_counter(), context.spec_of(ReplaySpec)
+        found = context.services.replay.open(spec.data, streaming=spec.streaming)
+        rng = None
+        if spec.shuffle:
+            rng = np.random.default_rng(
+                seed_sequence(context.visit.seed, "shuffle")
+                if spec.seed is None
+                else seed_sequence(spec.seed, "shuffle")
+            )
+        batches = tuple(
+            batch.summary(number)
+            for number, batch in enumerate(found.batches(spec.batch_size, rng=rng, drop_last=spec.drop_last), start=1)
+        )
+        if not batches:
+            raise BadInputError(
+                f"{found.source}: no full batch of {spec.batch_size} among {len(found.entries)} samples; "
+                "choose a smaller batch size or keep the last"
+            )
+        context.telemetry.emit(len(batches), {}, of=len(batches))
+        blobs = {}
+        if spec.train:
+            experience = context.services.replay.trainable(spec.data, context.description, for_ppo=True)
+            blobs["experience"] = context.blobs.put(experience.to_bytes())
+        return ReplayResult(
+            samples=found.summaries(),
+            batches=batches,
+            baseline=found.baseline(),
+            dataset=found.digest,
+            manifest=found.source,
+            blobs=blobs,
+            duration=perf_counter() - started,
+        )

@@ -1,0 +1,75 @@
+"""NPZ files from outside: every header is checked before a byte of data is believed. Never pickle."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.errors import BadInputError
+
+__all__ = ["read_arrays", "write_arrays"]
+
+_LIMIT = 512 * 2**20
+"""Bytes of all arrays of a file together; a compressed file may claim any size."""
+_MEMBERS = 64
+_HEADER = 10_000
+
+
+def read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
+    """Return the arrays of an NPZ file by name; BadInputError naming file and array for anything that is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len(members) > _MEMBERS or sum(member.file_size for member in members) > _LIMIT:
+                raise BadInputError(f"{path}: more than {_MEMBERS} arrays or {_LIMIT >> 20} MiB; split the sample")
+            names = [member.filename.removesuffix(".npy") for member in members]
+            odd = next((name for name in names if names.count(name) > 1), None)
+            if odd is not None:
+                raise BadInputError(f"{path}: array {odd!r} stands there twice")
+            return {
+                name: _array(archive.read(member), f"{path}: array {name!r}")
+                for name, member in zip(names, members, strict=True)
+            }
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot read the sample: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError) as error:
+        raise BadInputError(f"{path}: not an NPZ file ({error})") from error
+
+
+def _array(data: bytes, where: str) -> NDArray[Any]:
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER)
+        elif version == (2, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file, max_header_size=_HEADER)
+        else:
+            raise BadInputError(f"{where}: NPY version {version}; expected 1.0 or 2.0")
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise BadInputError(f"{where}: no readable header ({type(error).__name__})") from error
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise BadInputError(f"{where}: holds {dtype}; expected plain numbers or booleans (objects are never unpickled)")
+    found, expected = len(data) - file.tell(), prod(shape) * dtype.itemsize
+    if any(size < 0 for size in shape) or found != expected:
+        raise BadInputError(f"{where}: {found} bytes for shape {shape} of {dtype}; expected {expected}")
+    flat = np.frombuffer(data, dtype, offset=file.tell())
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def write_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return an uncompressed NPZ file; equal arrays give equal bytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+    return file.getvalue()

@@ -1,0 +1,180 @@
+"""Manifests of replay samples: which files, which metrics, and what may be trained on. Nothing is skipped silently."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from townlet.errors import BadInputError
+from townlet.store.files import make_directory, told, write_atomic
+from townlet.store.outside import finite_numbers, read_document, read_json
+from townlet.store.replay import ReplaySample, sample_files
+
+__all__ = [
+    "CAPTURE_MANIFEST",
+    "CAPTURE_METRICS",
+    "ManifestEntry",
+    "digest",
+    "manifest_of",
+    "read_manifest",
+    "save_samples",
+]
+
+CAPTURE_MANIFEST = "rollout_sample_manifest.json"
+"""In a capture directory."""
+CAPTURE_METRICS = "rollout_sample_metrics.json"
+"""Beside it: metrics by file name."""
+_KNOWN = ("sample", "meta", "metrics", "accepted")
+
+
+@frozen(kw_only=True)
+class ManifestEntry:
+    """One sample of a data set."""
+
+    sample: Path
+    """The NPZ file."""
+    meta: Path
+    """Its JSON."""
+    metrics: Mapping[str, float] | None = None
+    """What the manifest or its sidecar says; none where they are silent."""
+    accepted: bool = True
+    """False: do not train on it."""
+
+
+def manifest_of(directory: Path) -> Path:
+    """Return the manifest of a capture directory; BadInputError where there is none."""
+    path = directory / CAPTURE_MANIFEST
+    if not path.is_file():
+        raise BadInputError(f"{directory}: not a capture directory (it has no {CAPTURE_MANIFEST})")
+    return path
+
+
+def read_manifest(path: Path) -> tuple[ManifestEntry, ...]:
+    """Return the entries of a manifest, every file found; BadInputError naming the entry that is wrong.
+
+    A relative path is looked for in the manifest's directory, then in the working directory, and never outside both.
+    """
+    document = read_document(path)
+    if isinstance(document, Mapping):
+        extra = sorted(str(key) for key in document if key not in ("samples", "metrics"))
+        if extra or "samples" not in document:
+            raise BadInputError(
+                f"{path}: expected a list, or a mapping with samples; found {', '.join(extra) or 'none'}"
+            )
+        entries, shared = document["samples"], document.get("metrics")
+    else:
+        entries, shared = document, None
+    if not isinstance(entries, list) or not entries:
+        raise BadInputError(f"{path}: the manifest is empty; expected a list of samples")
+    default = path.parent / CAPTURE_METRICS
+    sidecar = _sidecar(shared, f"{path}: metrics", path) if shared is not None else None
+    if sidecar is None and default.is_file() and path.name == CAPTURE_MANIFEST:
+        sidecar = _Sidecar(read_json(default), str(default))
+    return tuple(_entry(entry, f"{path}: entry {index}", path, sidecar) for index, entry in enumerate(entries, start=1))
+
+
+@frozen
+class _Sidecar:
+    """Metrics of several samples: by file name under ``samples`` (or at the top), or one flat mapping for all."""
+
+    content: Mapping[str, Any]
+    where: str
+
+    def of(self, sample: Path) -> Mapping[str, float] | None:
+        """Return the metrics of a sample; none where the sidecar does not know it."""
+        named = self.content.get("samples", self.content)
+        if not isinstance(named, Mapping):
+            raise BadInputError(f"{self.where}: samples is no mapping by file name")
+        if sample.name in named:
+            return finite_numbers(named[sample.name], f"{self.where}: {sample.name}")
+        if "samples" in self.content or any(isinstance(value, Mapping) for value in named.values()):
+            return None
+        return finite_numbers(named, self.where)
+
+
+def _sidecar(value: Any, where: str, manifest: Path) -> _Sidecar:
+    if isinstance(value, str):
+        found = _resolve(value, where, manifest)
+        return _Sidecar(read_json(found), str(found))
+    if not isinstance(value, Mapping):
+        raise BadInputError(f"{where}: expected numbers by name or the path of a JSON file, found {value!r}")
+    return _Sidecar(value, where)
+
+
+def _entry(entry: Any, where: str, manifest: Path, sidecar: _Sidecar | None) -> ManifestEntry:
+    if isinstance(entry, str):
+        entry = {"sample": entry}
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("sample"), str):
+        raise BadInputError(f"{where}: expected a path, or a mapping with sample; found {entry!r}")
+    extra = [key for key in entry if key not in _KNOWN]
+    if extra:
+        raise BadInputError(f"{where}: unknown key {extra[0]!r}; expected {', '.join(_KNOWN)}")
+    accepted, meta = entry.get("accepted", True), entry.get("meta")
+    if not isinstance(accepted, bool):
+        raise BadInputError(f"{where}: accepted is {accepted!r}; expected true or false")
+    sample = _resolve(entry["sample"], where, manifest)
+    if meta is not None and not isinstance(meta, str):
+        raise BadInputError(f"{where}: meta is {meta!r}; expected a path")
+    beside = sample.with_suffix(".json") if meta is None else _resolve(meta, where, manifest)
+    if not beside.is_file():
+        raise BadInputError(f"{where}: {beside} is missing; expected the JSON of {sample.name}")
+    own = _sidecar(entry["metrics"], f"{where}: metrics", manifest) if entry.get("metrics") is not None else sidecar
+    return ManifestEntry(sample=sample, meta=beside, metrics=own.of(sample) if own else None, accepted=accepted)
+
+
+def _resolve(name: str, where: str, manifest: Path) -> Path:
+    path = Path(name)
+    if not name or "\0" in name:
+        raise BadInputError(f"{where}: {name!r} is no path")
+    if path.is_absolute():
+        if not path.is_file():
+            raise BadInputError(f"{where}: {path} is missing")
+        return path
+    outside = False
+    for root in (manifest.parent, Path()):
+        candidate = root / path
+        if not candidate.resolve().is_relative_to(root.resolve()):
+            outside = True
+        elif candidate.is_file():
+            return candidate
+    if outside:
+        raise BadInputError(f"{where}: {name!r} leads outside {manifest.parent} and the working directory")
+    raise BadInputError(f"{where}: {name!r} is missing in {manifest.parent} and in the working directory")
+
+
+def digest(entries: Sequence[ManifestEntry]) -> str:
+    """Return the digest over everything a data set names: samples, their JSON, metrics, what is accepted."""
+    whole = sha256()
+    for entry in entries:
+        for path in (entry.sample, entry.meta):
+            try:
+                whole.update(sha256(path.read_bytes()).digest())
+            except OSError as error:
+                raise BadInputError(f"{path}: cannot be read: {error.strerror}") from error
+        facts = [entry.accepted, dict(entry.metrics) if entry.metrics is not None else None]
+        whole.update(json.dumps(facts, sort_keys=True, allow_nan=False).encode())
+    return whole.hexdigest()
+
+
+def save_samples(directory: Path, samples: Sequence[tuple[str, ReplaySample]]) -> Path:
+    """Write samples by name into a capture directory and return its manifest.
+
+    The manifest comes last: a directory without one is no data set. BadInputError where it holds a capture already.
+    """
+    make_directory(directory)
+    manifest = directory / CAPTURE_MANIFEST
+    if manifest.exists():
+        raise BadInputError(f"{directory}: holds a capture already; name another directory, or empty it first")
+    with told("write this capture", directory):
+        for name, sample in samples:
+            arrays, meta = sample_files(sample)
+            (directory / f"{name}.npz").write_bytes(arrays)
+            (directory / f"{name}.json").write_bytes(meta)
+    metrics = {"samples": {f"{name}.npz": dict(sample.metrics) for name, sample in samples}}
+    entries = [{"sample": f"{name}.npz", "meta": f"{name}.json"} for name, _ in samples]
+    write_atomic(directory / CAPTURE_METRICS, json.dumps(metrics, indent=1, sort_keys=True).encode())
+    write_atomic(manifest, json.dumps({"samples": entries}, indent=1).encode())
+    return manifest

@@ -1,0 +1,79 @@
+"""Which strategies resolve with torch and without it, and that nothing else asks for it."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import townlet
+from townlet.errors import BadInputError, TorchNotAvailableError
+from townlet.machine.loader import require_torch as refuse_without
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+from townlet.policy.training.strategies import base
+from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, resolve
+
+ROOT = Path(__file__).parents[1]
+TORCH_FILES = {f"townlet.policy.{name}" for name in ("network", "losses", "updating", "cloning")}
+"""The only modules that import torch; pyproject's second contract names the same."""
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(townlet.__path__, "townlet.") if module.name not in TORCH_FILES
+)
+
+
+@pytest.mark.parametrize("name", ["capture", "replay", "bc", "ppo", "evaluate", "promote", "rollback"])
+def test_every_strategy_resolves_by_name(name: str) -> None:
+    """Its module is imported on request, also without torch."""
+    strategy = resolve(name)
+    assert isinstance(strategy, TrainingStrategy)
+    assert name == strategy.name
+    assert catalogue().entries[name].requires_torch == strategy.requires_torch
+
+
+def test_an_unknown_strategy_is_refused_with_the_nearest() -> None:
+    """Did you mean."""
+    with pytest.raises(BadInputError, match="did you mean 'capture'"):
+        resolve("captre")
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [(True, []), (False, ["bc", "ppo"])],
+)
+def test_only_two_strategies_need_torch(there: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it all can run; without it two cannot, and say what to install."""
+    monkeypatch.setattr(base, "torch_available", lambda: there)
+    lacking = [each for each in catalogue().availability() if not each.here]
+    assert expected == [each.name for each in lacking]
+    assert all(each.install == "pip install 'townlet[torch]'" for each in lacking)
+
+
+def test_a_schedule_that_trains_is_refused_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names the extra."""
+    monkeypatch.setattr(base, "torch_available", lambda: False)
+    plan = PolicyTrainingOrchestrator(ROOT / "schedules" / "quickstart.yaml").plan()
+    with pytest.raises(TorchNotAvailableError, match=r"pip install 'townlet\[torch\]'") as refused:
+        refuse_without(plan, catalogue())
+    assert 1 == len(str(refused.value).splitlines())
+
+
+def test_no_public_module_imports_torch(tmp_path: Path) -> None:
+    """Everything but the four files that train can be imported without it entering the process."""
+    names = [name for name in MODULES if not name.startswith("townlet.env.bench")]
+    code = f"""
+import importlib, sys
+for name in {names!r}:
+    importlib.import_module(name)
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "False" == done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", sorted(TORCH_FILES))
+def test_the_files_that_train_need_torch(name: str) -> None:
+    """Each of them is there for it."""
+    pytest.importorskip("torch")
+    assert "torch" in vars(importlib.import_module(name))
