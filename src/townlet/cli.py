@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
 from townlet.door.arguments import HOME, Home, Json, Run, SchedulePath, Seed
+from townlet.door.bench import bench
 from townlet.door.logs import logs
 from townlet.door.train import train
 from townlet.errors import JournalBrokenError, TownletError
@@ -40,6 +41,7 @@ registry = App(name="registry", help="What was promoted, when, and on which evid
 app.command(audit)
 app.command(registry)
 app.command(train)
+app.command(bench)
 app.command(logs)
 
 _HOME = HOME
