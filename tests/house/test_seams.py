@@ -22,7 +22,10 @@ FREE: Mapping[str, str] = {
     "townlet.store.outside.read_json": "reads what nobody has checked yet",
 }
 """Functions whose business is plain data, and why."""
-TORCH = {f"townlet.policy.{name}" for name in ("network", "losses", "updating", "cloning")}
+ELSEWHERE = {f"townlet.policy.{name}" for name in ("network", "losses", "updating", "cloning")} | {
+    f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")
+}
+"""What needs torch, and what speaks the words of foreign interfaces; pyproject's contracts name the same files."""
 
 
 def is_payload(kind: Any) -> bool:
@@ -40,7 +43,7 @@ def is_payload(kind: Any) -> bool:
 def functions() -> Iterator[tuple[str, Any]]:
     """Yield every public function and method of the package with its dotted name."""
     for module in pkgutil.walk_packages(townlet.__path__, "townlet."):
-        if module.name in TORCH:
+        if module.name in ELSEWHERE:
             continue
         loaded = importlib.import_module(module.name)
         for name, value in vars(loaded).items():

@@ -70,6 +70,8 @@ def write_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            plain = np.ascontiguousarray(array).reshape(array.shape)
+            np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(plain))
+            member.write(plain.tobytes())
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
     return file.getvalue()

@@ -37,6 +37,8 @@ class PlayedData:
     """Whether the schedule replays a data set too."""
     last: Played
     """What the present iteration learns from."""
+    played: int = 0
+    """Agent-steps of own rollouts so far; recorded play was counted by the visit that recorded it."""
 
     @classmethod
     def of_visit(cls, context: TrainingContext, spec: PPOSpec) -> "PlayedData":
@@ -73,8 +75,8 @@ class PlayedData:
 
     @property
     def counted(self) -> int:
-        """Agent-steps the present iteration played; recorded play was counted when it was recorded."""
-        return 0 if self.last is self.recorded else self.per_iteration
+        """Agent-steps the present iteration learns from; ramps go on with them, whoever recorded them."""
+        return int(self.last.alive.size)
 
     @property
     def ticks(self) -> int:
@@ -92,7 +94,7 @@ class PlayedData:
             self.last = self.recorded
         elif self.rollout is not None:
             self.rollout.collect(weights)
-            self.last = self.rollout
+            self.last, self.played = self.rollout, self.played + self.per_iteration
         return self.last
 
     def fresh(self, context: TrainingContext, spec: PPOSpec) -> Weights:

@@ -194,7 +194,7 @@ def _result(
         last_epoch=progress.epoch,
         parity=difference,
         parent=context.inputs.get("start", ""),
-        agent_steps=progress.agent_steps + (watch.agent_steps if watch is not None else 0),
+        agent_steps=data.played + (watch.agent_steps if watch is not None else 0),
         agent_steps_per_second=progress.agent_steps / max(progress.seconds, 1e-9),
         duration=duration,
     )
