@@ -31,7 +31,7 @@ EVENTS: Mapping[str, str] = {
     "shared_meal_events": "shared_meals",
     "late_help_events": "late_helps",
     "shift_takeover_events": "shift_takeovers",
-    "chat_success_events": "chats_succeeded",
+    "chat_success_events": "chats",
     "chat_failure_events": "chats_failed",
 }
 """KPI whose sum a log field counts; an environment without it counts 0."""
