@@ -37,6 +37,7 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
         features=features(spec.object_slots),
         actions=actions(spec.object_slots),
         decisions_per_day=DAY // spec.ticks_per_decision,
+        ticks_per_decision=spec.ticks_per_decision,
         discount=1 - spec.ticks_per_decision / HORIZON,
         metrics=metrics(spec),
         teachers=tuple(TEACHERS),
