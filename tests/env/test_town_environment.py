@@ -10,6 +10,7 @@ import pytest
 from townlet.dto.town import scenario
 from townlet.env.town import TownProvider, describe
 from townlet.errors import BadInputError
+from townlet.policy.training.epochs import EVENTS
 from townlet.ports import Environment, EnvironmentProvider, Teacher, provider
 
 
@@ -61,3 +62,13 @@ def test_a_wrong_name_is_answered_with_the_right_one(ask: str) -> None:
     asked = {"describe": lambda: town.describe("smal_town"), "teacher": lambda: town.teacher("small_town", "scriptd")}
     with pytest.raises(BadInputError, match="did you mean"):
         asked[ask]()
+
+
+def test_what_the_training_log_counts_is_measured() -> None:
+    """Chats that fail, shared meals, help for the late and taken shifts are KPIs: no event stays 0."""
+    town = TownProvider().make("small_town", worlds=16, seed=1, days=3)
+    script, seen = TownProvider().teacher("small_town", "scripted"), town.reset()
+    for _ in range(3 * town.description.decisions_per_day):
+        seen = town.step(script.act(seen)).observations
+    sums = dict(zip((spec.name for spec in town.description.metrics), town.tallies().sums.sum(1), strict=True))
+    assert [] == [name for name in EVENTS.values() if not sums[name] > 0]

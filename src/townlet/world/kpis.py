@@ -25,6 +25,10 @@ _METRICS = (
     ("escalation", "share", Direction.LOWER, "conflicts"),
     ("evictions", "1/agent-day", Direction.LOWER, "agent-days"),
     ("chats", "1/agent-day", Direction.NONE, "agent-days"),
+    ("chats_failed", "1/agent-day", Direction.NONE, "agent-days"),
+    ("shared_meals", "1/agent-day", Direction.NONE, "agent-days"),
+    ("late_helps", "1/agent-day", Direction.NONE, "agent-days"),
+    ("shift_takeovers", "1/agent-day", Direction.NONE, "agent-days"),
 )
 
 
@@ -70,6 +74,10 @@ def tally(
         (ledgers["escalated"], ledgers["conflicts"]),
         (ledgers["evictions"], agent_days),
         (ledgers["chats"], agent_days),
+        (ledgers["coolings"], agent_days),
+        (ledgers["meals_shared"], agent_days),
+        (ledgers["helped"], agent_days),
+        (ledgers["taken"], agent_days),
     ]
     for kind in KINDS:
         if kind in spec.objects:
