@@ -202,7 +202,10 @@ def test_ctrl_c_leaves_a_durable_journal(tmp_path: Path) -> None:
     path = tmp_path / "long.yaml"
     path.write_text(PLAYS.replace("LEAST", "2").replace("episodes: 4, days: 1", "episodes: 64, days: 200"))
     home = tmp_path / "home"
-    command = [sys.executable, "-c", "from townlet.cli import main; main()", "run", str(path), "--home", str(home)]
+    # A shell starts its background jobs deaf to SIGINT, and the tests may be one of them.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    door = f"{hear}; from townlet.cli import main; main()"
+    command = [sys.executable, "-c", door, "run", str(path), "--home", str(home)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "capture" not in (line := process.stderr.readline()):
