@@ -12,10 +12,11 @@ from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, EvidenceSpec, Plan
 from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec
 from townlet.estimate import detectable_difference
+from townlet.machine.guards import names
 from townlet.machine.judge import evaluate_visits
 from townlet.machine.loader import torch_needs
 from townlet.machine.questions import MetricName
-from townlet.machine.reach import explore, guards_of
+from townlet.machine.reach import explore
 from townlet.ports import EnvironmentDescription
 
 __all__ = ["Forecast", "GuardForecast", "StateForecast", "forecast"]
@@ -117,7 +118,7 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, fires: frozenset[tuple[str, 
         (state, index, edge.to)
         for state, spec in plan.schedule.states.items()
         for index, edge in enumerate(spec.next)
-        if any(name in guards_of(when) for when in edge.when)
+        if any(name in names(when) for when in edge.when)
     ]
     asked_at = tuple(dict.fromkeys(state for state, _, _ in asking))
     decides = tuple(f"{state} → {to}" for state, index, to in asking if (state, index) in fires)

@@ -6,8 +6,9 @@ from attrs import frozen
 
 from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
+from townlet.machine.guards import names
 
-__all__ = ["MAX_CONFIGURATIONS", "Walk", "explore", "guards_of"]
+__all__ = ["MAX_CONFIGURATIONS", "Walk", "explore"]
 
 MAX_CONFIGURATIONS = 20_000
 
@@ -30,15 +31,6 @@ class Walk:
     """The longest any walk can stay away from the end, counted per state; empty where a round never ends."""
     exceeded: bool
     """True where there were more configurations than are looked at; then the rest is partial."""
-
-
-def guards_of(when: When) -> Iterator[str]:
-    """Yield the guards a condition names, in order."""
-    if isinstance(when, str):
-        yield when
-    else:
-        for part in when.all if isinstance(when, AllOf) else when.any if isinstance(when, AnyOf) else (when.not_,):
-            yield from guards_of(part)
 
 
 def explore(initial: str, edges: Edges, guards: Mapping[str, GuardSpec | None]) -> Walk:
@@ -65,9 +57,7 @@ class _Space:
 
     def __init__(self, initial: str, edges: Edges, guards: Mapping[str, GuardSpec | None]) -> None:
         self.edges, self.guards = edges, guards
-        named = {
-            name for ways in edges.values() for edge in ways if edge for when in edge.when for name in guards_of(when)
-        }
+        named = {name for ways in edges.values() for edge in ways if edge for when in edge.when for name in names(when)}
         self.caps: dict[str, int] = {}
         for name in sorted(named):
             guard = guards.get(name)
@@ -106,7 +96,7 @@ class _Space:
             return
         visits = dict(zip(self.counted, counts, strict=True))
         for index, edge in enumerate(self.edges.get(state, ())):
-            if edge is None or any(self.guards.get(name) is None for when in edge.when for name in guards_of(when)):
+            if edge is None or any(self.guards.get(name) is None for when in edge.when for name in names(when)):
                 continue
             holds = _all(self.holds(when, visits) for when in edge.when)
             if holds is not False and edge.to in BUILT_IN_STATES:

@@ -17,7 +17,8 @@ from townlet.dto.policy import (
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, ReplaySpec
 from townlet.machine.draft import Draft, nearest, unknown
-from townlet.machine.reach import MAX_CONFIGURATIONS, Walk, explore, guards_of
+from townlet.machine.guards import names
+from townlet.machine.reach import MAX_CONFIGURATIONS, Walk, explore
 
 __all__ = ["check_edges", "check_walk", "reachable"]
 
@@ -58,7 +59,7 @@ def _check_edge(draft: Draft, edge: EdgeSpec, here: tuple[str | int, ...], *, la
     target = draft.states.get(edge.to)
     if target and target.strategy and target.strategy.effect:
         unproven = isinstance(target.options, PromoteSpec) and target.options.unproven
-        readable = all(draft.guards.get(name) for when in edge.when for name in guards_of(when))
+        readable = all(draft.guards.get(name) for when in edge.when for name in names(when))
         if target.options is not None and not unproven and readable and not _proves(draft, AllOf(all=edge.when)):
             yield Problem(
                 (*here, "to"),
