@@ -1,12 +1,16 @@
 """Objects: who may use one, what a finished use does, and the nightly restock."""
 
+import numpy as np
+
 from townlet.dto.bylaws import DAY
-from townlet.world.compiled import compiled
+from townlet.world.compiled import compiled, f32
 from townlet.world.needs import bounded, level
 from townlet.world.rules import Affordance, Rules
 from townlet.world.state import NOBODY, Clock, Town
 
-__all__ = ["apply_effects", "pay", "restock", "supplied", "usable"]
+__all__ = ["apply_effects", "cost", "pay", "restock", "supplied", "usable", "wanted"]
+
+INFINITE = f32(np.inf)
 
 
 @compiled
@@ -16,22 +20,31 @@ def supplied(clock: Clock, offer: Affordance) -> bool:
 
 
 @compiled
-def usable(town: Town, rules: Rules, i: int, o: int) -> bool:
-    """Tell whether an object serves this agent now: need low enough, money, stock, supplies, no cooldown."""
-    agent, thing = town.agents[i], town.things[o]
+def cost(town: Town, rules: Rules, o: int) -> float:
+    """Return the money that a use of an object takes now; infinite while it serves nobody: no supplies, stock, room."""
+    thing = town.things[o]
     offer = rules.affordances[thing.kind]
-    if offer.serves != NOBODY and level(agent, offer.serves) > rules.law.refuse_above:
-        return False
     if offer.makes > 0:
         larder = town.things[thing.larder]
         if larder.stock + offer.makes > rules.affordances[larder.kind].room:
-            return False
-    return (
-        agent.wallet >= offer.price * town.clock.price
-        and (offer.stock == 0 or thing.stock > 0)
-        and supplied(town.clock, offer)
-        and town.clock.tick >= town.ready[i, o]
-    )
+            return INFINITE
+    if (offer.stock > 0 and thing.stock == 0) or not supplied(town.clock, offer):
+        return INFINITE
+    return f32(offer.price * town.clock.price)
+
+
+@compiled
+def wanted(town: Town, rules: Rules, i: int, o: int) -> bool:
+    """Tell whether an agent may want an object: its need is low enough, and it has cooled down."""
+    serves = rules.affordances[town.things[o].kind].serves
+    hungry = serves == NOBODY or level(town.agents[i], serves) <= rules.law.refuse_above
+    return hungry & (town.clock.tick >= town.ready[i, o])
+
+
+@compiled
+def usable(town: Town, rules: Rules, i: int, o: int) -> bool:
+    """Tell whether an object serves this agent now."""
+    return wanted(town, rules, i, o) and town.agents[i].wallet >= cost(town, rules, o)
 
 
 @compiled

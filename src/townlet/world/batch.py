@@ -69,7 +69,7 @@ class TownBatch:
             terms=np.zeros((len(TERMS), worlds, slots), np.float32),
             terminations=np.zeros((worlds, slots), np.bool_),
             truncations=np.zeros(worlds, np.bool_),
-            boards=np.zeros((worlds, wide), np.float32),
+            boards=np.zeros((worlds, wide + len(spec.objects)), np.float32),
             sky=sky(),
         )
         self._nowhere, self._nothing = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.bylaws import DAY
 from townlet.world import features as see
-from townlet.world.affordances import usable
+from townlet.world.affordances import cost, wanted
 from townlet.world.compiled import compiled, f32
 from townlet.world.jobs import on_shift
 from townlet.world.lifecycle import absences
@@ -27,8 +27,11 @@ _BLOCK = see.OBJECT_WIDTH
 
 
 @compiled
-def permit(town: Town, rules: Rules, i: int, other: int, mask: NDArray[np.bool_]) -> None:
-    """Write which actions [A] are legal: the dead and the running can only wait, chatting takes company or a call."""
+def permit(town: Town, rules: Rules, i: int, other: int, costs: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+    """Write which actions [A] are legal: the dead and the running can only wait, chatting takes company or a call.
+
+    `costs` [O] is what a use of each object takes now.
+    """
     agent = town.agents[i]
     free = agent.respawn == 0 and agent.running == 0
     mask[see.WAIT] = True
@@ -38,14 +41,16 @@ def permit(town: Town, rules: Rules, i: int, other: int, mask: NDArray[np.bool_]
     mask[see.CHAT] = free and (other != NOBODY or agent.called == 1)
     mask[see.AWAY] = free
     objects = mask[see.USE :]
-    for o in range(len(objects)):
-        objects[o] = free and o < len(town.things) and usable(town, rules, i, o)
+    objects[:] = False
+    for o in range(len(town.things)):
+        objects[o] = free & (agent.wallet >= costs[o]) & wanted(town, rules, i, o)
 
 
 @compiled
 def see_town(town: Town, rules: Rules, sky: NDArray[np.float32], row: NDArray[np.float32]) -> None:
-    """Write what everybody sees alike: the time, the utilities, the objects."""
+    """Write what everybody sees alike: the time, the utilities, the objects; and behind it what each object costs."""
     row[:] = _ZERO
+    costs = row[len(row) - len(town.things) :]
     clock, law = town.clock, rules.law
     now = (clock.start + clock.tick) % DAY
     row[see.DAY_SIN], row[see.DAY_COS] = sky[now, 0], sky[now, 1]
@@ -55,6 +60,7 @@ def see_town(town: Town, rules: Rules, sky: NDArray[np.float32], row: NDArray[np
     row[see.OUTAGE_LEFT] = f32(max(town.upsets[OUTAGE].ends - clock.tick, 0)) * _PER_HOUR
     for o in range(len(town.things)):
         thing, block = town.things[o], row[see.FIRST_OBJECT + o * _BLOCK : see.FIRST_OBJECT + (o + 1) * _BLOCK]
+        costs[o] = cost(town, rules, o)
         block[see.KIND + thing.kind] = _ONE
         block[see.WAITING] = f32(thing.waiting) * _PER_EIGHT
         block[see.STOCK] = min(f32(thing.stock) * _PER_STOCK, _FULL)
@@ -156,16 +162,13 @@ def see_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> No
     for j in range(len(town.agents)):
         tie, grudge = town.ties[i, j], rivalry[j]
         warmth = tie.trust + tie.familiarity
-        if warmth > more:
-            if warmth > most:
-                best, good, most, more = j, best, warmth, most
-            else:
-                good, more = j, warmth
-        if grudge > graver:
-            if grudge > gravest:
-                worst, bad, gravest, graver = j, worst, grudge, gravest
-            else:
-                bad, graver = j, grudge
+        # choices without branches: who stands where among friends and rivals cannot be predicted
+        first, second = warmth > most, warmth > more
+        good, more = (best, most) if first else ((j, warmth) if second else (good, more))
+        best, most = (j, warmth) if first else (best, most)
+        first, second = grudge > gravest, grudge > graver
+        bad, graver = (worst, gravest) if first else ((j, grudge) if second else (bad, graver))
+        worst, gravest = (j, grudge) if first else (worst, gravest)
         if grudge >= avoid:
             shunned += 1
             if town.agents[j].queue != NOBODY:
@@ -185,11 +188,11 @@ def see_objects(town: Town, i: int, row: NDArray[np.float32]) -> None:
     agent, now = town.agents[i], town.clock.tick
     x, y, queue, ready = agent.x, agent.y, agent.queue, town.ready[i]
     for o in range(len(town.things)):
-        thing, block = town.things[o], row[see.FIRST_OBJECT + o * _BLOCK : see.FIRST_OBJECT + (o + 1) * _BLOCK]
+        thing, first = town.things[o], see.FIRST_OBJECT + o * _BLOCK
         dx, dy = thing.x - x, thing.y - y
-        block[see.DX], block[see.DY] = f32(dx) * _PER_TILE, f32(dy) * _PER_TILE
-        block[see.DISTANCE] = f32(abs(dx) + abs(dy)) * _PER_TILE
-        block[see.COOLDOWN] = f32(max(ready[o] - now, 0)) * _PER_TEN
+        row[first + see.DX], row[first + see.DY] = f32(dx) * _PER_TILE, f32(dy) * _PER_TILE
+        row[first + see.DISTANCE] = f32(abs(dx) + abs(dy)) * _PER_TILE
+        row[first + see.COOLDOWN] = f32(max(ready[o] - now, 0)) * _PER_TEN
     if queue != NOBODY:
         row[see.FIRST_OBJECT + queue * _BLOCK + see.MINE] = _ONE
 
@@ -206,14 +209,15 @@ def observe(  # kernels take no keywords
 ) -> None:
     """Write features [N, F], legal actions [N, A] and the living [N]; the rows of the dead are zero.
 
-    What everybody sees alike is written on `board` [F] once and copied.
+    What everybody sees alike is written on `board` [F + O] once and copied; what each object costs stands behind it.
     """
     see_town(town, rules, sky, board)
+    costs = board[len(board) - len(town.things) :]
     for i in range(len(town.agents)):
         row = rows[i]
         alive[i] = town.agents[i].respawn == 0
         other = companion(town, rules, i) if alive[i] and town.agents[i].running == 0 else NOBODY
-        permit(town, rules, i, other, mask[i])
+        permit(town, rules, i, other, costs, mask[i])
         if alive[i]:
             for f in range(len(row)):
                 row[f] = board[f]

@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     truncations: NDArray[np.bool_]
     """[W]."""
     boards: NDArray[np.float32]
-    """[W, F], scratch: one row for each thread, that of the first world it visits."""
+    """[W, F + O], scratch: one row for each thread, that of the first world it visits."""
     sky: NDArray[np.float32]
     """[DAY, 2], sine and cosine of the time of day."""
 
