@@ -8,7 +8,7 @@ from townlet.world.needs import bounded, level
 from townlet.world.rules import Affordance, Rules
 from townlet.world.state import NOBODY, Clock, Town
 
-__all__ = ["apply_effects", "cost", "pay", "restock", "supplied", "usable", "wanted"]
+__all__ = ["apply_effects", "cost", "pay", "restock", "supplied", "usable"]
 
 INFINITE = f32(np.inf)
 
@@ -34,17 +34,12 @@ def cost(town: Town, rules: Rules, o: int) -> float:
 
 
 @compiled
-def wanted(town: Town, rules: Rules, i: int, o: int) -> bool:
-    """Tell whether an agent may want an object: its need is low enough, and it has cooled down."""
-    serves = rules.affordances[town.things[o].kind].serves
-    hungry = serves == NOBODY or level(town.agents[i], serves) <= rules.law.refuse_above
-    return hungry & (town.clock.tick >= town.ready[i, o])
-
-
-@compiled
 def usable(town: Town, rules: Rules, i: int, o: int) -> bool:
-    """Tell whether an object serves this agent now."""
-    return wanted(town, rules, i, o) and town.agents[i].wallet >= cost(town, rules, o)
+    """Tell whether an object serves this agent now: need low enough, money, stock, supplies, no cooldown."""
+    agent, serves = town.agents[i], rules.affordances[town.things[o].kind].serves
+    if serves != NOBODY and level(agent, serves) > rules.law.refuse_above:
+        return False
+    return agent.wallet >= cost(town, rules, o) and town.clock.tick >= town.ready[i, o]
 
 
 @compiled

@@ -18,6 +18,7 @@ from townlet.keyed import mix
 from townlet.ports import Tallies
 from townlet.world.features import RULES_VERSION, TERMS, USE, features
 from townlet.world.kpis import tally
+from townlet.world.observe import OFFERS
 from townlet.world.rules import rules_of, sky
 from townlet.world.state import allocate
 from townlet.world.step import OPEN, PLAY, SHOW, Order, Seen, visit
@@ -69,7 +70,8 @@ class TownBatch:
             terms=np.zeros((len(TERMS), worlds, slots), np.float32),
             terminations=np.zeros((worlds, slots), np.bool_),
             truncations=np.zeros(worlds, np.bool_),
-            boards=np.zeros((worlds, wide + len(spec.objects)), np.float32),
+            boards=np.zeros((worlds, wide), np.float32),
+            offers=np.zeros((worlds, OFFERS, len(spec.objects)), np.float32),
             sky=sky(),
         )
         self._nowhere, self._nothing = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)

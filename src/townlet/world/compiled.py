@@ -58,7 +58,7 @@ def _compile(function: F, *, entry: bool) -> F:
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder())
     try:
-        options = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy", "_nrt": False}
+        options = {"forceinline": not entry, "cache": True, "nogil": True, "fastmath": False, "error_model": "numpy", "_nrt": False}
         return cast("F", njit(no_cpython_wrapper=not entry, no_cfunc_wrapper=True, **options)(function))
     finally:
         settings.CACHE_DIR = before

@@ -7,7 +7,7 @@ from townlet.dto.town import KINDS
 
 __all__ = ["OBJECT", "OWN", "PEOPLE", "PERSON", "RULES_VERSION", "TERMS", "VERBS", "actions", "features"]
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raised when a rule changes what the same numbers mean."""
 
 VERBS = ("wait", "work", "go_home", "leave_queue", "chat", "step_away")
@@ -44,7 +44,8 @@ PERSON = ("dx", "dy", "trust", "familiarity", "rivalry", "same_queue")
 PERSON_DX, PERSON_DY, PERSON_TRUST, PERSON_FAMILIARITY, PERSON_RIVALRY, PERSON_SAME_QUEUE = range(6)
 
 OBJECT = (*KINDS, "dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown", "rival")
-"""What it sees of each object slot; unused slots are zero."""
+"""What it sees of the object slots: each word for all slots in a row, so that it is written and read in one sweep;
+unused slots are zero."""
 BOUND = 8.0
 """No feature of a preset is larger than this, nor less than its negative."""
 STOCK_SCALE = 20
@@ -70,5 +71,5 @@ def actions(object_slots: int) -> tuple[str, ...]:
 def features(object_slots: int) -> tuple[str, ...]:
     """Return the names of the F features."""
     people = (f"{person}_{name}" for person in PEOPLE for name in PERSON)
-    objects = (f"object_{slot}_{name}" for slot in range(object_slots) for name in OBJECT)
+    objects = (f"object_{slot}_{name}" for name in OBJECT for slot in range(object_slots))
     return (*OWN, *people, *objects)

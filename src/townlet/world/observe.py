@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.bylaws import DAY
 from townlet.world import features as see
-from townlet.world.affordances import cost, wanted
+from townlet.world.affordances import cost
 from townlet.world.compiled import compiled, f32
 from townlet.world.jobs import on_shift
 from townlet.world.lifecycle import absences
@@ -16,23 +16,22 @@ from townlet.world.relations import companion, quality
 from townlet.world.rules import Rules
 from townlet.world.state import NOBODY, Town
 
-__all__ = ["observe"]
+__all__ = ["OFFERS", "observe"]
 
 _ZERO, _ONE = f32(0), f32(1)
 _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 10), f32(1 / 8)
 _PER_DAY, _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / DAY), f32(1 / see.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
 _LONG = 8 * 60
-_BLOCK = see.OBJECT_WIDTH
+OFFERS = 6
+"""Rows of what an object offers."""
+_COLUMN, _ROW, _COST, _FED, _CLEAN, _RESTED = range(OFFERS)
 
 
 @compiled
-def permit(town: Town, rules: Rules, i: int, other: int, costs: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-    """Write which actions [A] are legal: the dead and the running can only wait, chatting takes company or a call.
-
-    `costs` [O] is what a use of each object takes now.
-    """
-    agent = town.agents[i]
+def permit(town: Town, i: int, other: int, offers: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+    """Write which actions [A] are legal: the dead and the running can only wait, chatting takes company or a call."""
+    agent, now, ready = town.agents[i], town.clock.tick, town.ready[i]
     free = agent.respawn == 0 and agent.running == 0
     mask[see.WAIT] = True
     mask[see.WORK] = free and agent.job != NOBODY
@@ -40,17 +39,18 @@ def permit(town: Town, rules: Rules, i: int, other: int, costs: NDArray[np.float
     mask[see.LEAVE] = free and agent.queue != NOBODY
     mask[see.CHAT] = free and (other != NOBODY or agent.called == 1)
     mask[see.AWAY] = free
-    objects = mask[see.USE :]
+    objects, cost, hungry, dirty, tired = mask[see.USE :], offers[_COST], offers[_FED], offers[_CLEAN], offers[_RESTED]
     objects[:] = False
-    for o in range(len(town.things)):
-        objects[o] = free & (agent.wallet >= costs[o]) & wanted(town, rules, i, o)
+    wallet, hunger, hygiene, energy = agent.wallet, agent.hunger, agent.hygiene, agent.energy
+    for o in range(len(cost)):
+        serves = (hunger <= hungry[o]) & (hygiene <= dirty[o]) & (energy <= tired[o])
+        objects[o] = free & serves & (wallet >= cost[o]) & (now >= ready[o])
 
 
 @compiled
 def see_town(town: Town, rules: Rules, sky: NDArray[np.float32], row: NDArray[np.float32]) -> None:
-    """Write what everybody sees alike: the time, the utilities, the objects; and behind it what each object costs."""
+    """Write what everybody sees alike: the time, the utilities, the objects."""
     row[:] = _ZERO
-    costs = row[len(row) - len(town.things) :]
     clock, law = town.clock, rules.law
     now = (clock.start + clock.tick) % DAY
     row[see.DAY_SIN], row[see.DAY_COS] = sky[now, 0], sky[now, 1]
@@ -58,15 +58,27 @@ def see_town(town: Town, rules: Rules, sky: NDArray[np.float32], row: NDArray[np
     row[see.SPIKE_LEFT] = f32(max(town.upsets[SPIKE].ends - clock.tick, 0)) * _PER_HOUR
     row[see.BLACKOUT_LEFT] = f32(max(town.upsets[BLACKOUT].ends - clock.tick, 0)) * _PER_HOUR
     row[see.OUTAGE_LEFT] = f32(max(town.upsets[OUTAGE].ends - clock.tick, 0)) * _PER_HOUR
+    slots = (len(row) - see.FIRST_OBJECT) // see.OBJECT_WIDTH
     for o in range(len(town.things)):
-        thing, block = town.things[o], row[see.FIRST_OBJECT + o * _BLOCK : see.FIRST_OBJECT + (o + 1) * _BLOCK]
-        costs[o] = cost(town, rules, o)
-        block[see.KIND + thing.kind] = _ONE
-        block[see.WAITING] = f32(thing.waiting) * _PER_EIGHT
-        block[see.STOCK] = min(f32(thing.stock) * _PER_STOCK, _FULL)
+        thing, slot = town.things[o], see.FIRST_OBJECT + o
+        row[slot + thing.kind * slots] = _ONE
+        row[slot + see.WAITING * slots] = f32(thing.waiting) * _PER_EIGHT
+        row[slot + see.STOCK * slots] = min(f32(thing.stock) * _PER_STOCK, _FULL)
         if thing.holder != NOBODY:
-            block[see.LEFT] = f32(rules.affordances[thing.kind].duration - thing.progress) * _PER_HOUR
-            block[see.STALL] = f32(thing.stall) / f32(law.stall_patience)
+            row[slot + see.LEFT * slots] = f32(rules.affordances[thing.kind].duration - thing.progress) * _PER_HOUR
+            row[slot + see.STALL * slots] = f32(thing.stall) / f32(law.stall_patience)
+
+
+@compiled
+def offer(town: Town, rules: Rules, offers: NDArray[np.float32]) -> None:
+    """Write where each object is, what a use costs now, and the most of each need at which it still serves."""
+    for o in range(len(town.things)):
+        thing, refuse = town.things[o], rules.law.refuse_above
+        serves = rules.affordances[thing.kind].serves
+        offers[_COLUMN, o], offers[_ROW, o], offers[_COST, o] = f32(thing.x), f32(thing.y), cost(town, rules, o)
+        offers[_FED, o] = refuse if serves == 0 else _ONE
+        offers[_CLEAN, o] = refuse if serves == 1 else _ONE
+        offers[_RESTED, o] = refuse if serves == 2 else _ONE
 
 
 @compiled
@@ -157,6 +169,8 @@ def see_person(town: Town, i: int, j: int, row: NDArray[np.float32]) -> None:
 def see_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
     """Write the best two friends, the worst two rivals (lower slots first among equals) and where rivals stand."""
     rivalry, avoid = town.rivalry[i], rules.law.avoid
+    slots = (len(row) - see.FIRST_OBJECT) // see.OBJECT_WIDTH
+    rivals = row[see.FIRST_OBJECT + see.RIVAL_HERE * slots :]
     best, good, worst, bad, shunned = NOBODY, NOBODY, NOBODY, NOBODY, 0
     most, more, gravest, graver = _ZERO, _ZERO, _ZERO, _ZERO
     for j in range(len(town.agents)):
@@ -172,7 +186,7 @@ def see_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> No
         if grudge >= avoid:
             shunned += 1
             if town.agents[j].queue != NOBODY:
-                row[see.FIRST_OBJECT + town.agents[j].queue * _BLOCK + see.RIVAL_HERE] = _ONE
+                rivals[town.agents[j].queue] = _ONE
     row[see.RIVALRY_AVOID_COUNT] = f32(shunned) * _PER_EIGHT
     row[see.RIVALRY_MAX] = gravest
     people = row[see.FIRST_PERSON : see.FIRST_OBJECT]
@@ -183,18 +197,20 @@ def see_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> No
 
 
 @compiled
-def see_objects(town: Town, i: int, row: NDArray[np.float32]) -> None:
+def see_objects(town: Town, i: int, offers: NDArray[np.float32], row: NDArray[np.float32]) -> None:
     """Write where every object lies from here, and whether it serves again."""
-    agent, now = town.agents[i], town.clock.tick
-    x, y, queue, ready = agent.x, agent.y, agent.queue, town.ready[i]
-    for o in range(len(town.things)):
-        thing, first = town.things[o], see.FIRST_OBJECT + o * _BLOCK
-        dx, dy = thing.x - x, thing.y - y
-        row[first + see.DX], row[first + see.DY] = f32(dx) * _PER_TILE, f32(dy) * _PER_TILE
-        row[first + see.DISTANCE] = f32(abs(dx) + abs(dy)) * _PER_TILE
-        row[first + see.COOLDOWN] = f32(max(ready[o] - now, 0)) * _PER_TEN
-    if queue != NOBODY:
-        row[see.FIRST_OBJECT + queue * _BLOCK + see.MINE] = _ONE
+    agent, now, ready = town.agents[i], town.clock.tick, town.ready[i]
+    x, y, columns, rows = f32(agent.x), f32(agent.y), offers[_COLUMN], offers[_ROW]
+    slots = (len(row) - see.FIRST_OBJECT) // see.OBJECT_WIDTH
+    dx, dy = row[see.FIRST_OBJECT + see.DX * slots :], row[see.FIRST_OBJECT + see.DY * slots :]
+    apart, wait = row[see.FIRST_OBJECT + see.DISTANCE * slots :], row[see.FIRST_OBJECT + see.COOLDOWN * slots :]
+    for o in range(len(columns)):
+        dx[o] = (columns[o] - x) * _PER_TILE
+        dy[o] = (rows[o] - y) * _PER_TILE
+        apart[o] = (abs(columns[o] - x) + abs(rows[o] - y)) * _PER_TILE
+        wait[o] = f32(max(ready[o] - now, 0)) * _PER_TEN
+    if agent.queue != NOBODY:
+        row[see.FIRST_OBJECT + see.MINE * slots + agent.queue] = _ONE
 
 
 @compiled
@@ -203,21 +219,22 @@ def observe(  # kernels take no keywords
     rules: Rules,
     sky: NDArray[np.float32],
     board: NDArray[np.float32],
+    offers: NDArray[np.float32],
     rows: NDArray[np.float32],
     mask: NDArray[np.bool_],
     alive: NDArray[np.bool_],
 ) -> None:
     """Write features [N, F], legal actions [N, A] and the living [N]; the rows of the dead are zero.
 
-    What everybody sees alike is written on `board` [F + O] once and copied; what each object costs stands behind it.
+    What everybody sees alike is written on `board` [F] once and copied; `offers` [6, O] is scratch for each object's terms.
     """
     see_town(town, rules, sky, board)
-    costs = board[len(board) - len(town.things) :]
+    offer(town, rules, offers)
     for i in range(len(town.agents)):
         row = rows[i]
         alive[i] = town.agents[i].respawn == 0
         other = companion(town, rules, i) if alive[i] and town.agents[i].running == 0 else NOBODY
-        permit(town, rules, i, other, costs, mask[i])
+        permit(town, i, other, offers, mask[i])
         if alive[i]:
             for f in range(len(row)):
                 row[f] = board[f]
@@ -225,6 +242,6 @@ def observe(  # kernels take no keywords
             see_duty(town, rules, i, row)
             see_queue(town, rules, i, row)
             see_people(town, rules, i, row)
-            see_objects(town, i, row)
+            see_objects(town, i, offers, row)
         else:
             row[:] = _ZERO

@@ -47,7 +47,9 @@ class Seen(NamedTuple):
     truncations: NDArray[np.bool_]
     """[W]."""
     boards: NDArray[np.float32]
-    """[W, F + O], scratch: one row for each thread, that of the first world it visits."""
+    """[W, F], scratch: one row for each thread, that of the first world it visits."""
+    offers: NDArray[np.float32]
+    """[W, 6, O], scratch likewise."""
     sky: NDArray[np.float32]
     """[DAY, 2], sine and cosine of the time of day."""
 
@@ -157,6 +159,6 @@ def visit(state: State, rules: Rules, seen: Seen, order: Order, first: int, last
         if order.blind:
             seen.truncations[w] = town.clock.tick >= town.clock.length
             continue
-        observe(town, rules, seen.sky, seen.boards[first], seen.observations[w], seen.action_mask[w], seen.alive[w])
+        observe(town, rules, seen.sky, seen.boards[first], seen.offers[first], seen.observations[w], seen.action_mask[w], seen.alive[w])
         seen.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
         seen.truncations[w] = town.clock.tick >= town.clock.length

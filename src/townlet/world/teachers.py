@@ -23,9 +23,9 @@ _DESPERATE = np.float32(0.12)
 
 
 def _objects(observations: Floats) -> Floats:
-    """Return the object blocks [W, N, slots, width] of observations [W, N, F]."""
-    blocks = observations[..., see.FIRST_OBJECT :]
-    return blocks.reshape(*blocks.shape[:-1], -1, see.OBJECT_WIDTH)
+    """Return what observations [W, N, F] say of the objects, as a view [W, N, slots, width]."""
+    words = observations[..., see.FIRST_OBJECT :]
+    return words.reshape(*words.shape[:-1], see.OBJECT_WIDTH, -1).swapaxes(-1, -2)
 
 
 def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
