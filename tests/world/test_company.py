@@ -109,11 +109,11 @@ def _diners(delay: int) -> Hamlet:
     hamlet.town.agents[0].intent = 6
     hamlet.play(delay)
     hamlet.town.agents[1].intent = 7
-    hamlet.play(15)
+    hamlet.play(21)
     return hamlet
 
 
-@pytest.mark.parametrize(("delay", "shared"), [(0, 1), (10, 1), (15, 1), (16, 0)])
+@pytest.mark.parametrize(("delay", "shared"), [(0, 1), (10, 1), (21, 1), (22, 0)])
 def test_a_meal_begun_before_the_other_ends_is_shared(delay: int, shared: int) -> None:
     """Up to neighbouring ticks two meals count as one table: trust +0.1, familiarity +0.25, once."""
     hamlet = _diners(delay)

@@ -29,7 +29,7 @@ def _use(hamlet: Hamlet, i: int, o: int, **needs: float) -> None:
 
 
 def test_cooking_turns_one_raw_portion_into_two_meals_in_the_nearest_fridge() -> None:
-    """After 40 ticks: raw −1, two meals in the nearer fridge, 0.15 money, energy −0.05, hunger +0.40 for the cook."""
+    """After 45 ticks: raw −1, two meals in the nearer fridge, 0.15 money, energy −0.05, hunger +0.40 for the cook."""
     hamlet = _kitchen()
     stove = hamlet.town.things[STOVE]
     hamlet.town.things[0].x, hamlet.town.things[0].y = stove.x, (stove.y + 9) % 24
@@ -37,11 +37,11 @@ def test_cooking_turns_one_raw_portion_into_two_meals_in_the_nearest_fridge() ->
     cook, raw, meals = hamlet.town.agents[0], int(stove.stock), int(hamlet.town.things[near].stock)
     purse = float(cook.wallet)
     _use(hamlet, 0, STOVE, hunger=0.4)
-    hamlet.play(40)
+    hamlet.play(45)
     assert (raw - 1, meals + 2) == (stove.stock, hamlet.town.things[near].stock)
     assert pytest.approx(purse - 0.15) == cook.wallet
-    assert pytest.approx(0.4 - 40 * 0.0018 + 0.4, abs=1e-5) == cook.hunger
-    assert pytest.approx(0.9 - 40 * 0.001 - 0.05, abs=1e-5) == cook.energy
+    assert pytest.approx(0.4 - 45 * 0.0018 + 0.4, abs=1e-5) == cook.hunger
+    assert pytest.approx(0.9 - 45 * 0.001 - 0.05, abs=1e-5) == cook.energy
     assert (2, 1) == (hamlet.town.ledger.cooked, hamlet.town.ledger.used)
 
 
@@ -99,7 +99,7 @@ def test_prices_follow_the_multiplier() -> None:
     rich.wallet, poor.wallet = 1.0, 0.59
     _use(hamlet, 0, 0, hunger=0.3)
     _use(hamlet, 1, 1, hunger=0.3)
-    hamlet.play(15)
+    hamlet.play(21)
     assert pytest.approx(0.4) == rich.wallet
     assert pytest.approx(0.59) == poor.wallet
     assert -1 == poor.queue

@@ -36,7 +36,7 @@ def test_the_teacher_is_competent_and_beatable(played: dict[str, tuple[dict[str,
         gap = returns[better] - returns[worse]
         assert gap.mean() > 5 * gap.std(ddof=1) / np.sqrt(len(gap)), (better, worse)
     script = {name: values.mean() for name, values in played["scripted"][0].items()}
-    assert script["deaths"] < 0.05
+    assert script["deaths"] < 0.07
     assert script["attendance"] > 0.8
     assert 3 < script["conflicts"] < 10
     assert 0.2 < script["self_sufficiency"] < 0.7
@@ -49,12 +49,12 @@ def test_the_teachers_wages_cover_its_needs(played: dict[str, tuple[dict[str, np
 
 
 def test_objects_are_neither_idle_nor_swamped(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
-    """Under the script each kind of object is in use a fifth to four fifths of the time."""
+    """Under the script each kind of object is in use three to eight tenths of the time."""
     batch = played["scripted"][1]
     busy = batch._state.things["busy"].mean(0) / (4 * DAY)
     for kind in set(SPEC.objects):
         share = np.mean([b for b, k in zip(busy, SPEC.objects, strict=True) if k == kind])
-        assert 0.2 <= share <= 0.8, kind
+        assert 0.28 <= share <= 0.8, kind
 
 
 def test_random_draws_every_legal_action_equally_often() -> None:

@@ -142,7 +142,14 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
     {
         spec.name: spec
         for spec in (
-            TownSpec(name="small_town", agents=8, objects=("fridge", "fridge", "stove", "shower", "bed", "bed")),
+            TownSpec(
+                name="small_town",
+                agents=8,
+                objects=("fridge", "fridge", "stove", "shower", "bed", "bed"),
+                affordances=_offers(
+                    fridge=evolve(_AFFORDANCES["fridge"], duration=21), stove=evolve(_AFFORDANCES["stove"], duration=45)
+                ),
+            ),
             TownSpec(
                 name="queue_conflict",
                 agents=3,

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,8 @@ class Speed(Record):
     """Bytes an agent-step moves: its share of the state read and written, features, mask and terms written."""
     of_copy: float
     """Bytes moved per second, as a share of what a plain copy of as many bytes moves on as many threads."""
+    of_one: float
+    """Times as fast as on the first number of threads asked for; the median over paired rounds."""
 
 
 @frozen(kw_only=True)
@@ -64,8 +67,10 @@ class TownBench(Record):
     """Seconds until the first decision was played; compiles where the kernels were not cached."""
     compiled: bool
     """Whether the first call had to compile."""
+    plain: float
+    """Times as fast as one thread two of them hash bytes: what this machine's second processor is worth."""
     speeds: tuple[Speed, ...]
-    """In the order of worlds, agents, ticks, threads, observed last."""
+    """In the order of agents, ticks, worlds, observed, threads."""
 
 
 def bench(
@@ -87,7 +92,7 @@ def bench(
     from townlet.world.compiled import is_cold  # numba loads with it
 
     base, cold, began = preset(scenario), is_cold(), time.perf_counter()
-    _run(base, worlds=1, threads=1, rounds=1)
+    _run(base, worlds=1, threads=(1,), rounds=1)
     first_call = time.perf_counter() - began
     speeds = [
         speed
@@ -95,57 +100,64 @@ def bench(
         for tick in sizes[2]
         for w in sizes[0]
         if w * n <= _LARGEST
-        for thread in sizes[3]
-        if thread <= w
-        for speed in _run(evolve(base, agents=n, ticks_per_decision=tick), worlds=w, threads=thread, rounds=rounds)
+        for speed in _run(evolve(base, agents=n, ticks_per_decision=tick), worlds=w, threads=sizes[3], rounds=rounds)
     ]
     return TownBench(
-        scenario=scenario, processors=os.cpu_count() or 1, first_call=first_call, compiled=cold, speeds=tuple(speeds)
-    )
+        scenario=scenario, processors=os.cpu_count() or 1, first_call=first_call, compiled=cold, plain=_plain(rounds),
+        speeds=tuple(speeds),
+    )  # fmt: skip
 
 
 def bench_table(result: TownBench) -> str:
     """Return the measurements as a table of text, a line for each, numbers per second in millions."""
     lines = [
         f"town {result.scenario} on {result.processors} processors; first decision after {result.first_call:.1f} s "
-        f"({'compiled' if result.compiled else 'from the cache'})",
+        f"({'compiled' if result.compiled else 'from the cache'}); two threads of plain hashing are worth "
+        f"{result.plain:.2f} of one",
         f"{'worlds':>7} {'agents':>6} {'ticks':>5} {'threads':>7} {'observed':>8} "
-        f"{'M ticks/s':>10} {'M steps/s':>10} {'bytes/step':>10} {'of copy':>8}",
+        f"{'M ticks/s':>10} {'M steps/s':>10} {'bytes/step':>10} {'of copy':>8} {'of one':>7}",
     ]
     lines += [
         f"{s.worlds:>7} {s.agents:>6} {s.ticks_per_decision:>5} {s.threads:>7} {'yes' if s.observed else 'no':>8} "
-        f"{s.agent_ticks / 1e6:>10.2f} {s.agent_steps / 1e6:>10.2f} {s.bytes_per_step:>10.0f} {s.of_copy:>8.0%}"
+        f"{s.agent_ticks / 1e6:>10.2f} {s.agent_steps / 1e6:>10.2f} {s.bytes_per_step:>10.0f} {s.of_copy:>8.0%} "
+        f"{s.of_one:>7.2f}"
         for s in result.speeds
     ]
     return "\n".join(lines)
 
 
-def _run(spec: TownSpec, *, worlds: int, threads: int, rounds: int) -> tuple[Speed, Speed]:
-    """Return the speeds without and with observations."""
+def _run(spec: TownSpec, *, worlds: int, threads: tuple[int, ...], rounds: int) -> list[Speed]:
+    """Return the speeds without and with observations on each number of threads, in rounds that take them in turn."""
     from townlet.world.batch import TownBatch
 
-    batch = TownBatch(spec, worlds=worlds, seed=1, days=14, threads=threads)
-    start, script = _recorded(batch)
+    batches = {
+        count: TownBatch(spec, worlds=worlds, seed=1, days=14, threads=count) for count in threads if count <= worlds
+    }
+    start, script = _recorded(next(iter(batches.values())))
     steps = len(script) * worlds * spec.agents
     speeds = []
     for observed in (False, True):
-        moved = batch.bytes_per_step(observed=observed)
-        seconds = min(_timed(batch, start, script, observed=observed) for _ in range(rounds))
-        copied = _copy_speed(moved * worlds * spec.agents, threads)
-        speeds.append(
-            Speed(
-                worlds=worlds,
-                agents=spec.agents,
-                threads=threads,
-                ticks_per_decision=spec.ticks_per_decision,
-                observed=observed,
-                agent_ticks=steps * spec.ticks_per_decision / seconds,
-                agent_steps=steps / seconds,
-                bytes_per_step=moved,
-                of_copy=moved * steps / seconds / copied,
-            )
+        seconds = np.array(
+            [[_timed(batch, start, script, observed=observed) for batch in batches.values()] for _ in range(rounds)]
         )
-    return speeds[0], speeds[1]
+        gains, best = np.median(seconds[:, :1] / seconds, axis=0), seconds.min(axis=0)
+        for (count, batch), gain, least in zip(batches.items(), gains, best, strict=True):
+            moved = batch.bytes_per_step(observed=observed)
+            speeds.append(
+                Speed(
+                    worlds=worlds,
+                    agents=spec.agents,
+                    threads=count,
+                    ticks_per_decision=spec.ticks_per_decision,
+                    observed=observed,
+                    agent_ticks=float(steps * spec.ticks_per_decision / least),
+                    agent_steps=float(steps / least),
+                    bytes_per_step=moved,
+                    of_copy=float(moved * steps / least / _copy_speed(moved * worlds * spec.agents, count)),
+                    of_one=float(gain),
+                )
+            )
+    return speeds
 
 
 def _recorded(batch: "TownBatch") -> tuple[bytes, list[NDArray[np.int64]]]:
@@ -189,3 +201,16 @@ def _copy_speed(size: float, threads: int) -> float:
             list(pool.map(copy, pairs))
             best = min(best, time.perf_counter() - began)
     return 2 * half * threads * repeats / best
+
+
+def _plain(rounds: int) -> float:
+    """Return how many times as fast as one thread two of them hash a block that fits their caches; the median."""
+    block = bytes(1 << 18)
+
+    def speed(pool: ThreadPoolExecutor, threads: int) -> float:
+        began = time.perf_counter()
+        list(pool.map(lambda _: [sha256(block) for _ in range(200)], range(threads)))
+        return threads / (time.perf_counter() - began)
+
+    with ThreadPoolExecutor(2) as pool:
+        return float(np.median([speed(pool, 2) / speed(pool, 1) for _ in range(2 * rounds + 1)]))

@@ -27,6 +27,8 @@ __all__ = ["TownBatch"]
 
 _SNAPSHOT = b"townlet-town/1\n"
 _WORLDS_PER_THREAD = 64
+_SLICES = 8
+"""Slices of worlds for each thread."""
 
 
 class TownBatch:
@@ -216,16 +218,26 @@ class TownBatch:
         self._share(lambda a, b: visit(self._state, self._rules, self._seen, order, a, b))
 
     def _share(self, work: Callable[[int, int], None]) -> None:
-        """Do `work` on [0, W), cut into one slice per thread; the caller's thread takes the first."""
-        cuts = [self.worlds * part // self._threads for part in range(self._threads + 1)]
+        """Do `work` on [0, W), cut into slices that the threads take one after the other, the caller's among them.
+
+        There are more slices than threads, so that a thread that the machine holds up does not keep the others waiting.
+        """
         with np.errstate(over="ignore"):  # the plain-Python kernels wrap around on purpose
             if self._threads == 1:
                 work(0, self.worlds)
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="town")
-            others = [self._pool.submit(work, a, b) for a, b in pairwise(cuts[1:])]
-            work(cuts[0], cuts[1])
+            parts = max(self._threads, min(_SLICES * self._threads, self.worlds // _WORLDS_PER_THREAD))
+            cuts = [self.worlds * part // parts for part in range(parts + 1)]
+            slices = iter(list(pairwise(cuts)))  # the iterator of a list hands out each element once, whoever asks
+
+            def take() -> None:
+                for a, b in slices:
+                    work(a, b)
+
+            others = [self._pool.submit(take) for _ in range(self._threads - 1)]
+            take()
             for other in others:
                 other.result()
 

@@ -58,8 +58,9 @@ def _compile(function: F, *, entry: bool) -> F:
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder())
     try:
-        options = {"forceinline": not entry, "cache": True, "nogil": True, "fastmath": False, "error_model": "numpy", "_nrt": False}
-        return cast("F", njit(no_cpython_wrapper=not entry, no_cfunc_wrapper=True, **options)(function))
+        options: dict[str, object] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
+        options |= {"_nrt": False, "no_cpython_wrapper": not entry, "no_cfunc_wrapper": True, "forceinline": not entry}
+        return cast("F", njit(**options)(function))
     finally:
         settings.CACHE_DIR = before
 
@@ -68,7 +69,8 @@ def compiled(function: F) -> F:
     """Compile a kernel that other kernels call: cached, without the interpreter's lock, strict floating point.
 
     The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
-    the shared buffer made the town five times slower. Python cannot call what comes back, save with NUMBA_DISABLE_JIT=1
+    the shared buffer made the town five times slower. Kernels are inlined into the entry: a call would push the eight
+    arrays of a town onto the stack. Python cannot call what comes back, save with NUMBA_DISABLE_JIT=1
     or through an `entry`: the door that it needs would take a fifth of the time of compilation.
 
     With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.

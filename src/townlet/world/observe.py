@@ -226,7 +226,7 @@ def observe(  # kernels take no keywords
 ) -> None:
     """Write features [N, F], legal actions [N, A] and the living [N]; the rows of the dead are zero.
 
-    What everybody sees alike is written on `board` [F] once and copied; `offers` [6, O] is scratch for each object's terms.
+    What everybody sees alike is written once, on `board` [F], and copied; `offers` [6, O] is scratch for the objects.
     """
     see_town(town, rules, sky, board)
     offer(town, rules, offers)

@@ -159,6 +159,15 @@ def visit(state: State, rules: Rules, seen: Seen, order: Order, first: int, last
         if order.blind:
             seen.truncations[w] = town.clock.tick >= town.clock.length
             continue
-        observe(town, rules, seen.sky, seen.boards[first], seen.offers[first], seen.observations[w], seen.action_mask[w], seen.alive[w])
+        observe(
+            town,
+            rules,
+            seen.sky,
+            seen.boards[first],
+            seen.offers[first],
+            seen.observations[w],
+            seen.action_mask[w],
+            seen.alive[w],
+        )
         seen.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
         seen.truncations[w] = town.clock.tick >= town.clock.length
