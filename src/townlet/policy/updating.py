@@ -1,5 +1,6 @@
 """PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import attrs
@@ -21,7 +22,7 @@ from townlet.policy.losses import (
     smoothed_cross_entropy,
     value_error,
 )
-from townlet.policy.network import ActorCritic
+from townlet.policy.network import ActorCritic, choose_device, moments, moved, restore_moments
 from townlet.policy.ramps import Ramp
 from townlet.policy.weights import Weights
 
@@ -85,6 +86,16 @@ class UpdateStatistics:
     finite: bool = True
     """False where a loss or gradient was not finite; the weights are those before that minibatch."""
 
+    def row(self) -> list[float]:
+        """Return the numbers in the order of the fields."""
+        return [float(value) for value in attrs.astuple(self)]
+
+    @classmethod
+    def of_row(cls, numbers: list[float]) -> "UpdateStatistics":
+        """Return the statistics of such a row."""
+        kinds = {field.name: cast("type", field.type) for field in attrs.fields(cls)}
+        return cls(**{name: kind(number) for (name, kind), number in zip(kinds.items(), numbers, strict=True)})
+
 
 class _Minibatch(NamedTuple):
     """What one update measured."""
@@ -109,15 +120,27 @@ class _Batch(NamedTuple):
     targets: Tensor
     old_values: Tensor
     anchor: Tensor | None
+    taught: Tensor | None
+    """[B], decisions that a teacher took; none where it took none."""
+
+
+class _Labelled(NamedTuple):
+    features: Tensor
+    action_mask: Tensor
+    labels: Tensor
 
 
 class Learner:
     """The trainable copy of some weights, with a fresh optimizer; `weights` gives them back."""
 
     def __init__(self, parent: Weights, spec: PPOSpec, gamma: float, demonstrations: Samples | None) -> None:
-        self.parent, self.spec, self.gamma, self.demonstrations = parent, spec, gamma, demonstrations
-        self.network = ActorCritic(parent.actor, parent.critic)
-        self.anchor = ActorCritic(parent.actor, parent.critic).actor
+        self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
+        self.demonstrations = None if demonstrations is None else _labelled(demonstrations, self.device)
+        self.network = ActorCritic(parent.actor, parent.critic).to(self.device)
+        self.anchor = ActorCritic(parent.actor, parent.critic).actor.to(self.device)
+        if spec.compiled and self.device.type == "cuda":
+            for trunk in (self.network.actor, self.network.critic):
+                trunk.compile(mode="reduce-overhead")
         self.optimizer = torch.optim.Adam(
             [
                 {"params": list(self.network.actor.parameters()), "lr": 0.0},
@@ -127,6 +150,17 @@ class Learner:
             fused=True,
         )
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
+
+    def moments(self) -> dict[str, NDArray[Any]]:
+        """Return the optimizer's state; with `weights` it is all that `resume` needs."""
+        return moments(self.optimizer)
+
+    def resume(self, weights: Weights, found: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from weights that this learner reached and the optimizer's state there."""
+        self.network.actor.load(weights.actor)
+        self.network.critic.load(weights.critic)
+        self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
+        restore_moments(self.optimizer, found)
 
     def weights(self) -> Weights:
         """Return a copy of the current weights, without a probe."""
@@ -148,7 +182,7 @@ class Learner:
         parts = self.spec.num_minibatches or max(1, rows // size)
         history: list[_Minibatch] = []
         for _ in range(self.spec.update_epochs):
-            order = torch.from_numpy(rng.permutation(rows))
+            order = moved(rng.permutation(rows), self.device)
             epoch_kl: list[float] = []
             for part in torch.tensor_split(order, min(parts, max(rows, 1))):
                 numbers = self._minibatch(batch, part, ramp, rng)
@@ -178,8 +212,8 @@ class Learner:
         self._renormalise(returns)
         targets = (returns - np.float32(self.value_mean)) / np.float32(self.value_scale)
         old_values = (v_t[lives] - np.float32(self.value_mean)) / np.float32(self.value_scale)
-        features = torch.from_numpy(rollout.seen(weights)[lives])
-        mask = torch.from_numpy(rollout.action_mask[lives])
+        features = moved(rollout.seen(weights)[lives], self.device)
+        mask = moved(rollout.action_mask[lives], self.device)
         anchor = None
         if ramp.anchor_kl > 0 and ramp.actor > 0:
             with torch.no_grad():
@@ -187,12 +221,13 @@ class Learner:
         return _Batch(
             features,
             mask,
-            torch.from_numpy(rollout.actions[lives]),
-            torch.from_numpy(rollout.log_probs[lives]),
-            torch.from_numpy(advantage),
-            torch.from_numpy(targets),
-            torch.from_numpy(old_values),
+            moved(rollout.actions[lives], self.device),
+            moved(rollout.log_probs[lives], self.device),
+            moved(advantage, self.device),
+            moved(targets, self.device),
+            moved(old_values, self.device),
             anchor,
+            self._taught(rollout),
         ), UpdateStatistics(
             explained_variance=explained,
             advantage_mean=float(advantage.mean(dtype=np.float64)),
@@ -202,6 +237,11 @@ class Learner:
             learning_rate=self.spec.learning_rate * ramp.actor,
         )
 
+    def _taught(self, rollout: Played) -> Tensor | None:
+        if not rollout.taught.any():
+            return None
+        return moved(np.broadcast_to(rollout.taught[:, None], rollout.alive.shape)[rollout.alive], self.device)
+
     def _renormalise(self, returns: NDArray[np.float32]) -> None:
         """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
         keep, mean, scale = _NORMALISER_MEMORY, self.value_mean, self.value_scale
@@ -210,44 +250,75 @@ class Learner:
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
     def _minibatch(self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator) -> _Minibatch | None:
-        spec, x = self.spec, batch.features[part]
-        value, target = self.network.value(x), batch.targets[part]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.bf16 and self.device.type == "cuda"):
+            loss, terms = self._loss(batch, part, ramp, rng)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
+        # one wait for the device a minibatch: all numbers come over together, before anything is stepped
+        measured = torch.stack([norm.detach(), loss.detach(), *(term.detach() for term in terms)]).tolist()
+        if not np.isfinite(measured[:2]).all():
+            return None
+        self.optimizer.step()
+        grad_norm, total, policy_loss, value_loss, entropy, kl, clipped, pull, spread = measured
+        return _Minibatch(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread)
+
+    def _loss(
+        self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return what is minimised, and policy loss, value loss, entropy, KL, clipped share, pull, advantages' spread.
+
+        What a teacher drove trains the critic and the demonstration loss; the policy's own terms never see it.
+        """
+        spec = self.spec
+        own, theirs = (part, None) if batch.taught is None else (part[~batch.taught[part]], part[batch.taught[part]])
+        x, target = batch.features[part], batch.targets[part]
+        value = self.network.value(x)
         critic = (
             value_error(value, target)
             if spec.vf_clip_coef is None
             else clipped_value_error(value, target, batch.old_values[part], spec.vf_clip_coef)
         )
-        loss, zero = spec.vf_coef * critic, torch.zeros(())
+        loss, zero = spec.vf_coef * critic, torch.zeros((), device=self.device)
         surrogate, entropy, kl, clipped, pull = zero, zero, zero, zero, zero
-        advantage, mask = batch.advantages[part], batch.action_mask[part]
-        spread = advantage.std(correction=min(1, len(part) - 1))
-        if ramp.actor > 0:
+        advantage, mask = batch.advantages[own], batch.action_mask[own]
+        spread = advantage.std(correction=min(1, len(own) - 1)) if len(own) else zero
+        if ramp.actor > 0 and len(own):
             if spec.norm_adv:
                 advantage = (advantage - advantage.mean()) / (spread + 1e-8)
-            log_p = masked_log_probabilities(self.network.actor(x), mask)
+            log_p = masked_log_probabilities(self.network.actor(x if theirs is None else batch.features[own]), mask)
             surrogate, entropy, kl, clipped = clipped_surrogate(
-                log_p, mask, batch.actions[part], batch.old_log_probs[part], advantage, spec.clip_coef
+                log_p, mask, batch.actions[own], batch.old_log_probs[own], advantage, spec.clip_coef
             )
             loss = loss + surrogate - spec.ent_coef * entropy
             if batch.anchor is not None:
-                pull = anchor_kl(batch.anchor[part], log_p, mask)
+                pull = anchor_kl(batch.anchor[own], log_p, mask)
                 loss = loss + ramp.anchor_kl * pull
-            if ramp.bc_weight > 0 and self.demonstrations is not None:
-                loss = loss + ramp.bc_weight * self._demonstration_loss(self.demonstrations, len(part) // 4, rng)
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), spec.max_grad_norm)
-        if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
-            return None
-        self.optimizer.step()
-        measured = (surrogate, critic, entropy, kl, clipped, norm, pull, loss, spread)
-        return _Minibatch(*(float(number.detach()) for number in measured))
+        if ramp.actor > 0 and ramp.bc_weight > 0:
+            shown = self._shown(batch, theirs, len(part) // 4, rng)
+            if shown is not None:
+                loss = loss + ramp.bc_weight * self._demonstration_loss(shown)
+        return loss, (surrogate, critic, entropy, kl, clipped, pull, spread)
 
-    def _demonstration_loss(self, samples: Samples, size: int, rng: np.random.Generator) -> Tensor:
-        rows = rng.integers(0, len(samples.labels), max(size, 1))
-        mask = torch.from_numpy(samples.action_mask[rows])
-        log_p = masked_log_probabilities(self.network.actor(torch.from_numpy(samples.features[rows])), mask)
-        return smoothed_cross_entropy(log_p, mask, torch.from_numpy(samples.labels[rows]), 0.0)
+    def _shown(self, batch: _Batch, theirs: Tensor | None, size: int, rng: np.random.Generator) -> _Labelled | None:
+        """Return demonstrations: `size` of the captured ones, and the teacher's unforced decisions at `theirs`."""
+        parts = []
+        if self.demonstrations is not None:
+            rows = moved(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
+            parts.append(_Labelled(*(values[rows] for values in self.demonstrations)))
+        if theirs is not None:
+            rows = theirs[batch.action_mask[theirs].sum(-1) > 1]
+            if len(rows):
+                parts.append(_Labelled(batch.features[rows], batch.action_mask[rows], batch.actions[rows]))
+        return _Labelled(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
+
+    def _demonstration_loss(self, shown: _Labelled) -> Tensor:
+        log_p = masked_log_probabilities(self.network.actor(shown.features), shown.action_mask)
+        return smoothed_cross_entropy(log_p, shown.action_mask, shown.labels, 0.0)
+
+
+def _labelled(samples: Samples, device: torch.device) -> _Labelled:
+    return _Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))
 
 
 def _summary(history: list[_Minibatch], whole: UpdateStatistics) -> UpdateStatistics:
