@@ -40,8 +40,8 @@ class BCStrategy:
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse without torch or without a data set."""
-        require_torch(f"state {context.visit.state!r} (strategy bc)")
         spec = context.spec_of(BCSpec)
+        require_torch(f"state {context.visit.state!r} (strategy bc)", spec.device)
         if spec.data is None:
             context.input("dataset")
         else:

@@ -45,8 +45,8 @@ class PPOStrategy:
     requires_torch: bool = True
 
     def prepare(self, context: TrainingContext) -> None:
-        """Refuse without torch, or with a parent that does not fit."""
-        require_torch(f"state {context.visit.state!r} (strategy ppo)")
+        """Refuse without torch or its device, or with a parent that does not fit."""
+        require_torch(f"state {context.visit.state!r} (strategy ppo)", context.spec_of(PPOSpec).device)
         if "start" in context.inputs:
             context.weights(context.inputs["start"])
 
