@@ -48,7 +48,7 @@ states:
 PPO = (
     "{iterations: 5, num_steps: 12, days: 1, learning_rate: 1.0e-3, minibatch_size: 128, checkpoint_every: 2, "
     "hidden_sizes: [16], watch: {every: 150, evidence: quick}, "
-    "ramps: [{actor: [[0, 0], [100, 0], [200, 1]], anchor_kl: [[0, 0.05]], bc_weight: [[0, 0.1]]}]MORE}"
+    "ramps: [{actor: [[0, 0], [100, 0], [200, 1]], anchor_kl: [[0, 0.05]], bc_weight: [[0, 0.1]]}]}"
 )
 MAKERS: dict[str, tuple[Callable[[], EnvironmentProvider], str, str]] = {
     "town": (TownProvider, "small_town", "scripted"),
@@ -57,10 +57,11 @@ MAKERS: dict[str, tuple[Callable[[], EnvironmentProvider], str, str]] = {
 }
 
 
-def _visits(folder: Path, kind: str, more: str = "") -> Visits:
+def _visits(folder: Path, kind: str) -> Visits:
     make, scenario, teacher = MAKERS[kind]
     known = "town" if kind == "town" else "corridor"
-    text = SMALL.format(id=known, scenario=scenario, teacher=teacher, ppo=PPO.replace("MORE", more))
+    ppo = PPO if kind == "town" else PPO.replace("1.0e-3", "1.0e-5")  # corridors are short: a step more is a cliff
+    text = SMALL.format(id=known, scenario=scenario, teacher=teacher, ppo=ppo)
     visits = Visits(folder, make(), text)
     dataset = visits.whole("capture").blobs["dataset"]
     visits.inputs |= {"dataset": dataset}
@@ -85,6 +86,7 @@ def test_ppo_cut_off_at_every_iteration_learns_the_same_bits(town: Visits, bound
     town.metrics.unlink()
     again, processes = town.cut("ppo", boundaries)
     assert semantic(whole) == semantic(again)
+    assert () == again.flags
     assert {1: 5, 2: 3}[boundaries] == processes
     found, expected = [[json.loads(x) for x in text.splitlines()] for text in (town.metrics.read_text(), stream)]
     assert [point for point in expected if point["state"] == "ppo"][-5:] == found
@@ -150,6 +152,7 @@ def test_without_checkpoints_a_visit_begins_again(tmp_path: Path) -> None:
 def _ppo(visits: Visits, *, cut: bool) -> PPOTrainingResult:
     result = visits.cut("ppo")[0] if cut else visits.whole("ppo")
     assert isinstance(result, PPOTrainingResult)
+    assert 5 == result.iterations
     return result
 
 
@@ -167,7 +170,6 @@ def test_a_foreign_environment_without_a_snapshot_goes_on_with_new_episodes(tmp_
     whole, again = _ppo(visits, cut=False), _ppo(visits, cut=True)
     assert ("reset", "reset") == (whole.resumable, again.resumable)
     assert ((), ("reset",)) == (whole.flags, again.flags)
-    assert whole.iterations == again.iterations
     assert whole.weights != again.weights
     assert again.weights == _ppo(visits, cut=True).weights
 

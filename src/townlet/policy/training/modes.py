@@ -48,7 +48,10 @@ class Data:
 
 
 def check_request(request: TrainRequest) -> None:
-    """Raise BadInputError for flags that contradict each other, have no use in the mode, are too small, or ask for what is absent."""
+    """Raise BadInputError for flags that contradict each other or are too small.
+
+    Also for flags that the mode has no use for, and for a device that is absent.
+    """
     for complaint in (*_misplaced(request), *_contradictions(request), *_small(request), *_absent(request)):
         raise BadInputError(complaint)
 

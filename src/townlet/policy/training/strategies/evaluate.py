@@ -60,14 +60,15 @@ class EvaluateStrategy:
                 metrics=gathering.rows(),
             )
             digest = context.blobs.put(_canonical(table))
-            if found is None or look > found.step:
+            is_new = found is None or look > found.step
+            if is_new:
                 bookmark.keep(_checkpoint(gathering, look))
             context.telemetry.emit(
                 look, _headline(gathering), of=len(evidence.episodes), agent_steps=gathering.agent_steps
             )
             if visit.decided(table):
                 break
-            if visit.stopping():
+            if is_new and look < len(evidence.episodes) and visit.stopping():
                 bookmark.stop(f"after look {look}")
         beside, more = _stochastic(gathering, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
         return EvaluationResult(
