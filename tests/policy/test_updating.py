@@ -13,12 +13,13 @@ from townlet.errors import BadInputError
 from townlet.policy.initialise import fresh_weights
 from townlet.policy.ramps import Ramp
 from townlet.policy.rollout import Rollout
+from townlet.policy.statistics import UpdateStatistics
 from townlet.policy.weights import Weights
 
 torch = pytest.importorskip("torch")
 
 from townlet.policy.network import choose_device, device_name  # noqa: E402
-from townlet.policy.updating import Learner, UpdateStatistics  # noqa: E402
+from townlet.policy.updating import Learner  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

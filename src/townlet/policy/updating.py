@@ -1,12 +1,11 @@
 """PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
 import torch
-from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,91 +23,14 @@ from townlet.policy.losses import (
 )
 from townlet.policy.network import ActorCritic, choose_device, moments, moved, restore_moments
 from townlet.policy.ramps import Ramp
+from townlet.policy.statistics import MinibatchStatistics, UpdateStatistics, correlation, summary
 from townlet.policy.weights import Weights
 
-__all__ = ["Learner", "UpdateStatistics"]
+__all__ = ["Learner"]
 
 _ADAM_EPSILON = 1.0e-5
-_ZERO = 1.0e-8
-"""Spread of advantages that counts as none."""
 _NORMALISER_MEMORY = 0.95
 """Share of the value normaliser kept per iteration."""
-
-
-@frozen(kw_only=True)
-class UpdateStatistics:
-    """Means over the minibatches of one iteration."""
-
-    policy_loss: float = 0.0
-    """Clipped surrogate."""
-    value_loss: float = 0.0
-    """In units of the value normaliser."""
-    entropy: float = 0.0
-    """Of the policy."""
-    approx_kl: float = 0.0
-    """Of the policy that played and the updated one."""
-    clip_fraction: float = 0.0
-    """Share of clipped ratios."""
-    grad_norm: float = 0.0
-    """Before clipping."""
-    anchor_kl: float = 0.0
-    """KL(parent ‖ policy)."""
-    explained_variance: float = 0.0
-    """Of the returns, by the values the rollout was judged with."""
-    total_loss: float = 0.0
-    """What was minimised."""
-    clip_fraction_max: float = 0.0
-    """Largest over the minibatches."""
-    clip_triggered: int = 0
-    """Minibatches with a clipped ratio."""
-    grad_norm_max: float = 0.0
-    """Largest over the minibatches."""
-    approx_kl_max: float = 0.0
-    """Largest over the minibatches."""
-    entropy_std: float = 0.0
-    """Over the minibatches."""
-    advantage_mean: float = 0.0
-    """Before normalisation."""
-    advantage_std: float = 0.0
-    """Before normalisation."""
-    advantage_min_std: float = 0.0
-    """Least over the minibatches."""
-    advantage_zero_std: int = 0
-    """Minibatches whose advantages do not differ."""
-    reward_advantage_corr: float = 0.0
-    """Of reward and advantage; 0 where one of them does not vary."""
-    updates: int = 0
-    """Minibatches learned from."""
-    samples: int = 0
-    """Decisions of living agents."""
-    learning_rate: float = 0.0
-    """The actor's."""
-    finite: bool = True
-    """False where a loss or gradient was not finite; the weights are those before that minibatch."""
-
-    def row(self) -> list[float]:
-        """Return the numbers in the order of the fields."""
-        return [float(value) for value in attrs.astuple(self)]
-
-    @classmethod
-    def of_row(cls, numbers: list[float]) -> "UpdateStatistics":
-        """Return the statistics of such a row."""
-        kinds = {field.name: cast("type", field.type) for field in attrs.fields(cls)}
-        return cls(**{name: kind(number) for (name, kind), number in zip(kinds.items(), numbers, strict=True)})
-
-
-class _Minibatch(NamedTuple):
-    """What one update measured."""
-
-    policy_loss: float
-    value_loss: float
-    entropy: float
-    approx_kl: float
-    clip_fraction: float
-    grad_norm: float
-    anchor_kl: float
-    total_loss: float
-    advantage_std: float
 
 
 class _Batch(NamedTuple):
@@ -180,19 +102,19 @@ class Learner:
             group["lr"] = self.spec.learning_rate * factor
         rows, size = len(batch.actions), self.spec.minibatch_size
         parts = self.spec.num_minibatches or max(1, rows // size)
-        history: list[_Minibatch] = []
+        history: list[MinibatchStatistics] = []
         for _ in range(self.spec.update_epochs):
             order = moved(rng.permutation(rows), self.device)
             epoch_kl: list[float] = []
             for part in torch.tensor_split(order, min(parts, max(rows, 1))):
                 numbers = self._minibatch(batch, part, ramp, rng)
                 if numbers is None:
-                    return attrs.evolve(_summary(history, whole), finite=False)
+                    return attrs.evolve(summary(history, whole), finite=False)
                 history.append(numbers)
                 epoch_kl.append(numbers.approx_kl)
             if float(np.mean(epoch_kl)) > self.spec.target_kl:
                 break
-        return _summary(history, whole)
+        return summary(history, whole)
 
     def _prepare(self, rollout: Played, weights: Weights, ramp: Ramp) -> tuple[_Batch, UpdateStatistics]:
         v_t, v_tp1 = rollout.values(weights)
@@ -232,7 +154,7 @@ class Learner:
             explained_variance=explained,
             advantage_mean=float(advantage.mean(dtype=np.float64)),
             advantage_std=float(advantage.std(dtype=np.float64)),
-            reward_advantage_corr=_correlation(rollout.rewards[lives], advantage),
+            reward_advantage_corr=correlation(rollout.rewards[lives], advantage),
             samples=len(advantage),
             learning_rate=self.spec.learning_rate * ramp.actor,
         )
@@ -249,7 +171,9 @@ class Learner:
         self.value_scale = max(keep * scale + (1 - keep) * float(returns.std(dtype=np.float64)), 1e-3)
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
-    def _minibatch(self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator) -> _Minibatch | None:
+    def _minibatch(
+        self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
+    ) -> MinibatchStatistics | None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.bf16 and self.device.type == "cuda"):
             loss, terms = self._loss(batch, part, ramp, rng)
         self.optimizer.zero_grad()
@@ -261,7 +185,7 @@ class Learner:
             return None
         self.optimizer.step()
         grad_norm, total, policy_loss, value_loss, entropy, kl, clipped, pull, spread = measured
-        return _Minibatch(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread)
+        return MinibatchStatistics(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread)
 
     def _loss(
         self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
@@ -319,28 +243,3 @@ class Learner:
 
 def _labelled(samples: Samples, device: torch.device) -> _Labelled:
     return _Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))
-
-
-def _summary(history: list[_Minibatch], whole: UpdateStatistics) -> UpdateStatistics:
-    if not history:
-        return whole
-    columns = {name: [row[index] for row in history] for index, name in enumerate(_Minibatch._fields)}
-    means = {name: float(np.mean(values)) for name, values in columns.items() if name != "advantage_std"}
-    return attrs.evolve(
-        whole,
-        **cast("Any", means),
-        clip_fraction_max=max(columns["clip_fraction"]),
-        clip_triggered=sum(share > 0 for share in columns["clip_fraction"]),
-        grad_norm_max=max(columns["grad_norm"]),
-        approx_kl_max=max(columns["approx_kl"]),
-        entropy_std=float(np.std(columns["entropy"])),
-        advantage_min_std=min(columns["advantage_std"]),
-        advantage_zero_std=sum(spread < _ZERO for spread in columns["advantage_std"]),
-        updates=len(history),
-    )
-
-
-def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    a, b = one.astype(np.float64) - one.mean(dtype=np.float64), other.astype(np.float64) - other.mean(dtype=np.float64)
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 0 else 0.0

@@ -78,26 +78,34 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Visits:
     return visits
 
 
+def _points(visits: Visits) -> list[dict[str, object]]:
+    """Return the metric stream."""
+    return [json.loads(line) for line in visits.metrics.read_text(encoding="utf-8").splitlines()]
+
+
 @pytest.mark.parametrize("boundaries", [1, 2])
 def test_ppo_cut_off_at_every_iteration_learns_the_same_bits(town: Visits, boundaries: int) -> None:
     """On the town: weights and every number of the result, with watch, anchor, demonstrations and ramps."""
+    town.metrics.unlink()
     whole = town.whole("ppo")
-    stream = town.metrics.read_text()
+    stream = _points(town)
     town.metrics.unlink()
     again, processes = town.cut("ppo", boundaries)
     assert semantic(whole) == semantic(again)
     assert () == again.flags
     assert {1: 5, 2: 3}[boundaries] == processes
-    found, expected = [[json.loads(x) for x in text.splitlines()] for text in (town.metrics.read_text(), stream)]
-    assert [point for point in expected if point["state"] == "ppo"][-5:] == found
+    assert stream == _points(town)
 
 
 @pytest.mark.parametrize("checkpoint", [0, 1])
 def test_ppo_killed_anywhere_goes_on_from_its_last_checkpoint(town: Visits, checkpoint: int) -> None:
     """What came after a checkpoint is done again, with the same bits; one is kept every 2 of 5 iterations."""
+    town.metrics.unlink()
     whole = town.whole("ppo")
     assert [2, 4] == [step for step, _ in town.saved]
+    stream = _points(town)
     assert semantic(whole) == semantic(town.process("ppo", 2, town.saved[checkpoint][1], None))
+    assert stream == _points(town)
 
 
 def test_a_fresh_start_cut_off_at_every_iteration_learns_the_same_bits(town: Visits) -> None:
@@ -113,6 +121,15 @@ def test_bc_cut_off_at_every_epoch_clones_the_same_bits(town: Visits) -> None:
     again, processes = town.cut("bc")
     assert semantic(whole) == semantic(again)
     assert 7 == processes
+
+
+@pytest.mark.parametrize("checkpoint", range(6))
+def test_bc_killed_anywhere_goes_on_from_its_last_checkpoint(town: Visits, checkpoint: int) -> None:
+    """The passes after it are made again, with the same bits, and reported once."""
+    town.metrics.unlink()
+    whole, stream = town.whole("bc"), _points(town)
+    assert semantic(whole) == semantic(town.process("bc", 2, town.saved[checkpoint][1], None))
+    assert stream == _points(town)
 
 
 def test_evaluate_cut_off_at_every_look_finds_the_same_evidence(town: Visits) -> None:

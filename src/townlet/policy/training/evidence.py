@@ -42,7 +42,7 @@ class Gathering:
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Return what was played, by ``KIND.POLICY@SCENARIO``."""
-        found = {}
+        found: dict[str, NDArray[np.float64]] = {}
         for (policy, scenario), episodes in self.played.items():
             who = f"{policy}@{scenario}"
             found |= {f"sums.{who}": episodes.sums, f"exposures.{who}": episodes.exposures}

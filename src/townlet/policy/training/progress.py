@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
 from townlet.dto.training_log import TrainingLogEntry
+from townlet.policy.statistics import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint
 from townlet.policy.training.gather import PlayedData
 from townlet.policy.training.watch import CliffWatch, WatchFacts
 from townlet.policy.weights import Weights, read_weights
 
 if TYPE_CHECKING:
-    from townlet.policy.updating import Learner, UpdateStatistics
+    from townlet.policy.updating import Learner
 
 __all__ = ["Progress", "parent_of"]
 
@@ -50,7 +51,7 @@ class Progress:
     """Learned from so far."""
     seconds: float = 0.0
     """Of rollouts and updates so far."""
-    history: "list[UpdateStatistics]" = field(factory=list)
+    history: list[UpdateStatistics] = field(factory=list)
     """Of each iteration."""
     rewards: list[float] = field(factory=list)
     """Mean reward of the policy's own decisions in each iteration."""
@@ -89,8 +90,6 @@ class Progress:
     @classmethod
     def restored(cls, found: Checkpoint, learner: "Learner", data: PlayedData, watch: CliffWatch | None) -> "Progress":
         """Return the progress that was kept; learner, data and watch stand where they stood."""
-        from townlet.policy.updating import UpdateStatistics
-
         facts = found.about(_Facts)
         learner.resume(_weights(found, "weights"), found.part("adam"))
         data.played = facts.played
