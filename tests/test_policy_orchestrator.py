@@ -169,7 +169,6 @@ def test_a_strategy_that_fails_is_told_with_its_run(tmp_path: Path) -> None:
         (TrainRequest(mode="bc", bc_manifest="m.json", rollout_ticks=3), "captures nothing"),
         (TrainRequest(ppo_mini_batch_size=4, ppo_num_mini_batches=4), "contradict each other"),
         (TrainRequest(ppo_normalize_advantages=True, ppo_no_normalize_advantages=True), "contradict each other"),
-        (TrainRequest(device="cuda"), "trains on the cpu"),
         (TrainRequest(ppo_log_frequency=5), "name one with --ppo-log"),
         (TrainRequest(mode="rollout", epochs=0), "expected at least 1"),
         (TrainRequest(mode="replay", replay_manifest="m.json", epochs=3), "--train-ppo is not given"),

@@ -5,6 +5,7 @@ pure function of (seed, world, episode, decision).
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from attrs import evolve
@@ -107,6 +108,23 @@ class Corridor:
         raise BadInputError("a corridor cannot be restored")
 
 
+class Keeping(Corridor):
+    """Corridors that offer a snapshot."""
+
+    def snapshot(self) -> bytes:
+        """Return all state."""
+        return b"".join(array.tobytes() for array in self._arrays())
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a snapshot."""
+        for array in self._arrays():
+            array[...] = np.frombuffer(state[: array.nbytes], array.dtype).reshape(array.shape)
+            state = state[array.nbytes :]
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.episodes, self.clock, self.position, self.sums
+
+
 class Walker:
     """Walks to the goal; `lazy` rests every third hour, `random` goes anywhere."""
 
@@ -128,7 +146,10 @@ class Walker:
 
 
 class CorridorProvider:
-    """Makes corridors: scenarios `plain` and `narrow` (one feature less)."""
+    """Makes corridors: scenarios `plain` and `narrow` (one feature less); `kind` may keep snapshots."""
+
+    def __init__(self, kind: type[Corridor] = Corridor) -> None:
+        self.kind = kind
 
     def describe(self, scenario: str) -> EnvironmentDescription:
         """Return what a policy must know."""
@@ -143,7 +164,7 @@ class CorridorProvider:
 
     def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Corridor:
         """Return corridors."""
-        return Corridor(self.describe(scenario), worlds, seed, days, first_world)
+        return self.kind(self.describe(scenario), worlds, seed, days, first_world)
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a walker."""

@@ -24,6 +24,20 @@ def test_the_last_entry_repeats() -> None:
     assert 0.01 == pytest.approx(ramp_at(RAMPS, 1, 200).anchor_kl)
 
 
+@pytest.mark.parametrize(("steps", "share"), [(0, 0.5), (500, 0.25), (1000, 0.0), (9000, 0.0)])
+def test_the_teachers_share_is_a_function_of_agent_steps_alone(steps: int, share: float) -> None:
+    """It decays like any factor, and is none by default."""
+    decays = (RampSpec(teacher_share=((0, 0.5), (1000, 0))),)
+    assert share == pytest.approx(ramp_at(decays, 0, steps).teacher_share)
+    assert 0.0 == ramp_at(RAMPS, 0, steps).teacher_share
+
+
+def test_a_share_above_one_is_refused() -> None:
+    """There are no more worlds than all."""
+    with pytest.raises(CodecError, match="at most 1"):
+        structure({"teacher_share": [[0, 1.5]]}, RampSpec)
+
+
 @pytest.mark.parametrize("points", [[], [[0, 1], [0, 2]], [[5, 1], [1, 2]], [[0, -1]]])
 def test_points_out_of_order_or_below_zero_are_refused(points: list) -> None:
     """A ramp is a function, and factors do not turn signs around."""

@@ -100,7 +100,8 @@ _NOTES = (
 
 def _value(kind: object) -> str:
     names = {str: "text", int: "whole number", float: "number", bool: "none"}
-    words = [part for part in get_args(kind) if part is not type(None)] or [kind]
+    parts = [part for part in get_args(kind) if part is not type(None)] or [kind]
+    words = [word for part in parts for word in get_args(part) or (part,)]
     if all(isinstance(word, str) for word in words):
         return ", ".join(f"`{word}`" for word in words)
     return ", ".join(names[word] for word in words if isinstance(word, type))

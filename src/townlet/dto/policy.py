@@ -1,7 +1,7 @@
 """Frozen results: what every strategy answers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from attrs import frozen
@@ -22,12 +22,14 @@ __all__ = [
     "PPOTrainingResult",
     "PromotionResult",
     "ReplayResult",
+    "Resumable",
     "RollbackResult",
     "TrainingResult",
     "statistics",
 ]
 
 HIGHER, LOWER = Direction.HIGHER, Direction.LOWER
+Resumable = Literal["exact", "reset", "none"]
 
 
 @frozen(kw_only=True)
@@ -94,6 +96,10 @@ class BCTrainingResult(TrainingResult):
     """Path of the manifest it came from; empty for a captured one."""
     parity: float = metric("1", LOWER, default=0.0)
     """Largest difference between torch's logits and numpy's on the probe batch."""
+    device: str = private_to_run("cpu")
+    """Where it was trained: `cpu`, or `cuda` and the GPU's name."""
+    resumable: Resumable = "exact"
+    """What the visit would have gone on with, had it been cut off."""
     samples_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
     """Training samples ÷ seconds of the cloning passes."""
 
@@ -138,6 +144,11 @@ class PPOTrainingResult(TrainingResult):
     """Queue conflicts of the training episodes, a count; 0 where the environment has no such metric."""
     queue_intensity_sum: float = metric("1", LOWER, default=0.0)
     """Their sizes added up."""
+    device: str = private_to_run("cpu")
+    """Where updates were computed: `cpu`, or `cuda` and the GPU's name."""
+    resumable: Resumable = "exact"
+    """What the visit would have gone on with, had it been cut off: `exact` the same bits, `reset` new episodes of an
+    environment that offers no snapshot (flag ``reset`` where it happened), `none` from its beginning again."""
     last_epoch: TrainingLogEntry | None = private_to_run(None)
     """The last iteration, as the training log tells it."""
     agent_steps_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)

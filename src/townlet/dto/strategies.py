@@ -14,6 +14,7 @@ __all__ = [
     "BCSpec",
     "CaptureSpec",
     "DataSpec",
+    "Device",
     "EvaluateSpec",
     "PPOSpec",
     "PromoteSpec",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 Points = tuple[tuple[float, float], ...]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
@@ -54,6 +56,11 @@ def _points(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> 
         raise ValueError("expected values of at least 0")
     if any(later[0] <= earlier[0] for earlier, later in pairwise(value)):
         raise ValueError("expected agent-steps that grow from point to point")
+
+
+def _shares(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> None:
+    if any(y > 1 for _, y in value):
+        raise ValueError("expected values of at most 1")
 
 
 def count(default: Any = attrs.NOTHING) -> Any:
@@ -146,6 +153,10 @@ class BCSpec(StrategySpec):
     """Widths of the hidden layers, the same in the actor's trunk and the critic's."""
     max_grad_norm: float = positive(0.5)
     """Bound on the global norm of the gradient."""
+    checkpoint_every: int = not_negative(1)
+    """Passes between two checkpoints; 0 keeps none, and a visit that was cut off begins again."""
+    device: Device = "cpu"
+    """Where the network is trained: `cpu`, `cuda`, or `auto` (a GPU where torch sees one)."""
 
 
 @frozen(kw_only=True)
@@ -159,7 +170,9 @@ class RampSpec(Record):
     anchor_kl: Points = attrs.field(default=((0.0, 0.0),), validator=_points)
     """Weight of KL(parent ‖ policy)."""
     bc_weight: Points = attrs.field(default=((0.0, 0.0),), validator=_points)
-    """Weight of the cross-entropy on the captured demonstrations (DAPG)."""
+    """Weight of the cross-entropy on demonstrations (DAPG): the captured ones, and what the teacher plays."""
+    teacher_share: Points = attrs.field(default=((0.0, 0.0),), validator=(_points, _shares))
+    """Share of the worlds that the teacher drives; their decisions train the critic and the demonstration loss only."""
 
 
 @frozen(kw_only=True)
@@ -221,6 +234,14 @@ class PPOSpec(StrategySpec):
     """Widths of the hidden layers of a `fresh` start; other starts bring their own."""
     watch: WatchSpec | None = None
     """The cliff watch; none by default."""
+    checkpoint_every: int = not_negative(10)
+    """Iterations between two checkpoints; 0 keeps none, and a visit that was cut off begins again."""
+    device: Device = "cpu"
+    """Where updates are computed: `cpu`, `cuda`, or `auto` (a GPU where torch sees one); acting stays on the CPU."""
+    bf16: bool = False
+    """Compute forward passes in bfloat16 on a GPU; nothing changes on the CPU."""
+    compiled: bool = False
+    """Compile the networks with CUDA graphs on a GPU (``torch.compile``, ``reduce-overhead``); never on the CPU."""
     ramps: tuple[RampSpec, ...] = attrs.field(default=(RampSpec(),), validator=attrs.validators.min_len(1))
     """Entry k serves the k-th consecutive ppo visit since the weights were last set; the last repeats."""
 

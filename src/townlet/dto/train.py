@@ -6,6 +6,7 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.strategies import Device
 
 __all__ = ["MODES", "OPTION", "Mode", "TrainRequest"]
 
@@ -17,7 +18,8 @@ OPTION, IN = "option", "modes"
 def _flag(default: Any, *modes: Mode, option: str = "") -> Any:
     """Return a field for a flag that means something in `modes` (all where none is named).
 
-    `option` is ``STRATEGY.NAME``: the field of the strategy's `with:` block that the flag takes the place of.
+    `option` is ``STRATEGY.NAME``: the field of the strategy's `with:` block that the flag takes the place of, or
+    ``STRATEGY, STRATEGY.NAME`` of several.
     """
     return attrs.field(default=default, metadata={OPTION: option, IN: modes})
 
@@ -74,8 +76,8 @@ class TrainRequest(Record):
     """Log every n-th epoch, and the last; closing lines always."""
     ppo_log_max_entries: int | None = _flag(None, *_TUNE)
     """Lines per file; then LOG.1, LOG.2 … are begun."""
-    device: str | None = _flag(None)
-    """Where to train; this version knows cpu."""
+    device: Device | None = _flag(None, option="bc, ppo.device")
+    """Where networks are trained; `auto` is a GPU where torch sees one. Nothing changes for who trains none."""
     ppo_learning_rate: float | None = _flag(None, *_TUNE, option="ppo.learning_rate")
     """Adam's step size."""
     ppo_clip_param: float | None = _flag(None, *_TUNE, option="ppo.clip_coef")
@@ -124,6 +126,6 @@ class TrainRequest(Record):
 
     @staticmethod
     def option(name: str) -> tuple[str, str] | None:
-        """Return the strategy and the option a flag takes the place of; none where it is about the command itself."""
+        """Return the strategies (``ppo`` or ``bc, ppo``) and the option a flag takes the place of; none where none."""
         strategy, _, option = attrs.fields_dict(TrainRequest)[name].metadata.get(OPTION, "").partition(".")
         return (strategy, option) if option else None

@@ -1,8 +1,10 @@
 """Behaviour cloning in torch: the actor on the teacher's labels, the critic on the captured returns."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
+from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from attrs import frozen
@@ -12,9 +14,9 @@ from townlet.dto.strategies import BCSpec
 from townlet.policy.dataset import Samples
 from townlet.policy.inference import Layers
 from townlet.policy.losses import masked_log_probabilities, smoothed_cross_entropy, value_error
-from townlet.policy.network import Trunk
+from townlet.policy.network import Trunk, choose_device, moments, moved, restore_moments
 
-__all__ = ["CloneFit", "ValueFit", "clone_actor", "fit_critic"]
+__all__ = ["CloneFit", "CloneState", "ValueState", "clone_actor", "fit_critic"]
 
 _ADAM_EPSILON = 1.0e-5
 
@@ -44,107 +46,186 @@ class CloneFit:
 
 
 @frozen(kw_only=True, eq=False)
-class ValueFit:
-    """The fitted critic."""
+class CloneState:
+    """The actor's fit between two passes: all that the next one goes on from but the generator."""
 
     layers: Layers
-    """Of the last epoch."""
-    loss: float
-    """Mean of the last pass, in units of the value normaliser."""
+    """Of the actor now."""
+    moments: Mapping[str, NDArray[Any]]
+    """The optimizer's state."""
+    best_layers: Layers
+    """Of the best epoch."""
+    best: tuple[float, float]
+    """Its held-out NLL and accuracy."""
+    recalls: NDArray[np.float64]
+    """Its recalls [A]."""
+    epoch: int = 0
+    """Passes made."""
+    since: int = 0
+    """Passes since the best."""
+    loss_sum: float = 0.0
+    """Of the last pass."""
+    hits: float = 0.0
+    """Of the last pass."""
+    seconds: float = 0.0
+    """Of all passes."""
+
+    def over(self, spec: BCSpec) -> bool:
+        """Tell whether all passes are made or patience ran out."""
+        return self.epoch >= spec.update_epochs or self.since >= spec.patience
+
+    def fit(self, spec: BCSpec, samples: int) -> CloneFit:
+        """Return what the passes over `samples` led to."""
+        return CloneFit(
+            layers=self.best_layers,
+            heldout_nll=self.best[0],
+            heldout_accuracy=self.best[1],
+            train_accuracy=self.hits / samples,
+            train_loss=self.loss_sum / samples,
+            recalls=self.recalls,
+            epochs=self.epoch,
+            stopped_early=self.since >= spec.patience,
+            samples_per_second=self.epoch * samples / max(self.seconds, 1e-9),
+        )
 
 
-def _minibatches(rows: int, size: int, rng: np.random.Generator) -> Iterator[torch.Tensor]:
-    order = torch.from_numpy(rng.permutation(rows))
+@frozen(kw_only=True, eq=False)
+class ValueState:
+    """The critic's fit between two passes."""
+
+    layers: Layers
+    """Of the critic now."""
+    moments: Mapping[str, NDArray[Any]]
+    """The optimizer's state."""
+    epoch: int
+    """Passes made."""
+    loss_sum: float
+    """Mean of the last pass."""
+
+
+def _minibatches(rows: int, size: int, rng: np.random.Generator, device: torch.device) -> Iterator[torch.Tensor]:
+    order = moved(rng.permutation(rows), device)
     yield from torch.tensor_split(order, max(1, rows // size))
 
 
-def _adam(trunk: Trunk, learning_rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(trunk.parameters(), lr=learning_rate, eps=_ADAM_EPSILON, fused=True)
+def _skip(passes: int, rows: int, rng: np.random.Generator) -> None:
+    """Leave a generator where it stands after some passes: each draws one permutation."""
+    for _ in range(passes):
+        rng.permutation(rows)
 
 
-def _judge(trunk: Trunk, samples: Samples, actions: int) -> tuple[float, float, NDArray[np.float64]]:
-    x, mask, label = (torch.from_numpy(a) for a in (samples.features, samples.action_mask, samples.labels))
-    hits = torch.zeros(actions, dtype=torch.float64)
+def _start(
+    state: CloneState | ValueState, learning_rate: float, device: torch.device
+) -> tuple[Trunk, torch.optim.Adam]:
+    trunk = Trunk(state.layers).to(device)
+    optimizer = torch.optim.Adam(trunk.parameters(), lr=learning_rate, eps=_ADAM_EPSILON, fused=True)
+    restore_moments(optimizer, state.moments)
+    return trunk, optimizer
+
+
+def _descend(loss: torch.Tensor, trunk: Trunk, optimizer: torch.optim.Adam, spec: BCSpec) -> float:
+    """Make one step down a loss and return it."""
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trunk.parameters(), spec.max_grad_norm)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _judge(trunk: Trunk, held: tuple[torch.Tensor, ...], actions: int) -> tuple[float, float, NDArray[np.float64]]:
+    x, mask, label = held
+    hits = torch.zeros(actions, dtype=torch.float64, device=x.device)
     nll = 0.0
     with torch.no_grad():
-        for part in torch.split(torch.arange(len(label)), 65536):
+        for part in torch.split(torch.arange(len(label), device=x.device), 65536):
             log_p = masked_log_probabilities(trunk(x[part]), mask[part])
             nll -= float(log_p.gather(1, label[part][:, None]).double().sum())
             hits += torch.bincount(label[part][log_p.argmax(-1) == label[part]], minlength=actions)
     counts = torch.bincount(label, minlength=actions).double()
-    recalls = torch.where(counts > 0, hits / counts, torch.nan).numpy()
+    recalls = torch.where(counts > 0, hits / counts, torch.nan).cpu().numpy()
     return nll / len(label), float(hits.sum()) / len(label), recalls
 
 
+def _tensors(samples: Samples, device: torch.device) -> tuple[torch.Tensor, ...]:
+    return tuple(moved(values, device) for values in (samples.features, samples.action_mask, samples.labels))
+
+
 def clone_actor(
-    layers: Layers,
+    start: Layers | CloneState,
     training: Samples,
     heldout: Samples,
     spec: BCSpec,
     rng: np.random.Generator,
     report: Callable[[int, dict[str, float]], None],
-) -> CloneFit:
-    """Return the actor that best predicts the teacher's unforced held-out actions, stopping early on their NLL."""
-    trunk, actions = Trunk(layers), layers[-1][1].shape[0]
-    optimizer = _adam(trunk, spec.learning_rate)
-    x, mask, label = (torch.from_numpy(a) for a in (training.features, training.action_mask, training.labels))
-    best_layers, best, since, seconds, epoch = layers, (np.inf, 0.0, np.full(actions, np.nan)), 0, 0.0, 0
-    loss_sum = hits = 0.0
-    for epoch in range(1, spec.update_epochs + 1):
+    keep: Callable[[CloneState], None] = lambda _: None,
+) -> CloneState:
+    """Return the fit of the actor that best predicts the teacher's unforced held-out actions, stopping early on NLL.
+
+    `start` is a fresh actor, or the state to go on from; `keep` hears the state after every pass. `rng` stands where
+    it stood before the first pass.
+    """
+    state = start if isinstance(start, CloneState) else _untrained(start)
+    _skip(state.epoch, len(training.labels), rng)
+    if state.over(spec):
+        return state
+    device, actions = choose_device(spec.device), len(state.recalls)
+    trunk, optimizer = _start(state, spec.learning_rate, device)
+    (x, mask, label), held = _tensors(training, device), _tensors(heldout, device)
+    while not state.over(spec):
         started, loss_sum, hits = perf_counter(), 0.0, 0.0
-        for rows in _minibatches(len(label), spec.minibatch_size, rng):
+        for rows in _minibatches(len(label), spec.minibatch_size, rng, device):
             log_p = masked_log_probabilities(trunk(x[rows]), mask[rows])
             loss = smoothed_cross_entropy(log_p, mask[rows], label[rows], spec.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trunk.parameters(), spec.max_grad_norm)
-            optimizer.step()
-            loss_sum += float(loss.detach()) * len(rows)
+            loss_sum += _descend(loss, trunk, optimizer, spec) * len(rows)
             hits += float((log_p.detach().argmax(-1) == label[rows]).sum())
-        seconds += perf_counter() - started
-        judged = _judge(trunk, heldout, actions)
-        report(epoch, {"train_loss": loss_sum / len(label), "heldout_nll": judged[0], "heldout_accuracy": judged[1]})
-        if judged[0] < best[0]:
-            best_layers, best, since = trunk.layers(), judged, 0
-        else:
-            since += 1
-            if since >= spec.patience:
-                break
-    return CloneFit(
-        layers=best_layers,
-        heldout_nll=best[0],
-        heldout_accuracy=best[1],
-        train_accuracy=hits / len(label),
-        train_loss=loss_sum / len(label),
-        recalls=best[2],
-        epochs=epoch,
-        stopped_early=since >= spec.patience,
-        samples_per_second=epoch * len(label) / max(seconds, 1e-9),
-    )
+        seconds = state.seconds + perf_counter() - started
+        nll, accuracy, recalls = _judge(trunk, held, actions)
+        epoch, layers = state.epoch + 1, trunk.layers()
+        report(epoch, {"train_loss": loss_sum / len(label), "heldout_nll": nll, "heldout_accuracy": accuracy})
+        state = attrs.evolve(
+            state, layers=layers, moments=moments(optimizer), epoch=epoch, since=state.since + 1, loss_sum=loss_sum,
+            hits=hits, seconds=seconds,
+        )  # fmt: skip
+        if nll < state.best[0]:
+            state = attrs.evolve(state, best_layers=layers, best=(nll, accuracy), recalls=recalls, since=0)
+        keep(state)
+    return state
+
+
+def _untrained(layers: Layers) -> CloneState:
+    unknown = np.full(layers[-1][1].shape[0], np.nan)
+    return CloneState(layers=layers, moments={}, best_layers=layers, best=(np.inf, 0.0), recalls=unknown)
 
 
 def fit_critic(
-    layers: Layers,
+    start: Layers | ValueState,
     features: NDArray[np.float32],
     targets: NDArray[np.float32],
     spec: BCSpec,
     rng: np.random.Generator,
     report: Callable[[int, dict[str, float]], None],
-) -> ValueFit:
-    """Return the critic fitted to normalised returns `targets` [B] of `features` [B, F]."""
-    trunk = Trunk(layers)
-    optimizer = _adam(trunk, spec.learning_rate)
-    x, target = torch.from_numpy(features), torch.from_numpy(targets)
+    keep: Callable[[ValueState], None] = lambda _: None,
+) -> ValueState:
+    """Return the critic fitted to normalised returns `targets` [B] of `features` [B, F].
+
+    `start`, `rng` and `keep` are as in `clone_actor`.
+    """
     # Without a known return nothing is fitted: a cold critic is half a normalised variance away.
-    loss_sum = 0.5 * float(np.mean(np.square(targets))) if len(targets) else 0.5
-    for epoch in range(1, spec.value_epochs + 1):
+    cold = 0.5 * float(np.mean(np.square(targets))) if len(targets) else 0.5
+    state = start if isinstance(start, ValueState) else ValueState(layers=start, moments={}, epoch=0, loss_sum=cold)
+    _skip(state.epoch, len(targets), rng)
+    if state.epoch >= spec.value_epochs:
+        return state
+    device = choose_device(spec.device)
+    trunk, optimizer = _start(state, spec.learning_rate, device)
+    x, target = moved(features, device), moved(targets, device)
+    while state.epoch < spec.value_epochs:
         loss_sum = 0.0
-        for rows in _minibatches(len(targets), spec.minibatch_size, rng):
+        for rows in _minibatches(len(targets), spec.minibatch_size, rng, device):
             loss = value_error(trunk(x[rows]).squeeze(-1), target[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trunk.parameters(), spec.max_grad_norm)
-            optimizer.step()
-            loss_sum += float(loss.detach()) * len(rows) / len(targets)
+            loss_sum += _descend(loss, trunk, optimizer, spec) * len(rows) / len(targets)
+        epoch = state.epoch + 1
         report(epoch, {"value_loss": loss_sum})
-    return ValueFit(layers=trunk.layers(), loss=loss_sum)
+        state = ValueState(layers=trunk.layers(), moments=moments(optimizer), epoch=epoch, loss_sum=loss_sum)
+        keep(state)
+    return state

@@ -54,6 +54,10 @@ class Played(Protocol):
     def log_probs(self) -> NDArray[np.float32]:
         """Of what was chosen, when it was chosen."""
 
+    @property
+    def taught(self) -> NDArray[np.bool_]:
+        """[W], worlds whose decisions were a teacher's: no example of the policy's own."""
+
     def seen(self, weights: Weights) -> NDArray[np.float32]:
         """Return the features [T, W, N, F] as these weights normalise them."""
 
@@ -105,6 +109,11 @@ class Experience(Record):
     def actions(self) -> NDArray[np.int64]:
         """[T, W, N]."""
         return self.play.labels.astype(np.int64)
+
+    @property
+    def taught(self) -> NDArray[np.bool_]:
+        """[W], no world: what ppo learns from was played by a policy."""
+        return np.zeros(self.play.labels.shape[1], np.bool_)
 
     def seen(self, weights: Weights) -> NDArray[np.float32]:
         """Return the features [T, W, N, F] as these weights normalise them."""

@@ -20,6 +20,8 @@ class Ramp:
     """Weight of KL(parent ‖ policy)."""
     bc_weight: float
     """Weight of the demonstration loss."""
+    teacher_share: float = 0.0
+    """Share of the worlds that the teacher drives."""
 
 
 def ramp_at(ramps: tuple[RampSpec, ...], stint: int, agent_steps: int) -> Ramp:
@@ -35,4 +37,5 @@ def ramp_at(ramps: tuple[RampSpec, ...], stint: int, agent_steps: int) -> Ramp:
         critic=value(spec.critic),
         anchor_kl=value(spec.anchor_kl),
         bc_weight=value(spec.bc_weight),
+        teacher_share=value(spec.teacher_share),
     )

@@ -1,10 +1,13 @@
 """Playing: whole episodes for evaluation, and fixed-length rollouts into preallocated buffers for training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.inference import forward, log_probabilities, sample
 from townlet.policy.weights import Weights
 from townlet.ports import Environment, Tallies, Teacher
@@ -46,6 +49,8 @@ class Rollout:
         self.rewards = np.empty(shape, np.float32)
         self.terminations = np.empty(shape, np.bool_)
         self.truncations = np.empty(shape, np.bool_)
+        self.taught = np.zeros(environment.worlds, np.bool_)
+        """[W], worlds whose decisions were a teacher's."""
         self.sums = np.zeros(len(about.metrics))
         """[M] KPI sums of the training episodes that ended."""
         self.exposures = np.zeros(len(about.metrics))
@@ -54,8 +59,10 @@ class Rollout:
         self._played = 0
         self._final: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
 
-    def collect(self, weights: Weights) -> None:
-        """Fill the buffers with the play of stochastic actions."""
+    def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
+        """Fill the buffers with the play of stochastic actions; `teacher` drives a share of the worlds, the first."""
+        guided = round(share * len(self.taught)) if teacher is not None else 0
+        self.taught[:] = np.arange(len(self.taught)) < guided
         player, environment, agents = weights.acting("stochastic"), self.environment, self.alive.shape[2]
         self._final.clear()
         for t in range(len(self.actions)):
@@ -67,6 +74,8 @@ class Rollout:
             chosen = sample(logits, player.draws(seen.keys, agents))
             self.log_probs[t] = log_probabilities(logits)[np.arange(len(chosen)), chosen].reshape(self.alive[t].shape)
             self.actions[t] = chosen.reshape(self.alive[t].shape)
+            if teacher is not None and guided:
+                self.actions[t, :guided] = teacher.act(_first(seen, guided))
             step = environment.step(self.actions[t])
             self.rewards[t], self.terminations[t] = step.rewards, step.terminations
             self._played += 1
@@ -76,6 +85,26 @@ class Rollout:
             if ended.any():
                 self._start_anew(t, ended, player.normalise)
         self.features[-1] = player.normalise(self._seen.observations).reshape(self.features[-1].shape)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the next `collect` goes on from beside weights; `environment` is empty where it keeps none."""
+        seen = {name: np.array(values) for name, values in attrs.asdict(self._seen, recurse=False).items()}
+        return seen | {
+            "environment": np.frombuffer(self.environment.snapshot(), np.uint8),
+            "played": np.array(self._played),
+            "sums": self.sums,
+            "exposures": self.exposures,
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `state` returned; without an environment in it from new episodes, the KPI sums kept."""
+        self.sums[:], self.exposures[:] = state["sums"], state["exposures"]
+        if not state["environment"].size:
+            return
+        self.environment.restore(state["environment"].tobytes())
+        self._played = int(state["played"])
+        names = [field.name for field in attrs.fields(ObservationBatchDTO)]
+        self._seen = ObservationBatchDTO(**{name: state[name] for name in names})
 
     def _start_anew(
         self, t: int, ended: NDArray[np.bool_], normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -120,3 +149,9 @@ class Rollout:
         index, tallies = names.index(metric), self.environment.tallies()
         exposure = self.exposures[index] + tallies.exposures[index].sum()
         return float((self.sums[index] + tallies.sums[index].sum()) / exposure) if exposure > 0 else 0.0
+
+
+def _first(seen: ObservationBatchDTO, worlds: int) -> ObservationBatchDTO:
+    """Return what is seen in the first worlds."""
+    arrays: dict[str, Any] = attrs.asdict(seen, recurse=False)
+    return ObservationBatchDTO(**{name: values[:worlds] for name, values in arrays.items()})

@@ -1,11 +1,11 @@
 """PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
 
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
 import torch
-from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,83 +21,16 @@ from townlet.policy.losses import (
     smoothed_cross_entropy,
     value_error,
 )
-from townlet.policy.network import ActorCritic
+from townlet.policy.network import ActorCritic, choose_device, moments, moved, restore_moments
 from townlet.policy.ramps import Ramp
+from townlet.policy.statistics import MinibatchStatistics, UpdateStatistics, correlation, summary
 from townlet.policy.weights import Weights
 
-__all__ = ["Learner", "UpdateStatistics"]
+__all__ = ["Learner"]
 
 _ADAM_EPSILON = 1.0e-5
-_ZERO = 1.0e-8
-"""Spread of advantages that counts as none."""
 _NORMALISER_MEMORY = 0.95
 """Share of the value normaliser kept per iteration."""
-
-
-@frozen(kw_only=True)
-class UpdateStatistics:
-    """Means over the minibatches of one iteration."""
-
-    policy_loss: float = 0.0
-    """Clipped surrogate."""
-    value_loss: float = 0.0
-    """In units of the value normaliser."""
-    entropy: float = 0.0
-    """Of the policy."""
-    approx_kl: float = 0.0
-    """Of the policy that played and the updated one."""
-    clip_fraction: float = 0.0
-    """Share of clipped ratios."""
-    grad_norm: float = 0.0
-    """Before clipping."""
-    anchor_kl: float = 0.0
-    """KL(parent ‖ policy)."""
-    explained_variance: float = 0.0
-    """Of the returns, by the values the rollout was judged with."""
-    total_loss: float = 0.0
-    """What was minimised."""
-    clip_fraction_max: float = 0.0
-    """Largest over the minibatches."""
-    clip_triggered: int = 0
-    """Minibatches with a clipped ratio."""
-    grad_norm_max: float = 0.0
-    """Largest over the minibatches."""
-    approx_kl_max: float = 0.0
-    """Largest over the minibatches."""
-    entropy_std: float = 0.0
-    """Over the minibatches."""
-    advantage_mean: float = 0.0
-    """Before normalisation."""
-    advantage_std: float = 0.0
-    """Before normalisation."""
-    advantage_min_std: float = 0.0
-    """Least over the minibatches."""
-    advantage_zero_std: int = 0
-    """Minibatches whose advantages do not differ."""
-    reward_advantage_corr: float = 0.0
-    """Of reward and advantage; 0 where one of them does not vary."""
-    updates: int = 0
-    """Minibatches learned from."""
-    samples: int = 0
-    """Decisions of living agents."""
-    learning_rate: float = 0.0
-    """The actor's."""
-    finite: bool = True
-    """False where a loss or gradient was not finite; the weights are those before that minibatch."""
-
-
-class _Minibatch(NamedTuple):
-    """What one update measured."""
-
-    policy_loss: float
-    value_loss: float
-    entropy: float
-    approx_kl: float
-    clip_fraction: float
-    grad_norm: float
-    anchor_kl: float
-    total_loss: float
-    advantage_std: float
 
 
 class _Batch(NamedTuple):
@@ -109,15 +42,27 @@ class _Batch(NamedTuple):
     targets: Tensor
     old_values: Tensor
     anchor: Tensor | None
+    taught: Tensor | None
+    """[B], decisions that a teacher took; none where it took none."""
+
+
+class _Labelled(NamedTuple):
+    features: Tensor
+    action_mask: Tensor
+    labels: Tensor
 
 
 class Learner:
     """The trainable copy of some weights, with a fresh optimizer; `weights` gives them back."""
 
     def __init__(self, parent: Weights, spec: PPOSpec, gamma: float, demonstrations: Samples | None) -> None:
-        self.parent, self.spec, self.gamma, self.demonstrations = parent, spec, gamma, demonstrations
-        self.network = ActorCritic(parent.actor, parent.critic)
-        self.anchor = ActorCritic(parent.actor, parent.critic).actor
+        self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
+        self.demonstrations = None if demonstrations is None else _labelled(demonstrations, self.device)
+        self.network = ActorCritic(parent.actor, parent.critic).to(self.device)
+        self.anchor = ActorCritic(parent.actor, parent.critic).actor.to(self.device)
+        if spec.compiled and self.device.type == "cuda":
+            for trunk in (self.network.actor, self.network.critic):
+                trunk.compile(mode="reduce-overhead")
         self.optimizer = torch.optim.Adam(
             [
                 {"params": list(self.network.actor.parameters()), "lr": 0.0},
@@ -127,6 +72,17 @@ class Learner:
             fused=True,
         )
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
+
+    def moments(self) -> dict[str, NDArray[Any]]:
+        """Return the optimizer's state; with `weights` it is all that `resume` needs."""
+        return moments(self.optimizer)
+
+    def resume(self, weights: Weights, found: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from weights that this learner reached and the optimizer's state there."""
+        self.network.actor.load(weights.actor)
+        self.network.critic.load(weights.critic)
+        self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
+        restore_moments(self.optimizer, found)
 
     def weights(self) -> Weights:
         """Return a copy of the current weights, without a probe."""
@@ -146,19 +102,19 @@ class Learner:
             group["lr"] = self.spec.learning_rate * factor
         rows, size = len(batch.actions), self.spec.minibatch_size
         parts = self.spec.num_minibatches or max(1, rows // size)
-        history: list[_Minibatch] = []
+        history: list[MinibatchStatistics] = []
         for _ in range(self.spec.update_epochs):
-            order = torch.from_numpy(rng.permutation(rows))
+            order = moved(rng.permutation(rows), self.device)
             epoch_kl: list[float] = []
             for part in torch.tensor_split(order, min(parts, max(rows, 1))):
                 numbers = self._minibatch(batch, part, ramp, rng)
                 if numbers is None:
-                    return attrs.evolve(_summary(history, whole), finite=False)
+                    return attrs.evolve(summary(history, whole), finite=False)
                 history.append(numbers)
                 epoch_kl.append(numbers.approx_kl)
             if float(np.mean(epoch_kl)) > self.spec.target_kl:
                 break
-        return _summary(history, whole)
+        return summary(history, whole)
 
     def _prepare(self, rollout: Played, weights: Weights, ramp: Ramp) -> tuple[_Batch, UpdateStatistics]:
         v_t, v_tp1 = rollout.values(weights)
@@ -178,8 +134,8 @@ class Learner:
         self._renormalise(returns)
         targets = (returns - np.float32(self.value_mean)) / np.float32(self.value_scale)
         old_values = (v_t[lives] - np.float32(self.value_mean)) / np.float32(self.value_scale)
-        features = torch.from_numpy(rollout.seen(weights)[lives])
-        mask = torch.from_numpy(rollout.action_mask[lives])
+        features = moved(rollout.seen(weights)[lives], self.device)
+        mask = moved(rollout.action_mask[lives], self.device)
         anchor = None
         if ramp.anchor_kl > 0 and ramp.actor > 0:
             with torch.no_grad():
@@ -187,20 +143,26 @@ class Learner:
         return _Batch(
             features,
             mask,
-            torch.from_numpy(rollout.actions[lives]),
-            torch.from_numpy(rollout.log_probs[lives]),
-            torch.from_numpy(advantage),
-            torch.from_numpy(targets),
-            torch.from_numpy(old_values),
+            moved(rollout.actions[lives], self.device),
+            moved(rollout.log_probs[lives], self.device),
+            moved(advantage, self.device),
+            moved(targets, self.device),
+            moved(old_values, self.device),
             anchor,
+            self._taught(rollout),
         ), UpdateStatistics(
             explained_variance=explained,
             advantage_mean=float(advantage.mean(dtype=np.float64)),
             advantage_std=float(advantage.std(dtype=np.float64)),
-            reward_advantage_corr=_correlation(rollout.rewards[lives], advantage),
+            reward_advantage_corr=correlation(rollout.rewards[lives], advantage),
             samples=len(advantage),
             learning_rate=self.spec.learning_rate * ramp.actor,
         )
+
+    def _taught(self, rollout: Played) -> Tensor | None:
+        if not rollout.taught.any():
+            return None
+        return moved(np.broadcast_to(rollout.taught[:, None], rollout.alive.shape)[rollout.alive], self.device)
 
     def _renormalise(self, returns: NDArray[np.float32]) -> None:
         """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
@@ -209,67 +171,75 @@ class Learner:
         self.value_scale = max(keep * scale + (1 - keep) * float(returns.std(dtype=np.float64)), 1e-3)
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
-    def _minibatch(self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator) -> _Minibatch | None:
-        spec, x = self.spec, batch.features[part]
-        value, target = self.network.value(x), batch.targets[part]
+    def _minibatch(
+        self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
+    ) -> MinibatchStatistics | None:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.bf16 and self.device.type == "cuda"):
+            loss, terms = self._loss(batch, part, ramp, rng)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
+        # one wait for the device a minibatch: all numbers come over together, before anything is stepped
+        measured = torch.stack([norm.detach(), loss.detach(), *(term.detach() for term in terms)]).tolist()
+        if not np.isfinite(measured[:2]).all():
+            return None
+        self.optimizer.step()
+        grad_norm, total, policy_loss, value_loss, entropy, kl, clipped, pull, spread = measured
+        return MinibatchStatistics(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread)
+
+    def _loss(
+        self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return what is minimised, and policy loss, value loss, entropy, KL, clipped share, pull, advantages' spread.
+
+        What a teacher drove trains the critic and the demonstration loss; the policy's own terms never see it.
+        """
+        spec = self.spec
+        own, theirs = (part, None) if batch.taught is None else (part[~batch.taught[part]], part[batch.taught[part]])
+        x, target = batch.features[part], batch.targets[part]
+        value = self.network.value(x)
         critic = (
             value_error(value, target)
             if spec.vf_clip_coef is None
             else clipped_value_error(value, target, batch.old_values[part], spec.vf_clip_coef)
         )
-        loss, zero = spec.vf_coef * critic, torch.zeros(())
+        loss, zero = spec.vf_coef * critic, torch.zeros((), device=self.device)
         surrogate, entropy, kl, clipped, pull = zero, zero, zero, zero, zero
-        advantage, mask = batch.advantages[part], batch.action_mask[part]
-        spread = advantage.std(correction=min(1, len(part) - 1))
-        if ramp.actor > 0:
+        advantage, mask = batch.advantages[own], batch.action_mask[own]
+        spread = advantage.std(correction=min(1, len(own) - 1)) if len(own) else zero
+        if ramp.actor > 0 and len(own):
             if spec.norm_adv:
                 advantage = (advantage - advantage.mean()) / (spread + 1e-8)
-            log_p = masked_log_probabilities(self.network.actor(x), mask)
+            log_p = masked_log_probabilities(self.network.actor(x if theirs is None else batch.features[own]), mask)
             surrogate, entropy, kl, clipped = clipped_surrogate(
-                log_p, mask, batch.actions[part], batch.old_log_probs[part], advantage, spec.clip_coef
+                log_p, mask, batch.actions[own], batch.old_log_probs[own], advantage, spec.clip_coef
             )
             loss = loss + surrogate - spec.ent_coef * entropy
             if batch.anchor is not None:
-                pull = anchor_kl(batch.anchor[part], log_p, mask)
+                pull = anchor_kl(batch.anchor[own], log_p, mask)
                 loss = loss + ramp.anchor_kl * pull
-            if ramp.bc_weight > 0 and self.demonstrations is not None:
-                loss = loss + ramp.bc_weight * self._demonstration_loss(self.demonstrations, len(part) // 4, rng)
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), spec.max_grad_norm)
-        if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
-            return None
-        self.optimizer.step()
-        measured = (surrogate, critic, entropy, kl, clipped, norm, pull, loss, spread)
-        return _Minibatch(*(float(number.detach()) for number in measured))
+        if ramp.actor > 0 and ramp.bc_weight > 0:
+            shown = self._shown(batch, theirs, len(part) // 4, rng)
+            if shown is not None:
+                loss = loss + ramp.bc_weight * self._demonstration_loss(shown)
+        return loss, (surrogate, critic, entropy, kl, clipped, pull, spread)
 
-    def _demonstration_loss(self, samples: Samples, size: int, rng: np.random.Generator) -> Tensor:
-        rows = rng.integers(0, len(samples.labels), max(size, 1))
-        mask = torch.from_numpy(samples.action_mask[rows])
-        log_p = masked_log_probabilities(self.network.actor(torch.from_numpy(samples.features[rows])), mask)
-        return smoothed_cross_entropy(log_p, mask, torch.from_numpy(samples.labels[rows]), 0.0)
+    def _shown(self, batch: _Batch, theirs: Tensor | None, size: int, rng: np.random.Generator) -> _Labelled | None:
+        """Return demonstrations: `size` of the captured ones, and the teacher's unforced decisions at `theirs`."""
+        parts = []
+        if self.demonstrations is not None:
+            rows = moved(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
+            parts.append(_Labelled(*(values[rows] for values in self.demonstrations)))
+        if theirs is not None:
+            rows = theirs[batch.action_mask[theirs].sum(-1) > 1]
+            if len(rows):
+                parts.append(_Labelled(batch.features[rows], batch.action_mask[rows], batch.actions[rows]))
+        return _Labelled(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
 
-
-def _summary(history: list[_Minibatch], whole: UpdateStatistics) -> UpdateStatistics:
-    if not history:
-        return whole
-    columns = {name: [row[index] for row in history] for index, name in enumerate(_Minibatch._fields)}
-    means = {name: float(np.mean(values)) for name, values in columns.items() if name != "advantage_std"}
-    return attrs.evolve(
-        whole,
-        **cast("Any", means),
-        clip_fraction_max=max(columns["clip_fraction"]),
-        clip_triggered=sum(share > 0 for share in columns["clip_fraction"]),
-        grad_norm_max=max(columns["grad_norm"]),
-        approx_kl_max=max(columns["approx_kl"]),
-        entropy_std=float(np.std(columns["entropy"])),
-        advantage_min_std=min(columns["advantage_std"]),
-        advantage_zero_std=sum(spread < _ZERO for spread in columns["advantage_std"]),
-        updates=len(history),
-    )
+    def _demonstration_loss(self, shown: _Labelled) -> Tensor:
+        log_p = masked_log_probabilities(self.network.actor(shown.features), shown.action_mask)
+        return smoothed_cross_entropy(log_p, shown.action_mask, shown.labels, 0.0)
 
 
-def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    a, b = one.astype(np.float64) - one.mean(dtype=np.float64), other.astype(np.float64) - other.mean(dtype=np.float64)
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 0 else 0.0
+def _labelled(samples: Samples, device: torch.device) -> _Labelled:
+    return _Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from attrs import define, field, frozen
@@ -17,11 +17,9 @@ from townlet.dto.training_log import (
 )
 from townlet.policy.experience import Played
 from townlet.policy.rollout import Rollout
+from townlet.policy.statistics import UpdateStatistics
 from townlet.policy.weights import Weights
 from townlet.store.replay import REQUIRED_FEATURES
-
-if TYPE_CHECKING:
-    from townlet.policy.updating import UpdateStatistics
 
 __all__ = ["EVENTS", "Epoch", "EventCounter"]
 
@@ -62,7 +60,7 @@ class Epoch:
     """From 1."""
     cycle: int
     """Round, from 1."""
-    statistics: "UpdateStatistics"
+    statistics: UpdateStatistics
     """Of the update."""
     steps: int
     """Agent-steps of the visit so far."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from attrs import define, field
+from numpy.typing import NDArray
 
 from townlet.dto.guards import PairedMetric
 from townlet.dto.metrics import Measurement
@@ -37,6 +39,26 @@ class Gathering:
     def agent_steps(self) -> int:
         """Played so far."""
         return sum(episodes.agent_steps for episodes in self.played.values())
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return what was played, by ``KIND.POLICY@SCENARIO``."""
+        found: dict[str, NDArray[np.float64]] = {}
+        for (policy, scenario), episodes in self.played.items():
+            who = f"{policy}@{scenario}"
+            found |= {f"sums.{who}": episodes.sums, f"exposures.{who}": episodes.exposures}
+            found[f"agent_steps.{who}"] = np.array(episodes.agent_steps, np.float64)
+        return found
+
+    def resume(self, found: Mapping[str, NDArray[np.float64]]) -> None:
+        """Go on from what `arrays` returned, whatever order a file gave it."""
+        for scenario in self.scenarios:
+            for policy in dict.fromkeys(self.policies.values()):
+                who = f"{policy}@{scenario}"
+                self.played[policy, scenario] = Episodes(
+                    sums=found[f"sums.{who}"],
+                    exposures=found[f"exposures.{who}"],
+                    agent_steps=int(found[f"agent_steps.{who}"]),
+                )
 
     def extend(self, episodes: int) -> None:
         """Let every policy play on until it has played `episodes` episodes of each scenario."""

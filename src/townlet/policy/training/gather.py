@@ -1,10 +1,12 @@
 """What a visit to ppo learns from: its own rollouts, play that was recorded before, or both."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from attrs import define
+from numpy.typing import NDArray
 
+from townlet.dto.policy import Resumable
 from townlet.dto.strategies import PPOSpec
 from townlet.dto.training_log import EventFields
 from townlet.errors import BadInputError
@@ -12,9 +14,11 @@ from townlet.keyed import derive, seed_sequence
 from townlet.policy.experience import Experience, Played
 from townlet.policy.initialise import fresh_weights, with_normaliser
 from townlet.policy.rollout import Rollout
+from townlet.policy.training.checkpoint import Checkpoint
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.epochs import EVENTS, EventCounter
 from townlet.policy.weights import Weights
+from townlet.ports import StubTeacher, Teacher
 
 __all__ = ["PlayedData"]
 
@@ -37,13 +41,23 @@ class PlayedData:
     """Whether the schedule replays a data set too."""
     last: Played
     """What the present iteration learns from."""
+    teacher: Teacher | None
+    """Drives a share of the worlds; none where no ramp gives it any."""
+    was_reset: bool = False
+    """Whether the visit went on with new episodes, because the environment offers no snapshot."""
     played: int = 0
     """Agent-steps of own rollouts so far; recorded play was counted by the visit that recorded it."""
 
     @classmethod
-    def of_visit(cls, context: TrainingContext, spec: PPOSpec) -> "PlayedData":
-        """Return what a visit asks for; BadInputError for recorded play of another environment."""
+    def of_visit(cls, context: TrainingContext, spec: PPOSpec, found: Checkpoint | None = None) -> "PlayedData":
+        """Return what a visit asks for; BadInputError for recorded play of another environment.
+
+        A visit that goes on from a checkpoint whose environment offers no snapshot plays new episodes.
+        """
         about, recorded, rollout = context.description, None, None
+        kept = {} if found is None else found.part("rollout")
+        was_reset = "environment" in kept and not kept["environment"].size
+        again = (found.step,) if found is not None and was_reset else ()
         if spec.experience != "own":
             recorded = context.services.replay.experience(context.input("experience"))
             if recorded.play.facts.environment != about.signature:
@@ -52,10 +66,12 @@ class PlayedData:
             environment = context.environments.make(
                 context.schedule.environment.scenario,
                 worlds=context.schedule.environment.worlds,
-                seed=derive(context.visit.seed, "rollout"),
+                seed=derive(context.visit.seed, "rollout", *again),
                 days=spec.days,
             )
             rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
+            if kept:
+                rollout.restore(kept)
         last = recorded if rollout is None else rollout
         assert last is not None, "one of the two is always there"
         return cls(
@@ -66,7 +82,19 @@ class PlayedData:
             metrics=tuple(metric.name for metric in about.metrics),
             after_replay=any(state.strategy == "replay" for state in context.schedule.states.values()),
             last=last,
+            teacher=_teacher(context, spec),
+            was_reset=was_reset,
         )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what own play goes on from; nothing where every iteration learns from recorded play."""
+        return {} if self.rollout is None else self.rollout.state()
+
+    def promise(self, spec: PPOSpec) -> Resumable:
+        """Return what a visit that is cut off goes on with: the same bits, new episodes, or nothing at all."""
+        if not spec.checkpoint_every:
+            return "none"
+        return "exact" if self.rollout is None or self.rollout.environment.snapshot() else "reset"
 
     @property
     def per_iteration(self) -> int:
@@ -88,12 +116,12 @@ class PlayedData:
         """What the training log calls the present iteration's data."""
         return "replay" if self.rollout is None else "mixed" if self.after_replay else "rollout"
 
-    def gather(self, iteration: int, weights: Weights) -> Played:
-        """Return what the n-th iteration (from 0) learns from."""
+    def gather(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> Played:
+        """Return what the n-th iteration (from 0) learns from; the teacher drives a share of own play's worlds."""
         if self.recorded is not None and (self.rollout is None or iteration == 0):
             self.last = self.recorded
         elif self.rollout is not None:
-            self.rollout.collect(weights)
+            self.rollout.collect(weights, self.teacher, teacher_share)
             self.last, self.played = self.rollout, self.played + self.per_iteration
         return self.last
 
@@ -122,3 +150,14 @@ class PlayedData:
     def rate(self, metric: str) -> float:
         """Return a KPI's rate over own training episodes."""
         return 0.0 if self.rollout is None else self.rollout.rate(metric)
+
+
+def _teacher(context: TrainingContext, spec: PPOSpec) -> Teacher | None:
+    """Return the schedule's teacher where a ramp lets it drive; BadInputError for one that never acts."""
+    if all(y == 0 for ramp in spec.ramps for _, y in ramp.teacher_share):
+        return None
+    about = context.schedule
+    teacher = context.environments.teacher(about.environment.scenario, about.teacher)
+    if isinstance(teacher, StubTeacher):
+        raise BadInputError(f"teacher_share: teacher {about.teacher!r} cannot drive a world: {teacher.never_acts}")
+    return teacher

@@ -17,6 +17,7 @@ from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.policy.experience import experience_of
 from townlet.policy.replay import data_spec, open_dataset
+from townlet.policy.training.strategies.base import torch_available
 from townlet.ports import EnvironmentDescription
 from townlet.store.manifest import manifest_of
 
@@ -47,8 +48,11 @@ class Data:
 
 
 def check_request(request: TrainRequest) -> None:
-    """Raise BadInputError for flags that contradict each other, that the mode has no use for, or that are too small."""
-    for complaint in (*_misplaced(request), *_contradictions(request), *_small(request)):
+    """Raise BadInputError for flags that contradict each other or are too small.
+
+    Also for flags that the mode has no use for, and for a device that is absent.
+    """
+    for complaint in (*_misplaced(request), *_contradictions(request), *_small(request), *_absent(request)):
         raise BadInputError(complaint)
 
 
@@ -73,8 +77,16 @@ def _contradictions(request: TrainRequest) -> Iterator[str]:
     for one, other in _CONFLICTS:
         if one in given and other in given:
             yield f"{request.flag(one)} and {request.flag(other)} contradict each other; give one of them"
-    if request.device not in (None, "cpu"):
-        yield f"--device {request.device}: this version trains on the cpu; leave the flag out"
+
+
+def _absent(request: TrainRequest) -> Iterator[str]:
+    if request.device == "cuda" and torch_available():
+        from townlet.policy.network import choose_device
+
+        try:
+            choose_device(request.device)
+        except BadInputError as error:
+            yield f"--device {request.device}: {error}"
 
 
 def _small(request: TrainRequest) -> Iterator[str]:
@@ -128,9 +140,10 @@ def _options(request: TrainRequest) -> dict[str, dict[str, Any]]:
     for name in request.given():
         option = request.option(name)
         if option is not None:
-            strategy, field = option
+            strategies, field = option
             value = name == "ppo_normalize_advantages" if field == "norm_adv" else numbers[name]
-            found.setdefault(strategy, {})[field] = value
+            for strategy in strategies.split(", "):
+                found.setdefault(strategy, {})[field] = value
     return found
 
 

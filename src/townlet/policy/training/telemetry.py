@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from townlet.dto.training_log import TrainingLogEntry
+from townlet.store.files import write_atomic
 
 __all__ = ["MetricPoint", "Telemetry"]
 
@@ -52,6 +53,21 @@ class Telemetry:
     def of_visit(self, state: str, visit: int) -> "Telemetry":
         """Return the same stream for one visit."""
         return evolve(self, state=state, visit=visit)
+
+    def rewind(self, points: int) -> None:
+        """Drop what the visit reported after its first `points` points: another attempt reports it again."""
+        if self.path is None or not self.path.is_file():
+            return
+        kept, mine = [], 0
+        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if not line.endswith("\n"):
+                continue  # torn by the end of a process
+            point = json.loads(line)
+            own = (point["state"], point["visit"]) == (self.state, self.visit)
+            mine += own
+            if not own or mine <= points:
+                kept.append(line)
+        write_atomic(self.path, "".join(kept).encode())
 
     def emit(self, step: int, numbers: Mapping[str, float], *, of: int = 0, agent_steps: int = 0) -> None:
         """Report one iteration; numbers that are not finite are written as null."""

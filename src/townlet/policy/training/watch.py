@@ -1,14 +1,27 @@
 """The cliff watch: a cheap paired evaluation against the parent while ppo trains."""
 
-from attrs import define, field
+from attrs import define, field, frozen
 
+from townlet.dto.codec import Record
 from townlet.dto.schedule import EvidenceSpec
 from townlet.estimate import bounds
 from townlet.policy.episodes import Episodes, play
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.weights import Weights
 
-__all__ = ["CliffWatch", "Sighting"]
+__all__ = ["CliffWatch", "Sighting", "WatchFacts"]
+
+
+@frozen(kw_only=True)
+class WatchFacts(Record):
+    """What a watch knows between two looks, but for the best weights."""
+
+    agent_steps: int
+    """Played for watching."""
+    parent_values: tuple[float | None, ...]
+    """The parent's objective, episode by episode; empty before the first look."""
+    best: tuple[float, float] | None
+    """Mean and difference of the best sighting; none before the first look."""
 
 
 @define(kw_only=True)
@@ -42,6 +55,17 @@ class CliffWatch:
     agent_steps: int = 0
     """Played for watching."""
     _parent_values: tuple[float | None, ...] = field(default=(), init=False)
+
+    def facts(self) -> WatchFacts:
+        """Return what `resume` needs beside the best weights."""
+        best = None if self.best is None else (self.best.mean, self.best.difference)
+        return WatchFacts(agent_steps=self.agent_steps, parent_values=self._parent_values, best=best)
+
+    def resume(self, facts: WatchFacts, best: Weights) -> None:
+        """Go on from what `facts` returned and the best weights then."""
+        self.agent_steps, self._parent_values = facts.agent_steps, facts.parent_values
+        if facts.best is not None:
+            self.best = Sighting(weights=best, mean=facts.best[0], difference=facts.best[1], cliff=False)
 
     def look(self, weights: Weights) -> Sighting:
         """Play `weights` and tell whether they fell off a cliff."""

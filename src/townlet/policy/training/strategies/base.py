@@ -107,10 +107,14 @@ def torch_available() -> bool:
     return find_spec("torch") is not None
 
 
-def require_torch(what: str) -> None:
-    """Raise TorchNotAvailableError where torch is absent."""
+def require_torch(what: str, device: str = "cpu") -> None:
+    """Raise TorchNotAvailableError where torch is absent, BadInputError where it sees no such device."""
     if not torch_available():
         raise TorchNotAvailableError(what)
+    if device != "cpu":
+        from townlet.policy.network import choose_device
+
+        choose_device(device)
 
 
 def catalogue(instead: Mapping[str, TrainingStrategy] = MappingProxyType({})) -> StrategyCatalogue:

@@ -1,6 +1,5 @@
 """bc: a network is cloned from the recorded teacher; it warm-starts both the actor and the critic of ppo."""
 
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from townlet.policy.weights import Weights, WeightsFacts, make_probe
 
 if TYPE_CHECKING:
     from townlet.policy.cloning import CloneFit
+    from townlet.policy.training.fitting import Fitting
 
 __all__ = ["BCStrategy", "flatten"]
 
@@ -40,8 +40,8 @@ class BCStrategy:
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse without torch or without a data set."""
-        require_torch(f"state {context.visit.state!r} (strategy bc)")
         spec = context.spec_of(BCSpec)
+        require_torch(f"state {context.visit.state!r} (strategy bc)", spec.device)
         if spec.data is None:
             context.input("dataset")
         else:
@@ -49,8 +49,8 @@ class BCStrategy:
 
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
-        from townlet.policy.cloning import clone_actor
-        from townlet.policy.network import parity
+        from townlet.policy.network import choose_device, device_name, parity
+        from townlet.policy.training.fitting import Fitting
 
         started, spec = perf_counter(), context.spec_of(BCSpec)
         dataset, digest = _demonstrations(context, spec)
@@ -62,9 +62,9 @@ class BCStrategy:
             raise BadInputError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
         inputs, outputs = len(dataset.facts.features), len(dataset.facts.actions)
         actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
-        report = partial(context.telemetry.emit, of=spec.update_epochs)
-        fit = clone_actor(actor, train, held, spec, rng, report)
-        weights, value_loss = _with_critic(context, spec, dataset, training, fit, (mean, scale), rng)
+        fitting = Fitting.of_visit(context, spec)
+        fit = fitting.clone(actor, train, held, rng).fit(spec, len(train.labels))
+        weights, value_loss = _with_critic(spec, dataset, training, fit, (mean, scale), fitting, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
         rows = rng.choice(len(seen), min(_PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
@@ -84,6 +84,8 @@ class BCStrategy:
             dataset=digest,
             manifest="" if spec.data is None else spec.data.manifest or "",
             parity=difference,
+            device=device_name(choose_device(spec.device)),
+            resumable="exact" if spec.checkpoint_every else "none",
             samples_per_second=fit.samples_per_second,
             duration=perf_counter() - started,
         )
@@ -120,17 +122,15 @@ def flatten(
 
 
 def _with_critic(
-    context: TrainingContext,
     spec: BCSpec,
     dataset: Dataset,
     episodes: NDArray[np.intp],
     fit: "CloneFit",
     normaliser: tuple[NDArray[np.float32], NDArray[np.float32]],
+    fitting: "Fitting",
     rng: np.random.Generator,
 ) -> tuple[Weights, float]:
     """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
-    from townlet.policy.cloning import fit_critic
-
     gamma = dataset.facts.discount if spec.gamma is None else spec.gamma
     returns, known = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
     known &= dataset.alive[:, episodes]
@@ -146,7 +146,7 @@ def _with_critic(
     inputs = len(dataset.facts.features)
     critic = fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0)
     scaled = ((targets - value_mean) / value_scale).astype(np.float32)
-    fitted = fit_critic(critic, features, scaled, spec, rng, partial(context.telemetry.emit, of=spec.value_epochs))
+    fitted = fitting.critic(critic, features, scaled, rng)
     facts = WeightsFacts(
         features=dataset.facts.features,
         actions=dataset.facts.actions,
@@ -162,7 +162,7 @@ def _with_critic(
         scale=normaliser[1],
         value_mean=value_mean,
         value_scale=value_scale,
-    ), fitted.loss
+    ), fitted.loss_sum
 
 
 def _worst_recall(recalls: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

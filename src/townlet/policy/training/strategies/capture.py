@@ -16,6 +16,7 @@ from townlet.policy.dataset import DatasetFacts
 from townlet.policy.experience import metrics_of
 from townlet.policy.initialise import fresh_weights, with_normaliser
 from townlet.policy.rollout import Rollout
+from townlet.policy.training.checkpoint import Bookmark
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import Recording
 from townlet.policy.weights import Weights
@@ -49,10 +50,14 @@ class CaptureStrategy:
         player, stored = _player(context, spec, decisions)
         environment = _make(context, spec, "episodes", decisions)
         per_decision = spec.episodes * about.agents
+        bookmark = Bookmark(context=context, every=0)
+        bookmark.opened()
 
         def report(done: int) -> None:
             if done % 48 == 0 or done == decisions:
                 context.telemetry.emit(done, {}, of=decisions, agent_steps=done * per_decision)
+                if done < decisions and context.visit.stopping():
+                    bookmark.stop("without a checkpoint; a data set is recorded in one go")
 
         facts = DatasetFacts(
             features=about.features,

@@ -11,6 +11,7 @@ from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import EvaluateSpec
 from townlet.keyed import derive
+from townlet.policy.training.checkpoint import Bookmark, Checkpoint
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.evidence import Gathering
 
@@ -43,7 +44,12 @@ class EvaluateStrategy:
             seed=_seed(context, spec.evidence, evidence, candidate),
             policies={CANDIDATE: candidate} | baselines,
         )
-        for look, episodes in enumerate(evidence.episodes, start=1):
+        bookmark = Bookmark(context=context, every=1)
+        found = bookmark.opened()
+        if found is not None:
+            gathering.resume(found.arrays)
+        first = 0 if found is None else found.step - 1  # the last look's verdict is derived again, nothing is played
+        for look, episodes in enumerate(evidence.episodes[first:], start=first + 1):
             gathering.extend(episodes)
             table = EvidenceTable(
                 evidence=spec.evidence,
@@ -54,12 +60,16 @@ class EvaluateStrategy:
                 metrics=gathering.rows(),
             )
             digest = context.blobs.put(_canonical(table))
-            visit.save(look, digest)
+            is_new = found is None or look > found.step
+            if is_new:
+                bookmark.keep(_checkpoint(gathering, look))
             context.telemetry.emit(
                 look, _headline(gathering), of=len(evidence.episodes), agent_steps=gathering.agent_steps
             )
             if visit.decided(table):
                 break
+            if is_new and look < len(evidence.episodes) and visit.stopping():
+                bookmark.stop(f"after look {look}")
         beside, more = _stochastic(gathering, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
         return EvaluationResult(
             weights=candidate,
@@ -70,6 +80,11 @@ class EvaluateStrategy:
             agent_steps=gathering.agent_steps + more,
             duration=perf_counter() - started,
         )
+
+
+def _checkpoint(gathering: Gathering, look: int) -> Checkpoint:
+    """Return what was played up to a look; its line of the metric stream comes after it."""
+    return Checkpoint(strategy="evaluate", step=look, points=look - 1, facts={}, arrays=gathering.arrays())
 
 
 def _candidate(context: TrainingContext) -> str:

@@ -1,51 +1,40 @@
 """ppo: the clone is fine-tuned on its own experience, critic first, anchored to its parent, watched for cliffs."""
 
+from collections.abc import Mapping
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
-from attrs import define, field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PPOSpec
-from townlet.dto.training_log import TrainingLogEntry
 from townlet.keyed import derive, seed_sequence
 from townlet.policy.dataset import Samples
 from townlet.policy.experience import Played
 from townlet.policy.inference import forward, normalise
 from townlet.policy.ramps import ramp_at
+from townlet.policy.training.checkpoint import Bookmark, Checkpoint
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.epochs import Epoch
 from townlet.policy.training.gather import PlayedData
+from townlet.policy.training.progress import Progress, parent_of
 from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.training.strategies.bc import flatten
 from townlet.policy.training.watch import CliffWatch
 from townlet.policy.weights import Probe, Weights, make_probe
 
 if TYPE_CHECKING:
-    from townlet.policy.updating import Learner, UpdateStatistics
+    from townlet.policy.updating import Learner
 
 __all__ = ["PPOStrategy"]
 
 _LAST = 5
 """Iterations whose mean a loss is reported as."""
 _PROBE_ROWS = 256
-
-
-@define
-class _Progress:
-    """What the iterations of a visit have shown so far."""
-
-    weights: Weights
-    agent_steps: int = 0
-    seconds: float = 0.0
-    history: "list[UpdateStatistics]" = field(factory=list)
-    rewards: list[float] = field(factory=list)
-    nonfinite: int = 0
-    cliff: bool = False
-    epoch: TrainingLogEntry | None = None
 
 
 @frozen
@@ -56,69 +45,97 @@ class PPOStrategy:
     requires_torch: bool = True
 
     def prepare(self, context: TrainingContext) -> None:
-        """Refuse without torch, or with a parent that does not fit."""
-        require_torch(f"state {context.visit.state!r} (strategy ppo)")
+        """Refuse without torch or its device, or with a parent that does not fit."""
+        require_torch(f"state {context.visit.state!r} (strategy ppo)", context.spec_of(PPOSpec).device)
         if "start" in context.inputs:
             context.weights(context.inputs["start"])
 
     def run(self, context: TrainingContext) -> PPOTrainingResult:
         """Train until the agent-steps are reached, the update diverges or a cliff is seen."""
+        from townlet.policy.network import device_name
         from townlet.policy.updating import Learner
 
         started, spec, about = perf_counter(), context.spec_of(PPOSpec), context.description
-        data = PlayedData.of_visit(context, spec)
-        parent = context.weights(context.inputs["start"]) if "start" in context.inputs else data.fresh(context, spec)
+        bookmark = Bookmark(context=context, every=spec.checkpoint_every)
+        found = bookmark.opened()
+        data = PlayedData.of_visit(context, spec, found)
+        parent = _parent(context, spec, data, found)
         demonstrations = _demonstrations(context, spec, parent)
         learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
         watch = _watch(context, spec, parent)
-        progress = _train(context, spec, data, learner, watch)
+        progress = (
+            Progress(weights=learner.weights(), next_look=spec.watch.every if spec.watch else 0)
+            if found is None
+            else Progress.restored(found, learner, data, watch)
+        )
+        _train(context, spec, data, learner, watch, progress, bookmark)
         ended = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
         probe = parent.probe or _probe_of(data.last, parent)
-        return _result(context, ended, probe, progress, data, watch, perf_counter() - started)
+        facts = {"device": device_name(learner.device), "resumable": data.promise(spec)}
+        return _result(context, ended, probe, progress, data, watch, facts, perf_counter() - started)
 
 
 def _train(
-    context: TrainingContext, spec: PPOSpec, data: PlayedData, learner: "Learner", watch: CliffWatch | None
-) -> _Progress:
-    progress = _Progress(learner.weights())
+    context: TrainingContext,
+    spec: PPOSpec,
+    data: PlayedData,
+    learner: "Learner",
+    watch: CliffWatch | None,
+    progress: Progress,
+    bookmark: Bookmark,
+) -> None:
+    """Make the iterations that are left."""
     iterations = spec.iterations or -(-spec.agent_steps // data.per_iteration)
-    next_look = watch_every = spec.watch.every if spec.watch else 0
-    for iteration in range(iterations):
-        started = perf_counter()
-        rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
-        rollout = data.gather(iteration, progress.weights)
-        ramp = ramp_at(spec.ramps, context.visit.stint, progress.agent_steps)
-        statistics = learner.update(rollout, progress.weights, ramp, rng)
-        updated = learner.weights()
-        seconds = perf_counter() - started
-        progress.seconds += seconds
-        progress.agent_steps += data.counted
-        progress.history.append(statistics)
-        progress.rewards.append(float(rollout.rewards[rollout.alive].mean(dtype=np.float64)))
-        numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
-        if not statistics.finite or not _sound(updated, rollout.seen(updated)[-1]):
-            progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
-        else:
-            progress.weights = updated
-        if (
-            not progress.nonfinite
-            and watch is not None
-            and (progress.agent_steps >= next_look or iteration == iterations - 1)
-        ):
-            next_look += watch_every
-            sighting = watch.look(updated)
+    for iteration in range(progress.iterations, iterations):
+        numbers = _iterate(context, spec, data, learner, progress)
+        ends = iteration == iterations - 1 or bool(progress.nonfinite)
+        if not progress.nonfinite and watch is not None and (progress.agent_steps >= progress.next_look or ends):
+            assert spec.watch is not None, "only a spec makes a watch"
+            progress.next_look += spec.watch.every
+            sighting = watch.look(progress.weights)
             progress.cliff = sighting.cliff
             numbers |= {"watched": sighting.mean, "watched_difference": sighting.difference}
-        epoch = Epoch(
-            number=iteration + 1, cycle=context.visit.number, statistics=statistics, steps=progress.agent_steps,
-            seconds=seconds, ticks=data.ticks, mode=data.mode,
-        )  # fmt: skip
-        progress.epoch = epoch.entry(rollout, learner.parent, data.events())
-        context.telemetry.log(progress.epoch)
         context.telemetry.emit(iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps)
-        if progress.nonfinite or progress.cliff:
+        if ends or progress.cliff:
             break
-    return progress
+        bookmark.turn(iteration + 1, partial(progress.kept, learner, data, watch))
+
+
+def _iterate(
+    context: TrainingContext, spec: PPOSpec, data: PlayedData, learner: "Learner", progress: Progress
+) -> dict[str, float]:
+    """Play and learn once, and return what was measured."""
+    started, iteration = perf_counter(), progress.iterations
+    rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
+    ramp = ramp_at(spec.ramps, context.visit.stint, progress.agent_steps)
+    rollout = data.gather(iteration, progress.weights, ramp.teacher_share)
+    statistics = learner.update(rollout, progress.weights, ramp, rng)
+    updated = learner.weights()
+    seconds = perf_counter() - started
+    progress.seconds += seconds
+    progress.agent_steps += data.counted
+    progress.history.append(statistics)
+    own = rollout.alive & ~rollout.taught[:, None]
+    progress.rewards.append(float(rollout.rewards[own].mean(dtype=np.float64)) if own.any() else 0.0)
+    numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
+    if not statistics.finite or not _sound(updated, rollout.seen(updated)[-1]):
+        progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
+    else:
+        progress.weights = updated
+    epoch = Epoch(
+        number=iteration + 1, cycle=context.visit.number, statistics=statistics, steps=progress.agent_steps,
+        seconds=seconds, ticks=data.ticks, mode=data.mode,
+    )  # fmt: skip
+    progress.epoch = epoch.entry(rollout, learner.parent, data.events())
+    context.telemetry.log(progress.epoch)
+    return numbers
+
+
+def _parent(context: TrainingContext, spec: PPOSpec, data: PlayedData, found: Checkpoint | None) -> Weights:
+    """Return the weights the visit started from; a fresh start's are in its checkpoint."""
+    if "start" in context.inputs:
+        return context.weights(context.inputs["start"])
+    return data.fresh(context, spec) if found is None else parent_of(found)
 
 
 def _sound(weights: Weights, seen: NDArray[np.float32]) -> bool:
@@ -157,9 +174,10 @@ def _result(
     context: TrainingContext,
     ended: Weights,
     probe: Probe,
-    progress: _Progress,
+    progress: Progress,
     data: PlayedData,
     watch: CliffWatch | None,
+    facts: Mapping[str, Any],
     duration: float,
 ) -> PPOTrainingResult:
     from townlet.policy.network import parity
@@ -174,7 +192,7 @@ def _result(
 
     return PPOTrainingResult(
         weights=context.blobs.put(ended.to_bytes()),
-        flags=("cliff",) * progress.cliff + ("diverged",) * bool(progress.nonfinite),
+        flags=("cliff",) * progress.cliff + ("diverged",) * bool(progress.nonfinite) + ("reset",) * data.was_reset,
         iterations=len(progress.history),
         value_loss=mean("value_loss"),
         policy_loss=mean("policy_loss"),
@@ -197,4 +215,5 @@ def _result(
         agent_steps=data.played + (watch.agent_steps if watch is not None else 0),
         agent_steps_per_second=progress.agent_steps / max(progress.seconds, 1e-9),
         duration=duration,
+        **facts,
     )

@@ -1,0 +1,131 @@
+"""Checkpoints: everything a visit needs to go on with the same bits, as one blob, and when one is kept."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from townlet.dto.codec import CodecError, Record, structure
+from townlet.errors import BadInputError, StoppedError
+from townlet.policy.training.contexts import TrainingContext
+
+__all__ = ["Bookmark", "Checkpoint", "read_checkpoint"]
+
+Facts = TypeVar("Facts", bound=Record)
+
+_KEY = "townlet"
+
+
+@frozen(kw_only=True)
+class _Header(Record):
+    """What a checkpoint says of itself: the one metadata entry."""
+
+    schema: Literal[1] = 1
+    """Version of this layout."""
+    strategy: str
+    """Whose visit it is of."""
+    step: int
+    """Iteration, epoch or look it stands after."""
+    points: int
+    """Points of the metric stream that the visit had reported."""
+    facts: Mapping[str, Any]
+    """What the strategy notes beside its arrays."""
+
+
+@frozen(kw_only=True, eq=False)
+class Checkpoint:
+    """A visit between two steps: named arrays, and facts that are no arrays."""
+
+    strategy: str
+    """Whose visit it is of."""
+    step: int
+    """Iteration, epoch or look it stands after."""
+    points: int
+    """Points of the metric stream that the visit had reported."""
+    facts: Mapping[str, Any]
+    """What the strategy notes beside its arrays, as plain data without NaN."""
+    arrays: Mapping[str, NDArray[Any]]
+    """By name; the parts before a dot say what they belong to."""
+
+    def about(self, kind: type[Facts]) -> Facts:
+        """Return the facts as the record they came from; BadInputError where they are of another kind."""
+        try:
+            return structure(self.facts, kind)
+        except CodecError as error:
+            raise BadInputError(f"checkpoint of {self.strategy} after step {self.step}: {error}") from error
+
+    def part(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays called ``name.REST`` by their rest."""
+        return {k.removeprefix(f"{name}."): v for k, v in self.arrays.items() if k.startswith(f"{name}.")}
+
+    def file(self, name: str) -> bytes:
+        """Return a file that was kept as an array of bytes."""
+        return self.arrays[name].tobytes()
+
+    def to_bytes(self) -> bytes:
+        """Return the safetensors file."""
+        header = _Header(strategy=self.strategy, step=self.step, points=self.points, facts=self.facts)
+        text = json.dumps(header.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        # ascontiguousarray would make a number an array of one
+        return save({k: np.array(v, order="C") for k, v in self.arrays.items()}, {_KEY: text})
+
+
+def read_checkpoint(data: bytes, strategy: str, source: str) -> Checkpoint:
+    """Return the checkpoint of a safetensors file; BadInputError naming `source` for anything unfit. Never pickle."""
+    try:
+        size = int.from_bytes(data[:8], "little")
+        header = structure(json.loads(json.loads(data[8 : 8 + min(size, 2**24)])["__metadata__"][_KEY]), _Header)
+        arrays = {name: values.copy() for name, values in load(data).items()}
+    except (CodecError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadInputError(f"{source}: not a checkpoint that this version reads ({error})") from error
+    if header.strategy != strategy:
+        raise BadInputError(f"{source}: a checkpoint of {header.strategy}, expected one of {strategy}")
+    return Checkpoint(strategy=strategy, step=header.step, points=header.points, facts=header.facts, arrays=arrays)
+
+
+@frozen(kw_only=True)
+class Bookmark:
+    """Where a visit stands: what it goes on from, and what it leaves for the next process."""
+
+    context: TrainingContext
+    """Of the visit."""
+    every: int
+    """Steps between two checkpoints; 0 keeps none."""
+
+    def opened(self) -> Checkpoint | None:
+        """Return what an earlier process left; none where the visit begins. The metric stream is taken back to there.
+
+        BadInputError where it is missing, damaged or of another version.
+        """
+        visit = self.context.visit
+        found = None
+        if visit.checkpoint is not None:
+            data = self.context.blobs.get(visit.checkpoint)
+            found = read_checkpoint(data, visit.strategy, f"checkpoint {visit.checkpoint[:12]} of {visit.state}")
+        if visit.attempt > 1:
+            self.context.telemetry.rewind(0 if found is None else found.points)
+        return found
+
+    def turn(self, step: int, take: Callable[[], Checkpoint]) -> None:
+        """Keep what `take` returns where it is due after `step`; StoppedError where somebody asked to stop.
+
+        Not for a last step, after which nothing is left to go on with.
+        """
+        stopping = self.context.visit.stopping()
+        if self.every and (stopping or step % self.every == 0):
+            self.keep(take())
+        if stopping:
+            self.stop(f"after step {step}" if self.every else "without a checkpoint")
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint and journal it."""
+        self.context.visit.save(checkpoint.step, self.context.blobs.put(checkpoint.to_bytes()))
+
+    def stop(self, where: str) -> None:
+        """Leave the visit open: raise StoppedError."""
+        raise StoppedError(f"{self.context.visit.state} stopped {where}, as it was asked to; resume the run to go on")

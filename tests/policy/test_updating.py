@@ -1,0 +1,160 @@
+"""The update: a teacher's decisions never pull the policy by reward, and a GPU is used only where there is one."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from attrs import define, evolve
+from corridor import CorridorProvider
+from numpy.typing import NDArray
+
+from townlet.dto.strategies import PPOSpec
+from townlet.errors import BadInputError
+from townlet.policy.initialise import fresh_weights
+from townlet.policy.ramps import Ramp
+from townlet.policy.rollout import Rollout
+from townlet.policy.statistics import UpdateStatistics
+from townlet.policy.weights import Weights
+
+torch = pytest.importorskip("torch")
+
+from townlet.policy.network import choose_device, device_name  # noqa: E402
+from townlet.policy.updating import Learner  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+WORLDS, STEPS = 8, 12
+PLAIN = Ramp(actor=1.0, critic=1.0, anchor_kl=0.05, bc_weight=0.0)
+SPEC = PPOSpec(minibatch_size=64, update_epochs=2, target_kl=1e9)
+PROVIDER = CorridorProvider()
+ABOUT = PROVIDER.describe("plain")
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+
+
+@define
+class Altered:
+    """A rollout whose teacher-driven worlds tell another story."""
+
+    rollout: Rollout
+    actions: NDArray[np.int64]
+    log_probs: NDArray[np.float32]
+
+    def __getattr__(self, name: str) -> Any:
+        return vars(self.rollout)[name] if name in vars(self.rollout) else getattr(self.rollout, name)
+
+
+def _played(share: float) -> tuple[Rollout, Weights]:
+    weights = fresh_weights(ABOUT, (16,), np.random.default_rng(3))
+    rollout = Rollout(PROVIDER.make("plain", worlds=WORLDS, seed=1, days=1), STEPS, 24)
+    rollout.collect(weights, PROVIDER.teacher("plain", "lazy"), share)
+    return rollout, weights
+
+
+def _updated(rollout: Any, weights: Weights, ramp: Ramp, **changes: Any) -> tuple[Weights, UpdateStatistics]:
+    learner = Learner(weights, evolve(SPEC, **changes), 0.9, None)
+    statistics = learner.update(rollout, weights, ramp, np.random.default_rng(0))
+    return learner.weights(), statistics
+
+
+def _same(one: Weights, other: Weights, part: str) -> bool:
+    pairs = zip(arrays_of(one, part), arrays_of(other, part), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def arrays_of(weights: Weights, part: str) -> list[NDArray[np.float32]]:
+    """Return the arrays of the actor or the critic."""
+    return [array for layer in {"actor": weights.actor, "critic": weights.critic}[part] for array in layer]
+
+
+@pytest.mark.parametrize(("share", "worlds"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)])
+def test_the_teacher_drives_its_share_of_the_worlds(share: float, worlds: int) -> None:
+    """The first worlds do what the teacher does there; the others play as if nobody drove any."""
+    rollout, weights = _played(share)
+    alone, _ = _played(0.0)
+    assert [True] * worlds + [False] * (WORLDS - worlds) == rollout.taught.tolist()
+    assert np.array_equal(alone.actions[:, worlds:], rollout.actions[:, worlds:])
+    lazy, raw = PROVIDER.teacher("plain", "lazy"), rollout.features[:-1] * weights.scale + weights.mean
+    for t in range(STEPS):
+        seen = evolve(rollout.environment.reset(), observations=raw[t], action_mask=rollout.action_mask[t])
+        assert np.array_equal(lazy.act(seen)[:worlds], rollout.actions[t, :worlds])
+
+
+def test_a_teachers_decisions_never_pull_the_policy_by_reward() -> None:
+    """Whatever the teacher did and however likely that was: without a demonstration loss the actor moves alike."""
+    rollout, weights = _played(0.5)
+    told = Altered(rollout, rollout.actions.copy(), rollout.log_probs.copy())
+    told.actions[:, rollout.taught] = 0
+    told.log_probs[:, rollout.taught] -= 3.0
+    one, other = _updated(rollout, weights, PLAIN)[0], _updated(told, weights, PLAIN)[0]
+    assert _same(one, other, "actor")
+    assert not _same(weights, one, "actor")
+
+
+def test_a_teachers_decisions_train_the_critic() -> None:
+    """A batch of nothing but the teacher's worlds moves the critic and leaves the actor as it was."""
+    rollout, weights = _played(1.0)
+    updated, statistics = _updated(rollout, weights, PLAIN)
+    assert _same(weights, updated, "actor")
+    assert not _same(weights, updated, "critic")
+    assert (0.0, 0.0, 0.0) == (statistics.policy_loss, statistics.entropy, statistics.approx_kl)
+    assert statistics.finite
+
+
+def test_a_teachers_decisions_are_demonstrations() -> None:
+    """With a demonstration loss the policy finds them more likely than before, without any data set."""
+    rollout, weights = _played(1.0)
+    shown = Ramp(actor=1.0, critic=1.0, anchor_kl=0.0, bc_weight=1.0)
+    updated, _ = _updated(rollout, weights, shown, learning_rate=1e-2)
+
+    def likelihood(of: Weights) -> float:
+        x = rollout.features[:-1].reshape(-1, len(ABOUT.features))
+        logits = of.acting().logits(x, rollout.action_mask.reshape(len(x), -1))
+        logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+        return float(logits[np.arange(len(x)), rollout.actions.ravel()].mean())
+
+    assert likelihood(updated) > likelihood(weights) + 0.1
+
+
+def test_a_learner_that_goes_on_from_its_state_makes_the_same_next_update() -> None:
+    """Weights and Adam's moments are the whole of it; the moments matter."""
+    rollout, weights = _played(0.0)
+    first = Learner(weights, SPEC, 0.9, None)
+    first.update(rollout, weights, PLAIN, np.random.default_rng(0))
+    between, kept = first.weights(), first.moments()
+
+    def next_update(moments: dict[str, NDArray[Any]]) -> Weights:
+        learner = Learner(weights, SPEC, 0.9, None)
+        learner.resume(between, moments)
+        learner.update(rollout, between, PLAIN, np.random.default_rng(1))
+        return learner.weights()
+
+    first.update(rollout, between, PLAIN, np.random.default_rng(1))
+    assert first.weights().to_bytes() == next_update(kept).to_bytes()
+    assert first.weights().to_bytes() != next_update({}).to_bytes()
+
+
+def test_auto_falls_back_to_the_cpu_and_says_so() -> None:
+    """The name in the result is that of the device that worked."""
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert expected == choose_device("auto").type
+    assert "cpu" == device_name(choose_device("cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a GPU here")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    """One sentence, before anything is trained."""
+    with pytest.raises(BadInputError, match="torch sees no GPU here; choose cpu or auto"):
+        choose_device("cuda")
+
+
+@gpu
+@pytest.mark.parametrize("changes", [{}, {"bf16": True}, {"compiled": True}])
+def test_a_gpu_learns_what_the_cpu_learns(changes: dict[str, Any]) -> None:
+    """The same batch moves the weights alike: to rounding, or to bfloat16's."""
+    rollout, weights = _played(0.25)
+    ours, _ = _updated(rollout, weights, PLAIN)
+    theirs, statistics = _updated(rollout, weights, PLAIN, device="cuda", **changes)
+    assert statistics.finite
+    for part in ("actor", "critic"):
+        for a, b in zip(arrays_of(ours, part), arrays_of(theirs, part), strict=True):
+            assert a == pytest.approx(b, abs=5e-2 if changes.get("bf16") else 1e-3)
