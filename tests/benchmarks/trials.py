@@ -49,9 +49,11 @@ class Looks:
     worlds: int = 16
     """Episodes of a look."""
     days: int = 14
-    """Length of an episode."""
+    """Length of an episode of a look."""
     final: int = 50
     """Episodes of the comparison at the end; 0 leaves it out."""
+    final_days: int = 14
+    """Length of its episodes."""
     seed: int = 20_261_122
     """Keys the episodes of the looks, and others of the comparison."""
 
@@ -194,7 +196,7 @@ def _compared(
     """Return the comparison with a script over fresh paired episodes, two-sided intervals at 95 %."""
     script = Player(policy=f"teacher:{name}", teacher=environments.teacher(scenario, name))
     return compare(
-        environments, scenario, mine, script, episodes=looks.final, days=looks.days, seed=looks.seed + 1,
+        environments, scenario, mine, script, episodes=looks.final, days=looks.final_days, seed=looks.seed + 1,
         confidence=0.975, actions="greedy",
     ).model_dump()  # fmt: skip
 
