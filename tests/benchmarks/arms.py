@@ -7,12 +7,15 @@ import attrs
 
 from townlet.dto.guards import GuardSpec
 from townlet.dto.schedule import ScheduleSpec, StateSpec
+from townlet.dto.town import SCENARIOS
 from townlet.machine.questions import MetricName
 
-__all__ = ["ARMS", "first_rounds", "of_length", "ungated"]
+__all__ = ["ARMS", "first_rounds", "of_length", "placed", "ungated"]
 
 
-def _with(schedule: ScheduleSpec, strategy: str, options: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> Any:
+def _with(
+    schedule: ScheduleSpec, strategy: str, options: Mapping[str, Any], *, without: tuple[str, ...] = ()
+) -> ScheduleSpec:
     """Return a schedule in which each state of a strategy has other options."""
     states = {
         name: attrs.evolve(
@@ -70,6 +73,21 @@ def first_rounds(schedule: ScheduleSpec, rounds: int) -> ScheduleSpec:
 def of_length(schedule: ScheduleSpec, agent_steps: int) -> ScheduleSpec:
     """Return a schedule whose ppo visits have another length; ramps keep their agent-steps."""
     return _with(schedule, "ppo", {"agent_steps": agent_steps})
+
+
+def placed(schedule: ScheduleSpec, scenario: str, *, days: int | None = None) -> ScheduleSpec:
+    """Return a schedule for another scenario, with about as many agent slots in training and in capture as before."""
+    place, share = schedule.environment, SCENARIOS[schedule.environment.scenario].agents / SCENARIOS[scenario].agents
+    worlds = max(1, round(place.worlds * share))
+    moved = attrs.evolve(schedule, environment=attrs.evolve(place, scenario=scenario, worlds=worlds))
+    states = {
+        name: attrs.evolve(
+            state, with_={**state.with_, "episodes": max(12, round(int(state.with_["episodes"]) * share))}
+        ) if "episodes" in state.with_ else state
+        for name, state in moved.states.items()
+    }  # fmt: skip
+    moved = attrs.evolve(moved, states=states)
+    return _with(moved, "ppo", {"days": days}) if days else moved
 
 
 def ungated(schedule: ScheduleSpec) -> ScheduleSpec:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from arms import of_length, scratch, ungated
+from arms import of_length, placed, scratch, ungated
 from ledger import Ledger, Row, run_all
 from trials import Looks, Trial, run_trial
 
@@ -34,17 +34,12 @@ def trials(asked: argparse.Namespace, schedule: ScheduleSpec) -> Iterator[tuple[
     never = asked.agent_steps + 1
     looks = Looks(every=never, close=never, worlds=2, days=1, final=asked.final)
     for scenario in asked.scenario or SCENARIOS:
-        # As many agent slots as in the schedule's own scenario, so that iterations are of equal size.
-        slots = schedule.environment.worlds * SCENARIOS[schedule.environment.scenario].agents
-        place = attrs.evolve(
-            schedule.environment, scenario=scenario, worlds=max(1, slots // SCENARIOS[scenario].agents)
-        )
-        here = of_length(attrs.evolve(schedule, environment=place), asked.agent_steps)
+        days = 14 if "fridge" in SCENARIOS[scenario].objects else 4  # where nobody can eat, nobody lives longer
+        here = of_length(placed(schedule, scenario, days=days), asked.agent_steps)
         for start in asked.start or STARTS:
             for seed in range(1, asked.seeds + 1):
                 changed = ungated(scratch(here) if start == "scratch" else here)
                 key = {"scenario": scenario, "start": start, "seed": seed, "agent_steps": asked.agent_steps}
-                days = 14 if "fridge" in SCENARIOS[scenario].objects else 4  # where nobody can eat, nobody lives longer
                 yield key, Trial(
                     schedule=schedule_text(attrs.evolve(changed, seed=seed)), guarded=schedule_text(changed),
                     home=asked.out / "homes" / f"{scenario}-{start}-{seed}", looks=attrs.evolve(looks, final_days=days),

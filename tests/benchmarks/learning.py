@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from arms import ARMS, first_rounds, of_length
+from arms import ARMS, first_rounds, of_length, placed
 from curves import write_report
 from ledger import Ledger, Row, run_all
 from trials import Looks, Trial, means, run_trial
@@ -81,8 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     ledger = Ledger(asked.out / "results.jsonl")
     schedule = PolicyTrainingOrchestrator(asked.schedule).plan().schedule
     if asked.scenario:
-        place = attrs.evolve(schedule.environment, scenario=asked.scenario)
-        schedule = attrs.evolve(schedule, environment=place)
+        schedule = placed(schedule, asked.scenario)
     looks = Looks(every=asked.every, worlds=asked.worlds, days=asked.days, final=asked.final)
     if not asked.report:
         scenario = schedule.environment.scenario
