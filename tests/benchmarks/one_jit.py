@@ -30,7 +30,7 @@ def one_jit(shapes: Shapes, iterations: int) -> Figures:
     }
     parameters = [[(jnp.asarray(w), jnp.asarray(b)) for w, b in trunk] for trunk in shapes.trunks()]
     zeros = jax.tree_util.tree_map(jnp.zeros_like, parameters)
-    state = (parameters, zeros, zeros, jnp.asarray(0.0))
+    state = (parameters, zeros, zeros, jnp.zeros((), jnp.float32))
     iterate = jax.jit(partial(_iterate, shapes))
     state = jax.block_until_ready(iterate(state, played, jax.random.key(0)))
     began = perf_counter()
