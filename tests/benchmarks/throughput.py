@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--schedule", type=Path, default=ROOT / "schedules" / "small_town.yaml")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=10, help="of each contestant and round")
-    parser.add_argument("--only", action="append", help="a contestant by name; may be given again")
+    parser.add_argument("--only", action="append", help="a further contestant by name; may be given again")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -197,7 +197,8 @@ def main() -> None:
     plan = PolicyTrainingOrchestrator(asked.schedule).plan()
     shapes = shapes_of(plan)
     racing = contestants(plan.schedule, shapes)
-    racing = {name: run for name, run in racing.items() if asked.only is None or name in asked.only}
+    chosen = {"bare loop", "ours", "products alone", *(asked.only or racing)}
+    racing = {name: run for name, run in racing.items() if name in chosen}
     rounds: dict[str, list[Figures]] = {name: [] for name in racing}
     for number in range(asked.rounds):
         for name, run in racing.items():
