@@ -1,12 +1,14 @@
 """The forecast: what a run may cost and what its evidence can see."""
 
+import re
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from catalogue import catalogue, describe
 
 from townlet.machine.forecast import Forecast, forecast
-from townlet.machine.loader import load
+from townlet.machine.loader import load, load_text
 
 
 @pytest.fixture
@@ -50,3 +52,15 @@ def test_the_gate_says_what_it_can_see(told: Forecast) -> None:
 def test_a_forecast_travels_as_plain_data(told: Forecast) -> None:
     """`check --json` prints it."""
     assert "small-town" == told.model_dump()["name"]
+
+
+def test_each_scenario_of_a_suite_costs_what_its_own_agents_do() -> None:
+    """Sixteen agents in the second scenario: a suite of both costs three times the small town alone."""
+    text = (Path(__file__).parent / "data" / "small_town.yaml").read_text("utf-8")
+    text = text.replace("full:  {episodes", "full:  {scenarios: [small_town, crowded], episodes")
+    text = re.sub(r"metric: evaluate\.(\w+)", r"metric: 'evaluate[crowded].\1'", text)
+    plan = load_text(text.encode(), "x.yaml", catalogue(), describe)
+    own = describe(plan.schedule.environment)
+
+    told = forecast(plan, catalogue(), own, {"crowded": evolve(own, scenario="crowded", agents=16)})
+    assert 3 * 4 * 100 * 14 * 48 * 8 == next(state.agent_steps for state in told.states if state.state == "evaluate")

@@ -32,7 +32,8 @@ class MetricComparison(Record):
     baseline_iqm: float | None
     """Interquartile mean of the baseline's episodes."""
     probability_of_improvement: float | None
-    """Chance that an episode of the candidate has a greater value than one of the baseline."""
+    """Chance that an episode of the candidate is better than one of the baseline, ties by half; greater, where the KPI
+    has no better direction."""
     pairs: int
     """Episodes in which both had exposure."""
 

@@ -1,7 +1,9 @@
 """What a run may cost and what its evidence can see, told before a second of compute is spent."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import ceil, prod
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -85,16 +87,25 @@ class Forecast(Record):
     """States that cannot run here because torch is not installed."""
 
 
-def forecast(plan: Plan, catalogue: StrategyCatalogue, environment: EnvironmentDescription) -> Forecast:
-    """Return what a run of `plan` may cost at the most, and what its guards can see."""
+def forecast(
+    plan: Plan,
+    catalogue: StrategyCatalogue,
+    environment: EnvironmentDescription,
+    suites: Mapping[str, EnvironmentDescription] = MappingProxyType({}),
+) -> Forecast:
+    """Return what a run of `plan` may cost at the most, and what its guards can see.
+
+    `suites` describes further scenarios that evidence names; one that is missing counts as large as the schedule's own.
+    """
     schedule = plan.schedule
+    places = {name: suites.get(name, environment) for spec in schedule.evidence.values() for name in spec.scenarios}
     walk = explore(schedule.initial, {name: state.next for name, state in schedule.states.items()}, schedule.guards)
     states = tuple(
         StateForecast(
             state=name,
             strategy=state.strategy,
             most_visits=plan.most_visits[name],
-            agent_steps=_agent_steps(plan, name, environment),
+            agent_steps=_agent_steps(plan, name, environment, places),
             disk=_disk(plan, name, environment),
             leads_to=tuple(
                 dict.fromkeys(edge.to for index, edge in enumerate(state.next) if (name, index) in walk.fires)
@@ -147,7 +158,9 @@ def _looks(options: PPOSpec, agent_steps: int) -> int:
     return agent_steps // options.watch.every if options.watch else 0
 
 
-def _agent_steps(plan: Plan, state: str, environment: EnvironmentDescription) -> int:
+def _agent_steps(
+    plan: Plan, state: str, environment: EnvironmentDescription, places: Mapping[str, EnvironmentDescription]
+) -> int:
     options, schedule = plan.options[state], plan.schedule
     match options:
         case CaptureSpec():
@@ -167,7 +180,8 @@ def _agent_steps(plan: Plan, state: str, environment: EnvironmentDescription) ->
             evidence = schedule.evidence[options.evidence]
             # The candidate plays twice: judged in one way of acting, reported in the other.
             policies = 2 + len(_baselines(plan, state))
-            return policies * evidence.episodes[-1] * max(1, len(evidence.scenarios)) * _episode(evidence, environment)
+            played = [places[name] for name in evidence.scenarios] or [environment]
+            return policies * evidence.episodes[-1] * sum(_episode(evidence, place) for place in played)
     return 0
 
 
@@ -186,7 +200,7 @@ def _disk(plan: Plan, state: str, environment: EnvironmentDescription) -> Bytes:
         case CaptureSpec():
             # Features, mask, label, action, reward and two flags per decision.
             decision = _FLOAT32 * (len(environment.features) + 2) + len(environment.actions) + 4
-            return Bytes(_agent_steps(plan, state, environment) * decision)
+            return Bytes(_agent_steps(plan, state, environment, {}) * decision)
         case BCSpec():
             return Bytes(_weights(options.hidden_sizes, environment))
         case PPOSpec():

@@ -73,7 +73,7 @@ def _check_guard(draft: Draft, guard: GuardSpec, here: tuple[str, ...]) -> Itera
 
 def _check_metric(draft: Draft, guard: GuardSpec, metric: MetricName, here: tuple[str, ...]) -> Iterator[Problem]:
     state, path = draft.states[metric.state], (*here, "metric")
-    known = _directions(draft, state)
+    known = _directions(draft, state, metric.scenario)
     if state.strategy is None or known is None:
         return
     if metric.name not in known:
@@ -99,13 +99,18 @@ def _check_metric(draft: Draft, guard: GuardSpec, metric: MetricName, here: tupl
         yield Problem((*here, "evidence"), f"state {metric.state!r} gathers {gathered!r}, not {guard.evidence!r}")
 
 
-def _directions(draft: Draft, state: StateDraft) -> dict[str, Direction] | None:
-    """Return the better direction of every metric of a state; None where it cannot be known."""
+def _directions(draft: Draft, state: StateDraft, scenario: str | None) -> dict[str, Direction] | None:
+    """Return the better direction of every metric of a state, in a scenario of a suite only what it measures too.
+
+    None where it cannot be known.
+    """
     if state.strategy is None or (state.strategy.measures and draft.environment is None):
         return None
     own = {name: attribute.metadata[DIRECTION] for name, attribute in statistics(state.strategy.result).items()}
     measured = draft.environment.metrics if state.strategy.measures and draft.environment else ()
-    return own | {metric.name: metric.direction for metric in measured}
+    suite = draft.suites.get(scenario) if scenario else None
+    there = {metric.name for metric in (measured if suite is None else suite.metrics)}
+    return own | {metric.name: metric.direction for metric in measured if metric.name in there}
 
 
 def _check_scenario(

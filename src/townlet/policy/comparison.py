@@ -7,6 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 from townlet.dto.comparison import ComparisonResult, MetricComparison
+from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
 from townlet.errors import BadInputError
 from townlet.estimate import bounds, iqm, probability_of_improvement
@@ -107,6 +108,7 @@ def _row(spec: MetricSpec, index: int, mine: Episodes, theirs: Episodes, alpha: 
     left, right = [a for a, _ in pairs], [b for _, b in pairs]
     differences = [a - b for a, b in pairs]
     low, high = bounds(differences, alpha) if len(pairs) >= 2 else (None, None)
+    better, worse = (right, left) if spec.direction is Direction.LOWER else (left, right)
     return MetricComparison(
         metric=spec.name,
         unit=spec.unit,
@@ -118,7 +120,7 @@ def _row(spec: MetricSpec, index: int, mine: Episodes, theirs: Episodes, alpha: 
         high=high,
         candidate_iqm=iqm(left) if left else None,
         baseline_iqm=iqm(right) if right else None,
-        probability_of_improvement=probability_of_improvement(left, right) if pairs else None,
+        probability_of_improvement=probability_of_improvement(better, worse) if pairs else None,
         pairs=len(pairs),
     )
 

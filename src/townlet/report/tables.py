@@ -86,10 +86,14 @@ def comparison_table(result: ComparisonResult) -> Table:
     table = _table(
         f"{result.scenario}: {result.candidate[:20]} against {result.baseline[:20]}, {result.episodes} paired episodes "
         f"of {result.days} days, {result.actions} actions, one-sided bounds at {result.confidence:.1%}",
-        "metric", "unit", "better", "candidate", "baseline", "difference", "low", "high", "P(improvement)", "pairs",
+        "metric", "unit", "better", "candidate", "baseline", "difference", "low", "high", "IQM", "baseline IQM",
+        "P(improvement)", "pairs",
     )  # fmt: skip
     for row in result.metrics:
-        numbers = (row.candidate, row.baseline, row.difference, row.low, row.high, row.probability_of_improvement)
+        numbers = (
+            row.candidate, row.baseline, row.difference, row.low, row.high, row.candidate_iqm, row.baseline_iqm,
+            row.probability_of_improvement,
+        )  # fmt: skip
         table.add_row(row.metric, row.unit, row.direction, *map(_number, numbers), str(row.pairs))
     return table
 
