@@ -8,7 +8,7 @@ announced in the ledger beside the file before it is committed, so that a lost f
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from townlet.dto.registry import AliasMove, Booking, Version
 from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError
 from townlet.store import registry_rows as rows
 from townlet.store.files import fsync_directory, make_directory, told, write_atomic
-from townlet.store.ledger import Ledger, lines
+from townlet.store.ledger import Ledger, LedgerBrokenError, lines
 
 __all__ = ["Registry"]
 
@@ -121,12 +121,29 @@ class Registry:
             rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
             return target
 
-    def salvage(self) -> tuple[Booking, ...]:
+    def witness(self) -> tuple[tuple[Booking, ...], tuple[str, ...]]:
+        """Return the moves that ledger and file still tell of, and in words what of them is lost or contradictory."""
+        doubts: list[str] = []
+        try:
+            announced = self.ledger.read()
+        except LedgerBrokenError as error:
+            announced = error.sound
+            doubts.append(str(error))
+        held = self._salvaged()
+        longer = max(announced, held, key=len)
+        if longer[: len(announced)] != announced or longer[: len(held)] != held:
+            longer = announced
+            doubts.append(
+                f"{self.path.name} and {self.ledger.path.name} tell different stories; the ledger is believed"
+            )
+        return longer, tuple(doubts)
+
+    def _salvaged(self) -> tuple[Booking, ...]:
         """Return what the file holds, whatever the ledger says; nothing where it is missing or damaged."""
         try:
             with self._opened("ro") as connection:
-                return _bookings(connection) if self.path.exists() and self._is_laid_out(connection) else ()
-        except (BadInputError, EnvironmentFaultError, sqlite3.Error):
+                return _bookings(connection) if self._is_laid_out(connection) else ()
+        except (BadInputError, sqlite3.Error):
             return ()
 
     def replace(self, bookings: tuple[Booking, ...]) -> None:
@@ -136,20 +153,28 @@ class Registry:
         """
         make_directory(self.path.parent)
         fresh = evolve(self, path=self.path.with_name(f".{self.path.stem}-{secrets.token_hex(4)}.sqlite"))
-        with fresh._told(), fresh._opened("rwc") as connection:
+        olds = (self.path, self.path.with_name(f"{self.path.name}-journal"), self.ledger.path)
+        try:
+            with self._alone(), told("replace the registry", self.path):
+                fresh._write(bookings)
+                for old in olds:
+                    if old.exists():
+                        old.replace(old.with_name(f"{old.name}.replaced"))
+                fresh.ledger.path.replace(self.ledger.path)
+                fresh.path.replace(self.path)
+                fsync_directory(self.path.parent)
+        finally:
+            for left in (fresh.path, fresh.ledger.path):
+                left.unlink(missing_ok=True)
+
+    def _write(self, bookings: tuple[Booking, ...]) -> None:
+        with self._told(), self._opened("rwc") as connection:
             connection.execute("BEGIN IMMEDIATE")
             rows.lay_out(connection)
             for booking in bookings:
                 rows.book(connection, booking)
             connection.execute("COMMIT")
-        with self._alone(), told("replace the registry", self.path):
-            write_atomic(fresh.ledger.path, lines(bookings))
-            for old in (self.path, self.path.with_name(f"{self.path.name}-journal"), self.ledger.path):
-                if old.exists():
-                    old.replace(old.with_name(f"{old.name}.replaced"))
-            fresh.ledger.path.replace(self.ledger.path)
-            fresh.path.replace(self.path)
-            fsync_directory(self.path.parent)
+        write_atomic(self.ledger.path, lines(bookings))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -196,11 +221,11 @@ class Registry:
         announced = self.ledger.read()
         odd = next((i for i, (b, m) in enumerate(zip(announced, moves, strict=False)) if b.move != m), None)
         if odd is not None:
-            raise BadInputError(f"{self.path}: move {odd + 1} is another one than in {self.ledger.path.name}; {_REBUILD}")
-        if len(announced) > len(moves) + 1:
             raise BadInputError(
-                f"{self.path}: holds {len(moves)} moves, but {self.ledger.path.name} {len(announced)}; {_REBUILD}"
+                f"{self.path}: move {odd + 1} is another one than in {self.ledger.path.name}; {_REBUILD}"
             )
+        if len(announced) > len(moves) + 1:
+            raise BadInputError(f"{self.path}: holds {len(moves)} moves, but its ledger {len(announced)}; {_REBUILD}")
         return announced
 
     @contextmanager
@@ -209,14 +234,13 @@ class Registry:
         if not self.path.is_file():
             yield
             return
-        with self._opened("rw") as connection:
+        with ExitStack() as held:
             try:
-                connection.execute("BEGIN EXCLUSIVE")
+                held.enter_context(self._opened("rw")).execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 raise EnvironmentFaultError(f"{self.path}: is in use ({error}); stop what uses it first") from error
             except sqlite3.DatabaseError:
-                yield  # damaged beyond locking: nobody can be at work in it
-                return
+                held.close()  # damaged beyond locking: nobody can be at work in it
             yield
 
     @contextmanager

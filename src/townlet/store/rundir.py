@@ -21,6 +21,8 @@ __all__ = ["RunDirectory"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _FACTS, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
+_ELSEWHERE = "elsewhere"
+"""In a home: one file per run that was created outside it, holding its path, so that its blobs are known to be used."""
 
 
 @frozen
@@ -85,6 +87,9 @@ class RunDirectory:
         if os.path.lexists(path):
             raise BadInputError(f"{path}: the run directory exists already; name another, or resume the run in it")
         make_directory(path.parent)
+        if target is not None:
+            make_directory(home / _ELSEWHERE)
+            write_atomic(home / _ELSEWHERE / run_id, f"{target.absolute()}\n".encode())
         staging = path.parent / f".staging-{run_id}"
         try:
             with told("create this run directory", path):
@@ -106,6 +111,24 @@ class RunDirectory:
         if not isinstance(facts.get("id"), str):
             raise BadInputError(f"{path / _FACTS}: names no run id; expected a file that `townlet run` wrote")
         return cls(path, facts["id"])
+
+    @classmethod
+    def every(cls, home: Path) -> "tuple[RunDirectory, ...]":
+        """Return all runs of a home, those created elsewhere too, by id; BadInputError for one that is gone."""
+        inside, outside = home / "runs", home / _ELSEWHERE
+        paths = [path for path in inside.iterdir() if _is_run(path)] if inside.is_dir() else []
+        for note in outside.iterdir() if outside.is_dir() else ():
+            if note.name.startswith("."):
+                continue
+            with told("read this note", note):
+                path = Path(note.read_text().strip())
+            if not _is_run(path):
+                raise BadInputError(
+                    f"{note}: run {note.name} stood at {path} and is not there now; "
+                    "bring it back, or remove this note if its blobs may go"
+                )
+            paths.append(path)
+        return tuple(sorted((cls.at(path) for path in paths), key=lambda run: (run.id, str(run.path))))
 
     @classmethod
     def find(cls, home: Path, which: str | Path) -> "RunDirectory":
