@@ -131,7 +131,8 @@ def test_a_disk_budget_holds_before_the_next_visit(tmp_path: Path) -> None:
     bench.school.blobs.put(bytes(2**20))
     state = bench.walk()
 
-    assert ("hold", "beyond the budget of disk: 1MiB") == (state.state, state.why)
+    assert "hold" == state.state
+    assert state.why.startswith("beyond the budget of disk")
     bench.school.blobs.sweep(frozenset(), bench.school.blobs.mark() + 1)
     fresh = Bench(tmp_path / "fresh").engine().state
     blobs = bench.school.blobs
