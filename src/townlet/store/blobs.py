@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from townlet.errors import BadInputError
-from townlet.store.files import make_directory, told, write_atomic
+from townlet.store.files import contained, make_directory, told, write_atomic
 
 __all__ = ["BlobStore"]
 
@@ -32,7 +32,7 @@ class BlobStore:
     def put(self, data: bytes) -> str:
         """Store `data` durably and return its digest; equal content is stored once, a damaged copy is replaced."""
         digest = sha256(data).hexdigest()
-        path = self.path(digest)
+        path = contained(self.root, str(self.path(digest).relative_to(self.root)))
         if path.is_file():
             with told("read this blob", path), suppress(FileNotFoundError):
                 if path.read_bytes() == data:

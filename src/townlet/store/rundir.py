@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
 from townlet.store.files import fsync_directory, make_directory, told, write_atomic
+from townlet.store.outside import read_json
 
 __all__ = ["RunDirectory"]
 
@@ -108,6 +109,9 @@ class RunDirectory:
     def at(cls, path: Path) -> "RunDirectory":
         """Return the run in a directory; BadInputError where there is none."""
         facts = _read_facts(path)
+        link = next((file for file in sorted(path.iterdir()) if file.is_symlink()), None)
+        if link is not None:
+            raise BadInputError(f"{link}: a symbolic link in a run directory; a run writes into files of its own only")
         if not isinstance(facts.get("id"), str):
             raise BadInputError(f"{path / _FACTS}: names no run id; expected a file that `townlet run` wrote")
         return cls(path, facts["id"])
@@ -145,7 +149,7 @@ class RunDirectory:
             return cls.at(runs / (word if word in matches else matches[0]))
         if matches:
             raise BadInputError(f"{word!r} is the beginning of {len(matches)} run ids: {', '.join(matches)}; say more")
-        if word and Path(word).is_dir():
+        if word and "\0" not in word and Path(word).is_dir():
             return cls.at(Path(word))
         known = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
         raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {known}")
@@ -195,12 +199,4 @@ def _read_facts(path: Path) -> dict[str, Any]:
     file = path / _FACTS
     if not file.is_file():
         raise BadInputError(f"{path}: not a run directory (it has no {_FACTS}); name a run that `townlet run` made")
-    with told("read this file", file):
-        text = file.read_bytes()
-    try:
-        facts = json.loads(text)
-    except ValueError as error:
-        raise BadInputError(f"{file}: not JSON ({error}); expected the file that `townlet run` wrote") from error
-    if not isinstance(facts, dict):
-        raise BadInputError(f"{file}: expected a mapping, found {type(facts).__name__}")
-    return facts
+    return dict(read_json(file))
