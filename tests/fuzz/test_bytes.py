@@ -105,11 +105,11 @@ def test_a_data_set_with_any_header_is_one_or_a_refusal(header: object, whole: b
 NPZ = write_arrays({"features": np.ones((3, 2), np.float32), "actions": np.zeros(3, np.int64)})
 
 
-def _npz(header: bytes, method: int = zipfile.ZIP_STORED, version: bytes = b"\x01\x00") -> bytes:
+def _npz(header: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
-        size = len(header).to_bytes(2 if version == b"\x01\x00" else 4, "little")
-        archive.writestr("features.npy", b"\x93NUMPY" + version + size + header)
+        header = header[:65_000]
+        archive.writestr("features.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     return file.getvalue()
 
 
