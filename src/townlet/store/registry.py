@@ -143,7 +143,7 @@ class Registry:
         try:
             with self._opened("ro") as connection:
                 return _bookings(connection) if self._is_laid_out(connection) else ()
-        except (BadInputError, sqlite3.Error):
+        except (BadInputError, sqlite3.Error, UnicodeDecodeError):
             return ()
 
     def replace(self, bookings: tuple[Booking, ...]) -> None:
@@ -239,7 +239,7 @@ class Registry:
                 held.enter_context(self._opened("rw")).execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 raise EnvironmentFaultError(f"{self.path}: is in use ({error}); stop what uses it first") from error
-            except sqlite3.DatabaseError:
+            except (sqlite3.DatabaseError, UnicodeDecodeError):
                 held.close()  # damaged beyond locking: nobody can be at work in it
             yield
 
@@ -275,7 +275,7 @@ class Registry:
                 f"{self.path}: the registry cannot be used now ({error}); nothing was changed; "
                 "wait for other processes, free space or grant access, then try again"
             ) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged pages in its messages
             raise BadInputError(f"{self.path}: not a sound registry ({error}); {_REBUILD}") from error
 
 
