@@ -17,13 +17,14 @@ from cyclopts import App, CycloptsError, Parameter
 from townlet import __version__
 from townlet.door.arguments import HOME, Home, Json, Run, SchedulePath, Seed
 from townlet.door.bench import bench
+from townlet.door.gc import gc
 from townlet.door.logs import logs
+from townlet.door.registry import registry
 from townlet.door.train import train
 from townlet.errors import JournalBrokenError, TownletError
 
 if TYPE_CHECKING:
     from townlet.dto.policy import AnnealSummary
-    from townlet.store.registry import Registry
     from townlet.store.rundir import RunDirectory
 
 __all__ = ["app", "main", "run_training"]
@@ -37,12 +38,12 @@ app = App(
     help_format="plaintext",
 )
 audit = App(name="audit", help="Verify, show and explain the journal of a run.", help_format="plaintext")
-registry = App(name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext")
 app.command(audit)
 app.command(registry)
 app.command(train)
 app.command(bench)
 app.command(logs)
+app.command(gc)
 
 _HOME = HOME
 _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
@@ -228,54 +229,10 @@ def why(
     return 0
 
 
-@registry.command(name="list")
-def registry_list(*, run: Run | None = None, home: Home = _HOME, json: Json = False) -> int:
-    """List every registered version."""
-    from townlet.dto.codec import unstructure
-    from townlet.report import tables, terminal
-
-    versions = _registry(home, run).versions()
-    if json:
-        terminal.show_json([unstructure(version) for version in versions])
-    else:
-        terminal.show(tables.versions_table(versions))
-    return 0
-
-
-@registry.command
-def history(*, run: Run | None = None, home: Home = _HOME, json: Json = False) -> int:
-    """Show every move of every alias, with the evidence of each promotion."""
-    import json as codec
-
-    from townlet.dto.codec import structure, unstructure
-    from townlet.dto.guards import EvidenceTable
-    from townlet.report import tables, terminal
-    from townlet.store.blobs import BlobStore
-
-    moves = _registry(home, run).history()
-    if json:
-        terminal.show_json([unstructure(move) for move in moves])
-        return 0
-    terminal.show(tables.history_table(moves))
-    blobs = BlobStore(home / "blobs")
-    for digest in dict.fromkeys(move.evidence for move in moves if move.evidence):
-        terminal.show(tables.evidence_table(digest, structure(codec.loads(blobs.get(digest)), EvidenceTable)))
-    return 0
-
-
 def _find(home: Path, run: str) -> "RunDirectory":
     from townlet.store.rundir import RunDirectory
 
     return RunDirectory.find(home, run)
-
-
-def _registry(home: Path, run: str | None) -> "Registry":
-    """Return the registry a run promoted in: its own where it has one, else the home's."""
-    from townlet.store.registry import Registry
-
-    if run is not None and (own := _find(home, run).registry).is_file():
-        return Registry(own)
-    return Registry(home / "registry.sqlite")
 
 
 class _StoppedError(BaseException):

@@ -17,6 +17,7 @@ FREE: Mapping[str, str] = {
     "townlet.machine.answers.unpack": "is how a result leaves the journal",
     "townlet.machine.answers.semantic_part": "is what the journal hashes",
     "townlet.machine.schema.schedule_schema": "is a JSON Schema",
+    "townlet.dto.provenance.Statement.layout": "is JSON under the names that in-toto gives its fields",
     "townlet.store.rundir.RunDirectory.create": "is what run.json holds, as it stands there",
     "townlet.store.rundir.RunDirectory.facts": "is what run.json holds, as it stands there",
     "townlet.store.outside.read_json": "reads what nobody has checked yet",

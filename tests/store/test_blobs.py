@@ -26,12 +26,41 @@ def test_every_blob_comes_back_under_its_digest(contents: list[bytes]) -> None:
 
 
 def test_equal_content_is_not_written_again(tmp_path: Path) -> None:
-    """A second put of the same bytes leaves the file untouched."""
+    """A second put of the same bytes leaves the file as it is; only its time says that it was asked for again."""
     store = BlobStore(tmp_path)
     before = store.path(store.put(b"weights")).stat()
     after = store.path(store.put(b"weights")).stat()
 
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert before.st_ino == after.st_ino
+    assert before.st_mtime_ns <= after.st_mtime_ns
+
+
+def test_a_sweep_frees_what_is_not_kept(tmp_path: Path) -> None:
+    """Kept blobs stay, others and half-written files go, what is no blob is left alone; a dry sweep only counts."""
+    store = BlobStore(tmp_path)
+    kept, freed = store.put(b"kept"), store.put(b"freed")
+    (store.path(freed).parent / ".half.tmp").write_bytes(b"ha")
+    (store.path(freed).parent / "notes.txt").write_bytes(b"mine")
+    begun = store.mark() + 1
+
+    assert (2, 7) == store.sweep(frozenset({kept}), begun, dry=True)
+    assert b"freed" == store.get(freed)
+    assert (2, 7) == store.sweep(frozenset({kept}), begun)
+    assert [store.path(kept), store.path(freed).parent / "notes.txt"] == sorted(
+        (p for p in tmp_path.rglob("*") if p.is_file() and p.name != ".sweep"), key=lambda p: p.name == "notes.txt"
+    )
+
+
+def test_a_sweep_spares_what_is_asked_for_meanwhile(tmp_path: Path) -> None:
+    """A blob stored or stored again after the sweep began stays, though nothing names it yet."""
+    store = BlobStore(tmp_path)
+    old = store.put(b"old")
+    begun = store.mark()
+    new = store.put(b"new")
+    store.put(b"old")
+
+    assert (0, 0) == store.sweep(frozenset(), begun)
+    assert (b"old", b"new") == (store.get(old), store.get(new))
 
 
 def test_a_damaged_blob_is_refused_and_healed_by_storing_it_again(tmp_path: Path) -> None:

@@ -222,6 +222,61 @@ def test_a_file_that_is_no_registry_is_told(tmp_path: Path) -> None:
         later.history()
 
 
+def test_nothing_moves_to_weights_that_are_not_proven(registry: Registry) -> None:
+    """Promotion and rollback ask first; a refusal leaves neither version nor move nor ledger line."""
+
+    def prove(digest: str) -> None:
+        if digest == "rotten":
+            raise BadInputError("the weights do not act as they did")
+
+    _promote(registry, "rotten", None)
+    _promote(registry, "w2", "rotten")
+    wary = Registry(registry.path, prove=prove)
+
+    with pytest.raises(BadInputError, match="do not act"):
+        _promote(wary, "rotten", "w2", run="run-2")
+    with pytest.raises(BadInputError, match="do not act"):
+        wary.rollback("town", "champion", actor="ada", reason="r")
+    assert (
+        ["rotten", "w2"]
+        == [move.weights for move in registry.history()]
+        == [booking.version.weights for booking in registry.ledger.read()]
+    )
+
+
+def test_a_read_only_registry_is_read_and_refuses_to_move() -> None:
+    """One sentence, nothing changed."""
+    with TemporaryDirectory() as directory:
+        registry = Registry(Path(directory) / "registry.sqlite")
+        _promote(registry, "w1", None)
+        before = registry.ledger.path.read_bytes()
+        Path(directory).chmod(0o555)
+        for file in Path(directory).iterdir():
+            file.chmod(0o444)
+        asked = [sys.executable, "-c", READ_ONLY, str(registry.path)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        Path(directory).chmod(0o755)
+
+        assert ("w1 EnvironmentFaultError", "") == (done.stdout.strip(), done.stderr)
+        assert before == registry.ledger.path.read_bytes()
+
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from townlet.errors import TownletError
+from townlet.store.registry import Registry
+if os.getuid() == 0:
+    os.setuid(65534)  # root may write what is read-only
+found = Registry(Path(sys.argv[1]), patience=0.1)
+sys.stdout.write(found.champion("town", "champion").weights)
+try:
+    found.promote("town", "champion", target="w2", expected="w1", evidence=None, run="r", head="h", facts={})
+except TownletError as error:
+    sys.stdout.write(" " + type(error).__name__)
+"""
+
+
 class Moves(RuleBasedStateMachine):
     """Any mixture of promotions and rollbacks, against a plain list of what is in force."""
 

@@ -7,7 +7,7 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.fields import private_to_run
 
-__all__ = ["AliasMove", "Version"]
+__all__ = ["AliasMove", "Booking", "Version"]
 
 
 @frozen(kw_only=True)
@@ -66,3 +66,13 @@ class AliasMove(Record):
     """Why, in words."""
     at: str = private_to_run()
     """UTC time, ISO 8601."""
+
+
+@frozen(kw_only=True)
+class Booking(Record):
+    """A move with the version it leads to: one line of the ledger, and all that a registry is rebuilt from."""
+
+    move: AliasMove
+    """What moved."""
+    version: Version
+    """The version the alias names since, as it was registered."""

@@ -11,13 +11,17 @@ from townlet.dto.codec import Problem
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import CaptureSpec, EvaluateSpec, PPOSpec, RollbackSpec, StrategySpec
+from townlet.errors import BadInputError
 from townlet.machine.draft import Draft, unknown
 from townlet.machine.questions import check_guards
+from townlet.store.outside import read_regular
 
 __all__ = ["MIN_PAIRS", "check", "check_policies"]
 
 MIN_PAIRS = 20
 """Fewest pairs that evidence may decide on."""
+_MOST = 64 * 2**20
+"""Bytes of a weights file."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 _WEIGHTS = frozenset({"clone", "champion", "candidate", "fresh"})
@@ -52,18 +56,14 @@ def check_policies(draft: Draft, folder: Path) -> Iterator[Problem]:
         if policy is None:
             continue
         try:
-            with (folder / policy.file).open("rb") as file:
-                digest = sha256()
-                while chunk := file.read(2**20):
-                    digest.update(chunk)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            yield Problem(("policies", name, "file"), f"cannot read {policy.file!r} next to the schedule: {reason}")
+            digest = sha256(read_regular(folder / policy.file, _MOST)).hexdigest()
+        except BadInputError as error:
+            yield Problem(("policies", name, "file"), f"cannot read {policy.file!r} next to the schedule: {error}")
             continue
-        if digest.hexdigest() != policy.sha256:
+        if digest != policy.sha256:
             yield Problem(
                 ("policies", name, "sha256"),
-                f"{policy.file!r} has another digest: found {digest.hexdigest()}; not the file that was meant",
+                f"{policy.file!r} has another digest: found {digest}; not the file that was meant",
             )
 
 

@@ -113,7 +113,7 @@ def _anchor(head: Path) -> dict[str, Any] | None:
     try:
         anchored = json.loads(data)
         sound = set(anchored) == {"seq", "hash", "semantic"} and type(anchored["seq"]) is int
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise JournalBrokenError(f"{head}: unreadable ({error}); restore the run from a copy") from error
     if not sound:
         raise JournalBrokenError(f"{head}: expected {{seq, hash, semantic}}; restore the run from a copy")

@@ -1,6 +1,7 @@
 """Weights on disk: one safetensors file with networks, normalisers and a probe that proves them. Never pickle."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Literal
 
 import attrs
@@ -14,8 +15,9 @@ from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError
 from townlet.policy.inference import ActingPolicy, Layers, choose_greedily, forward, masked, normalise
 from townlet.ports import EnvironmentDescription
+from townlet.store.blobs import BlobStore
 
-__all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "read_weights"]
+__all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "prover", "read_weights"]
 
 PARITY = 1.0e-4
 """Largest difference of a logit that counts as the same policy."""
@@ -106,8 +108,9 @@ class Weights:
         """
         if self.probe is None:
             return None
-        logits = forward(self.actor, normalise(self.probe.observations, self.mean, self.scale))
-        difference = float(np.abs(logits - self.probe.logits).max(initial=0.0))
+        with np.errstate(all="ignore"):  # numbers too large to act with differ from any that were stored
+            logits = forward(self.actor, normalise(self.probe.observations, self.mean, self.scale))
+            difference = float(np.abs(logits - self.probe.logits).max(initial=0.0))
         actions = choose_greedily(masked(logits, self.probe.action_mask))
         if not difference <= PARITY or not np.array_equal(actions, self.probe.actions):
             raise BadInputError(
@@ -135,6 +138,11 @@ def make_probe(weights: Weights, observations: NDArray[np.float32], action_mask:
     logits = forward(weights.actor, normalise(observations, weights.mean, weights.scale))
     actions = choose_greedily(masked(logits, action_mask))
     return Probe(observations=observations, action_mask=action_mask, logits=logits, actions=actions)
+
+
+def prover(blobs: BlobStore) -> Callable[[str], Weights]:
+    """Return what proves stored weights: their digest, and the actions stored with them; BadInputError otherwise."""
+    return lambda digest: read_weights(blobs.get(digest), f"weights {digest[:12]}")
 
 
 def read_weights(data: bytes, source: str) -> Weights:

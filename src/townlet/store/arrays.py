@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ def read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
             if len(members) > _MEMBERS or sum(member.file_size for member in members) > _LIMIT:
                 raise BadInputError(f"{path}: more than {_MEMBERS} arrays or {_LIMIT >> 20} MiB; split the sample")
             names = [member.filename.removesuffix(".npy") for member in members]
+            if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+                raise BadInputError(f"{path}: compressed by another method than NPZ files are; save it with numpy")
             odd = next((name for name in names if names.count(name) > 1), None)
             if odd is not None:
                 raise BadInputError(f"{path}: array {odd!r} stands there twice")
@@ -53,7 +56,7 @@ def _array(data: bytes, where: str) -> NDArray[Any]:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file, max_header_size=_HEADER)
         else:
             raise BadInputError(f"{where}: NPY version {version}; expected 1.0 or 2.0")
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise BadInputError(f"{where}: no readable header ({type(error).__name__})") from error
     if dtype.hasobject or dtype.kind not in "biuf":
         raise BadInputError(f"{where}: holds {dtype}; expected plain numbers or booleans (objects are never unpickled)")

@@ -1,13 +1,15 @@
 """Content-addressed bytes: weights, checkpoints, data sets and evidence, named by their SHA-256."""
 
+import os
 import re
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from attrs import frozen
 
 from townlet.errors import BadInputError
-from townlet.store.files import make_directory, told, write_atomic
+from townlet.store.files import contained, make_directory, told, write_atomic
 
 __all__ = ["BlobStore"]
 
@@ -30,10 +32,11 @@ class BlobStore:
     def put(self, data: bytes) -> str:
         """Store `data` durably and return its digest; equal content is stored once, a damaged copy is replaced."""
         digest = sha256(data).hexdigest()
-        path = self.path(digest)
+        path = contained(self.root, str(self.path(digest).relative_to(self.root)))
         if path.is_file():
-            with told("read this blob", path):
+            with told("read this blob", path), suppress(FileNotFoundError):
                 if path.read_bytes() == data:
+                    os.utime(path)  # a sweep that began before now must know that somebody counts on it
                     return digest
         make_directory(path.parent)
         write_atomic(path, data)
@@ -61,3 +64,39 @@ class BlobStore:
     def size(self) -> int:
         """Return the bytes of all blobs on disk."""
         return sum(file.stat().st_size for file in self.root.glob("sha256/*/*") if file.is_file())
+
+    def mark(self) -> int:
+        """Return the file system's present time in ns; what is stored or asked for again afterwards is never swept."""
+        make_directory(self.root)
+        marker = self.root / ".sweep"
+        with told("mark this store", marker):
+            marker.touch()
+            os.utime(marker)
+            return marker.stat().st_mtime_ns
+
+    def sweep(self, keep: frozenset[str], begun: int, *, dry: bool = False) -> tuple[int, int]:
+        """Free every blob outside `keep` that stands since before `begun`; return their number and bytes.
+
+        What writers that died have left half done goes too. `dry` only counts.
+        """
+        count = size = 0
+        for path in sorted(self.root.glob("sha256/*/*")):
+            is_blob = _DIGEST.fullmatch(path.name) is not None
+            if path.name in keep or not (is_blob or path.suffix == ".tmp") or not path.is_file() or path.is_symlink():
+                continue
+            freed = path.stat().st_size
+            if path.stat().st_mtime_ns < begun and (dry or _removed(path, begun)):
+                count, size = count + 1, size + freed
+        return count, size
+
+
+def _removed(path: Path, begun: int) -> bool:
+    """Remove a file unless somebody stores it again this very moment; tell whether it is gone."""
+    aside = path.with_name(f".{path.name.strip('.')}.swept.tmp")
+    with told("free this blob", path):
+        path.rename(aside)
+        if aside.stat().st_mtime_ns >= begun:
+            aside.rename(path)
+            return False
+        aside.unlink()
+    return True

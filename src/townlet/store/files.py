@@ -75,14 +75,14 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def append_durable(path: Path, data: bytes) -> None:
-    """Append `data` in one write and sync it; the file is created where it is missing.
+    """Append `data` in one write and sync it; the file is created where it is missing, a symbolic link is refused.
 
     A write that the disk cuts short is taken back, so that the file is as before when EnvironmentFaultError is raised.
     Only a process that dies within the call can leave a torn end.
     """
     with told("append to this file", path):
         is_new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
         try:
             before = os.fstat(descriptor).st_size
             try:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,31 @@ from ruamel.yaml.error import YAMLError
 
 from townlet.errors import BadInputError
 
-__all__ = ["finite_numbers", "read_document", "read_json"]
+__all__ = ["finite_numbers", "read_document", "read_json", "read_regular"]
 
 _LIMIT = 16 * 2**20
 
 
-def _read(path: Path) -> str:
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return what a regular file of at most `limit` bytes holds; BadInputError for anything else.
+
+    A pipe would never answer and a device never end, so both are refused before they are read.
+    """
     try:
-        with path.open("rb") as file:
-            data = file.read(_LIMIT + 1)
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > _LIMIT:
-        raise BadInputError(f"{path}: more than {_LIMIT >> 20} MiB; expected a small text file")
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadInputError(f"{path}: not a regular file; expected one of at most {limit >> 20} MiB")
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise BadInputError(f"{path}: cannot be read: {reason}") from error
+    if len(data) > limit:
+        raise BadInputError(f"{path}: more than {limit >> 20} MiB; expected a smaller file")
+    return data
+
+
+def _read(path: Path) -> str:
+    data = read_regular(path, _LIMIT)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -58,7 +72,7 @@ def read_document(path: Path) -> Any:
         raise BadInputError(f"{path}: a manifest in YAML has at most 1 MiB and no anchors or aliases")
     try:
         return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise BadInputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
 
 

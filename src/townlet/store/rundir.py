@@ -16,11 +16,14 @@ from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
 from townlet.store.files import fsync_directory, make_directory, told, write_atomic
+from townlet.store.outside import read_json
 
 __all__ = ["RunDirectory"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _FACTS, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
+_ELSEWHERE = "elsewhere"
+"""In a home: one file per run that was created outside it, holding its path, so that its blobs are known to be used."""
 
 
 @frozen
@@ -85,6 +88,9 @@ class RunDirectory:
         if os.path.lexists(path):
             raise BadInputError(f"{path}: the run directory exists already; name another, or resume the run in it")
         make_directory(path.parent)
+        if target is not None:
+            make_directory(home / _ELSEWHERE)
+            write_atomic(home / _ELSEWHERE / run_id, f"{target.absolute()}\n".encode())
         staging = path.parent / f".staging-{run_id}"
         try:
             with told("create this run directory", path):
@@ -103,9 +109,30 @@ class RunDirectory:
     def at(cls, path: Path) -> "RunDirectory":
         """Return the run in a directory; BadInputError where there is none."""
         facts = _read_facts(path)
+        link = next((file for file in sorted(path.iterdir()) if file.is_symlink()), None)
+        if link is not None:
+            raise BadInputError(f"{link}: a symbolic link in a run directory; a run writes into files of its own only")
         if not isinstance(facts.get("id"), str):
             raise BadInputError(f"{path / _FACTS}: names no run id; expected a file that `townlet run` wrote")
         return cls(path, facts["id"])
+
+    @classmethod
+    def every(cls, home: Path) -> "tuple[RunDirectory, ...]":
+        """Return all runs of a home, those created elsewhere too, by id; BadInputError for one that is gone."""
+        inside, outside = home / "runs", home / _ELSEWHERE
+        paths = [path for path in inside.iterdir() if _is_run(path)] if inside.is_dir() else []
+        for note in outside.iterdir() if outside.is_dir() else ():
+            if note.name.startswith("."):
+                continue
+            with told("read this note", note):
+                path = Path(note.read_text().strip())
+            if not _is_run(path):
+                raise BadInputError(
+                    f"{note}: run {note.name} stood at {path} and is not there now; "
+                    "bring it back, or remove this note if its blobs may go"
+                )
+            paths.append(path)
+        return tuple(sorted((cls.at(path) for path in paths), key=lambda run: (run.id, str(run.path))))
 
     @classmethod
     def find(cls, home: Path, which: str | Path) -> "RunDirectory":
@@ -122,7 +149,7 @@ class RunDirectory:
             return cls.at(runs / (word if word in matches else matches[0]))
         if matches:
             raise BadInputError(f"{word!r} is the beginning of {len(matches)} run ids: {', '.join(matches)}; say more")
-        if word and Path(word).is_dir():
+        if word and "\0" not in word and Path(word).is_dir():
             return cls.at(Path(word))
         known = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
         raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {known}")
@@ -172,12 +199,4 @@ def _read_facts(path: Path) -> dict[str, Any]:
     file = path / _FACTS
     if not file.is_file():
         raise BadInputError(f"{path}: not a run directory (it has no {_FACTS}); name a run that `townlet run` made")
-    with told("read this file", file):
-        text = file.read_bytes()
-    try:
-        facts = json.loads(text)
-    except ValueError as error:
-        raise BadInputError(f"{file}: not JSON ({error}); expected the file that `townlet run` wrote") from error
-    if not isinstance(facts, dict):
-        raise BadInputError(f"{file}: expected a mapping, found {type(facts).__name__}")
-    return facts
+    return dict(read_json(file))

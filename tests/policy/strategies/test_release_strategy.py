@@ -3,54 +3,12 @@
 import hashlib
 from pathlib import Path
 
-import attrs
-import numpy as np
 import pytest
-from corridor import ACTIONS, FEATURES, CorridorProvider, Walker
-from corridor_schedules import GIVEN, write
+from given_weights import given, ridge
 
-from townlet.dto.policy import AnnealSummary, EvaluationResult
+from townlet.dto.policy import EvaluationResult
 from townlet.errors import BadInputError
-from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.policy.weights import Weights, WeightsFacts, make_probe
 from townlet.store.registry import Registry
-
-
-def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:
-    """Return a linear policy fitted to the straight walker by ridge regression on one-hot labels, or its opposite."""
-    provider = CorridorProvider()
-    environment, walker = provider.make("plain", worlds=32, seed=1, days=4), Walker("straight")
-    seen = environment.reset()
-    inputs, labels = [], []
-    for _ in range(80):
-        actions = walker.act(seen)
-        inputs.append(seen.observations.reshape(-1, len(FEATURES)).copy())
-        labels.append(actions.ravel())
-        seen = environment.step(actions).observations
-    x, y = np.concatenate(inputs), np.eye(len(ACTIONS), dtype=np.float32)[np.concatenate(labels)]
-    weight = np.linalg.solve(x.T @ x + 1e-3 * np.eye(x.shape[1]), x.T @ y).astype(np.float32)[: len(features)]
-    if kind == "astray":
-        weight = -weight  # does whatever the walker would do least
-    layers = ((weight, np.zeros(len(ACTIONS), np.float32)),)
-    critic = ((np.zeros((len(features), 1), np.float32), np.zeros(1, np.float32)),)
-    weights = Weights(
-        facts=WeightsFacts(features=features, actions=ACTIONS, layers=1, environment="", parity=None),
-        actor=layers,
-        critic=critic,
-        mean=np.zeros(len(features), np.float32),
-        scale=np.ones(len(features), np.float32),
-        value_mean=0.0,
-        value_scale=1.0,
-    )
-    mask = np.ones((64, len(ACTIONS)), np.bool_)
-    return attrs.evolve(weights, probe=make_probe(weights, x[:64, : len(features)].copy(), mask)).to_bytes()
-
-
-def given(folder: Path, data: bytes, scenario: str = "plain") -> AnnealSummary:
-    """Walk the schedule of given weights."""
-    (folder / "w.safetensors").write_bytes(data)
-    path = write(folder, GIVEN, scenario=scenario, file="w.safetensors", sha256=hashlib.sha256(data).hexdigest())
-    return PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=folder / "home").run()
 
 
 def test_good_weights_from_outside_are_promoted(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""The registry's tables: their schema, and records in and out of their rows."""
+
+import json
+import sqlite3
+
+from townlet.dto.codec import structure
+from townlet.dto.registry import AliasMove, Booking, Version
+from townlet.errors import BadInputError
+
+__all__ = [
+    "APPLICATION", "SCHEMA_VERSION", "append_move", "book", "lay_out", "moves", "next_version", "register", "version",
+    "versions",
+]  # fmt: skip
+
+APPLICATION = 0x546F776E
+"""Marks the file as Townlet's."""
+SCHEMA_VERSION = 1
+"""Version of the tables; a file of another one is refused."""
+_SCHEMA = """
+CREATE TABLE versions (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, weights TEXT NOT NULL, parent TEXT,
+    evidence TEXT, run TEXT NOT NULL, head TEXT NOT NULL, created_at TEXT NOT NULL, facts TEXT NOT NULL,
+    UNIQUE (name, version), UNIQUE (name, weights, run)
+) STRICT;
+CREATE TABLE moves (
+    move INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, alias TEXT NOT NULL, kind TEXT NOT NULL,
+    version INTEGER NOT NULL, previous_version INTEGER, evidence TEXT, run TEXT, head TEXT, actor TEXT NOT NULL,
+    reason TEXT NOT NULL, at TEXT NOT NULL,
+    FOREIGN KEY (name, version) REFERENCES versions (name, version),
+    FOREIGN KEY (name, previous_version) REFERENCES versions (name, version)
+) STRICT;
+CREATE TRIGGER versions_stay BEFORE UPDATE ON versions BEGIN SELECT RAISE(ABORT, 'versions are immutable'); END;
+CREATE TRIGGER versions_remain BEFORE DELETE ON versions BEGIN SELECT RAISE(ABORT, 'versions are immutable'); END;
+CREATE TRIGGER moves_stay BEFORE UPDATE ON moves BEGIN SELECT RAISE(ABORT, 'history is immutable'); END;
+CREATE TRIGGER moves_remain BEFORE DELETE ON moves BEGIN SELECT RAISE(ABORT, 'history is immutable'); END;
+"""
+_VERSIONS = "SELECT name, version, weights, parent, evidence, run, head, created_at, facts FROM versions"
+_MOVES = """
+SELECT m.move, m.name, m.alias, m.kind, m.version, v.weights, m.previous_version, p.weights AS previous, m.evidence,
+       m.run, m.head, m.actor, m.reason, m.at
+FROM moves m LEFT JOIN versions v ON v.name = m.name AND v.version = m.version
+LEFT JOIN versions p ON p.name = m.name AND p.version = m.previous_version
+"""
+
+
+def lay_out(connection: sqlite3.Connection) -> None:
+    """Create the tables of an empty file, within the transaction that is open."""
+    statement = ""
+    for line in _SCHEMA.splitlines():
+        statement += f"{line}\n"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def versions(connection: sqlite3.Connection, name: str | None = None) -> tuple[Version, ...]:
+    """Return all versions (of one line), in the order they were registered."""
+    rows = connection.execute(f"{_VERSIONS} WHERE :name IS NULL OR name = :name ORDER BY id", {"name": name})
+    return tuple(_to_version(row) for row in rows)
+
+
+def version(connection: sqlite3.Connection, name: str, number: int) -> Version:
+    """Return one version; BadInputError where a damaged file has lost it."""
+    row = connection.execute(f"{_VERSIONS} WHERE name = ? AND version = ?", (name, number)).fetchone()
+    if row is None:
+        raise BadInputError(f"version {number} of {name!r} is missing; run: townlet registry rebuild")
+    return _to_version(row)
+
+
+def moves(
+    connection: sqlite3.Connection, name: str | None = None, alias: str | None = None, *, last: bool = False
+) -> tuple[AliasMove, ...]:
+    """Return all moves (of one line, of one alias; the last only), oldest first."""
+    rows = connection.execute(
+        f"{_MOVES} WHERE (:name IS NULL OR m.name = :name) AND (:alias IS NULL OR m.alias = :alias) "
+        f"ORDER BY m.move {'DESC LIMIT 1' if last else ''}",
+        {"name": name, "alias": alias},
+    )
+    return tuple(structure(dict(row), AliasMove) for row in rows)
+
+
+def next_version(connection: sqlite3.Connection, name: str) -> int:
+    """Return the number that the next version of a line gets."""
+    row = connection.execute("SELECT coalesce(max(version), 0) + 1 FROM versions WHERE name = ?", (name,)).fetchone()
+    return int(row[0])
+
+
+def register(connection: sqlite3.Connection, wanted: Version) -> Version:
+    """Insert a version and return it; the same weights of the same run are one version."""
+    known = connection.execute(
+        f"{_VERSIONS} WHERE name = ? AND weights = ? AND run = ?", (wanted.name, wanted.weights, wanted.run)
+    ).fetchone()
+    if known:
+        return _to_version(known)
+    connection.execute(
+        "INSERT INTO versions (name, version, weights, parent, evidence, run, head, created_at, facts) "
+        "VALUES (:name, :version, :weights, :parent, :evidence, :run, :head, :created_at, :facts)",
+        {**wanted.model_dump(), "facts": json.dumps(dict(wanted.facts), sort_keys=True)},
+    )
+    return wanted
+
+
+def append_move(connection: sqlite3.Connection, move: AliasMove) -> None:
+    """Append a move under its own number."""
+    connection.execute(
+        "INSERT INTO moves (move, name, alias, kind, version, previous_version, evidence, run, head, actor, reason, at)"
+        " VALUES (:move, :name, :alias, :kind, :version, :previous_version, :evidence, :run, :head, :actor, :reason,"
+        " :at)",
+        move.model_dump(),
+    )
+
+
+def book(connection: sqlite3.Connection, booking: Booking) -> None:
+    """Carry out what a line of the ledger says."""
+    register(connection, booking.version)
+    append_move(connection, booking.move)
+
+
+def _to_version(row: sqlite3.Row) -> Version:
+    try:
+        facts = json.loads(row["facts"])
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"a version's facts are unreadable ({error}); run: townlet registry rebuild") from error
+    return structure({**dict(row), "facts": facts}, Version)

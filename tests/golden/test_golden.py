@@ -1,0 +1,176 @@
+"""What earlier versions left on a disk is read, folded and replayed, and what a later one wrote is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from corridor import CorridorProvider
+
+from townlet.dto.journal import RunCreated, VisitFinished
+from townlet.dto.policy import TrainingResult
+from townlet.errors import JournalBrokenError, TownletError
+from townlet.machine.answers import unpack
+from townlet.machine.audit import verify
+from townlet.machine.engine import Engine
+from townlet.machine.fold import fold
+from townlet.machine.journal import Journal, canonical, read
+from townlet.machine.kept import named, stored_schedule
+from townlet.machine.loader import load
+from townlet.machine.visit import Visit
+from townlet.policy.dataset import read_dataset
+from townlet.policy.experience import read_experience
+from townlet.policy.training.strategies.base import catalogue
+from townlet.policy.weights import prover, read_weights
+from townlet.store.blobs import BlobStore
+from townlet.store.registry import Registry
+from townlet.store.rundir import RunDirectory
+
+HOMES = sorted(path for path in Path(__file__).parent.iterdir() if path.name.startswith("v"))
+KNOWN = catalogue()
+
+
+@pytest.fixture(params=HOMES, ids=lambda path: path.name)
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of a golden home."""
+    shutil.copytree(request.param, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_every_version_has_a_small_home() -> None:
+    """There is at least one, and each stays below 100 kB."""
+    assert "v1" in [path.name for path in HOMES]
+    for path in HOMES:
+        assert sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) < 100_000
+
+
+def test_it_is_read_verified_and_folded(home: Path) -> None:
+    """Chain, head and blobs hold; the fold ends where the run ended."""
+    run = RunDirectory.find(home, "latest")
+    report = verify(run, BlobStore(home / "blobs"), KNOWN)
+    assert () == report.problems
+    state = fold(read(run.journal, run.head, KNOWN).entries, stored_schedule(run), KNOWN)
+    assert ("done", True) == (state.state, state.champion_moved)
+
+
+def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> None:
+    """An engine that gets the recorded answers judges the stored evidence and takes the same walk, hash for hash."""
+    run = RunDirectory.find(home, "latest")
+    recorded = read(run.journal, run.head, KNOWN)
+    created = recorded.entries[0].record
+    assert isinstance(created, RunCreated)
+    answers = {
+        (e.record.state, e.record.visit): unpack(e.record.result, KNOWN.entries[e.record.strategy].result)
+        for e in recorded.entries
+        if isinstance(e.record, VisitFinished)
+    }
+
+    def perform(visit: Visit) -> TrainingResult:
+        if KNOWN.entries[visit.strategy].effect:
+            visit.effect(visit.inputs["candidate"])
+        return answers[visit.state, visit.number]
+
+    journal = Journal(tmp_path / "journal.jsonl", tmp_path / "head.json", KNOWN)
+    journal.append(created)
+    blobs, corridors = BlobStore(home / "blobs"), CorridorProvider()
+    engine = Engine(
+        load(run.schedule, KNOWN, lambda spec: corridors.describe(spec.scenario)),
+        journal,
+        perform=perform,
+        registry=Registry(tmp_path / "registry.sqlite", prove=prover(blobs)),
+        blobs=blobs,
+        catalogue=KNOWN,
+        metrics=corridors.describe("plain").metrics,
+        traceback=tmp_path / "traceback.txt",
+    )
+    assert "done" == engine.run().state
+    assert recorded.semantic == journal.semantic
+
+
+def test_its_registry_names_weights_that_act_as_they_did(home: Path) -> None:
+    """Database and ledger agree; the champion's probe is played again."""
+    registry = Registry(home / "registry.sqlite")
+    champion = registry.champion("corridor", "champion")
+    assert champion is not None
+    weights = read_weights(BlobStore(home / "blobs").get(champion.weights), "champion")
+    assert weights.probe is not None
+    assert [champion] == [booking.version for booking in registry.ledger.read()]
+
+
+def test_its_data_set_is_read(home: Path) -> None:
+    """What was captured then can be learned from now."""
+    run, blobs = RunDirectory.find(home, "latest"), BlobStore(home / "blobs")
+    state = fold(read(run.journal, run.head, KNOWN).entries, stored_schedule(run), KNOWN)
+    assert state.dataset is not None
+    assert 8 == read_dataset(blobs.get(state.dataset), "data set").observations.shape[1]
+
+
+def test_nothing_of_it_is_unnamed(home: Path) -> None:
+    """A sweep of a finished run would free nothing but checkpoints."""
+    run, blobs = RunDirectory.find(home, "latest"), BlobStore(home / "blobs")
+    keep = named(read(run.journal, run.head, KNOWN).entries, run.schedule.read_bytes(), blobs)
+    assert (0, 0) == blobs.sweep(keep, blobs.mark() + 1, dry=True)
+
+
+def _later_journal(home: Path) -> None:
+    run = RunDirectory.find(home, "latest")
+    first = json.loads(run.journal.read_bytes().splitlines()[0])
+    first["v"] = 99
+    run.journal.write_bytes(canonical(first) + b"\n")
+    read(run.journal, run.head, KNOWN)
+
+
+def _later_weights(home: Path) -> None:
+    champion = Registry(home / "registry.sqlite").champion("corridor", "champion")
+    assert champion is not None
+    data = BlobStore(home / "blobs").get(champion.weights)
+    read_weights(data.replace(b'\\"schema\\":1', b'\\"schema\\":9'), "w")
+
+
+def _later_data(home: Path, reader: Callable[[bytes, str], object]) -> None:
+    run, blobs = RunDirectory.find(home, "latest"), BlobStore(home / "blobs")
+    state = fold(read(run.journal, run.head, KNOWN).entries, stored_schedule(run), KNOWN)
+    assert state.dataset is not None
+    reader(blobs.get(state.dataset).replace(b'\\"schema\\":1', b'\\"schema\\":9'), "d")
+
+
+def _later_schedule(home: Path) -> None:
+    path = RunDirectory.find(home, "latest").schedule
+    path.write_bytes(path.read_bytes().replace(b"townlet/v1", b"townlet/v9"))
+    load(path, KNOWN, lambda spec: CorridorProvider().describe(spec.scenario))
+
+
+def _later_ledger(home: Path) -> None:
+    path = home / "registry.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"v":1', b'"v":9'))
+    Registry(home / "registry.sqlite").versions()
+
+
+def _later_registry(home: Path) -> None:
+    path = home / "registry.sqlite"
+    data = bytearray(path.read_bytes())
+    data[60:64] = (9).to_bytes(4, "big")  # PRAGMA user_version stands there (SQLite file format, 1.3)
+    path.write_bytes(data)
+    Registry(path).versions()
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (_later_journal, "record 0 does not hold: expected an envelope of version 1"),
+        (_later_weights, "schema: expected 1, found 9"),
+        (lambda home: _later_data(home, read_dataset), "schema: expected 1, found 9"),
+        (lambda home: _later_data(home, read_experience), "schema: expected 1, found 9"),
+        (_later_schedule, "expected 'townlet/v1', found 'townlet/v9'"),
+        (_later_ledger, "written as version 9, expected 1"),
+        (_later_registry, "schema version 9, expected 1"),
+    ],
+    ids=["journal", "weights", "data set", "recorded play", "schedule", "ledger", "registry"],
+)
+def test_what_a_later_version_wrote_is_refused(home: Path, ask: Callable[[Path], None], sentence: str) -> None:
+    """Each file states its version; one that is not known is told and never guessed at."""
+    with pytest.raises(TownletError) as refused:
+        ask(home)
+    assert sentence in str(refused.value)
+    assert isinstance(refused.value, JournalBrokenError) == (ask is _later_journal)
