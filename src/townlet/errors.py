@@ -8,6 +8,7 @@ __all__ = [
     "EnvironmentFaultError",
     "HoldError",
     "JournalBrokenError",
+    "StoppedError",
     "StrategyFailedError",
     "TorchNotAvailableError",
     "TownletError",
@@ -49,6 +50,12 @@ class ChampionMovedError(HoldError):
 
 class EnvironmentFaultError(TownletError):
     """An environment or the file system failed; the visit may be retried with the same seeds."""
+
+
+class StoppedError(TownletError):
+    """A strategy saw `Visit.stopping`, saved its checkpoint and left; the visit goes on when the run is resumed."""
+
+    exit_code = 130
 
 
 class StrategyFailedError(TownletError):

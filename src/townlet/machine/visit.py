@@ -11,7 +11,12 @@ from townlet.dto.policy import TrainingResult
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import StrategyFailedError
 
-__all__ = ["Perform", "Visit"]
+__all__ = ["Perform", "Visit", "never"]
+
+
+def never() -> bool:
+    """Return that nobody asked the process to stop."""
+    return False
 
 
 @frozen(kw_only=True)
@@ -55,6 +60,9 @@ class Visit:
     effect: Callable[[str], EffectDone]
     """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
     `expected`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
+    stopping: Callable[[], bool] = never
+    """Whether somebody asked the process to stop. A long strategy asks it at every point it could go on from, and where
+    it is true saves a checkpoint and raises StoppedError."""
 
     @classmethod
     def outermost(cls, seed: int) -> "Visit":
@@ -84,4 +92,4 @@ class Visit:
 
 
 Perform = Callable[[Visit], TrainingResult]
-"""Runs the strategy of a visit: EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""
+"""Runs the strategy of a visit: StoppedError leaves it open for the next process, EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""
