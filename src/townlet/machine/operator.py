@@ -17,17 +17,22 @@ def refusal(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> st
     if run.orders and order.command != "abort":
         return f"{run.orders[0].command} was ordered already and comes first"
     held = run.state == "hold"
-    answers = {
-        "abort": lambda: "",
-        "hold": lambda: "the run holds already" if held else "",
-        "approve": lambda: _answer_refused(run, order),
-        "reject": lambda: _answer_refused(run, order),
-        "retry": lambda: "" if held else _not_held(run, "retry"),
-        "accept_risk": lambda: _risk_refused(run, schedule, order) if held else _not_held(run, "accept-risk"),
-    }
-    if order.command not in answers:
-        return f"unknown command {order.command!r}; expected one of: {', '.join(answers)}"
-    return answers[order.command]()
+    match order.command:
+        case "abort":
+            why = ""
+        case "hold":
+            why = "the run holds already" if held else ""
+        case "approve" | "reject":
+            why = _answer_refused(run, order)
+        case "retry" | "accept_risk" if not held:
+            why = _not_held(run, order.command.replace("_", "-"))
+        case "accept_risk":
+            why = _risk_refused(run, schedule, order)
+        case "retry":
+            why = ""
+        case _:
+            why = f"unknown command {order.command!r}; expected approve, reject, retry, accept_risk, hold or abort"
+    return why
 
 
 def _not_held(run: RunState, command: str) -> str:

@@ -143,6 +143,17 @@ class RunDirectory:
         known = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
         raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {known}")
 
+    @property
+    def folder(self) -> Path:
+        """Where the files that the schedule names are looked for."""
+        return Path(str(self.facts().get("folder", ".")))
+
+    @property
+    def source(self) -> Path | None:
+        """The file that the schedule was read from; none where it was made, or the file is gone."""
+        source = self.facts().get("source")
+        return Path(source) if isinstance(source, str) and Path(source).is_file() else None
+
     def facts(self) -> dict[str, Any]:
         """Return what ``run.json`` holds; BadInputError where it cannot be read."""
         return _read_facts(self.path)
