@@ -35,6 +35,14 @@ class EndSignal:
         """Tell whether a signal arrived."""
         return self.number != 0
 
+    def end(self, error: StoppedError) -> int:
+        """Say why the walk stopped, and return the exit code that shells know the signal by."""
+        from townlet.report import terminal
+
+        number = self.number or signal.SIGINT
+        terminal.complain(f"{signal.Signals(number).name}: {error}; nothing is lost, go on with: townlet resume latest")
+        return 128 + number
+
     def __enter__(self) -> "EndSignal":
         """Listen to both signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,9 +87,7 @@ def walk(
                 )
                 summary = act(orchestrator)
         except StoppedError as error:
-            name = signal.Signals(signals.number or signal.SIGINT).name
-            terminal.complain(f"{name}: {error}; nothing is lost, go on with: townlet resume")
-            return 128 + (signals.number or signal.SIGINT), None
+            return signals.end(error), None
     if json:
         terminal.show_json(summary.model_dump())
     else:
