@@ -13,6 +13,7 @@ from townlet.dto.codec import structure
 from townlet.dto.policy import AnnealSummary, TrainingResult
 from townlet.dto.schedule import ScheduleSpec
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.launch import schedule_text
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import Environment, EnvironmentDescription, Teacher
@@ -70,11 +71,17 @@ class FakeProvider:
         raise NotImplementedError
 
 
-def facade(home: Path, schedule: ScheduleSpec | Path | None = None) -> PolicyTrainingOrchestrator:
+TEXT = schedule_text(structure(SCHEDULE, ScheduleSpec))
+
+
+def facade(home: Path) -> PolicyTrainingOrchestrator:
     """Return what walks the fake town in a home; each call stands for a new process."""
+    schedule = home.parent / f"{home.name}.yaml"
+    schedule.parent.mkdir(exist_ok=True)
+    schedule.write_bytes(TEXT)
     school = FakeSchool(BlobStore(home / "blobs"), skill={"ppo 1": 5.0})
     return PolicyTrainingOrchestrator(
-        structure(SCHEDULE, ScheduleSpec) if schedule is None else schedule,
+        schedule,
         home=home,
         strategies={name: FakeStrategy(name, school) for name in catalogue().entries},
         environments=FakeProvider(),

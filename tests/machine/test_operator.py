@@ -171,10 +171,10 @@ def test_a_budget_that_was_used_up_stays_used_up(tmp_path: Path) -> None:
         return result
 
     bench.school.script = {("capture", 1): late}
-    assert "beyond the budget of wall_clock: 3600s" == bench.walk().why
+    assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().why
     bench.clock.now -= timedelta(hours=3)
     _order(bench, "retry")
-    assert "beyond the budget of wall_clock: 3600s" == bench.walk().why
+    assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().why
 
 
 def test_hold_stops_before_the_next_visit_and_retry_goes_on(bench: Bench) -> None:

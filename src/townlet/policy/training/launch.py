@@ -5,9 +5,11 @@ import os
 import platform
 import socket
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
@@ -92,7 +94,8 @@ def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, descri
         read_weights(blobs.get(champion.weights), source).check_fits(description, source)
 
 
-def fingerprint() -> dict[str, str]:
+@cache
+def fingerprint() -> Mapping[str, str]:
     """Return versions and machine: what exactness of bits may depend on."""
     found = {
         "python": platform.python_version(),
@@ -105,7 +108,7 @@ def fingerprint() -> dict[str, str]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = "not installed"
-    return found
+    return MappingProxyType(found)
 
 
 def changes(before: Mapping[str, str]) -> dict[str, str]:
@@ -163,7 +166,7 @@ class Launch:
         _check_champion(schedule, self.home, blobs, description)
         for data in (paper.text, *outside):
             blobs.put(data)
-        facts = {"seed": schedule.seed, "versions": fingerprint(), "folder": str(paper.folder.resolve())}
+        facts = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(paper.folder.resolve())}
         if paper.source is not None:
             facts["source"] = str(paper.source.resolve())
 
