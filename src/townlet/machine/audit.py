@@ -8,12 +8,15 @@ from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Record
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import (
+    ApprovalRequested,
     Checkpoint,
     EffectDone,
     EffectIntent,
     Entry,
     GuardsJudged,
     JournalRecord,
+    OperatorCommand,
+    ProcessStarted,
     Recovered,
     RunClosed,
     RunCreated,
@@ -173,6 +176,18 @@ def _told(record: JournalRecord) -> str:
             told = f"{record.alias} → {record.target[:12]} version {record.version}"
         case RunClosed():
             told = f"{record.state}: {record.reason}"
+        case ProcessStarted():
+            changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
+            told = f"pid {record.pid} on {record.host}, {record.promise}{': ' if changed else ''}{changed}"
+        case ApprovalRequested() | OperatorCommand():
+            told = _asked(record)
         case Recovered():
             told = f"{record.torn_bytes} torn bytes cut"
     return told
+
+
+def _asked(record: ApprovalRequested | OperatorCommand) -> str:
+    if isinstance(record, ApprovalRequested):
+        return f"{record.state} edge {record.edge}, guard report {record.report[:12]}"
+    first, *_ = (record.refused or record.reason).splitlines() or [""]
+    return f"{record.command} by {record.actor}{', refused' if record.refused else ''}: {first}"
