@@ -10,7 +10,7 @@ from attrs import define
 from stage import DyingDisk, FakeProvider, KilledError, facade, finish, on
 
 from townlet.dto.policy import AnnealSummary
-from townlet.errors import StorageFaultError
+from townlet.errors import BadInputError, StorageFaultError
 from townlet.machine.audit import verify
 from townlet.policy.training.replaying import replay_run
 from townlet.policy.training.strategies.base import catalogue
@@ -106,14 +106,17 @@ def test_a_disk_that_refuses_changes_nothing_and_is_told(
 
 
 def test_a_run_that_was_never_created_never_existed(tmp_path: Path) -> None:
-    """A staging directory is no run, and the next creation removes it once it is old."""
-    with on(DyingDisk(dies_at=20)), suppress(KilledError):
-        facade(tmp_path).run()
-    (staging,) = (tmp_path / "runs").iterdir()
-    assert staging.name.startswith(".staging-")
+    """A staging directory is no run, and the next creation removes it once it is too old to be at work."""
+    staging = tmp_path / "runs" / ".staging-20260101T000000-fake-town-abcdef"
+    (staging / "inbox").mkdir(parents=True)
+    (staging / "run.json").write_text('{"id": "20260101T000000-fake-town-abcdef"}')
+    with pytest.raises(BadInputError, match="there is no run yet"):
+        facade(tmp_path).resume("latest")
+    young = staging.with_name(".staging-young")
+    young.mkdir()
     os.utime(staging, (0, 0))
-    finish(tmp_path)
-    assert not staging.exists()
+    facade(tmp_path).run()
+    assert (False, True) == (staging.exists(), young.exists())
 
 
 def test_the_disk_in_use_is_the_real_one() -> None:
