@@ -200,7 +200,7 @@ def test_a_rehearsal_sees_every_state_and_promotes_nothing(tmp_path: Path, capsy
 def test_ctrl_c_leaves_a_durable_journal(tmp_path: Path) -> None:
     """A real SIGINT to a real process: exit code 130, and the audit of what was written is clean."""
     path = tmp_path / "long.yaml"
-    path.write_text(PLAYS.replace("LEAST", "2").replace("episodes: 4, days: 1", "episodes: 64, days: 200"))
+    path.write_text(PLAYS.replace("LEAST", "2").replace("episodes: 4, days: 1", "episodes: 64, days: 30"))
     home = tmp_path / "home"
     # A shell starts its background jobs deaf to SIGINT, and the tests may be one of them.
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"

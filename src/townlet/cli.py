@@ -8,28 +8,24 @@ import os
 import signal
 import sys
 from pathlib import Path
-from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
-from townlet.door.arguments import HOME, Home, Json, Run, SchedulePath, Seed
+from townlet.door.arguments import HOME, Home, Json, SchedulePath, Seed
+from townlet.door.audit import audit
 from townlet.door.bench import bench
 from townlet.door.gc import gc
 from townlet.door.logs import logs
+from townlet.door.operator import add_operator_commands
 from townlet.door.registry import registry
 from townlet.door.train import train
-from townlet.errors import JournalBrokenError, TownletError
-
-if TYPE_CHECKING:
-    from townlet.dto.policy import AnnealSummary
-    from townlet.store.rundir import RunDirectory
+from townlet.door.walking import walk
+from townlet.errors import ResourceFaultError, TownletError
 
 __all__ = ["app", "main", "run_training"]
-
-_STARTED = perf_counter()
 
 app = App(
     name="townlet",
@@ -37,16 +33,15 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
-audit = App(name="audit", help="Verify, show and explain the journal of a run.", help_format="plaintext")
 app.command(audit)
 app.command(registry)
 app.command(train)
 app.command(bench)
 app.command(logs)
 app.command(gc)
+add_operator_commands(app)
 
 _HOME = HOME
-_END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
 
 
 @app.command
@@ -60,7 +55,9 @@ def check(schedule: SchedulePath, *, json: Json = False) -> int:
 
     plan = PolicyTrainingOrchestrator(schedule).plan()
     environment = plan.schedule.environment
-    found = forecast(plan, catalogue(), provider(environment.id).describe(environment.scenario))
+    describe = provider(environment.id).describe
+    suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
+    found = forecast(plan, catalogue(), describe(environment.scenario), suites)
     if json:
         terminal.show_json(found.model_dump())
         return 0
@@ -85,36 +82,10 @@ def run(
     json: Json = False,
 ) -> int:
     """Walk a schedule: capture, clone, fine-tune, evaluate, then promote or roll back."""
-    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-    from townlet.report import terminal
-    from townlet.report.progress import RunProgress
-
-    with RunProgress(terminal.errors) as progress:
-        orchestrator = PolicyTrainingOrchestrator(
-            schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch
-        )
-        summary = orchestrator.run(rehearse=rehearse, directory=directory)
-    if json:
-        terminal.show_json(summary.model_dump())
-    else:
-        terminal.show(_exit_line(summary))
-    return _exit_code(summary)
-
-
-def _exit_code(summary: "AnnealSummary") -> int:
-    if summary.state in _END_CODES:
-        return _END_CODES[summary.state]
-    return 6 if summary.has_promote and not summary.champion_moved and not summary.rehearsal else 0
-
-
-def _exit_line(summary: "AnnealSummary") -> str:
-    champion = "the champion moved" if summary.champion_moved else "the champion is unchanged"
-    outcome = "rehearsal, nothing was promoted" if summary.rehearsal else champion
-    return (
-        f"{summary.state}: {summary.reason}; {outcome}\n"
-        f"run {summary.path}\nweights {summary.weights}\n"
-        f"head {summary.head}\nsemantic {summary.semantic_hash}\n{perf_counter() - _STARTED:.1f} s"
+    code, _ = walk(
+        schedule, home, lambda facade: facade.run(rehearse=rehearse, directory=directory), json=json, seed=seed
     )
+    return code
 
 
 @app.command
@@ -175,66 +146,6 @@ def evaluate(
     return 0
 
 
-@audit.command
-def verify(run: Run, *, home: Home = _HOME, json: Json = False) -> int:
-    """Check the chain, the head and every stored artefact of a run; exit code 5 where something does not hold."""
-    from townlet.machine.audit import verify as audit_verify
-    from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import terminal
-    from townlet.store.blobs import BlobStore
-
-    directory = _find(home, run)
-    report = audit_verify(directory, BlobStore(home / "blobs"), catalogue())
-    if json:
-        terminal.show_json(report.model_dump())
-    elif report.clean:
-        terminal.show(
-            f"clean: {report.records} records, {report.blobs} artefacts\nhead {report.head}\nsemantic {report.semantic}"
-        )
-    else:
-        for problem in report.problems:
-            terminal.complain(problem)
-    return 0 if report.clean else JournalBrokenError.exit_code
-
-
-@audit.command
-def show(run: Run, *, home: Home = _HOME) -> int:
-    """Print the journal of a run, one line per record."""
-    from townlet.machine.audit import show as audit_show
-    from townlet.machine.journal import read
-    from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import terminal
-
-    directory = _find(home, run)
-    terminal.show(audit_show(read(directory.journal, directory.head, catalogue()).entries))
-    return 0
-
-
-@audit.command
-def why(
-    run: Run,
-    which: Annotated[str | None, Parameter(help="A state that was left, or the number of a transition.")] = None,
-    *,
-    home: Home = _HOME,
-) -> int:
-    """Print the operands, tolerance, interval and verdict of every guard behind each transition."""
-    from townlet.machine.audit import why as audit_why
-    from townlet.machine.journal import read
-    from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import terminal
-
-    directory = _find(home, run)
-    entries = read(directory.journal, directory.head, catalogue()).entries
-    terminal.show(audit_why(entries, int(which) if which is not None and which.isdecimal() else which))
-    return 0
-
-
-def _find(home: Path, run: str) -> "RunDirectory":
-    from townlet.store.rundir import RunDirectory
-
-    return RunDirectory.find(home, run)
-
-
 class _StoppedError(BaseException):
     """SIGTERM arrived; a BaseException, so that nothing between here and the door takes it for a failure."""
 
@@ -272,6 +183,9 @@ def _guarded(tokens: list[str]) -> int:
     except TownletError as error:
         complain(str(error))
         return error.exit_code
+    except MemoryError:
+        complain("the memory is exhausted; free some, or raise the limit, and run the command again")
+        return ResourceFaultError.exit_code
     except KeyboardInterrupt:
         complain("stopped by Ctrl-C; what the journal holds is durable")
         return 130

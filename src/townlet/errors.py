@@ -9,6 +9,7 @@ __all__ = [
     "HoldError",
     "JournalBrokenError",
     "StoppedError",
+    "ResourceFaultError",
     "StrategyFailedError",
     "TorchNotAvailableError",
     "TownletError",
@@ -50,6 +51,10 @@ class ChampionMovedError(HoldError):
 
 class EnvironmentFaultError(TownletError):
     """An environment or the file system failed; the visit may be retried with the same seeds."""
+
+
+class ResourceFaultError(EnvironmentFaultError):
+    """Disk or memory refused; nothing was changed, and the run can be resumed once there is room and access."""
 
 
 class StoppedError(TownletError):

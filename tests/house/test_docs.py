@@ -15,7 +15,7 @@ COMMANDS = sorted(
         for page in PAGES
         for block in blocks(page, "sh")
         for command in re.findall(
-            r"^townlet ([a-z]+(?: (?:verify|show|why|list|history|rollback))?)", block, re.MULTILINE
+            r"^townlet ([a-z-]+(?: (?:verify|show|why|replay|list|history|rollback))?)", block, re.MULTILINE
         )
     }
 )

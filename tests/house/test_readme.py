@@ -75,11 +75,11 @@ def test_the_second_command_is_what_continuous_integration_runs() -> None:
 
 
 def test_the_default_environments_are_the_promised_ones() -> None:
-    """`tox` alone runs all of them; py313 and the benchmarks have to be named."""
+    """`tox` alone runs all of them; py313, soak and the benchmarks have to be named."""
     tox = _tox()
 
     assert DEFAULT == [name.strip() for name in tox["tox"]["env_list"].split(",")]
-    assert {*DEFAULT, "py313", "bench", "compare", "learning", "gaming"} == {
+    assert {*DEFAULT, "py313", "bench", "compare", "soak", "learning", "gaming"} == {
         name.removeprefix("testenv:") for name in tox if name.startswith("testenv:")
     }
 

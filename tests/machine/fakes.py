@@ -239,7 +239,7 @@ class Bench:
         """Return an engine on the run, as a new process would build it."""
         return Engine(
             self.plan, self.journal(), perform=self.school, registry=self.registry, blobs=self.school.blobs,
-            catalogue=CATALOGUE, metrics=METRICS, traceback=self.home / "traceback.txt",
+            catalogue=CATALOGUE, metrics=METRICS, traceback=self.home / "traceback.txt", inbox=self.home / "inbox",
             listen=(lambda entry: None) if listen is None else listen,
         )  # fmt: skip
 

@@ -341,7 +341,7 @@ def test_a_journal_without_a_run_is_refused(bench: Bench) -> None:
     with pytest.raises(BadInputError, match="run_created"):
         Engine(
             bench.plan, empty, perform=bench.school, registry=bench.registry, blobs=bench.school.blobs,
-            catalogue=CATALOGUE, metrics=METRICS, traceback=bench.home / "traceback.txt",
+            catalogue=CATALOGUE, metrics=METRICS, traceback=bench.home / "traceback.txt", inbox=bench.home / "inbox",
         )  # fmt: skip
 
 

@@ -6,9 +6,10 @@ import attrs
 from cyclopts import Parameter
 
 from townlet.door.arguments import HOME, Home, SchedulePath, Seed
+from townlet.door.walking import EndSignal
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
-from townlet.errors import HoldError, StrategyFailedError
+from townlet.errors import HoldError, StoppedError, StrategyFailedError
 
 __all__ = ["reference", "train"]
 
@@ -28,11 +29,14 @@ def train(
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
 
-    with RunProgress(terminal.errors) as progress:
+    with EndSignal() as signals, RunProgress(terminal.errors) as progress:
         orchestrator = PolicyTrainingOrchestrator(
-            schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch
+            schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch, stopping=signals.asked
         )
-        summary = orchestrator.train(request)
+        try:
+            summary = orchestrator.train(request)
+        except StoppedError as error:
+            return signals.end(error)
     where = f"{summary.state}: {summary.reason} ({summary.path})"
     if request.mode != "anneal" and summary.state != "done":
         raise (HoldError if summary.state == "hold" else StrategyFailedError)(where)

@@ -1,6 +1,7 @@
 """The journal's records: one frozen class per kind, append-only, each with a schema version."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import attrs
@@ -68,6 +69,12 @@ class ProcessStarted(JournalRecord):
     """Process id."""
     host: str = private_to_run()
     """Host name."""
+    changed: Mapping[str, str] = private_to_run(default=MappingProxyType({}))
+    """Versions and facts of the machine that are no longer those of `run_created`, as ``old → new``: the same bits are
+    not promised from here on. Empty where nothing changed."""
+    promise: str = private_to_run(default="exact")
+    """What going on from a checkpoint means here: exact (the same bits), reset (the environment begins new episodes)
+    or none (the visit begins again)."""
 
 
 @frozen(kw_only=True)
@@ -153,7 +160,8 @@ class TransitionTaken(JournalRecord):
     target: str
     """State that is entered."""
     edge: int | None
-    """Index of the edge among the state's `next`; none for a hold or failure of the engine's own."""
+    """Index of the edge among the state's `next` (leaving hold: of the held state's); none for a move of the engine's
+    own or a retry."""
     why: str
     """In words."""
 
@@ -213,13 +221,19 @@ class OperatorCommand(JournalRecord):
 
     kind: ClassVar[str] = "operator"
     command: str
-    """approve, reject, retry, accept_risk, hold or abort."""
+    """approve, reject, retry, accept_risk, hold or abort; accept_schedule and stop come from the process itself."""
     actor: str = private_to_run()
     """Who."""
     reason: str = ""
     """Why."""
     arguments: Mapping[str, str] = attrs.field(factory=dict)
-    """What it was bound to."""
+    """What it was bound to: `report` (hash of the guard report), `edge` (index), `schedule` (SHA-256)."""
+    id: str = private_to_run(default="")
+    """Name of its file in the inbox, so that none is obeyed twice; empty for the process's own."""
+    sent: float | None = private_to_run(default=None)
+    """When it was given, seconds since the epoch; an approval must be older than its deadline."""
+    refused: str = ""
+    """Why it fits nothing and changed nothing; empty where it was obeyed."""
 
 
 @frozen(kw_only=True)

@@ -13,6 +13,7 @@ from townlet.dto.strategies import StrategySpec, count
 
 __all__ = [
     "BUILT_IN_STATES",
+    "ApprovalSpec",
     "BaselineSpec",
     "BudgetSpec",
     "EdgeSpec",
@@ -144,6 +145,14 @@ class RetrySpec(Record):
 
 
 @frozen(kw_only=True)
+class ApprovalSpec(Record):
+    """A person must agree before the edge is taken; the run holds until then."""
+
+    expires: Duration
+    """How long the question stands; without an answer the run is aborted."""
+
+
+@frozen(kw_only=True)
 class EdgeSpec(Record):
     """A way out of a state."""
 
@@ -153,6 +162,8 @@ class EdgeSpec(Record):
     """Guards that must all hold; guard names, ``{any: […]}`` and ``{not: x}``. None: always."""
     why: str = ""
     """Sentence for the journal."""
+    approval: ApprovalSpec | None = None
+    """Ask a person first; only on an edge to a state that changes the registry."""
 
 
 @frozen(kw_only=True)

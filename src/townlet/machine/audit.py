@@ -8,12 +8,15 @@ from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Record
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import (
+    ApprovalRequested,
     Checkpoint,
     EffectDone,
     EffectIntent,
     Entry,
     GuardsJudged,
     JournalRecord,
+    OperatorCommand,
+    ProcessStarted,
     Recovered,
     RunClosed,
     RunCreated,
@@ -24,6 +27,7 @@ from townlet.dto.journal import (
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.answers import unpack
 from townlet.machine.journal import GENESIS, read
+from townlet.machine.kept import open_checkpoint
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
@@ -83,10 +87,11 @@ def _intact(blobs: BlobStore, digest: str) -> bool:
 
 
 def _blobs(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> Iterator[tuple[str, str]]:
-    """Yield each digest the journal stored, with the record that names it."""
+    """Yield each digest the journal needs, with the record that names it: of checkpoints, what a resume goes on from."""
+    needed = open_checkpoint(entries)
     for entry in entries:
         record = entry.record
-        if isinstance(record, Checkpoint):
+        if isinstance(record, Checkpoint) and record.blob == needed:
             yield record.blob, f"record {entry.seq} (checkpoint of {record.state})"
         if isinstance(record, VisitFinished):
             if record.strategy not in catalogue.entries:
@@ -173,6 +178,18 @@ def _told(record: JournalRecord) -> str:
             told = f"{record.alias} → {record.target[:12]} version {record.version}"
         case RunClosed():
             told = f"{record.state}: {record.reason}"
+        case ProcessStarted():
+            changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
+            told = f"pid {record.pid} on {record.host}, {record.promise}{': ' if changed else ''}{changed}"
+        case ApprovalRequested() | OperatorCommand():
+            told = _asked(record)
         case Recovered():
             told = f"{record.torn_bytes} torn bytes cut"
     return told
+
+
+def _asked(record: ApprovalRequested | OperatorCommand) -> str:
+    if isinstance(record, ApprovalRequested):
+        return f"{record.state} edge {record.edge}, guard report {record.report[:12]}"
+    first, *_ = (record.refused or record.reason).splitlines() or [""]
+    return f"{record.command} by {record.actor}{', refused' if record.refused else ''}: {first}"

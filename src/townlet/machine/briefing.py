@@ -5,12 +5,33 @@ from typing import Any
 
 from attrs import evolve, fields
 
+from townlet.dto.journal import VisitStarted
 from townlet.dto.schedule import BaselineSpec, Plan
 from townlet.dto.strategies import PPOSpec, StrategySpec
 from townlet.errors import BadInputError, HoldError
 from townlet.machine.fold import RunState
 
-__all__ = ["inputs", "pins", "scaled"]
+__all__ = ["inputs", "pins", "scaled", "started"]
+
+
+def started(run: RunState, plan: Plan, champion: str | None, *, effect: bool) -> VisitStarted:
+    """Return the record that begins the next visit, or the open one again with what it was told at first.
+
+    `champion` is the digest that the alias names now. A visit with an effect expects the champion that its evidence was
+    gathered against instead. HoldError where a ppo visit has nothing to start from.
+    """
+    again = run.visit
+    if again is not None:
+        return VisitStarted(
+            state=again.state, visit=again.number, attempt=again.attempt + 1, inputs=again.inputs, pins=again.pins,
+            expected=again.expected,
+        )  # fmt: skip
+    given = inputs(run, plan, run.state, champion)
+    return VisitStarted(
+        state=run.state, visit=run.visits.get(run.state, 0) + 1, attempt=1, inputs=given,
+        pins=pins(run, plan, run.state, given),
+        expected=run.judged_against if effect and run.evidence is not None else champion,
+    )  # fmt: skip
 
 
 def inputs(run: RunState, plan: Plan, state: str, champion: str | None) -> dict[str, str]:

@@ -16,9 +16,10 @@ _DEATHS = 3
 def obstacle(run: RunState, budget: BudgetSpec, now: datetime, disk: Callable[[], int]) -> str:
     """Return why no more work may begin, in words; empty where it may.
 
+    The clock may have been set back: `now` is taken for no earlier than the journal's latest record.
     `disk` counts the bytes stored and is asked only where they are bounded.
     """
-    elapsed = (now - datetime.fromisoformat(run.created_at)).total_seconds()
+    elapsed = (max(now, datetime.fromisoformat(run.latest)) - datetime.fromisoformat(run.created_at)).total_seconds()
     if budget.wall_clock is not None and elapsed >= budget.wall_clock:
         return f"beyond the budget of wall_clock: {format_duration(budget.wall_clock)}"
     if budget.agent_steps is not None and run.agent_steps >= budget.agent_steps:

@@ -14,11 +14,12 @@ from transitions import EventData, Machine, State
 from townlet.dto.journal import TransitionTaken
 from townlet.dto.schedule import BUILT_IN_STATES, ScheduleSpec
 from townlet.errors import BadInputError
+from townlet.machine.moves import Move
 
 __all__ = ["Walk"]
 
 _ENGINE = {"hold": "hold", "fail": "failed", "abort": "aborted"}
-"""Triggers of the engine's own, from every declared state."""
+"""Triggers of the engine's own, from every declared state; `abort` and `release` also lead out of hold."""
 
 
 class _Place:
@@ -45,15 +46,19 @@ class Walk:
                 self._machine.add_transition("leave", source, edge.to, conditions=[_chosen(index)])
             for trigger, target in _ENGINE.items():
                 self._machine.add_transition(trigger, source, target)
+        self._machine.add_transition("abort", "hold", "aborted")
+        for target in known:
+            if target != "hold":
+                self._machine.add_transition("release", "hold", target, conditions=[_meant(target)])
 
     @property
     def state(self) -> str:
         """Where the walk stands."""
         return self._place.state
 
-    def leave(self, edge: int, why: str) -> None:
-        """Take an edge of the present state."""
-        self._fire("leave", edge, why)
+    def take(self, move: Move) -> None:
+        """Make a move: an edge of the present state, hold or abort, or out of hold."""
+        self._fire(move.trigger, move.edge, move.why, move.target)
 
     def hold(self, why: str) -> None:
         """Wait for an operator."""
@@ -63,12 +68,8 @@ class Walk:
         """End the run in failure."""
         self._fire("fail", None, why)
 
-    def abort(self, why: str) -> None:
-        """End the run at an operator's wish."""
-        self._fire("abort", None, why)
-
-    def _fire(self, trigger: str, edge: int | None, why: str) -> None:
-        if self._machine.events[trigger].trigger(self._place, edge=edge, why=why) is not True:
+    def _fire(self, trigger: str, edge: int | None, why: str, target: str = "") -> None:
+        if self._machine.events[trigger].trigger(self._place, edge=edge, why=why, target=target) is not True:
             raise BadInputError(f"state {self.state!r} has no edge {edge!r}; expected an index of its `next`")
 
     def _before(self, event: EventData) -> None:
@@ -84,6 +85,13 @@ def _chosen(index: int) -> Callable[[EventData], bool]:
         return bool(event.kwargs["edge"] == index)
 
     return is_chosen
+
+
+def _meant(target: str) -> Callable[[EventData], bool]:
+    def is_meant(event: EventData) -> bool:
+        return bool(event.kwargs["target"] == target)
+
+    return is_meant
 
 
 def _check(schedule: ScheduleSpec, known: tuple[str, ...], state: str) -> None:

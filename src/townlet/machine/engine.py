@@ -5,50 +5,66 @@ guards → transition (the commit point of the state). The state in memory is fo
 else, so an engine on a journal that was cut after any record goes on as if nothing had happened.
 """
 
-import json
+import errno
 import os
 import socket
 import traceback as tracebacks
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
+from attrs import evolve
+
 from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
-from townlet.dto.codec import structure
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.journal import (
+    ApprovalRequested,
     Checkpoint,
     EffectDone,
     EffectIntent,
     Entry,
     GuardsJudged,
     JournalRecord,
+    OperatorCommand,
     ProcessStarted,
     RunClosed,
     RunCreated,
     VisitFinished,
-    VisitStarted,
 )
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import TrainingResult
-from townlet.dto.schedule import EdgeSpec, Plan
+from townlet.dto.schedule import Plan
 from townlet.dto.strategies import PPOSpec
-from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError, HoldError, StrategyFailedError
+from townlet.errors import (
+    BadInputError,
+    ChampionMovedError,
+    EnvironmentFaultError,
+    HoldError,
+    StoppedError,
+    ResourceFaultError,
+    StrategyFailedError,
+)
 from townlet.keyed import derive
 from townlet.machine import briefing
 from townlet.machine.answers import pack
 from townlet.machine.budget import obstacle
 from townlet.machine.builder import Walk
 from townlet.machine.fold import OpenVisit, RunState, advance, fold
-from townlet.machine.guards import choose, guards_of, names
+from townlet.machine.hearing import Court, report_hash
+from townlet.machine.inbox import discard, waiting
 from townlet.machine.journal import Journal
-from townlet.machine.judge import Known, decided, evaluate_visits, judge
-from townlet.machine.rehearsal import next_edge
-from townlet.machine.visit import Perform, Visit
+from townlet.machine.judge import evaluate_visits
+from townlet.machine.moves import Move, judged_move, ordered_move
+from townlet.machine.operator import refusal
+from townlet.machine.visit import Perform, Visit, never
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
 from townlet.store.registry import Registry
 
 __all__ = ["Engine"]
+
+_DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What no retry mends and what a person can."""
 
 
 def _nobody(entry: Entry) -> None:
@@ -69,19 +85,25 @@ class Engine:
         catalogue: StrategyCatalogue,
         metrics: tuple[MetricSpec, ...],
         traceback: Path,
+        inbox: Path,
         facts: Mapping[str, str] | None = None,
+        process: ProcessStarted | None = None,
+        stopping: Callable[[], bool] = never,
         listen: Callable[[Entry], None] = _nobody,
     ) -> None:
         """Fold the journal; BadInputError where its first record, run_created, is missing.
 
         Run id, seed and whether it is a rehearsal come from that record. `metrics` are the environment's KPIs,
-        `traceback` the file a failure leaves its stack in, `facts` what the registry notes beside a version; `listen`
-        hears every record once it is durable.
+        `traceback` the file a failure leaves its stack in, `inbox` where operators leave their commands, `facts` what
+        the registry notes beside a version, `process` how this process introduces itself; `stopping` tells that
+        somebody wants it to end; `listen` hears every record once it is durable.
         """
         self._plan, self._journal, self._catalogue = plan, journal, catalogue
         self._perform, self._registry, self._blobs, self._listen = perform, registry, blobs, listen
-        self._metrics = {spec.name: spec for spec in metrics}
-        self._traceback, self._facts = traceback, dict(facts or {})
+        self._court = Court(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
+        self._traceback, self._inbox, self._facts = traceback, inbox, dict(facts or {})
+        self._process = process or ProcessStarted(pid=os.getpid(), host=socket.gethostname())
+        self._stopping = stopping
         self._run = fold(journal.entries, plan.schedule, catalogue)
         if self._run.created is None:
             raise BadInputError(f"{journal.path}: the run has no run_created record; create the run first")
@@ -95,13 +117,16 @@ class Engine:
     def run(self) -> RunState:
         """Walk on until there is nothing to do; a held run stays open, any other end is closed in the journal.
 
-        Raises EnvironmentFaultError where the journal itself cannot be written: nothing is lost, run again later.
+        Raises StoppedError where the process was asked to stop and ResourceFaultError where disk or memory refuse: nothing is
+        lost, run again later.
         """
-        if self._run.state in self._plan.schedule.states:
-            self._append(ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
-        while self._run.state in self._plan.schedule.states:
-            self._step()
-        if self._run.state != "hold" and self._run.closed is None:
+        if self._run.closed is not None:
+            return self._run
+        if self._run.state in self._plan.schedule.states or (self._run.state == "hold" and self._is_called()):
+            self._append(self._process)
+        while self._step():
+            pass
+        if self._run.state != "hold":
             end = self._run
             self._append(RunClosed(state=end.state, reason=end.why, champion_moved=end.champion_moved))
         return self._run
@@ -111,22 +136,55 @@ class Engine:
         self._run = advance(self._run, entry, self._plan.schedule, self._catalogue)
         self._listen(entry)
 
-    def _step(self) -> None:
-        """Do whatever the present visit needs next."""
-        visit = self._run.visit
+    def _is_called(self) -> bool:
+        return bool(waiting(self._inbox)) or self._ordered() is not None
+
+    def _ordered(self) -> Move | None:
+        now = max(self._journal.clock(), datetime.fromisoformat(self._run.latest))
+        return ordered_move(self._run, self._plan.schedule, now.timestamp())
+
+    def _read_inbox(self) -> None:
+        """Put every order into the journal, with the reason where it fits nothing, and its file away."""
+        for order in waiting(self._inbox):
+            if order.id not in self._run.read:
+                why = order.refused or refusal(self._run, self._plan.schedule, order)
+                self._append(evolve(order, refused=why))
+            discard(self._inbox, order)
+
+    def _step(self) -> bool:
+        """Do whatever comes next; False where nothing does."""
+        self._read_inbox()
+        move, visit = self._ordered(), self._run.visit
+        if self._run.state == "hold" or (move is not None and move.trigger == "abort"):
+            if move is not None:
+                self._walk().take(move)
+            return move is not None
+        if self._run.state not in self._plan.schedule.states:
+            return False
+        if self._stopping():
+            raise self._stopped(StoppedError(f"stopped in {self._run.state}"))
         if visit is None or visit.result is None:
             reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs.size)
             if reason:
                 self._walk().hold(reason)
+            elif move is not None:
+                self._walk().take(move)
             else:
                 self._work()
         elif visit.reports is None:
-            self._judge(visit)
+            reports = self._court.reports(self._run, visit)
+            self._append(GuardsJudged(state=visit.state, visit=visit.number, reports=reports))
         else:
             self._leave(visit)
+        return True
 
     def _walk(self) -> Walk:
         return Walk(self._plan.schedule, self._run.state, self._append)
+
+    def _stopped(self, error: StoppedError) -> StoppedError:
+        """Journal that the process leaves in peace, so that nobody counts it among the dead."""
+        self._append(OperatorCommand(command="stop", actor="signal", reason=str(error)))
+        return error
 
     def _work(self) -> None:
         """Start (or start again) the visit to the present state, run its strategy and journal the answer."""
@@ -142,12 +200,22 @@ class Engine:
             finished = VisitFinished(
                 state=state, visit=opened.number, strategy=spec.strategy, result=self._packed(result)
             )
+        except StoppedError as error:
+            raise self._stopped(error) from error
+        except ResourceFaultError:
+            raise
+        except MemoryError as error:
+            raise ResourceFaultError(
+                f"{state}: the memory is exhausted; free some or raise its limit, then resume"
+            ) from error
         except ChampionMovedError as error:
             self._walk().hold(f"champion moved: {error}")
         except HoldError as error:
             self._walk().hold(str(error))
         except (EnvironmentFaultError, OSError) as error:
-            if self._opened().attempt >= spec.retry.attempts:
+            if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+                raise ResourceFaultError(f"{state}: {error}; free space or grant access, then resume") from error
+            if self._opened().retries + 1 >= spec.retry.attempts:
                 self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever a strategy raises ends the run in the journal, with its stack
             self._fail(error)
@@ -155,34 +223,11 @@ class Engine:
             self._append(finished)
 
     def _start(self) -> None:
-        run, schedule = self._run, self._plan.schedule
-        if run.visit is not None:
-            again = run.visit
-            self._append(
-                VisitStarted(
-                    state=again.state,
-                    visit=again.number,
-                    attempt=again.attempt + 1,
-                    inputs=again.inputs,
-                    pins=again.pins,
-                    expected=again.expected,
-                )
-            )
-            return
-        version = self._registry.champion(schedule.registry.name, schedule.registry.champion)
+        where = self._plan.schedule.registry
+        version = None if self._run.visit else self._registry.champion(where.name, where.champion)
         champion = None if version is None else version.weights
-        given = briefing.inputs(run, self._plan, run.state, champion)
-        judged = self._entry(run.state).effect and run.evidence is not None
-        self._append(
-            VisitStarted(
-                state=run.state,
-                visit=run.visits.get(run.state, 0) + 1,
-                attempt=1,
-                inputs=given,
-                pins=briefing.pins(run, self._plan, run.state, given),
-                expected=run.judged_against if judged else champion,
-            )
-        )
+        effect = self._entry(self._run.state).effect
+        self._append(briefing.started(self._run, self._plan, champion, effect=effect))
 
     def _entry(self, state: str) -> StrategyEntry:
         return self._catalogue.entries[self._plan.schedule.states[state].strategy]
@@ -201,6 +246,7 @@ class Engine:
             scale=run.scale, seed=derive(self._created.seed, state, visit.number), inputs=visit.inputs,
             pins=visit.pins, expected=visit.expected, evaluate_visits=evaluate_visits(self._plan),
             checkpoint=visit.checkpoint, save=self._save, decided=self._decided, effect=self._effect,
+            stopping=self._stopping,
         )  # fmt: skip
 
     def _packed(self, result: TrainingResult) -> Mapping[str, object]:
@@ -213,19 +259,8 @@ class Engine:
         visit = self._opened()
         self._append(Checkpoint(state=visit.state, visit=visit.number, step=step, blob=digest))
 
-    def _known(self, visit: OpenVisit, candidate: str | None) -> Known:
-        run = self._run
-        return Known(
-            plan=self._plan, metrics=self._metrics, candidate=candidate, visits=run.visits, results=run.results,
-            accepted=run.accepted, pins=visit.pins, table=self._table,
-        )  # fmt: skip
-
-    def _table(self, digest: str) -> EvidenceTable:
-        return structure(json.loads(self._blobs.get(digest)), EvidenceTable)
-
     def _decided(self, table: EvidenceTable) -> bool:
-        visit = self._opened()
-        return decided(table, visit.state, self._known(visit, table.candidate))
+        return self._court.is_decided(self._run, self._opened(), table)
 
     def _effect(self, target: str) -> EffectDone:
         """Move the champion's alias once: intent, compare-and-set, done, each journalled before the next."""
@@ -254,38 +289,20 @@ class Engine:
         self._append(done)
         return done
 
-    def _judge(self, visit: OpenVisit) -> None:
-        """Judge every guard named on any edge of the state, once, without short cuts."""
-        guards, known = self._plan.schedule.guards, self._known(visit, self._run.candidate)
-        asked = guards_of(self._plan.schedule, visit.state)
-        reports = tuple(judge(name, guards[name], known) for name in asked)
-        self._append(GuardsJudged(state=visit.state, visit=visit.number, reports=reports))
-
     def _leave(self, visit: OpenVisit) -> None:
-        """Take the edge that the recorded verdicts lead to, or hold before the first that nobody can answer."""
-        edges = self._plan.schedule.states[visit.state].next
-        if self._run.rehearsal:
-            edge = next_edge(self._plan.schedule, visit.state, self._run.visits)
-            self._walk().leave(edge, "rehearsal: verdicts are recorded and not followed")
-            return
-        choice = choose(edges, {report.guard: report.verdict for report in visit.reports or ()})
-        if choice.unknown:
-            sentences = {report.guard: report.sentence for report in visit.reports or ()}
-            why = "; ".join(f"{name}: {sentences[name]}" for name in choice.unknown)
-            to = edges[choice.edge].to
-            self._walk().hold(f"unknown on edge {choice.edge} of {visit.state} (to {to}): {why}")
-            return
-        self._walk().leave(choice.edge, _why(edges[choice.edge]))
+        """Take the way that the recorded verdicts lead to; ask first where a person must agree."""
+        move = judged_move(self._run, visit, self._plan.schedule)
+        if move.asks is not None and self._run.approval is None:
+            approval = self._plan.schedule.states[visit.state].next[move.asks].approval
+            assert approval is not None, "only an edge with an approval asks"
+            expires = self._journal.clock().timestamp() + approval.expires
+            self._append(
+                ApprovalRequested(state=visit.state, edge=move.asks, report=report_hash(visit), expires=expires)
+            )
+        self._walk().take(move)
 
     def _fail(self, error: Exception) -> None:
         stack = "".join(tracebacks.format_exception(error))
         write_atomic(self._traceback, stack.encode())
         first = (str(error).splitlines() or [""])[0]
         self._walk().fail(f"{self._run.state}: {type(error).__name__}: {first}")
-
-
-def _why(edge: EdgeSpec) -> str:
-    if edge.why:
-        return edge.why
-    asked = list(dict.fromkeys(name for part in edge.when for name in names(part)))
-    return f"on {', '.join(asked)}" if asked else "always"

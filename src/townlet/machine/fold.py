@@ -8,12 +8,14 @@ from attrs import evolve, frozen
 from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import (
+    ApprovalRequested,
     Checkpoint,
     EffectDone,
     EffectIntent,
     Entry,
     GuardsJudged,
     JournalRecord,
+    OperatorCommand,
     ProcessStarted,
     RunClosed,
     RunCreated,
@@ -54,6 +56,10 @@ class OpenVisit:
     """Weights digest the champion's alias must name when it moves."""
     deaths: int = 0
     """Processes that took the visit up again since it last came further, so that one that kills them all is noticed."""
+    retries: int = 0
+    """Starts again within one process: after a fault of the environment, not after the death of a process."""
+    taken_up: bool = False
+    """Whether a process took the visit up and has not started it again yet."""
     step: int = 0
     """Step of its furthest checkpoint."""
     checkpoint: str | None = None
@@ -128,6 +134,20 @@ class RunState:
     """Agent-steps of all finished visits."""
     champion_moved: bool = False
     """Whether promote moved the alias."""
+    held: OpenVisit | None = None
+    """The visit that was left for hold; none where the run holds before one, or does not hold."""
+    held_in: str = ""
+    """The state that was left for hold; empty where the run does not hold."""
+    approval: ApprovalRequested | None = None
+    """The question that waits for an answer."""
+    orders: tuple[OperatorCommand, ...] = ()
+    """What the operator ordered since the last transition."""
+    read: frozenset[str] = frozenset()
+    """Ids of the commands that were read."""
+    text: str = ""
+    """SHA-256 of the schedule in force: the one the run began with, or the last that was accepted."""
+    latest: str = ""
+    """The latest time of any record; a clock that goes back does not go back behind it."""
     closed: RunClosed | None = None
     """The record that ended the run."""
 
@@ -148,18 +168,24 @@ def fold(entries: Iterable[Entry], schedule: ScheduleSpec, catalogue: StrategyCa
 def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
     """Return the state after one more record."""
     record = entry.record
-    if isinstance(record, RunCreated):
-        return evolve(state, created=record, created_at=entry.at)
-    if isinstance(record, VisitStarted):
-        return _started(state, record)
-    if isinstance(record, VisitFinished):
-        return _finished(state, unpack(record.result, catalogue.entries[record.strategy].result))
-    if isinstance(record, TransitionTaken):
-        return _moved(state, record, schedule, catalogue)
-    if isinstance(record, RunClosed):
-        return evolve(state, closed=record)
-    if state.visit is not None:
-        state = evolve(state, visit=_within(state.visit, record))
+    state = evolve(state, latest=max(state.latest, entry.at))
+    match record:
+        case RunCreated():
+            state = evolve(state, created=record, created_at=entry.at, text=record.schedule)
+        case VisitStarted():
+            state = _started(state, record)
+        case VisitFinished():
+            state = _finished(state, unpack(record.result, catalogue.entries[record.strategy].result))
+        case TransitionTaken():
+            state = _moved(state, record, schedule, catalogue)
+        case RunClosed():
+            state = evolve(state, closed=record)
+        case OperatorCommand():
+            state = _ordered(state, record)
+        case ApprovalRequested():
+            state = evolve(state, approval=record)
+        case _ if state.visit is not None:
+            state = evolve(state, visit=_within(state.visit, record))
     return evolve(state, champion_moved=True) if isinstance(record, EffectDone) else state
 
 
@@ -174,7 +200,7 @@ def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
             deaths=0 if is_new else visit.deaths,
         )
     if isinstance(record, ProcessStarted) and visit.result is None:
-        return evolve(visit, deaths=visit.deaths + 1)
+        return evolve(visit, deaths=visit.deaths + 1, taken_up=True)
     if isinstance(record, EffectIntent):
         return evolve(visit, intent=record)
     if isinstance(record, EffectDone):
@@ -186,12 +212,27 @@ def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
 
 def _started(state: RunState, record: VisitStarted) -> RunState:
     if state.visit is not None:
-        return evolve(state, visit=evolve(state.visit, attempt=record.attempt))
+        again = state.visit
+        retries = again.retries + (0 if again.taken_up else 1)
+        return evolve(state, visit=evolve(again, attempt=record.attempt, retries=retries, taken_up=False))
     visit = OpenVisit(
         state=record.state, number=record.visit, attempt=record.attempt, inputs=record.inputs, pins=record.pins,
         expected=record.expected,
     )  # fmt: skip
     return evolve(state, visit=visit, visits={**state.visits, record.state: record.visit})
+
+
+def _ordered(state: RunState, record: OperatorCommand) -> RunState:
+    if record.id:
+        state = evolve(state, read=state.read | {record.id})
+    if record.refused:
+        return state
+    if record.command == "accept_schedule":
+        return evolve(state, text=record.arguments["schedule"])
+    if record.command == "stop":  # the process that takes the visit up next follows no death
+        visit = state.visit
+        return state if visit is None else evolve(state, visit=evolve(visit, deaths=visit.deaths - 1))
+    return evolve(state, orders=(*state.orders, record))
 
 
 def _finished(state: RunState, result: TrainingResult) -> RunState:
@@ -231,10 +272,17 @@ def _moved(state: RunState, record: TransitionTaken, schedule: ScheduleSpec, cat
         stage = AnnealStageResult(
             state=visit.state, visit=visit.number, result=visit.result, to=record.target, why=record.why
         )
-        kept = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
-        accepted = _accept(state, visit.result) if kept else state.accepted
-        state = evolve(state, stages=(*state.stages, stage), accepted=accepted)
-    return evolve(state, state=record.target, why=record.why, visit=None)
+        state = evolve(state, stages=(*state.stages, stage))
+    left = state.held if record.source == "hold" else visit
+    kept = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
+    if kept and left is not None and left.result is not None:
+        state = evolve(state, accepted=_accept(state, left.result))
+    state = evolve(state, state=record.target, why=record.why, visit=None)
+    if record.target == "hold":
+        return evolve(state, held=visit, held_in=record.source, orders=())
+    # An order to hold waits for the next visit: no work is thrown away for it.
+    holds = tuple(order for order in state.orders if order.command == "hold")
+    return evolve(state, held=None, held_in="", approval=None, orders=holds)
 
 
 def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:

@@ -6,7 +6,6 @@ cut tail shows. The chain makes edits evident to anyone who holds the head; its 
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,7 +19,7 @@ from townlet.dto.codec import structure, unstructure
 from townlet.dto.journal import RECORDS, SEMANTIC_KINDS, Entry, JournalRecord, Recovered, VisitFinished
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.answers import semantic_part
-from townlet.store.files import append_durable, told, write_atomic
+from townlet.store.files import append_durable, cut, told, write_atomic
 
 __all__ = ["Journal", "Reading", "canonical", "read"]
 
@@ -53,9 +52,15 @@ class Reading:
 
 
 def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
-    """Return a verified journal and change nothing; JournalBrokenError names the sequence number that does not fit."""
-    with told("read the journal", path):
-        data = path.read_bytes() if path.exists() else b""
+    """Return a verified journal and change nothing; JournalBrokenError names the sequence number that does not fit.
+
+    The run may be at work meanwhile: what is read lies between two equal sights of the head.
+    """
+    anchor, data = _bytes(head), b""
+    while True:
+        data, before, anchor = _bytes(path) or b"", anchor, _bytes(head)
+        if anchor == before:
+            break
     *lines, torn = data.split(b"\n")
     entries: list[Entry] = []
     semantics = [GENESIS]
@@ -63,12 +68,17 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
         entry = _parse(path, seq, line, entries[-1].hash if entries else GENESIS)
         entries.append(entry)
         semantics.append(_semantic(semantics[-1], entry.record, catalogue))
-    anchored = _anchor(head)
+    anchored = _anchor(head, anchor)
     _check_head(path, entries, semantics, anchored, torn)
     return Reading(
         entries=tuple(entries), semantic=semantics[-1], torn=torn,
         stale=len(entries) - 1 > (-1 if anchored is None else anchored["seq"]),
     )  # fmt: skip
+
+
+def _bytes(path: Path) -> bytes | None:
+    with told("read this file", path):
+        return path.read_bytes() if path.exists() else None
 
 
 def _broken(path: Path, seq: int, why: str) -> JournalBrokenError:
@@ -105,11 +115,9 @@ def _entry(data: Mapping[str, Any]) -> Entry:
     return Entry(seq=data["seq"], at=at, record=record, previous=data["previous"], hash=data["hash"])
 
 
-def _anchor(head: Path) -> dict[str, Any] | None:
-    if not head.exists():
+def _anchor(head: Path, data: bytes | None) -> dict[str, Any] | None:
+    if data is None:
         return None
-    with told("read the journal's head", head):
-        data = head.read_bytes()
     try:
         anchored = json.loads(data)
         sound = set(anchored) == {"seq", "hash", "semantic"} and type(anchored["seq"]) is int
@@ -168,7 +176,8 @@ class Journal:
         self._stale = reading.stale
         self._reanchor()
         if reading.torn:
-            self._truncate(len(reading.torn))
+            with told("cut the torn last line", path):
+                cut(path, path.stat().st_size - len(reading.torn))
             self.append(Recovered(torn_bytes=len(reading.torn), torn_sha256=sha256(reading.torn).hexdigest()))
 
     @property
@@ -211,9 +220,3 @@ class Journal:
             head: Mapping[str, Any] = {"seq": len(self._entries) - 1, "hash": self.head, "semantic": self._semantic}
             write_atomic(self._head, canonical(head))
             self._stale = False
-
-    def _truncate(self, torn: int) -> None:
-        with told("cut the torn last line", self.path), self.path.open("r+b") as file:
-            file.truncate(self.path.stat().st_size - torn)
-            file.flush()
-            os.fsync(file.fileno())

@@ -57,6 +57,10 @@ def _check_edge(draft: Draft, edge: EdgeSpec, here: tuple[str | int, ...], *, la
     for index, when in enumerate(edge.when):
         yield from _check_when(draft, when, (*here, "when", index), negated=False)
     target = draft.states.get(edge.to)
+    if edge.approval is not None and target and target.strategy and not target.strategy.effect:
+        yield Problem((*here, "approval"), f"{edge.to!r} changes nothing that needs approval; ask it before promote")
+    if edge.approval is not None and edge.approval.expires <= 0:
+        yield Problem((*here, "approval", "expires"), "expected more than 0")
     if target and target.strategy and target.strategy.effect:
         unproven = isinstance(target.options, PromoteSpec) and target.options.unproven
         readable = all(draft.guards.get(name) for when in edge.when for name in names(when))

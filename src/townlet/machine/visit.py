@@ -92,4 +92,5 @@ class Visit:
 
 
 Perform = Callable[[Visit], TrainingResult]
-"""Runs the strategy of a visit: StoppedError leaves it open for the next process, EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""
+"""Runs the strategy of a visit: StoppedError and ResourceFaultError leave it open for the next process,
+EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""

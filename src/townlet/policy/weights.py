@@ -22,7 +22,7 @@ __all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "prover",
 PARITY = 1.0e-4
 """Largest difference of a logit that counts as the same policy."""
 _KEY = "townlet"
-_LIMIT = 64 * 2**20
+LIMIT = 64 * 2**20
 
 
 @frozen(kw_only=True)
@@ -151,8 +151,8 @@ def read_weights(data: bytes, source: str) -> Weights:
     The header and every tensor are hostile until checked: names, dtypes, shapes, finite numbers, positive scales, and
     the probe's actions.
     """
-    if len(data) > _LIMIT:
-        raise BadInputError(f"{source}: {len(data)} bytes; weights files of up to {_LIMIT} are read")
+    if len(data) > LIMIT:
+        raise BadInputError(f"{source}: {len(data)} bytes; weights files of up to {LIMIT} are read")
     facts = _facts(data, source)
     try:
         tensors = load(data)

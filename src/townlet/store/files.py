@@ -7,21 +7,64 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
-from townlet.errors import BadInputError, EnvironmentFaultError
+from townlet.errors import BadInputError, ResourceFaultError
 
-__all__ = ["append_durable", "contained", "fsync_directory", "make_directory", "told", "write_atomic"]
+__all__ = [
+    "DISK",
+    "Disk",
+    "append_durable",
+    "contained",
+    "cut",
+    "fsync_directory",
+    "make_directory",
+    "move",
+    "told",
+    "write_atomic",
+]
+
+
+class Disk:
+    """The calls that change what a later process will find; everything durable goes through the one in `DISK`.
+
+    A test puts another one there, which dies or refuses at the call of its choice.
+    """
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write to an open file and return how many bytes it took."""
+        return os.write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        """Make a file or a directory durable."""
+        os.fsync(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Put a file or a directory at another name, atomically."""
+        source.replace(target)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut an open file."""
+        os.ftruncate(descriptor, size)
+
+    def remove(self, path: Path) -> None:
+        """Take a file away."""
+        path.unlink()
+
+
+DISK: ContextVar[Disk] = ContextVar("DISK", default=Disk())  # noqa: B039  it has no state
+"""The disk that this module writes to."""
 
 
 @contextmanager
 def told(what: str, path: Path) -> Iterator[None]:
-    """Turn an OSError of the body into an EnvironmentFaultError that says what could not be done, where and why."""
+    """Turn an OSError of the body into a ResourceFaultError that says what could not be done, where and why."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise EnvironmentFaultError(
+        raise ResourceFaultError(
             f"{path}: cannot {what} ({reason}); nothing was changed; free space or grant access, then resume"
         ) from error
 
@@ -30,7 +73,23 @@ def fsync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        DISK.get().sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def move(source: Path, target: Path) -> None:
+    """Put a file or a directory at another name of the same parent, atomically and durably."""
+    DISK.get().rename(source, target)
+    fsync_directory(target.parent)
+
+
+def cut(path: Path, size: int) -> None:
+    """Cut a file to its first `size` bytes, durably."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        DISK.get().truncate(descriptor, size)
+        DISK.get().sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -49,13 +108,13 @@ def make_directory(path: Path) -> None:
 def _write_all(descriptor: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
-        left = left[os.write(descriptor, left) :]
+        left = left[DISK.get().write(descriptor, left) :]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Put `data` at `path`, wholly or not at all: a temporary neighbour, fsync, rename, fsync of the directory.
 
-    Raises EnvironmentFaultError where the disk is full or the directory is read-only; what stood there before stays.
+    Raises ResourceFaultError where the disk is full or the directory is read-only; what stood there before stays.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     with told("write this file", path):
@@ -63,21 +122,20 @@ def write_atomic(path: Path, data: bytes) -> None:
         try:
             try:
                 _write_all(descriptor, data)
-                os.fsync(descriptor)
+                DISK.get().sync(descriptor)
             finally:
                 os.close(descriptor)
-            temporary.replace(path)
+            move(temporary, path)
         except BaseException:  # also Ctrl-C must not leave the neighbour behind; the error goes on
             with suppress(OSError):
-                temporary.unlink()
+                DISK.get().remove(temporary)
             raise
-        fsync_directory(path.parent)
 
 
 def append_durable(path: Path, data: bytes) -> None:
     """Append `data` in one write and sync it; the file is created where it is missing, a symbolic link is refused.
 
-    A write that the disk cuts short is taken back, so that the file is as before when EnvironmentFaultError is raised.
+    A write that the disk cuts short is taken back, so that the file is as before when ResourceFaultError is raised.
     Only a process that dies within the call can leave a torn end.
     """
     with told("append to this file", path):
@@ -86,12 +144,12 @@ def append_durable(path: Path, data: bytes) -> None:
         try:
             before = os.fstat(descriptor).st_size
             try:
-                written = os.write(descriptor, data)
+                written = DISK.get().write(descriptor, data)
                 if written != len(data):
                     raise OSError(f"only {written} of {len(data)} bytes were written")
-                os.fsync(descriptor)
+                DISK.get().sync(descriptor)
             except OSError:
-                os.ftruncate(descriptor, before)
+                DISK.get().truncate(descriptor, before)
                 raise
         finally:
             os.close(descriptor)

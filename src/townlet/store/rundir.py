@@ -5,9 +5,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from attrs import frozen
 from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
-from townlet.store.files import fsync_directory, make_directory, told, write_atomic
+from townlet.store.files import make_directory, move, told, write_atomic
 from townlet.store.outside import read_json
 
 __all__ = ["RunDirectory"]
@@ -24,6 +24,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _FACTS, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
 _ELSEWHERE = "elsewhere"
 """In a home: one file per run that was created outside it, holding its path, so that its blobs are known to be used."""
+_STAGING = ".staging-"
+_FORGOTTEN = timedelta(hours=1)
+"""Age of a staging directory that no living process can still be at work in: filling one takes milliseconds."""
+
+
+def _nothing(_: "RunDirectory") -> None:
+    """Add nothing."""
 
 
 @frozen
@@ -72,13 +79,21 @@ class RunDirectory:
 
     @classmethod
     def create(
-        cls, home: Path, name: str, schedule: bytes, facts: Mapping[str, Any], *, target: Path | None = None
+        cls,
+        home: Path,
+        name: str,
+        schedule: bytes,
+        facts: Mapping[str, Any],
+        *,
+        target: Path | None = None,
+        begin: Callable[["RunDirectory"], None] = _nothing,
     ) -> "RunDirectory":
         """Create a run under ``home/runs`` (or at `target`) and return it; it exists wholly or not at all.
 
-        `facts` go into ``run.json`` beside the id and the time of creation. A crash can leave a staging directory,
-        which nothing ever looks at. BadInputError for a name that is no file name and for a target that exists;
-        EnvironmentFaultError where the disk refuses.
+        `facts` go into ``run.json`` beside the id and the time of creation; `begin` may add to the staged directory
+        what must never be missing, such as the journal's first record. A crash can leave a staging directory, which
+        nothing ever looks at and a later creation removes. BadInputError for a name that is no file name and for a
+        target that exists; ResourceFaultError where the disk refuses.
         """
         if _NAME.fullmatch(name) is None:
             raise BadInputError(f"{name!r} cannot name a run; expected letters, digits, '.', '_' and '-', 100 at most")
@@ -91,17 +106,19 @@ class RunDirectory:
         if target is not None:
             make_directory(home / _ELSEWHERE)
             write_atomic(home / _ELSEWHERE / run_id, f"{target.absolute()}\n".encode())
-        staging = path.parent / f".staging-{run_id}"
+        _sweep(path.parent, now)
+        staging = path.parent / f"{_STAGING}{run_id}"
         try:
             with told("create this run directory", path):
                 (staging / _INBOX).mkdir(parents=True)
                 write_atomic(staging / _SCHEDULE, schedule)
                 known = {**facts, "id": run_id, "created": now.isoformat()}
                 write_atomic(staging / _FACTS, json.dumps(known, indent=2, sort_keys=True, allow_nan=False).encode())
-                staging.rename(path)
-                fsync_directory(path.parent)
+                begin(cls(staging, run_id))
+                move(staging, path)
         except BaseException:  # whatever stopped it, half a run must not stay; the error goes on
             shutil.rmtree(staging, ignore_errors=True)
+            (home / _ELSEWHERE / run_id).unlink(missing_ok=True)
             raise
         return cls(path, run_id)
 
@@ -154,6 +171,17 @@ class RunDirectory:
         known = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
         raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {known}")
 
+    @property
+    def folder(self) -> Path:
+        """Where the files that the schedule names are looked for."""
+        return Path(str(self.facts().get("folder", ".")))
+
+    @property
+    def source(self) -> Path | None:
+        """The file that the schedule was read from; none where it was made, or the file is gone."""
+        source = self.facts().get("source")
+        return Path(source) if isinstance(source, str) and Path(source).is_file() else None
+
     def facts(self) -> dict[str, Any]:
         """Return what ``run.json`` holds; BadInputError where it cannot be read."""
         return _read_facts(self.path)
@@ -183,6 +211,14 @@ class RunDirectory:
             yield
         finally:
             lock.release()
+
+
+def _sweep(parent: Path, now: datetime) -> None:
+    """Remove what processes that died while they created a run left behind."""
+    for left in parent.glob(f"{_STAGING}*"):
+        with suppress(OSError):
+            if datetime.fromtimestamp(left.stat().st_mtime, UTC) < now - _FORGOTTEN:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_run(path: Path) -> bool:

@@ -3,15 +3,18 @@
 import io
 import os
 import platform
+import socket
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
-from townlet.dto.journal import Entry, RunCreated
+from townlet.dto.journal import Entry, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError
@@ -24,13 +27,14 @@ from townlet.policy.training.services import ReplayDatasetService, TrainingServi
 from townlet.policy.training.strategies.anneal import AnnealStrategy
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
 from townlet.policy.training.telemetry import Telemetry
-from townlet.policy.weights import read_weights
+from townlet.policy.weights import LIMIT, prover, read_weights
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
+from townlet.store.outside import read_regular
 from townlet.store.registry import Registry
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["Launch", "schedule_text", "weights_from_outside"]
+__all__ = ["Launch", "Paper", "changes", "fingerprint", "read_schedule", "schedule_text", "weights_from_outside"]
 
 _LIBRARIES = ("townlet", "numpy", "scipy", "numba", "torch", "transitions", "attrs", "cattrs", "safetensors")
 
@@ -50,16 +54,23 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
     return text.getvalue()
 
 
+def read_schedule(config: ScheduleSpec | Path) -> bytes:
+    """Return the YAML of a schedule, or of the file that holds it."""
+    if not isinstance(config, Path):
+        return schedule_text(config)
+    try:
+        return config.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"cannot read schedule {str(config)!r}: {error.strerror}") from error
+
+
 def weights_from_outside(
     schedule: ScheduleSpec, folder: Path, description: EnvironmentDescription
 ) -> tuple[bytes, ...]:
     """Return the files under `policies`, read, proven and fitting; BadInputError naming the unfit one."""
     files = []
     for policy in schedule.policies.values():
-        try:
-            data = (folder / policy.file).read_bytes()
-        except OSError as error:
-            raise BadInputError(f"cannot read weights {policy.file!r}: {error.strerror}") from error
+        data = read_regular(folder / policy.file, LIMIT)
         read_weights(data, policy.file).check_fits(description, policy.file)
         files.append(data)
     return tuple(files)
@@ -67,7 +78,8 @@ def weights_from_outside(
 
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
     """Return the registry a schedule is about: the home's, or the run's own."""
-    return Registry(home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry)
+    path = home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry
+    return Registry(path, prove=prover(BlobStore(home / "blobs")))
 
 
 def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:
@@ -81,7 +93,8 @@ def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, descri
         read_weights(blobs.get(champion.weights), source).check_fits(description, source)
 
 
-def _fingerprint() -> dict[str, str]:
+@cache
+def fingerprint() -> Mapping[str, str]:
     """Return versions and machine: what exactness of bits may depend on."""
     found = {
         "python": platform.python_version(),
@@ -94,34 +107,35 @@ def _fingerprint() -> dict[str, str]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = "not installed"
-    return found
+    return MappingProxyType(found)
 
 
-def _run_created(
-    schedule: ScheduleSpec, text: bytes, run: RunDirectory, signature: str, *, rehearsal: bool
-) -> RunCreated:
-    """Return the first record of a run's journal."""
-    return RunCreated(
-        run=run.id,
-        name=schedule.name,
-        schedule=sha256(text).hexdigest(),
-        seed=schedule.seed,
-        rehearsal=rehearsal,
-        environment=signature,
-        fingerprint=_fingerprint(),
-    )
+def changes(before: Mapping[str, str]) -> dict[str, str]:
+    """Return what differs from an earlier fingerprint, as ``old → new`` by name."""
+    now = fingerprint()
+    names = sorted({*before, *now})
+    pairs = {name: (before.get(name, "unknown"), now.get(name, "unknown")) for name in names}
+    return {name: f"{old} → {new}" for name, (old, new) in pairs.items() if old != new}
+
+
+@frozen(kw_only=True)
+class Paper:
+    """The schedule as it was handed in."""
+
+    text: bytes
+    """The YAML, which the run directory keeps."""
+    folder: Path
+    """Where the files it names are looked for."""
+    source: Path | None
+    """The file that holds `text`, so that an edit of it is noticed when the run is resumed; none for a made one."""
 
 
 @frozen(kw_only=True)
 class Launch:
-    """One walk, ready to begin."""
+    """One walk, ready to begin or to go on."""
 
     plan: Plan
     """The sound machine that is walked."""
-    text: bytes
-    """Its YAML, which the run directory keeps."""
-    folder: Path
-    """Where the files it names are looked for."""
     home: Path
     """Where runs, blobs and the registry live."""
     environments: EnvironmentProvider
@@ -134,42 +148,65 @@ class Launch:
     """Hears every journal record once it is durable."""
     telemetry: Telemetry
     """Where iterations are reported; the run's own file is added."""
+    stopping: Callable[[], bool]
+    """Whether somebody asked the process to stop."""
 
-    def walk(self, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
+    def walk(self, paper: Paper, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine in a new run directory and return what happened.
 
         Everything that can be refused is refused before the directory exists: torch that is missing, weights from
-        outside that do not fit, a champion of another environment.
+        outside that do not fit, a champion of another environment. The run begins to exist with its first record.
         """
         plan, known = shrink(self.plan) if rehearse else self.plan, catalogue(self.strategies)
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
         require_torch(plan, known)
         description = self.environments.describe(schedule.environment.scenario)
-        outside = weights_from_outside(schedule, self.folder, description)
+        outside = weights_from_outside(schedule, paper.folder, description)
         _check_champion(schedule, self.home, blobs, description)
-        facts = {"seed": schedule.seed, "versions": _fingerprint()}
-        run = RunDirectory.create(self.home, schedule.name, self.text, facts, target=directory)
+        for data in (paper.text, *outside):
+            blobs.put(data)
+        facts = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(paper.folder.resolve())}
+        if paper.source is not None:
+            facts["source"] = str(paper.source.resolve())
+
+        def begin(staged: RunDirectory) -> None:
+            created = RunCreated(
+                run=staged.id,
+                name=schedule.name,
+                schedule=sha256(paper.text).hexdigest(),
+                seed=schedule.seed,
+                rehearsal=rehearse,
+                environment=description.signature,
+                fingerprint=fingerprint(),
+            )
+            Journal(staged.journal, staged.head, known).append(created)
+
+        run = RunDirectory.create(self.home, schedule.name, paper.text, facts, target=directory, begin=begin)
         with run.lock():
-            for data in outside:
-                blobs.put(data)
             journal = Journal(run.journal, run.head, known)
-            created = _run_created(schedule, self.text, run, description.signature, rehearsal=rehearse)
-            self.listen(journal.append(created))
-            context = TrainingContext(
-                visit=Visit.outermost(schedule.seed),
-                plan=plan,
-                blobs=blobs,
-                environments=self.environments,
-                services=self.services or TrainingServices(replay=ReplayDatasetService(blobs)),
-                telemetry=evolve(self.telemetry, path=run.metrics),
-            )
-            strategy = AnnealStrategy(
-                run_directory=run,
-                journal=journal,
-                registry=_open_registry(schedule, self.home, run),
-                catalogue=known,
-                strategies=self.strategies,
-                listen=self.listen,
-            )
-            strategy.prepare(context)
-            return strategy.run(context)
+            self.listen(journal.entries[0])
+            return self.go_on(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
+
+    def go_on(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
+        """Walk from wherever a journal stands; hold the run's lock around it."""
+        known, blobs = catalogue(self.strategies), BlobStore(self.home / "blobs")
+        context = TrainingContext(
+            visit=Visit.outermost(plan.schedule.seed),
+            plan=plan,
+            blobs=blobs,
+            environments=self.environments,
+            services=self.services or TrainingServices(replay=ReplayDatasetService(blobs)),
+            telemetry=evolve(self.telemetry, path=run.metrics),
+        )
+        strategy = AnnealStrategy(
+            run_directory=run,
+            journal=journal,
+            registry=_open_registry(plan.schedule, self.home, run),
+            catalogue=known,
+            strategies=self.strategies,
+            process=process,
+            stopping=self.stopping,
+            listen=self.listen,
+        )
+        strategy.prepare(context)
+        return strategy.run(context)

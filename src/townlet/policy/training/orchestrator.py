@@ -22,17 +22,20 @@ from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
 from townlet.dto.train import TrainRequest
 from townlet.errors import HoldError, StrategyFailedError
 from townlet.machine.loader import load, load_text
+from townlet.machine.visit import never
 from townlet.policy.experience import Experience
 from townlet.policy.training.frames import frames_of
-from townlet.policy.training.launch import Launch, schedule_text
+from townlet.policy.training.launch import Launch, Paper, read_schedule, schedule_text
 from townlet.policy.training.modes import check_request, find_data, machine_of
 from townlet.policy.training.records import RunRecords, captured_play
+from townlet.policy.training.resume import Resumption
 from townlet.policy.training.rounds import Rounds
 from townlet.policy.training.services import TrainingServices
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
 from townlet.policy.training.telemetry import MetricPoint, Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.store.blobs import BlobStore
+from townlet.store.rundir import RunDirectory
 
 __all__ = ["PolicyTrainingOrchestrator"]
 
@@ -71,6 +74,8 @@ class PolicyTrainingOrchestrator:
     """Hears every journal record once it is durable."""
     watch: Callable[[MetricPoint], None] = attrs.field(default=_nobody, kw_only=True)
     """Hears every iteration of every strategy."""
+    stopping: Callable[[], bool] = attrs.field(default=never, kw_only=True)
+    """Asked between two steps and inside long visits: whether the process should save its work and stop."""
     _last_walk: AnnealSummary | None = attrs.field(default=None, init=False)
 
     def plan(self) -> Plan:
@@ -103,8 +108,9 @@ class PolicyTrainingOrchestrator:
         data = find_data(request, self._describe(plan.schedule.environment))
         machine, known = machine_of(plan.schedule, request, data), catalogue(self.strategies)
         folder = self.config.parent if isinstance(self.config, Path) else Path()
+        source = self.config if isinstance(self.config, Path) and machine is plan.schedule else None
         if machine is plan.schedule:
-            text = self.config.read_bytes() if isinstance(self.config, Path) else schedule_text(self.config)
+            text = read_schedule(self.config)
         else:
             text, name = schedule_text(machine), f"{machine.name} --mode {request.mode}"
             plan = load_text(text, name, known, self._describe, folder=folder)
@@ -114,14 +120,25 @@ class PolicyTrainingOrchestrator:
             records.listen(entry)
             self.listen(entry)
 
-        summary = Launch(
-            plan=plan, text=text, folder=folder, home=self.home, services=self.services, strategies=self.strategies,
-            environments=self._provider(plan.schedule.environment.id), listen=listen,
-            telemetry=Telemetry(listen=self.watch, log=records.log),
-        ).walk(rehearse=rehearse, directory=directory)  # fmt: skip
+        launch = self._launch(plan, listen, Telemetry(listen=self.watch, log=records.log))
+        paper = Paper(text=text, folder=folder, source=source)
+        summary = launch.walk(paper, rehearse=rehearse, directory=directory)
         records.close(summary, BlobStore(self.home / "blobs"))
         self._last_walk = summary
         return summary
+
+    def resume(self, run: str | Path = "latest", *, accept_schedule: bool = False) -> AnnealSummary:
+        """Go on with a run of this schedule where its journal stands; a finished one is only told.
+
+        `run` is a directory, the beginning of an id, or ``latest``. BadInputError with the difference where the
+        schedule was edited since, unless `accept_schedule` takes the edit over; JournalBrokenError where the journal
+        does not hold; HoldError where another process is at work.
+        """
+        self._last_walk = Resumption(
+            run=RunDirectory.find(self.home, run), config=self.config, accept=accept_schedule,
+            describe=self._describe, launch=self._launch, blobs=BlobStore(self.home / "blobs"),
+        ).walk()  # fmt: skip
+        return self._last_walk
 
     def run_anneal(self, *, log_dir: Path | None = None) -> AnnealSummary:
         """Walk the whole machine; `log_dir` gets the results, the promotion snapshot and the training log."""
@@ -171,6 +188,15 @@ class PolicyTrainingOrchestrator:
 
     def _played(self) -> Experience | None:
         return None if self._last_walk is None else captured_play(self._last_walk, BlobStore(self.home / "blobs"))
+
+    def _launch(
+        self, plan: Plan, listen: Callable[[Entry], None] | None = None, telemetry: Telemetry | None = None
+    ) -> Launch:
+        return Launch(
+            plan=plan, home=self.home, environments=self._provider(plan.schedule.environment.id),
+            services=self.services, strategies=self.strategies, listen=listen or self.listen,
+            telemetry=telemetry or Telemetry(listen=self.watch), stopping=self.stopping,
+        )  # fmt: skip
 
     def _provider(self, environment_id: str) -> EnvironmentProvider:
         return provider(environment_id) if self.environments is None else self.environments

@@ -6,11 +6,11 @@ from time import perf_counter
 from attrs import field, frozen
 
 from townlet.dto.catalogue import StrategyCatalogue
-from townlet.dto.journal import Entry
+from townlet.dto.journal import Entry, ProcessStarted
 from townlet.dto.policy import AnnealSummary, TrainingResult
 from townlet.machine.engine import Engine
 from townlet.machine.journal import Journal
-from townlet.machine.visit import Visit
+from townlet.machine.visit import Visit, never
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.rounds import Rounds, status
 from townlet.policy.training.strategies.base import TrainingStrategy, resolve
@@ -40,6 +40,10 @@ class AnnealStrategy:
     """What the strategies answer."""
     strategies: Mapping[str, TrainingStrategy] = field(factory=dict)
     """Strategies used instead of the built-in ones, by name."""
+    process: ProcessStarted
+    """How this process introduces itself in the journal."""
+    stopping: Callable[[], bool] = field(default=never)
+    """Whether somebody asked the process to stop."""
     listen: Callable[[Entry], None] = field(default=_nobody)
     """Hears every journal record once it is durable."""
 
@@ -60,6 +64,9 @@ class AnnealStrategy:
             catalogue=self.catalogue,
             metrics=context.description.metrics,
             traceback=self.run_directory.traceback,
+            inbox=self.run_directory.inbox,
+            process=self.process,
+            stopping=self.stopping,
             facts={
                 "environment": context.description.id,
                 "scenario": context.description.scenario,

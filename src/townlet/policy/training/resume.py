@@ -1,0 +1,154 @@
+"""Going on with a run: the same machine from where its journal stands, or a refusal that says what changed."""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from difflib import unified_diff
+from hashlib import sha256
+from pathlib import Path
+
+from attrs import frozen
+
+from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunClosed, RunCreated
+from townlet.dto.policy import AnnealSummary
+from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.errors import BadInputError, JournalBrokenError
+from townlet.machine.draft import Describe
+from townlet.machine.fold import fold
+from townlet.machine.journal import Journal
+from townlet.machine.loader import load_text, require_torch
+from townlet.machine.rehearsal import shrink
+from townlet.machine.standing import created_of, schedule_in_force, schedules, stand
+from townlet.policy.training.launch import Launch, changes, read_schedule
+from townlet.policy.training.strategies.base import catalogue
+from townlet.ports import EnvironmentDescription, EnvironmentProvider
+from townlet.store.blobs import BlobStore
+from townlet.store.files import write_atomic
+from townlet.store.rundir import RunDirectory
+
+__all__ = ["Resumption"]
+
+
+@frozen(kw_only=True)
+class Resumption:
+    """One run, taken up again."""
+
+    run: RunDirectory
+    """The run."""
+    config: ScheduleSpec | Path
+    """The schedule as whoever resumes has it."""
+    accept: bool
+    """Whether an edit of the schedule is taken over."""
+    describe: Describe
+    """Tells what an environment would be."""
+    launch: Callable[[Plan], Launch]
+    """Makes ready what walks a plan."""
+    blobs: BlobStore
+    """Where the schedules in force are kept."""
+
+    def walk(self) -> AnnealSummary:
+        """Go on to the end or to a hold; a finished run is told and not touched.
+
+        Raises JournalBrokenError for a journal that does not hold, BadInputError for an edited schedule or another
+        environment, HoldError where another process is at work.
+        """
+        known = catalogue()
+        with suppress(JournalBrokenError):  # a process at work may look broken; under the lock it is looked at again
+            standing = stand(self.run, self.blobs, known)
+            if standing.state.closed is not None and standing.whole:
+                return self._walk(Journal(self.run.journal, self.run.head, known))
+        with self.run.lock():
+            journal = Journal(self.run.journal, self.run.head, known)
+            created_of(self.run, journal.entries)
+            self._check_schedule(journal)
+            return self._walk(journal)
+
+    def _walk(self, journal: Journal) -> AnnealSummary:
+        created = created_of(self.run, journal.entries)
+        plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
+        launch = self.launch(shrink(plan) if created.rehearsal else plan)
+        if not any(isinstance(entry.record, RunClosed) for entry in journal.entries):
+            require_torch(plan, catalogue(launch.strategies))
+            self._check_environment(launch.environments.describe(plan.schedule.environment.scenario), created)
+        process = _process(created, journal.entries, plan, launch)
+        return launch.go_on(launch.plan, self.run, journal, process)
+
+    def _plan(self, text: bytes, seed: int | None = None) -> Plan:
+        name, folder = str(self.run.schedule), self.run.folder
+        return load_text(text, name, catalogue(), self.describe, folder=folder, seed=seed)
+
+    def _check_environment(self, here: EnvironmentDescription, created: RunCreated) -> None:
+        if here.signature != created.environment:
+            raise BadInputError(
+                f"{self.run.path}: the run was made in environment {created.environment[:12]}, here it is "
+                f"{here.signature[:12]}; their numbers cannot be compared, resume with the Townlet that began the run"
+            )
+
+    def _check_schedule(self, journal: Journal) -> None:
+        """Refuse an edited schedule with the difference, or take it over into the journal and the run's copy."""
+        known = schedules(journal.entries)
+        before = schedule_in_force(self.run, journal.entries, self.blobs)
+        copy = self.run.schedule.read_bytes() if self.run.schedule.is_file() else b""
+        mine = str(self.config) if isinstance(self.config, Path) else self.config.name
+        texts = {copy: str(self.run.schedule), read_schedule(self.config): mine}
+        edited = {text: where for text, where in texts.items() if sha256(text).hexdigest() not in known}
+        if not edited:
+            if copy != before:
+                write_atomic(self.run.schedule, before)
+            return
+        (after, where), *others = edited.items()
+        if others:
+            raise BadInputError(f"{where} and {others[0][1]} were edited, each in its own way; expected one edit")
+        difference = _difference(before, after, where)
+        if not self.accept:
+            raise BadInputError(
+                f"{where}: the schedule was edited since the run began; undo the edit, or take it over with "
+                f"--accept-schedule\n{difference}"
+            )
+        created = created_of(self.run, journal.entries)
+        old, new = (self._plan(text).schedule for text in (before, after))
+        _check_same_machine(old, new, where)
+        self._plan(after, created.seed)
+        digest = self.blobs.put(after)
+        command = OperatorCommand(
+            command="accept_schedule", actor="resume", reason=difference, arguments={"schedule": digest}
+        )
+        journal.append(command)
+        write_atomic(self.run.schedule, after)
+
+
+def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch: Launch) -> ProcessStarted:
+    changed = changes(created.fingerprint)
+    visit = fold(entries, plan.schedule, catalogue(launch.strategies)).visit
+    resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launch.environments, plan)
+    promise = "none" if changed else "reset" if resets else "exact"
+    return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)
+
+
+def _can_snapshot(environments: EnvironmentProvider, plan: Plan) -> bool:
+    environment = environments.make(plan.schedule.environment.scenario, worlds=1, seed=0, days=1)
+    environment.reset()
+    return bool(environment.snapshot())
+
+
+def _difference(before: bytes, after: bytes, where: str) -> str:
+    old, new = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
+    return "\n".join(unified_diff(old, new, "the run's schedule", where, lineterm="", n=1))
+
+
+def _check_same_machine(old: ScheduleSpec, new: ScheduleSpec, where: str) -> None:
+    """Refuse an edit of what the journal was written about."""
+
+    def fixed(schedule: ScheduleSpec) -> dict[str, object]:
+        return {
+            "states": {name: state.strategy for name, state in schedule.states.items()},
+            "initial": schedule.initial,
+            "seed": schedule.seed,
+            "environment": schedule.environment,
+        }
+
+    before, after = fixed(old), fixed(new)
+    changed = [name for name in before if before[name] != after[name]]
+    if changed:
+        raise BadInputError(f"{where}: {', '.join(changed)} may not change within a run; start a new one instead")
