@@ -87,7 +87,7 @@ def _intact(blobs: BlobStore, digest: str) -> bool:
 
 
 def _blobs(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> Iterator[tuple[str, str]]:
-    """Yield each digest the journal needs, with the record that names it: of checkpoints, what a resume goes on from."""
+    """Yield each digest the journal needs, with the record that names it; of checkpoints only where a resume begins."""
     needed = open_checkpoint(entries)
     for entry in entries:
         record = entry.record

@@ -40,8 +40,8 @@ from townlet.errors import (
     ChampionMovedError,
     EnvironmentFaultError,
     HoldError,
-    StoppedError,
     ResourceFaultError,
+    StoppedError,
     StrategyFailedError,
 )
 from townlet.keyed import derive
