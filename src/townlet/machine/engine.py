@@ -117,8 +117,8 @@ class Engine:
     def run(self) -> RunState:
         """Walk on until there is nothing to do; a held run stays open, any other end is closed in the journal.
 
-        Raises StoppedError where the process was asked to stop and ResourceFaultError where disk or memory refuse: nothing is
-        lost, run again later.
+        Raises StoppedError where the process was asked to stop and ResourceFaultError where disk or memory refuse:
+        nothing is lost, run again later.
         """
         if self._run.closed is not None:
             return self._run
