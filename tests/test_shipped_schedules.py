@@ -6,6 +6,7 @@ from random import Random
 
 import attrs
 import pytest
+from pebbles import pebble
 
 from townlet.dto import policy
 from townlet.dto.codec import unstructure
@@ -63,7 +64,7 @@ class Actor:
         return 0.5
 
     def _weights(self, context: TrainingContext) -> str:
-        return context.blobs.put(f"{context.visit.state} {self.random.random()}".encode())
+        return context.blobs.put(pebble(f"{context.visit.state} {self.random.random()}"))
 
     def _capture(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
         return cls(**numbers, action_counts={"wait": 1}, blobs={"dataset": self._weights(context)})

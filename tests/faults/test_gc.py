@@ -27,6 +27,8 @@ def collect(town: Town, *words: str) -> int:
 
 def test_what_nothing_names_goes(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
     """A dry run says how much and frees nothing; then exactly the stray blob goes and every audit stays clean."""
+    assert 0 == collect(town)  # what finished visits went on from
+    capsys.readouterr()
     stray, before = town.blobs.put(b"stray" * 1000), town.blobs.size()
     assert 0 == collect(town, "--dry-run", "--json")
     assert {"blobs": 1, "bytes": 5000} == {k: v for k, v in json.loads(capsys.readouterr().out).items() if k[0] == "b"}

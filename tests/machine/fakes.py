@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 from catalogue import KPIS
+from pebbles import pebble, text_of
 from plans import CATALOGUE, METRICS, make_plan
 
 from townlet.dto.codec import structure
@@ -86,11 +87,11 @@ class FakeSchool:
 
     def policy(self, text: str) -> str:
         """Return the digest of a fake policy."""
-        return self.blobs.put(text.encode())
+        return self.blobs.put(pebble(text))
 
     def worth(self, pin: str) -> float:
         """Return what a pinned policy is worth a day."""
-        return 10.0 if pin.startswith("teacher:") else self.skill.get(self.blobs.get(pin).decode(), 12.0)
+        return 10.0 if pin.startswith("teacher:") else self.skill.get(text_of(self.blobs.get(pin)), 12.0)
 
     def _capture(self, visit: Visit) -> TrainingResult:
         return CaptureResult(

@@ -30,7 +30,7 @@ def test_an_untouched_run_is_clean(bench: Bench) -> None:
     report, journal = _audit(bench), bench.journal()
     assert report.clean
     assert (len(journal.entries), journal.head, journal.semantic) == (report.records, report.head, report.semantic)
-    assert 6 == report.blobs  # data set, clone, two checkpoints, fine-tuned weights, evidence
+    assert 4 == report.blobs  # data set, clone, fine-tuned weights, evidence; checkpoints of finished visits may go
 
 
 def test_one_changed_byte_is_found(bench: Bench) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from pebbles import pebble
 
 from townlet.dto.guards import EvidenceTable, PairedMetric
 from townlet.dto.metrics import Measurement
@@ -116,15 +117,15 @@ class Script:
     def bc(self, context: TrainingContext) -> BCTrainingResult:
         """Return a clone of the given accuracy."""
         return BCTrainingResult(
-            weights=context.blobs.put(b"clone"), heldout_accuracy=self.accuracy, heldout_nll=0.2, train_accuracy=0.96,
-            train_loss=0.25, value_loss=0.3, worst_recall=0.8, dataset=context.inputs.get("dataset", ""),
+            weights=context.blobs.put(pebble("clone")), heldout_accuracy=self.accuracy, heldout_nll=0.2,
+            train_accuracy=0.96, train_loss=0.25, value_loss=0.3, worst_recall=0.8, dataset=context.inputs.get("dataset", ""),
         )  # fmt: skip
 
     def ppo(self, context: TrainingContext) -> PPOTrainingResult:
         """Begin the next round."""
         self.begun += 1
         return PPOTrainingResult(
-            weights=context.blobs.put(f"round {self.begun}".encode()), iterations=3, value_loss=self.now.value_loss,
+            weights=context.blobs.put(pebble(f"round {self.begun}")), iterations=3, value_loss=self.now.value_loss,
             policy_loss=-0.01, entropy=1.0, approx_kl=0.01, approx_kl_p95=0.02, clip_fraction=0.1,
             explained_variance=0.8, grad_norm=0.4, anchor_kl=0.0, nonfinite_updates=0.0, reward_per_decision=0.1,
             queue_intensity=1.0, queue_conflicts=12.0, queue_intensity_sum=7.0, total_loss=0.4, agent_steps=500,

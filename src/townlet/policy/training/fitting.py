@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
 from townlet.dto.strategies import BCSpec
-from townlet.policy.cloning import CloneState, ValueState, clone_actor, fit_critic
 from townlet.policy.dataset import Samples
+from townlet.policy.fits import CloneState, ValueState
 from townlet.policy.inference import Layers
 from townlet.policy.training.checkpoint import Bookmark, Checkpoint
 from townlet.policy.training.contexts import TrainingContext
@@ -69,6 +69,8 @@ class Fitting:
 
     def clone(self, fresh: Layers, training: Samples, heldout: Samples, rng: np.random.Generator) -> CloneState:
         """Return the finished fit of the actor; see `clone_actor`."""
+        from townlet.policy.cloning import clone_actor
+
         report = partial(self.context.telemetry.emit, of=self.spec.update_epochs)
 
         def keep(state: CloneState) -> None:
@@ -82,6 +84,8 @@ class Fitting:
         self, fresh: Layers, features: NDArray[np.float32], targets: NDArray[np.float32], rng: np.random.Generator
     ) -> ValueState:
         """Return the finished fit of the critic; see `fit_critic`."""
+        from townlet.policy.cloning import fit_critic
+
         report = partial(self.context.telemetry.emit, of=self.spec.value_epochs)
 
         def keep(state: ValueState) -> None:

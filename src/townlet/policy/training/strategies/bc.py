@@ -21,7 +21,7 @@ from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.weights import Weights, WeightsFacts, make_probe
 
 if TYPE_CHECKING:
-    from townlet.policy.cloning import CloneFit
+    from townlet.policy.fits import CloneFit
     from townlet.policy.training.fitting import Fitting
 
 __all__ = ["BCStrategy", "flatten"]

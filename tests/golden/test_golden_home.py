@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from corridor import CorridorProvider
 
-from townlet.dto.journal import RunCreated, VisitFinished
+from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, RunCreated, TransitionTaken, VisitFinished
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.answers import unpack
@@ -55,7 +55,10 @@ def test_it_is_read_verified_and_folded(home: Path) -> None:
 
 
 def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> None:
-    """An engine that gets the recorded answers judges the stored evidence and takes the same walk, hash for hash."""
+    """An engine that gets the recorded answers judges the stored evidence and takes the same walk.
+
+    The hashes may differ: answers have gained words since.
+    """
     run = RunDirectory.find(home, "latest")
     recorded = read(run.journal, run.head, KNOWN)
     created = recorded.entries[0].record
@@ -83,9 +86,14 @@ def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> Non
         catalogue=KNOWN,
         metrics=corridors.describe("plain").metrics,
         traceback=tmp_path / "traceback.txt",
+        inbox=tmp_path / "inbox",
     )
     assert "done" == engine.run().state
-    assert recorded.semantic == journal.semantic
+    assert _decisions(recorded.entries) == _decisions(journal.entries)
+
+
+def _decisions(entries: Iterable[Entry]) -> list[JournalRecord]:
+    return [entry.record for entry in entries if isinstance(entry.record, GuardsJudged | TransitionTaken)]
 
 
 def test_its_registry_names_weights_that_act_as_they_did(home: Path) -> None:
