@@ -118,7 +118,8 @@ class Script:
         """Return a clone of the given accuracy."""
         return BCTrainingResult(
             weights=context.blobs.put(pebble("clone")), heldout_accuracy=self.accuracy, heldout_nll=0.2,
-            train_accuracy=0.96, train_loss=0.25, value_loss=0.3, worst_recall=0.8, dataset=context.inputs.get("dataset", ""),
+            train_accuracy=0.96, train_loss=0.25, value_loss=0.3, worst_recall=0.8,
+            dataset=context.inputs.get("dataset", ""),
         )  # fmt: skip
 
     def ppo(self, context: TrainingContext) -> PPOTrainingResult:
