@@ -33,7 +33,7 @@ from townlet.policy import rollout
 from townlet.policy.training import gather
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.weights import Weights
-from townlet.ports import Environment, provider
+from townlet.ports import Environment, Teacher, provider
 
 ROOT = Path(__file__).parents[2]
 Contestant = Callable[[Shapes, int], Figures]
@@ -87,8 +87,8 @@ def ours(schedule: ScheduleSpec) -> Contestant:
                 environment.reset = watch.of("town", environment.reset)  # type: ignore[method-assign]
                 super().__init__(environment, *given, **named)
 
-            def collect(self, weights: Weights) -> None:
-                watch.of("play", super().collect)(weights)
+            def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
+                watch.of("play", super().collect)(weights, teacher, share)
 
         def tick(point: object) -> None:
             moments.append(perf_counter())
@@ -100,7 +100,9 @@ def ours(schedule: ScheduleSpec) -> Contestant:
         with ExitStack() as patches, tempfile.TemporaryDirectory() as home:
             patches.enter_context(patch.object(gather, "Rollout", Timed))
             patches.enter_context(patch.object(Learner, "update", watch.of("updating", Learner.update)))
-            PolicyTrainingOrchestrator(ungated(alone), home=Path(home), watch=tick).run()
+            ended = PolicyTrainingOrchestrator(ungated(alone), home=Path(home), watch=tick).run()
+        if len(moments) < 3:
+            raise RuntimeError(f"the run made {len(moments)} iterations and ended {ended.state}: {ended.reason}")
         seconds = moments[-1] - moments[1]
         spent = {name: watch.seconds[name] - warm[name] for name in ("town", "play", "updating")}
         return {

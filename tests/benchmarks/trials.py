@@ -143,9 +143,9 @@ class _Looker:
         class Seen(rollout.Rollout):
             """A rollout whose player is looked at first."""
 
-            def collect(self, weights: Weights) -> None:
+            def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
                 looker.see(weights)
-                super().collect(weights)
+                super().collect(weights, teacher, share)
                 looker.agent_steps += self.alive.size
 
         with patch.object(gather, "Rollout", Seen):
