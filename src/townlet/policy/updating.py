@@ -1,7 +1,8 @@
 """PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import attrs
 import numpy as np
@@ -13,15 +14,9 @@ from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.dataset import Samples
 from townlet.policy.experience import Played
-from townlet.policy.losses import (
-    anchor_kl,
-    clipped_surrogate,
-    clipped_value_error,
-    masked_log_probabilities,
-    smoothed_cross_entropy,
-    value_error,
-)
+from townlet.policy.losses import masked_log_probabilities
 from townlet.policy.network import ActorCritic, choose_device, moments, moved, restore_moments
+from townlet.policy.objective import Batch, Labelled, Shard, Terms, added, shards_of
 from townlet.policy.ramps import Ramp
 from townlet.policy.statistics import MinibatchStatistics, UpdateStatistics, correlation, summary
 from townlet.policy.weights import Weights
@@ -31,25 +26,8 @@ __all__ = ["Learner"]
 _ADAM_EPSILON = 1.0e-5
 _NORMALISER_MEMORY = 0.95
 """Share of the value normaliser kept per iteration."""
-
-
-class _Batch(NamedTuple):
-    features: Tensor
-    action_mask: Tensor
-    actions: Tensor
-    old_log_probs: Tensor
-    advantages: Tensor
-    targets: Tensor
-    old_values: Tensor
-    anchor: Tensor | None
-    taught: Tensor | None
-    """[B], decisions that a teacher took; none where it took none."""
-
-
-class _Labelled(NamedTuple):
-    features: Tensor
-    action_mask: Tensor
-    labels: Tensor
+_SHARDS = 2
+"""Parts of a minibatch on the processor, one thread each: at these sizes torch's own threads gain nothing."""
 
 
 class Learner:
@@ -72,6 +50,8 @@ class Learner:
             fused=True,
         )
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
+        self._shards = _SHARDS if self.device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(max(self._shards - 1, 1), "shard", initializer=lambda: torch.set_num_threads(1))
 
     def moments(self) -> dict[str, NDArray[Any]]:
         """Return the optimizer's state; with `weights` it is all that `resume` needs."""
@@ -97,6 +77,14 @@ class Learner:
 
     def update(self, rollout: Played, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
         """Learn from one rollout that `weights` (the current ones) played, or from recorded play."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._update(rollout, weights, ramp, rng)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _update(self, rollout: Played, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
         batch, whole = self._prepare(rollout, weights, ramp)
         for group, factor in zip(self.optimizer.param_groups, (ramp.actor, ramp.critic), strict=True):
             group["lr"] = self.spec.learning_rate * factor
@@ -116,7 +104,7 @@ class Learner:
                 break
         return summary(history, whole)
 
-    def _prepare(self, rollout: Played, weights: Weights, ramp: Ramp) -> tuple[_Batch, UpdateStatistics]:
+    def _prepare(self, rollout: Played, weights: Weights, ramp: Ramp) -> tuple[Batch, UpdateStatistics]:
         v_t, v_tp1 = rollout.values(weights)
         advantages = generalised_advantages(
             rollout.rewards,
@@ -140,7 +128,7 @@ class Learner:
         if ramp.anchor_kl > 0 and ramp.actor > 0:
             with torch.no_grad():
                 anchor = masked_log_probabilities(self.anchor(features), mask)
-        return _Batch(
+        return Batch(
             features,
             mask,
             moved(rollout.actions[lives], self.device),
@@ -172,74 +160,46 @@ class Learner:
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
     def _minibatch(
-        self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
+        self, batch: Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
     ) -> MinibatchStatistics | None:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.bf16 and self.device.type == "cuda"):
-            loss, terms = self._loss(batch, part, ramp, rng)
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
+        shown = None
+        if ramp.actor > 0 and ramp.bc_weight > 0:
+            shown = self._shown(batch, None if batch.taught is None else part[batch.taught[part]], len(part) // 4, rng)
+        shards, spread = shards_of(batch, part, self._shards, shown, norm_adv=self.spec.norm_adv)
+        answers = self._gradients(shards, batch, ramp)
+        parameters = list(self.network.parameters())
+        for parameter, parts in zip(parameters, zip(*(found for _, found in answers), strict=True), strict=True):
+            parameter.grad = added(parts)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.spec.max_grad_norm)
         # one wait for the device a minibatch: all numbers come over together, before anything is stepped
-        measured = torch.stack([norm.detach(), loss.detach(), *(term.detach() for term in terms)]).tolist()
-        if not np.isfinite(measured[:2]).all():
+        terms = torch.stack([torch.stack(list(found)) for found, _ in answers]).sum(0)
+        grad_norm, spread_, total, *rest = torch.cat([torch.stack([norm, spread]), terms]).tolist()
+        if not np.isfinite((grad_norm, total)).all():
             return None
         self.optimizer.step()
-        grad_norm, total, policy_loss, value_loss, entropy, kl, clipped, pull, spread = measured
-        return MinibatchStatistics(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread)
+        policy_loss, value_loss, entropy, kl, clipped, pull = rest
+        return MinibatchStatistics(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread_)
 
-    def _loss(
-        self, batch: _Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return what is minimised, and policy loss, value loss, entropy, KL, clipped share, pull, advantages' spread.
+    def _gradients(
+        self, shards: list[Shard], batch: Batch, ramp: Ramp
+    ) -> list[tuple[Terms, tuple[Tensor | None, ...]]]:
+        """Return each shard's terms and gradient; the shards are the same on however many processors."""
+        first, *others = shards
+        waiting = [self._pool.submit(shard.gradient, self.network, batch, ramp, self.spec) for shard in others]
+        return [first.gradient(self.network, batch, ramp, self.spec), *(found.result() for found in waiting)]
 
-        What a teacher drove trains the critic and the demonstration loss; the policy's own terms never see it.
-        """
-        spec = self.spec
-        own, theirs = (part, None) if batch.taught is None else (part[~batch.taught[part]], part[batch.taught[part]])
-        x, target = batch.features[part], batch.targets[part]
-        value = self.network.value(x)
-        critic = (
-            value_error(value, target)
-            if spec.vf_clip_coef is None
-            else clipped_value_error(value, target, batch.old_values[part], spec.vf_clip_coef)
-        )
-        loss, zero = spec.vf_coef * critic, torch.zeros((), device=self.device)
-        surrogate, entropy, kl, clipped, pull = zero, zero, zero, zero, zero
-        advantage, mask = batch.advantages[own], batch.action_mask[own]
-        spread = advantage.std(correction=min(1, len(own) - 1)) if len(own) else zero
-        if ramp.actor > 0 and len(own):
-            if spec.norm_adv:
-                advantage = (advantage - advantage.mean()) / (spread + 1e-8)
-            log_p = masked_log_probabilities(self.network.actor(x if theirs is None else batch.features[own]), mask)
-            surrogate, entropy, kl, clipped = clipped_surrogate(
-                log_p, mask, batch.actions[own], batch.old_log_probs[own], advantage, spec.clip_coef
-            )
-            loss = loss + surrogate - spec.ent_coef * entropy
-            if batch.anchor is not None:
-                pull = anchor_kl(batch.anchor[own], log_p, mask)
-                loss = loss + ramp.anchor_kl * pull
-        if ramp.actor > 0 and ramp.bc_weight > 0:
-            shown = self._shown(batch, theirs, len(part) // 4, rng)
-            if shown is not None:
-                loss = loss + ramp.bc_weight * self._demonstration_loss(shown)
-        return loss, (surrogate, critic, entropy, kl, clipped, pull, spread)
-
-    def _shown(self, batch: _Batch, theirs: Tensor | None, size: int, rng: np.random.Generator) -> _Labelled | None:
+    def _shown(self, batch: Batch, theirs: Tensor | None, size: int, rng: np.random.Generator) -> Labelled | None:
         """Return demonstrations: `size` of the captured ones, and the teacher's unforced decisions at `theirs`."""
         parts = []
         if self.demonstrations is not None:
             rows = moved(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
-            parts.append(_Labelled(*(values[rows] for values in self.demonstrations)))
+            parts.append(Labelled(*(values[rows] for values in self.demonstrations)))
         if theirs is not None:
             rows = theirs[batch.action_mask[theirs].sum(-1) > 1]
             if len(rows):
-                parts.append(_Labelled(batch.features[rows], batch.action_mask[rows], batch.actions[rows]))
-        return _Labelled(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
-
-    def _demonstration_loss(self, shown: _Labelled) -> Tensor:
-        log_p = masked_log_probabilities(self.network.actor(shown.features), shown.action_mask)
-        return smoothed_cross_entropy(log_p, shown.action_mask, shown.labels, 0.0)
+                parts.append(Labelled(batch.features[rows], batch.action_mask[rows], batch.actions[rows]))
+        return Labelled(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
 
 
-def _labelled(samples: Samples, device: torch.device) -> _Labelled:
-    return _Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))
+def _labelled(samples: Samples, device: torch.device) -> Labelled:
+    return Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))
