@@ -12,6 +12,7 @@ import traceback as tracebacks
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import evolve
 
@@ -43,6 +44,8 @@ from townlet.errors import (
     ResourceFaultError,
     StoppedError,
     StrategyFailedError,
+    TownletError,
+    UnfitCheckpointError,
 )
 from townlet.keyed import derive
 from townlet.machine import briefing
@@ -62,6 +65,8 @@ from townlet.store.files import write_atomic
 from townlet.store.registry import Registry
 
 __all__ = ["Engine"]
+
+Reason = TypeVar("Reason", bound=TownletError)
 
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What no retry mends and what a person can."""
@@ -117,8 +122,8 @@ class Engine:
     def run(self) -> RunState:
         """Walk on until there is nothing to do; a held run stays open, any other end is closed in the journal.
 
-        Raises StoppedError where the process was asked to stop and ResourceFaultError where disk or memory refuse:
-        nothing is lost, run again later.
+        Raises StoppedError where the process was asked to stop, ResourceFaultError where disk or memory refuse, and
+        UnfitCheckpointError where the open visit cannot go on from what it left: nothing is lost, run again later.
         """
         if self._run.closed is not None:
             return self._run
@@ -162,9 +167,9 @@ class Engine:
         if self._run.state not in self._plan.schedule.states:
             return False
         if self._stopping():
-            raise self._stopped(StoppedError(f"stopped in {self._run.state}"))
+            raise self._leaving(StoppedError(f"stopped in {self._run.state}"))
         if visit is None or visit.result is None:
-            reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs.size)
+            reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
             if reason:
                 self._walk().hold(reason)
             elif move is not None:
@@ -181,9 +186,9 @@ class Engine:
     def _walk(self) -> Walk:
         return Walk(self._plan.schedule, self._run.state, self._append)
 
-    def _stopped(self, error: StoppedError) -> StoppedError:
+    def _leaving(self, error: Reason, actor: str = "signal") -> Reason:
         """Journal that the process leaves in peace, so that nobody counts it among the dead."""
-        self._append(OperatorCommand(command="stop", actor="signal", reason=str(error)))
+        self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
 
     def _work(self) -> None:
@@ -201,7 +206,9 @@ class Engine:
                 state=state, visit=opened.number, strategy=spec.strategy, result=self._packed(result)
             )
         except StoppedError as error:
-            raise self._stopped(error) from error
+            raise self._leaving(error) from error
+        except UnfitCheckpointError as error:
+            raise self._leaving(error, "resume") from error
         except ResourceFaultError:
             raise
         except MemoryError as error:

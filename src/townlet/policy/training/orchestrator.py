@@ -19,6 +19,7 @@ from townlet.dto.policy import (
     TrainingResult,
 )
 from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
+from townlet.dto.strategies import Device
 from townlet.dto.train import TrainRequest
 from townlet.errors import HoldError, StrategyFailedError
 from townlet.machine.loader import load, load_text
@@ -97,9 +98,11 @@ class PolicyTrainingOrchestrator:
         """Return each strategy, whether it can run here, and what to install where it cannot."""
         return catalogue(self.strategies).availability()
 
-    def run(self, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
-        """Walk the whole machine in a new run directory and return what happened."""
-        return self.train(TrainRequest(), rehearse=rehearse, directory=directory)
+    def run(
+        self, *, rehearse: bool = False, directory: Path | None = None, device: Device | None = None
+    ) -> AnnealSummary:
+        """Walk the whole machine in a new run directory and return what happened; `device` is where networks train."""
+        return self.train(TrainRequest(device=device), rehearse=rehearse, directory=directory)
 
     def train(self, request: TrainRequest, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine that a request asks for; what can be refused is refused before anything is written."""
