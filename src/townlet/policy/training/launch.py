@@ -174,8 +174,8 @@ class Launch:
     def walk(self, paper: Paper, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine in a new run directory and return what happened.
 
-        Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights from
-        outside that do not fit, a champion of another environment. The run begins to exist with its first record.
+        Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights
+        from outside that do not fit, a champion of another environment. The run begins to exist with its first record.
         """
         plan, known = shrink(self.plan) if rehearse else self.plan, catalogue(self.strategies)
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
