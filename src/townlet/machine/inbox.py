@@ -35,7 +35,10 @@ def send(inbox: Path, order: OperatorCommand) -> str:
 
 
 def waiting(inbox: Path) -> tuple[OperatorCommand, ...]:
-    """Return the orders in an inbox: aborts first, then the oldest. What cannot be read comes refused; folders are none."""
+    """Return the orders in an inbox: aborts first, then the oldest.
+
+    A file that cannot be read comes refused; a folder is no order.
+    """
     if not inbox.is_dir():
         return ()
     with told("read this inbox", inbox):
