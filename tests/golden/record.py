@@ -48,9 +48,8 @@ KEEPS = "{start_from: clone, iterations: 3, num_steps: 8, days: 1, minibatch_siz
 def record_checkpoints(target: Path) -> None:
     """Keep the last checkpoint of a visit to bc and of one to ppo."""
     target.mkdir(parents=True)
-    text = GUARDED.replace("hidden_sizes: [16]", "hidden_sizes: [8], checkpoint_every: 1").replace(
-        "worlds: 16", "worlds: 4"
-    )
+    text = GUARDED.replace("worlds: 16", "worlds: 4")
+    text = text.replace("hidden_sizes: [16]", "hidden_sizes: [8], checkpoint_every: 1")
     kept: dict[str, str] = {}
 
     def listen(entry: Entry) -> None:
