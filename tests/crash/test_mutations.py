@@ -99,7 +99,7 @@ KINDS = (
 
 
 def test_every_change_of_a_journal_is_found(walked: tuple[Bench, bytes]) -> None:
-    """Bytes changed, lost and added; lines deleted, repeated, swapped, written anew; either end cut: refused, or torn."""
+    """Bytes changed, lost and added; lines deleted, repeated, swapped, written anew; an end cut: refused or torn."""
     bench, data = walked
     head = bench.home / "head.json"
     unfound = []

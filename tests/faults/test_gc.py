@@ -160,5 +160,6 @@ def test_a_disk_budget_holds_before_the_disk_is_full(tmp_path: Path, monkeypatch
         state = bench.walk()
     assert ("hold", "the disk is almost full: 409600B free, expected 1048576B") == (state.state, state.why)
     assert "visit_started" not in bench.kinds()
+    (bench.home / "inbox").mkdir()
     send(bench.home / "inbox", OperatorCommand(command="retry", actor="ada"))
     assert "done" == bench.walk().state

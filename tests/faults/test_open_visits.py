@@ -65,14 +65,12 @@ def lose(checkpoint: Path, how: str) -> None:
 def test_a_lost_checkpoint_is_told_and_leaves_the_visit_open(
     tmp_path: Path, cut: tuple[Town, RunDirectory, Path], how: str
 ) -> None:
-    """However often it is tried: exit code 2, nothing is closed, and the checkpoint brought back leads to the same end."""
+    """However often it is tried: exit code 2, nothing is closed; brought back, it leads to the same end."""
     town, run, checkpoint = cut
     kept = checkpoint.read_bytes()
     lose(checkpoint, how)
     for _ in range(4):  # no process dies of it, so nobody takes the visit for a poisoned one
-        with pytest.raises(
-            UnfitCheckpointError, match=rf"evaluate cannot go on: .*{how}.*the visit stays open"
-        ) as told:
+        with pytest.raises(UnfitCheckpointError, match=rf"evaluate cannot go on: .*{how}.*stays open") as told:
             town.facade("straight").resume()
         assert 2 == told.value.exit_code
     assert {"run_closed", "transition"}.isdisjoint(r.kind for r in records(run)[-3:])
@@ -81,19 +79,25 @@ def test_a_lost_checkpoint_is_told_and_leaves_the_visit_open(
 
     checkpoint.write_bytes(kept)
     done = town.facade("straight").resume()
+    (tmp_path / "undisturbed").mkdir()
     assert Town(tmp_path / "undisturbed" / "home").walk("straight").semantic_hash == done.semantic_hash
     assert replay_run(run, town.home, environments=town.facade("straight").environments).clean
 
 
 def test_a_visit_whose_checkpoint_is_lost_can_be_given_up(cut: tuple[Town, RunDirectory, Path]) -> None:
-    """hold, resume, retry, resume: a new visit, which needs no checkpoint."""
+    """hold, resume, retry, resume: a new visit, which needs no checkpoint; the error was not divided over it."""
     town, run, checkpoint = cut
     lose(checkpoint, "missing")
     with pytest.raises(UnfitCheckpointError):
         town.facade("straight").resume()
-    for command, state in (("hold", "hold"), ("retry", "done")):
-        send(run.inbox, OperatorCommand(command=command, actor="ada"))
-        assert state == town.facade("straight").resume().state
+    reasons = []
+    for command, edge in (("hold", {}), ("retry", {}), ("accept_risk", {"edge": "0"})):
+        send(run.inbox, OperatorCommand(command=command, actor="ada", arguments=edge))
+        summary = town.facade("straight").resume()
+        reasons.append(summary.reason)
+    assert "hold by ada" == reasons[0]
+    assert "visit 2 to evaluate is beyond those the error was divided over" in reasons[1]
+    assert "done" == summary.state
     assert 1 == len(town.registry.history())
 
 
@@ -114,7 +118,7 @@ def test_a_registry_locked_at_promote_leaves_the_visit_open(tmp_path: Path, monk
     walker = town.facade("straight")
     walker.listen = listen
     try:
-        with pytest.raises(ResourceFaultError, match="locked.*nothing was changed") as told:
+        with pytest.raises(ResourceFaultError, match=r"locked.*nothing was changed") as told:
             walker.run()
         with pytest.raises(ResourceFaultError, match="locked"):
             town.facade("straight").resume()

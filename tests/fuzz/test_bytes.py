@@ -125,7 +125,7 @@ def test_a_checkpoint_of_any_bytes_is_one_or_a_refusal(data: bytes) -> None:
 @fuzz
 @given(grafted(_header(CHECKPOINT)[0]), plain | grafted(_metadata(CHECKPOINT)), st.booleans())
 def test_a_checkpoint_with_any_header_is_one_or_a_refusal(header: object, facts: object, whole: bool) -> None:
-    """Tensors and facts of any kind before true numbers; facts of another record are refused when they are asked for."""
+    """Tensors and facts of any kind before true numbers; facts of another record are refused where they are used."""
     body = _header(CHECKPOINT)[1] if whole else b""
     if isinstance(header, dict) and whole:
         header = {**header, "__metadata__": {"townlet": json.dumps(facts)}}

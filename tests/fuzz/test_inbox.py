@@ -1,4 +1,4 @@
-"""Whatever lies in an inbox, a run reads it, records it or leaves it, and goes on: bytes, values, links, pipes, sizes."""
+"""Whatever lies in an inbox, a run reads it, records it or leaves it, and goes on: bytes, links, pipes, sizes."""
 
 import json
 import os
