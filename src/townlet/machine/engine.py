@@ -12,7 +12,6 @@ import traceback as tracebacks
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from attrs import evolve
 
@@ -44,7 +43,6 @@ from townlet.errors import (
     ResourceFaultError,
     StoppedError,
     StrategyFailedError,
-    TownletError,
     UnfitCheckpointError,
 )
 from townlet.keyed import derive
@@ -65,8 +63,6 @@ from townlet.store.files import write_atomic
 from townlet.store.registry import Registry
 
 __all__ = ["Engine"]
-
-Reason = TypeVar("Reason", bound=TownletError)
 
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What no retry mends and what a person can."""
@@ -186,8 +182,9 @@ class Engine:
     def _walk(self) -> Walk:
         return Walk(self._plan.schedule, self._run.state, self._append)
 
-    def _leaving(self, error: Reason, actor: str = "signal") -> Reason:
+    def _leaving(self, error: StoppedError | UnfitCheckpointError) -> Exception:
         """Journal that the process leaves in peace, so that nobody counts it among the dead."""
+        actor = "signal" if isinstance(error, StoppedError) else "resume"
         self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
 
@@ -205,16 +202,12 @@ class Engine:
             finished = VisitFinished(
                 state=state, visit=opened.number, strategy=spec.strategy, result=self._packed(result)
             )
-        except StoppedError as error:
+        except (StoppedError, UnfitCheckpointError) as error:
             raise self._leaving(error) from error
-        except UnfitCheckpointError as error:
-            raise self._leaving(error, "resume") from error
         except ResourceFaultError:
             raise
         except MemoryError as error:
-            raise ResourceFaultError(
-                f"{state}: the memory is exhausted; free some or raise its limit, then resume"
-            ) from error
+            raise ResourceFaultError(f"{state}: the memory is exhausted; free some, then resume") from error
         except ChampionMovedError as error:
             self._walk().hold(f"champion moved: {error}")
         except HoldError as error:

@@ -11,7 +11,6 @@ from townlet.dto.guards import EvidenceTable, GuardReport
 from townlet.dto.journal import GuardsJudged
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
-from townlet.errors import BadInputError
 from townlet.machine.fold import OpenVisit, RunState
 from townlet.machine.guards import guards_of
 from townlet.machine.journal import canonical
@@ -48,10 +47,7 @@ class Court:
         )  # fmt: skip
 
     def _table(self, digest: str) -> EvidenceTable:
-        try:
-            return structure(json.loads(self.blobs.get(digest)), EvidenceTable)
-        except (ValueError, RecursionError) as error:
-            raise BadInputError(f"blob {digest} is no evidence ({error})") from error
+        return structure(json.loads(self.blobs.get(digest)), EvidenceTable)
 
 
 def report_hash(visit: OpenVisit) -> str:

@@ -124,8 +124,7 @@ class PolicyTrainingOrchestrator:
             self.listen(entry)
 
         launch = self._launch(plan, listen, Telemetry(listen=self.watch, log=records.log))
-        paper = Paper(text=text, folder=folder, source=source)
-        summary = launch.walk(paper, rehearse=rehearse, directory=directory)
+        summary = launch.walk(Paper(text=text, folder=folder, source=source), rehearse=rehearse, directory=directory)
         records.close(summary, BlobStore(self.home / "blobs"))
         self._last_walk = summary
         return summary
