@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from townlet.dto.quantities import format_bytes, format_duration
+from townlet.dto.quantities import Bytes, format_bytes, format_duration
 from townlet.dto.schedule import BudgetSpec
 from townlet.machine.fold import RunState
 from townlet.store.blobs import BlobStore
@@ -11,7 +11,7 @@ __all__ = ["obstacle"]
 
 _DEATHS = 3
 """Processes a visit may kill without a new checkpoint before the run holds."""
-_ROOM = 2**28
+_ROOM = Bytes(2**28)
 """Bytes a file system keeps free for one more visit; more than a data set and the checkpoints of a long visit take."""
 
 
@@ -28,7 +28,7 @@ def obstacle(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobStore)
     if budget.agent_steps is not None and run.agent_steps >= budget.agent_steps:
         return f"beyond the budget of agent_steps: {run.agent_steps} of {budget.agent_steps}"
     if budget.disk is not None:
-        left, free = budget.disk - blobs.size(), blobs.free()
+        left, free = Bytes(budget.disk - blobs.size()), Bytes(blobs.free())
         if left <= 0:
             return f"beyond the budget of disk: {format_bytes(budget.disk)}"
         if free < min(left, _ROOM):
