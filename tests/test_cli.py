@@ -47,6 +47,26 @@ def run(path: Path, home: Path, *more: str) -> int:
     return _guarded(["run", str(path), "--home", str(home), *more])
 
 
+@pytest.mark.torch
+@WITH_TORCH
+@pytest.mark.parametrize("where", ["flag", "schedule"])
+def test_a_gpu_that_is_not_there_is_refused_before_the_run_exists(
+    tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for by `--device` or by a state: exit code 2, one sentence, and nothing is written."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    path, home = tmp_path / "tiny.yaml", tmp_path / "home"
+    text = (ROOT / "tests" / "crash" / "tiny.yaml").read_text(encoding="utf-8")
+    path.write_text(text.replace("{update_epochs", "{device: cuda, update_epochs") if where == "schedule" else text)
+    flags = ["--device", "cuda"] if where == "flag" else []
+    assert 2 == run(path, home, *flags)
+    complaint = capsys.readouterr().err.strip()
+    assert "state bc: device cuda was asked for, but torch sees no GPU here; choose cpu or auto" in complaint
+    assert not home.exists()
+
+
 def test_check_tells_what_a_run_may_cost_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +98,14 @@ def test_a_run_ends_with_its_head_and_its_seconds(tmp_path: Path, capsys: pytest
     assert any(line.startswith("head ") and len(line) == 69 for line in lines)
     assert lines[-1].endswith(" s")
     assert "enough: capture.episodes 4 is at least 2" in captured.err
+
+
+def test_the_device_of_the_command_line_stands_in_the_runs_own_schedule(tmp_path: Path) -> None:
+    """So that resume and audit know what was run; who trains nothing runs as ever."""
+    assert 0 == run(schedule(tmp_path), tmp_path / "home", "--device", "auto")
+    (kept,) = (tmp_path / "home").glob("runs/*/schedule.yaml")
+    assert "capture" in kept.read_text(encoding="utf-8")
+    assert "device" not in kept.read_text(encoding="utf-8")
 
 
 def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ from townlet.door.operator import add_operator_commands
 from townlet.door.registry import registry
 from townlet.door.train import train
 from townlet.door.walking import walk
+from townlet.dto.strategies import Device
 from townlet.errors import ResourceFaultError, TownletError
 
 __all__ = ["app", "main", "run_training"]
@@ -77,14 +78,18 @@ def run(
     *,
     seed: Seed = None,
     rehearse: Annotated[bool, Parameter(negative="", help="Walk every state with tiny numbers.")] = False,
+    device: Annotated[
+        Device | None, Parameter(help="Where networks are trained, instead of what the schedule says.")
+    ] = None,
     directory: Annotated[Path | None, Parameter(help="Run directory to create instead of one under the home.")] = None,
     home: Home = _HOME,
     json: Json = False,
 ) -> int:
     """Walk a schedule: capture, clone, fine-tune, evaluate, then promote or roll back."""
     code, _ = walk(
-        schedule, home, lambda facade: facade.run(rehearse=rehearse, directory=directory), json=json, seed=seed
-    )
+        schedule, home, lambda facade: facade.run(rehearse=rehearse, directory=directory, device=device),
+        json=json, seed=seed,
+    )  # fmt: skip
     return code
 
 

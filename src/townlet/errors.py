@@ -13,6 +13,7 @@ __all__ = [
     "StrategyFailedError",
     "TorchNotAvailableError",
     "TownletError",
+    "UnfitCheckpointError",
 ]
 
 
@@ -39,6 +40,10 @@ class TorchNotAvailableError(BadInputError):
         )
 
 
+class UnfitCheckpointError(BadInputError):
+    """What an open visit would go on from is missing, damaged or of another version; the visit stays open."""
+
+
 class HoldError(TownletError):
     """The run must wait for an operator; the message is the reason."""
 
@@ -54,7 +59,7 @@ class EnvironmentFaultError(TownletError):
 
 
 class ResourceFaultError(EnvironmentFaultError):
-    """Disk or memory refused; nothing was changed, and the run can be resumed once there is room and access."""
+    """Disk, memory or a locked registry refused; nothing was changed, the run can be resumed once they no longer do."""
 
 
 class StoppedError(TownletError):

@@ -1,7 +1,9 @@
 """Whatever is changed in a journal, the audit finds it."""
 
+import json
 import os
 from contextlib import suppress
+from hashlib import sha256
 from random import Random
 
 import pytest
@@ -9,7 +11,7 @@ from fakes import Bench
 from plans import CATALOGUE
 
 from townlet.errors import JournalBrokenError
-from townlet.machine.journal import read
+from townlet.machine.journal import canonical, read
 
 MUTATIONS = int(os.environ.get("TOWNLET_MUTATIONS", "500"))
 
@@ -61,11 +63,43 @@ def _tail_cut(data: bytes, random: Random) -> bytes:
     return data[: random.randrange(len(data))]
 
 
-KINDS = (_another_byte, _byte_gone, _byte_more, _line_gone, _line_twice, _lines_swapped, _tail_cut)
+def _last_lines_gone(data: bytes, random: Random) -> bytes:
+    lines = data.splitlines(keepends=True)
+    return b"".join(lines[: random.randrange(len(lines))])
+
+
+def _first_lines_gone(data: bytes, random: Random) -> bytes:
+    lines = data.splitlines(keepends=True)
+    return b"".join(lines[random.randrange(1, len(lines)) :])
+
+
+def _line_written_anew(data: bytes, random: Random) -> bytes:
+    """Change what one record says and give it a true hash of its own."""
+    lines = data.splitlines()
+    place = random.randrange(len(lines))
+    line = json.loads(lines[place])
+    line["at"] = f"2027{line['at'][4:]}"
+    content = {key: value for key, value in line.items() if key != "hash"}
+    lines[place] = canonical({**line, "hash": sha256(canonical(content)).hexdigest()})
+    return b"".join(line + b"\n" for line in lines)
+
+
+KINDS = (
+    _another_byte,
+    _byte_gone,
+    _byte_more,
+    _line_gone,
+    _line_twice,
+    _lines_swapped,
+    _tail_cut,
+    _last_lines_gone,
+    _first_lines_gone,
+    _line_written_anew,
+)
 
 
 def test_every_change_of_a_journal_is_found(walked: tuple[Bench, bytes]) -> None:
-    """Bytes changed, lost and added, lines deleted, repeated and swapped, tails cut: refused, or seen as torn."""
+    """Bytes changed, lost and added; lines deleted, repeated, swapped, written anew; an end cut: refused or torn."""
     bench, data = walked
     head = bench.home / "head.json"
     unfound = []

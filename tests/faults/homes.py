@@ -40,15 +40,17 @@ class Town:
 
     def walk(self, kind: str, directory: Path | None = None) -> AnnealSummary:
         """Walk a schedule that promotes the weights of one kind where they are better than the champion."""
+        return self.facade(kind).run(directory=directory)
+
+    def facade(self, kind: str) -> PolicyTrainingOrchestrator:
+        """Return what walks that schedule; each call stands for a new process."""
         data = ridge(kind)
         folder = self.home.parent
         (folder / f"{kind}.safetensors").write_bytes(data)
         path = write(
             folder, GIVEN, scenario="plain", file=f"{kind}.safetensors", sha256=hashlib.sha256(data).hexdigest()
         )
-        return PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=self.home).run(
-            directory=directory
-        )
+        return PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=self.home)
 
     def run(self, index: int) -> RunDirectory:
         """Return the run that was created n-th."""

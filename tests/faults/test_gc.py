@@ -1,6 +1,7 @@
 """`townlet gc` frees what nothing names, and nothing else."""
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from fakes import Bench
 from homes import Town
 
 from townlet.cli import _guarded
-from townlet.dto.journal import Checkpoint, Entry
+from townlet.dto.journal import Checkpoint, Entry, OperatorCommand
 from townlet.dto.quantities import parse_bytes
 from townlet.dto.schedule import BudgetSpec
 from townlet.machine.audit import verify
 from townlet.machine.budget import obstacle
+from townlet.machine.inbox import send
 from townlet.machine.kept import named, open_checkpoint
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
@@ -138,4 +140,26 @@ def test_a_disk_budget_holds_before_the_next_visit(tmp_path: Path) -> None:
     bench.school.blobs.sweep(frozenset(), bench.school.blobs.mark() + 1)
     fresh = Bench(tmp_path / "fresh").engine().state
     blobs = bench.school.blobs
-    assert "" == obstacle(evolve(fresh, created_at="2026-11-01T00:00:00+00:00"), spec.budget, bench.clock(), blobs.size)
+    now = evolve(fresh, created_at="2026-11-01T00:00:00+00:00")
+    assert "" == obstacle(now, spec.budget, bench.clock(), blobs)
+
+
+def test_a_disk_budget_holds_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file system must have room for what the budget still allows; an operator makes room and retries."""
+    bench = Bench(tmp_path)
+    bench.plan = evolve(bench.plan, schedule=evolve(bench.plan.schedule, budget=BudgetSpec(disk=2**20)))
+    real = os.statvfs
+
+    def almost_full(path: str | os.PathLike[str]) -> os.statvfs_result:
+        found = list(real(path))
+        found[1], found[4] = 4096, 100  # f_frsize and f_bavail
+        return os.statvfs_result(found)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", almost_full)
+        state = bench.walk()
+    assert ("hold", "the disk is almost full: 409600B free, expected 1048576B") == (state.state, state.why)
+    assert "visit_started" not in bench.kinds()
+    (bench.home / "inbox").mkdir()
+    send(bench.home / "inbox", OperatorCommand(command="retry", actor="ada"))
+    assert "done" == bench.walk().state

@@ -17,6 +17,7 @@ from townlet.errors import TownletError
 from townlet.machine.journal import Journal, canonical, read
 from townlet.policy.dataset import Dataset, DatasetFacts, read_dataset
 from townlet.policy.experience import read_experience
+from townlet.policy.training.checkpoint import Checkpoint, read_checkpoint
 from townlet.policy.training.strategies.base import catalogue
 from townlet.policy.weights import Weights, read_weights
 from townlet.store.arrays import read_arrays, write_arrays
@@ -48,6 +49,12 @@ DATASET = _dataset()
 def _header(data: bytes) -> tuple[object, bytes]:
     size = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + size]), data[8 + size :]
+
+
+def _metadata(data: bytes) -> object:
+    header, _ = _header(data)
+    assert isinstance(header, dict)
+    return json.loads(header["__metadata__"]["townlet"])
 
 
 def _with_header(header: object, body: bytes) -> bytes:
@@ -100,6 +107,31 @@ def test_a_data_set_with_any_header_is_one_or_a_refusal(header: object, whole: b
     body = _header(DATASET)[1] if whole else b""
     answer(lambda: read_dataset(_with_header(header, body), "d"))
     answer(lambda: read_experience(_with_header(header, body), "d"))
+
+
+CHECKPOINT = Checkpoint(
+    strategy="ppo", step=2, points=2, facts={"agent_steps": 8}, arrays={"weights": np.ones(8, np.uint8)}
+).to_bytes()
+
+
+@fuzz
+@given(st.binary(max_size=300) | st.sampled_from(WORDS) | edited(CHECKPOINT))
+@example((2**40).to_bytes(8, "little") + b"{}")
+def test_a_checkpoint_of_any_bytes_is_one_or_a_refusal(data: bytes) -> None:
+    """What an open visit left behind is as hostile as any file until it is read."""
+    assert isinstance(answer(lambda: read_checkpoint(data, "ppo", "c")), Checkpoint | TownletError)
+
+
+@fuzz
+@given(grafted(_header(CHECKPOINT)[0]), plain | grafted(_metadata(CHECKPOINT)), st.booleans())
+def test_a_checkpoint_with_any_header_is_one_or_a_refusal(header: object, facts: object, whole: bool) -> None:
+    """Tensors and facts of any kind before true numbers; facts of another record are refused where they are used."""
+    body = _header(CHECKPOINT)[1] if whole else b""
+    if isinstance(header, dict) and whole:
+        header = {**header, "__metadata__": {"townlet": json.dumps(facts)}}
+    found = answer(lambda: read_checkpoint(_with_header(header, body), "ppo", "c"))
+    if isinstance(found, Checkpoint):
+        answer(lambda: found.about(ProcessStarted))
 
 
 NPZ = write_arrays({"features": np.ones((3, 2), np.float32), "actions": np.zeros(3, np.int64)})

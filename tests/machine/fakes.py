@@ -205,6 +205,7 @@ class Bench:
     run: str = "run-1"
     seed: int = 7
     rehearsal: bool = False
+    schedule: str = "0" * 64
     registry: Registry = field(init=False)
     school: FakeSchool = field(init=False)
     clock: Clock = field(factory=Clock)
@@ -227,7 +228,7 @@ class Bench:
                 RunCreated(
                     run=self.run,
                     name=self.plan.schedule.name,
-                    schedule="0" * 64,
+                    schedule=self.schedule,
                     seed=self.seed,
                     rehearsal=self.rehearsal,
                     environment="1" * 64,

@@ -1,22 +1,25 @@
 """The auditor finds what was changed and says why each transition was taken."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from fakes import Bench
 from plans import CATALOGUE
 
-from townlet.dto.journal import TransitionTaken
+from townlet.dto.journal import OperatorCommand, TransitionTaken
 from townlet.errors import BadInputError
 from townlet.machine.audit import Report, show, verify, why
 from townlet.store.rundir import RunDirectory
+
+SCHEDULE = b"schedule"
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """A run in a real run directory, walked to its end."""
-    directory = RunDirectory.create(tmp_path, "fake-town", b"schedule", {})
-    bench = Bench(directory.path, run=directory.id)
+    directory = RunDirectory.create(tmp_path, "fake-town", SCHEDULE, {})
+    bench = Bench(directory.path, run=directory.id, schedule=sha256(SCHEDULE).hexdigest())
     bench.walk()
     return bench
 
@@ -55,6 +58,32 @@ def test_a_damaged_or_missing_blob_is_found(bench: Bench, name: str) -> None:
     report = _audit(bench)
     assert 1 == len(report.problems)
     assert f"blob {path.name}" in report.problems[0]
+
+
+@pytest.mark.parametrize("found", [None, b"edited"])
+def test_an_edited_or_missing_schedule_is_found(bench: Bench, found: bytes | None) -> None:
+    """The run's copy must be the schedule in force."""
+    path = RunDirectory.at(bench.home).schedule
+    path.unlink() if found is None else path.write_bytes(found)
+    (problem,) = _audit(bench).problems
+    assert f"expected the schedule in force, {sha256(SCHEDULE).hexdigest()}" in problem
+
+
+def test_the_blobs_of_schedules_are_audited(bench: Bench) -> None:
+    """One that the run obeyed before another was accepted must be stored, and every stored one be whole."""
+    run, blobs = RunDirectory.at(bench.home), bench.school.blobs
+    edited = blobs.put(b"edited")
+    accepted = OperatorCommand(command="accept_schedule", actor="resume", arguments={"schedule": edited})
+    bench.journal().append(accepted)
+    run.schedule.write_bytes(b"edited")
+    (problem,) = _audit(bench).problems
+    assert f"schedule {sha256(SCHEDULE).hexdigest()}" in problem
+
+    first = blobs.put(SCHEDULE)
+    assert _audit(bench).clean
+    blobs.path(first).write_bytes(b"else")
+    (problem,) = _audit(bench).problems
+    assert f"blob {first} of a schedule that the run obeyed is missing or damaged" == problem
 
 
 def test_an_audit_mends_nothing(bench: Bench) -> None:

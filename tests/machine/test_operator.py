@@ -318,13 +318,17 @@ def test_deaths_of_processes_are_no_retries(tmp_path: Path) -> None:
     assert "done" == bench.walk().state
 
 
-def test_replay_names_evidence_that_says_something_else(tmp_path: Path) -> None:
-    """The stored table is changed; what stood on it comes out otherwise."""
+@pytest.mark.parametrize("kind", ["another table", "no table", "nothing"])
+def test_replay_names_evidence_that_says_something_else(tmp_path: Path, kind: str) -> None:
+    """The stored table is changed, replaced by other bytes or gone; what stood on it comes out otherwise."""
     bench = Bench(tmp_path)
     state = bench.walk()
     assert state.evidence is not None
     path = bench.school.blobs.path(state.evidence)
-    path.write_bytes(path.read_bytes().replace(b"candidate", b"Candidate"))
+    bytes_ = {"another table": path.read_bytes().replace(b"candidate", b"Candidate"), "no table": b"\0" * 64}
+    path.unlink()
+    if kind in bytes_:
+        path.write_bytes(bytes_[kind])
     found = _replayed(bench)
     assert any("better was pass, derived: unknown" in difference for difference in found.differences)
 

@@ -189,7 +189,7 @@ def test_of_two_processes_one_wins_and_one_is_told(tmp_path: Path) -> None:
 
 
 def test_a_registry_held_by_another_process_is_told(registry: Registry) -> None:
-    """A transaction that does not end in time is an environment fault, which a run retries."""
+    """A transaction that does not end in time is a fault that leaves a run as it is, to be resumed."""
     _promote(registry, "w1", None)
     with closing(sqlite3.connect(registry.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -257,7 +257,7 @@ def test_a_read_only_registry_is_read_and_refuses_to_move() -> None:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
         Path(directory).chmod(0o755)
 
-        assert ("w1 EnvironmentFaultError", "") == (done.stdout.strip(), done.stderr)
+        assert ("w1 ResourceFaultError", "") == (done.stdout.strip(), done.stderr)
         assert before == registry.ledger.path.read_bytes()
 
 

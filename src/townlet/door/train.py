@@ -99,6 +99,10 @@ _NOTES = (
     "ppo without a bc state starts fresh, or from what its `start_from` names: `champion`, or weights under "
     "`policies`. ppo on replay and bc with a manifest take samples that `--rollout-save-dir` wrote; older ones get "
     "summaries, training on them comes later.",
+    "",
+    "A walk that was cut off goes on with `townlet resume`, which knows the run and not the flags: it ends with the "
+    "same bits and prints what `run` prints, but the files of `--ppo-log`, `--anneal-log-dir` and "
+    "`--rollout-save-dir` get nothing of the resumed part. The run's `metrics.jsonl` and its journal get all of it.",
 )
 
 

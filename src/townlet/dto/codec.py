@@ -210,9 +210,9 @@ def _literal_structure(kind: Any) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         if not any(type(value) is type(word) and value == word for word in known):
             hint = did_you_mean(value, list(known)) if isinstance(value, str) else ""
-            raise ValueError(
-                f"expected {' or '.join(map(repr, known))}, found {_shown(value)}{hint.partition('; expected')[0]}"
-            )
+            newer = type(value) is int and any(type(word) is int for word in known)  # numbers are schema versions
+            advice = "; use the Townlet that wrote it" if newer else hint.partition("; expected")[0]
+            raise ValueError(f"expected {' or '.join(map(repr, known))}, found {_shown(value)}{advice}")
         return value
 
     return hook

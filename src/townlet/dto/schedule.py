@@ -62,7 +62,7 @@ class BudgetSpec(Record):
     agent_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.gt(0)))
     """Agent-steps of all visits together."""
     disk: Bytes | None = None
-    """Bytes below the home directory."""
+    """Bytes below the home directory; the run also holds where the file system has no room for them."""
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,7 @@
 """The auditor: whether a run directory holds together, and why each transition was taken."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from attrs import frozen
 
@@ -28,6 +29,7 @@ from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.answers import unpack
 from townlet.machine.journal import GENESIS, read
 from townlet.machine.kept import open_checkpoint
+from townlet.machine.standing import schedules
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
@@ -56,10 +58,15 @@ class Report(Record):
 
 
 def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> Report:
-    """Return what an audit of chain, head and named blobs finds; changes nothing and never raises for a broken run."""
+    """Return what an audit of chain, head, schedules and named blobs finds.
+
+    It changes nothing and never raises for a broken run.
+    """
     try:
         reading = read(directory.journal, directory.head, catalogue)
+        obeyed = schedules(reading.entries)
         named = dict(_blobs(reading.entries, catalogue))
+        named |= {digest: "a schedule that the run obeyed" for digest in obeyed if blobs.has(digest)}
     except JournalBrokenError as error:
         return Report(records=0, head="", semantic="", blobs=0, problems=(str(error),))
     problems = [f"{directory.journal}: there are no records"] if not reading.entries else []
@@ -67,6 +74,7 @@ def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalog
         problems.append(f"{directory.journal}: the last line is torn ({len(reading.torn)} bytes); resume mends it")
     if reading.stale:
         problems.append(f"{directory.head}: the head is one record old; resume mends it")
+    problems += _unfit_schedules(directory, obeyed, blobs)
     lost = [(digest, where) for digest, where in named.items() if not _intact(blobs, digest)]
     problems += [f"blob {digest} of {where} is missing or damaged" for digest, where in lost]
     return Report(
@@ -76,6 +84,17 @@ def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalog
         blobs=len(named) - len(lost),
         problems=tuple(problems),
     )
+
+
+def _unfit_schedules(directory: RunDirectory, obeyed: tuple[str, ...], blobs: BlobStore) -> Iterator[str]:
+    """Yield what keeps a run from being resumed or replayed by the schedules it obeyed, the one in force last."""
+    file = directory.schedule
+    copy = sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+    for digest in obeyed[:-1]:
+        if digest != copy and not blobs.has(digest):
+            yield f"schedule {digest}, which the run obeyed at first, is missing; restore the blob from a copy"
+    if obeyed and copy != obeyed[-1]:
+        yield f"{file}: found digest {copy}, expected the schedule in force, {obeyed[-1]}; undo the edit"
 
 
 def _intact(blobs: BlobStore, digest: str) -> bool:

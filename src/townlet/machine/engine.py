@@ -43,6 +43,7 @@ from townlet.errors import (
     ResourceFaultError,
     StoppedError,
     StrategyFailedError,
+    UnfitCheckpointError,
 )
 from townlet.keyed import derive
 from townlet.machine import briefing
@@ -117,8 +118,8 @@ class Engine:
     def run(self) -> RunState:
         """Walk on until there is nothing to do; a held run stays open, any other end is closed in the journal.
 
-        Raises StoppedError where the process was asked to stop and ResourceFaultError where disk or memory refuse:
-        nothing is lost, run again later.
+        Raises StoppedError where the process was asked to stop, ResourceFaultError where disk or memory refuse, and
+        UnfitCheckpointError where the open visit cannot go on from what it left: nothing is lost, run again later.
         """
         if self._run.closed is not None:
             return self._run
@@ -162,9 +163,9 @@ class Engine:
         if self._run.state not in self._plan.schedule.states:
             return False
         if self._stopping():
-            raise self._stopped(StoppedError(f"stopped in {self._run.state}"))
+            raise self._leaving(StoppedError(f"stopped in {self._run.state}"))
         if visit is None or visit.result is None:
-            reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs.size)
+            reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
             if reason:
                 self._walk().hold(reason)
             elif move is not None:
@@ -181,9 +182,10 @@ class Engine:
     def _walk(self) -> Walk:
         return Walk(self._plan.schedule, self._run.state, self._append)
 
-    def _stopped(self, error: StoppedError) -> StoppedError:
+    def _leaving(self, error: StoppedError | UnfitCheckpointError) -> Exception:
         """Journal that the process leaves in peace, so that nobody counts it among the dead."""
-        self._append(OperatorCommand(command="stop", actor="signal", reason=str(error)))
+        actor = "signal" if isinstance(error, StoppedError) else "resume"
+        self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
 
     def _work(self) -> None:
@@ -200,14 +202,12 @@ class Engine:
             finished = VisitFinished(
                 state=state, visit=opened.number, strategy=spec.strategy, result=self._packed(result)
             )
-        except StoppedError as error:
-            raise self._stopped(error) from error
+        except (StoppedError, UnfitCheckpointError) as error:
+            raise self._leaving(error) from error
         except ResourceFaultError:
             raise
         except MemoryError as error:
-            raise ResourceFaultError(
-                f"{state}: the memory is exhausted; free some or raise its limit, then resume"
-            ) from error
+            raise ResourceFaultError(f"{state}: the memory is exhausted; free some, then resume") from error
         except ChampionMovedError as error:
             self._walk().hold(f"champion moved: {error}")
         except HoldError as error:

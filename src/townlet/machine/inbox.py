@@ -12,6 +12,7 @@ from townlet.dto.journal import OperatorCommand
 from townlet.errors import BadInputError, TownletError
 from townlet.machine.journal import canonical
 from townlet.store.files import DISK, told, write_atomic
+from townlet.store.outside import read_regular
 
 __all__ = ["discard", "send", "waiting"]
 
@@ -34,13 +35,20 @@ def send(inbox: Path, order: OperatorCommand) -> str:
 
 
 def waiting(inbox: Path) -> tuple[OperatorCommand, ...]:
-    """Return the orders in an inbox: aborts first, then the oldest. What cannot be read comes refused."""
+    """Return the orders in an inbox: aborts first, then the oldest.
+
+    A file that cannot be read comes refused; a folder is no order.
+    """
     if not inbox.is_dir():
         return ()
     with told("read this inbox", inbox):
-        names = sorted(path.name for path in inbox.iterdir() if _NAME.fullmatch(path.name))
+        names = sorted(path.name for path in inbox.iterdir() if _NAME.fullmatch(path.name) and not _is_folder(path))
     orders = [_read(inbox / name) for name in names]
     return tuple(sorted(orders, key=lambda order: (order.command != "abort", order.id)))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def discard(inbox: Path, order: OperatorCommand) -> None:
@@ -51,9 +59,9 @@ def discard(inbox: Path, order: OperatorCommand) -> None:
 
 def _read(path: Path) -> OperatorCommand:
     try:
-        if path.is_symlink() or path.stat().st_size > _LARGEST:
-            raise ValueError("expected a small file of its own")
-        found = structure(json.loads(path.read_bytes()), OperatorCommand)
+        if path.is_symlink():
+            raise ValueError("expected a file of its own")
+        found = structure(json.loads(read_regular(path, _LARGEST)), OperatorCommand)
     except (OSError, ValueError, RecursionError, TownletError) as error:
         why = f"not a command ({type(error).__name__})"
         return OperatorCommand(command="unreadable", actor="unknown", id=path.name, refused=why)

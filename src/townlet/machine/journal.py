@@ -92,6 +92,10 @@ def _parse(path: Path, seq: int, line: bytes, previous: str) -> Entry:
         data = json.loads(line)
         if not isinstance(data, dict) or canonical(data) != line:
             raise _broken(path, seq, "the line is not canonical JSON")
+        if type(data.get("v")) is int and data["v"] > VERSION:
+            raise JournalBrokenError(
+                f"{path}: record {seq} is of version {data['v']}, expected {VERSION}; use the Townlet that wrote it"
+            )
         if set(data) != {"v", "seq", "at", "kind", "body", "previous", "hash"} or data["v"] != VERSION:
             raise _broken(path, seq, f"expected an envelope of version {VERSION}")
         if data["seq"] != seq:

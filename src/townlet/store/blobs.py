@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -64,6 +65,12 @@ class BlobStore:
     def size(self) -> int:
         """Return the bytes of all blobs on disk."""
         return sum(file.stat().st_size for file in self.root.glob("sha256/*/*") if file.is_file())
+
+    def free(self) -> int:
+        """Return the bytes that the file system still has for this process."""
+        root = next(place for place in (self.root, *self.root.absolute().parents) if place.exists())
+        with told("ask this file system for its free space", root):
+            return shutil.disk_usage(root).free
 
     def mark(self) -> int:
         """Return the file system's present time in ns; what is stored or asked for again afterwards is never swept."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from townlet.dto.registry import AliasMove, Booking, Version
-from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError
+from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError, ResourceFaultError
 from townlet.store import registry_rows as rows
 from townlet.store.files import fsync_directory, make_directory, told, write_atomic
 from townlet.store.ledger import Ledger, LedgerBrokenError, lines
@@ -78,7 +78,7 @@ class Registry:
 
         The alias must name the weights `expected` (none: nothing), else ChampionMovedError says what it names. An
         alias that this run already moved to `target` on the same `evidence` answers with that version, so that a
-        promotion may be repeated after a crash. EnvironmentFaultError where the file is locked or read-only.
+        promotion may be repeated after a crash. ResourceFaultError where the file is locked or read-only.
         """
         with self._writing() as connection:
             last = _last_move(connection, name, alias)
@@ -271,7 +271,7 @@ class Registry:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise EnvironmentFaultError(
+            raise ResourceFaultError(
                 f"{self.path}: the registry cannot be used now ({error}); nothing was changed; "
                 "wait for other processes, free space or grant access, then try again"
             ) from error

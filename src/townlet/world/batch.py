@@ -153,7 +153,11 @@ class TownBatch:
         magic, _, rest = state.partition(b"\n")
         header, _, body = rest.partition(b"\n")
         expected = self._identity()
-        if magic + b"\n" != _SNAPSHOT or header != json.dumps(expected, sort_keys=True).encode():
+        if magic + b"\n" != _SNAPSHOT:
+            raise BadInputError(
+                f"restore: found {magic[:40]!r}, expected {_SNAPSHOT.strip()!r}; use the Townlet that wrote it"
+            )
+        if header != json.dumps(expected, sort_keys=True).encode():
             raise BadInputError(f"restore: expected a snapshot of {expected}, found {header[:200]!r}")
         if len(body) != self._buffer.nbytes:
             raise BadInputError(f"restore: expected {self._buffer.nbytes} bytes of state, found {len(body)}")

@@ -10,6 +10,7 @@ from townlet.dto.guards import Verdict
 from townlet.dto.journal import GuardsJudged
 from townlet.dto.policy import AnnealSummary
 from townlet.machine.journal import read
+from townlet.machine.kept import stored_schedule
 from townlet.policy.training.legacy import legacy_payload
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
@@ -100,3 +101,16 @@ def test_the_status_says_how_it_ended(
     """PASS: promoted. FAIL: the last weights were rolled back, or the clone was refused."""
     summary = anneal(tmp_path, *rounds, accuracy=accuracy)
     assert expected == (summary.status, summary.state)
+
+
+def test_the_device_of_a_run_stands_in_its_own_schedule(tmp_path: Path) -> None:
+    """`run(device=…)` takes the place of what bc and ppo say, and the run directory keeps it for resume and audit."""
+    script = Script(rounds=(GOOD,), accuracy=0.95)
+    facade = PolicyTrainingOrchestrator(
+        write_three_rounds(tmp_path), home=tmp_path / "home", strategies=script.strategies()
+    )
+    summary = facade.run(device="auto")
+    kept = stored_schedule(RunDirectory.find(tmp_path / "home", summary.run))
+    told = {state.strategy: state.with_.get("device") for state in kept.states.values()}
+    assert ("auto", "auto", None) == (told["bc"], told["ppo"], told["evaluate"])
+    assert (summary.head, summary.state) == ((again := facade.resume(summary.run)).head, again.state)

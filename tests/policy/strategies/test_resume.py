@@ -11,7 +11,7 @@ from visits import Visits, semantic
 
 from townlet.dto.policy import PPOTrainingResult
 from townlet.env.town import TownProvider
-from townlet.errors import BadInputError, StoppedError
+from townlet.errors import BadInputError, StoppedError, UnfitCheckpointError
 from townlet.policy.training.checkpoint import read_checkpoint
 from townlet.ports import EnvironmentProvider
 
@@ -203,6 +203,16 @@ def test_a_checkpoint_of_another_strategy_or_version_is_refused(town: Visits) ->
         read_checkpoint(later, "ppo", "checkpoint x")
     with pytest.raises(BadInputError, match="not a checkpoint"):
         read_checkpoint(data[: len(data) // 2], "ppo", "checkpoint x")
+
+
+def test_a_snapshot_of_another_version_is_no_failure_of_the_visit(town: Visits) -> None:
+    """The town refuses it, and the visit stays open with what there is to do."""
+    town.whole("ppo")
+    data = town.blobs.get(town.saved[0][1])
+    later = data.replace(b"townlet-town/1", b"townlet-town/9")
+    assert data != later
+    with pytest.raises(UnfitCheckpointError, match=r"ppo cannot go on: .*use the Townlet that wrote it.*stays open"):
+        town.process("ppo", 2, town.blobs.put(later), None)
 
 
 @pytest.mark.parametrize("kind", ["keeping", "corridor"])

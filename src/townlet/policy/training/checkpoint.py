@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from townlet.dto.codec import CodecError, Record, structure
-from townlet.errors import BadInputError, StoppedError
+from townlet.errors import BadInputError, StoppedError, UnfitCheckpointError
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["Bookmark", "Checkpoint", "read_checkpoint"]
+__all__ = ["Bookmark", "Checkpoint", "read_checkpoint", "unfit"]
 
 Facts = TypeVar("Facts", bound=Record)
 
@@ -53,11 +53,11 @@ class Checkpoint:
     """By name; the parts before a dot say what they belong to."""
 
     def about(self, kind: type[Facts]) -> Facts:
-        """Return the facts as the record they came from; BadInputError where they are of another kind."""
+        """Return the facts as the record they came from; UnfitCheckpointError where they are of another kind."""
         try:
             return structure(self.facts, kind)
         except CodecError as error:
-            raise BadInputError(f"checkpoint of {self.strategy} after step {self.step}: {error}") from error
+            raise UnfitCheckpointError(f"checkpoint of {self.strategy} after step {self.step}: {error}") from error
 
     def part(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the arrays called ``name.REST`` by their rest."""
@@ -88,6 +88,14 @@ def read_checkpoint(data: bytes, strategy: str, source: str) -> Checkpoint:
     return Checkpoint(strategy=strategy, step=header.step, points=header.points, facts=header.facts, arrays=arrays)
 
 
+def unfit(state: str, error: BadInputError) -> UnfitCheckpointError:
+    """Return the refusal to go on with a visit, with what there is to do."""
+    return UnfitCheckpointError(
+        f"{state} cannot go on: {error}; the visit stays open: bring back what is missing and resume, or give the "
+        "visit up with: townlet hold, resume, retry, resume"
+    )
+
+
 @frozen(kw_only=True)
 class Bookmark:
     """Where a visit stands: what it goes on from, and what it leaves for the next process."""
@@ -100,16 +108,23 @@ class Bookmark:
     def opened(self) -> Checkpoint | None:
         """Return what an earlier process left; none where the visit begins. The metric stream is taken back to there.
 
-        BadInputError where it is missing, damaged or of another version.
+        UnfitCheckpointError where it is missing, damaged or of another version.
         """
         visit = self.context.visit
         found = None
         if visit.checkpoint is not None:
-            data = self.context.blobs.get(visit.checkpoint)
-            found = read_checkpoint(data, visit.strategy, f"checkpoint {visit.checkpoint[:12]} of {visit.state}")
+            found = self._read(visit.checkpoint)
         if visit.attempt > 1:
             self.context.telemetry.rewind(0 if found is None else found.points)
         return found
+
+    def _read(self, digest: str) -> Checkpoint:
+        visit = self.context.visit
+        source = f"checkpoint {digest[:12]} of {visit.state}"
+        try:
+            return read_checkpoint(self.context.blobs.get(digest), visit.strategy, source)
+        except BadInputError as error:
+            raise unfit(visit.state, error) from error
 
     def turn(self, step: int, take: Callable[[], Checkpoint]) -> None:
         """Keep what `take` returns where it is due after `step`; StoppedError where somebody asked to stop.

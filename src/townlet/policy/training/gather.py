@@ -14,7 +14,7 @@ from townlet.keyed import derive, seed_sequence
 from townlet.policy.experience import Experience, Played
 from townlet.policy.initialise import fresh_weights, with_normaliser
 from townlet.policy.rollout import Rollout
-from townlet.policy.training.checkpoint import Checkpoint
+from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.epochs import EVENTS, EventCounter
 from townlet.policy.weights import Weights
@@ -71,7 +71,10 @@ class PlayedData:
             )
             rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
             if kept:
-                rollout.restore(kept)
+                try:
+                    rollout.restore(kept)
+                except BadInputError as error:
+                    raise unfit(context.visit.state, error) from error
         last = recorded if rollout is None else rollout
         assert last is not None, "one of the two is always there"
         return cls(

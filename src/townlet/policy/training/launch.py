@@ -14,18 +14,20 @@ from types import MappingProxyType
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
+from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.journal import Entry, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.dto.strategies import BCSpec, PPOSpec
 from townlet.errors import BadInputError
 from townlet.machine.journal import Journal
-from townlet.machine.loader import require_torch
+from townlet.machine.loader import require_torch as require_torch_for
 from townlet.machine.rehearsal import shrink
 from townlet.machine.visit import Visit
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
-from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
+from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, require_torch
 from townlet.policy.training.telemetry import Telemetry
 from townlet.policy.weights import LIMIT, prover, read_weights
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
@@ -34,7 +36,16 @@ from townlet.store.outside import read_regular
 from townlet.store.registry import Registry
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["Launch", "Paper", "changes", "fingerprint", "read_schedule", "schedule_text", "weights_from_outside"]
+__all__ = [
+    "Launch",
+    "Paper",
+    "changes",
+    "fingerprint",
+    "read_schedule",
+    "require_means",
+    "schedule_text",
+    "weights_from_outside",
+]
 
 _LIBRARIES = ("townlet", "numpy", "scipy", "numba", "torch", "transitions", "attrs", "cattrs", "safetensors")
 
@@ -74,6 +85,15 @@ def weights_from_outside(
         read_weights(data, policy.file).check_fits(description, policy.file)
         files.append(data)
     return tuple(files)
+
+
+def require_means(plan: Plan, known: StrategyCatalogue) -> None:
+    """Raise TorchNotAvailableError or BadInputError where torch, or a device that a state names, is missing here."""
+    require_torch_for(plan, known)
+    for name, options in plan.options.items():
+        entry = known.entries[plan.schedule.states[name].strategy]
+        if entry.requires_torch and isinstance(options, BCSpec | PPOSpec):
+            require_torch(f"state {name}", options.device)
 
 
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
@@ -154,12 +174,12 @@ class Launch:
     def walk(self, paper: Paper, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine in a new run directory and return what happened.
 
-        Everything that can be refused is refused before the directory exists: torch that is missing, weights from
-        outside that do not fit, a champion of another environment. The run begins to exist with its first record.
+        Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights
+        from outside that do not fit, a champion of another environment. The run begins to exist with its first record.
         """
         plan, known = shrink(self.plan) if rehearse else self.plan, catalogue(self.strategies)
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
-        require_torch(plan, known)
+        require_means(plan, known)
         description = self.environments.describe(schedule.environment.scenario)
         outside = weights_from_outside(schedule, paper.folder, description)
         _check_champion(schedule, self.home, blobs, description)

@@ -17,7 +17,6 @@ from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.policy.experience import experience_of
 from townlet.policy.replay import data_spec, open_dataset
-from townlet.policy.training.strategies.base import torch_available
 from townlet.ports import EnvironmentDescription
 from townlet.store.manifest import manifest_of
 
@@ -50,9 +49,9 @@ class Data:
 def check_request(request: TrainRequest) -> None:
     """Raise BadInputError for flags that contradict each other or are too small.
 
-    Also for flags that the mode has no use for, and for a device that is absent.
+    Also for flags that the mode has no use for.
     """
-    for complaint in (*_misplaced(request), *_contradictions(request), *_small(request), *_absent(request)):
+    for complaint in (*_misplaced(request), *_contradictions(request), *_small(request)):
         raise BadInputError(complaint)
 
 
@@ -77,16 +76,6 @@ def _contradictions(request: TrainRequest) -> Iterator[str]:
     for one, other in _CONFLICTS:
         if one in given and other in given:
             yield f"{request.flag(one)} and {request.flag(other)} contradict each other; give one of them"
-
-
-def _absent(request: TrainRequest) -> Iterator[str]:
-    if request.device == "cuda" and torch_available():
-        from townlet.policy.network import choose_device
-
-        try:
-            choose_device(request.device)
-        except BadInputError as error:
-            yield f"--device {request.device}: {error}"
 
 
 def _small(request: TrainRequest) -> Iterator[str]:

@@ -19,6 +19,7 @@ from townlet.dto.policy import (
     TrainingResult,
 )
 from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
+from townlet.dto.strategies import Device
 from townlet.dto.train import TrainRequest
 from townlet.errors import HoldError, StrategyFailedError
 from townlet.machine.loader import load, load_text
@@ -97,9 +98,11 @@ class PolicyTrainingOrchestrator:
         """Return each strategy, whether it can run here, and what to install where it cannot."""
         return catalogue(self.strategies).availability()
 
-    def run(self, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
-        """Walk the whole machine in a new run directory and return what happened."""
-        return self.train(TrainRequest(), rehearse=rehearse, directory=directory)
+    def run(
+        self, *, rehearse: bool = False, directory: Path | None = None, device: Device | None = None
+    ) -> AnnealSummary:
+        """Walk the whole machine in a new run directory and return what happened; `device` is where networks train."""
+        return self.train(TrainRequest(device=device), rehearse=rehearse, directory=directory)
 
     def train(self, request: TrainRequest, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine that a request asks for; what can be refused is refused before anything is written."""
@@ -121,8 +124,7 @@ class PolicyTrainingOrchestrator:
             self.listen(entry)
 
         launch = self._launch(plan, listen, Telemetry(listen=self.watch, log=records.log))
-        paper = Paper(text=text, folder=folder, source=source)
-        summary = launch.walk(paper, rehearse=rehearse, directory=directory)
+        summary = launch.walk(Paper(text=text, folder=folder, source=source), rehearse=rehearse, directory=directory)
         records.close(summary, BlobStore(self.home / "blobs"))
         self._last_walk = summary
         return summary

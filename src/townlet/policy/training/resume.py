@@ -17,10 +17,10 @@ from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.draft import Describe
 from townlet.machine.fold import fold
 from townlet.machine.journal import Journal
-from townlet.machine.loader import load_text, require_torch
+from townlet.machine.loader import load_text
 from townlet.machine.rehearsal import shrink
 from townlet.machine.standing import created_of, schedule_in_force, schedules, stand
-from townlet.policy.training.launch import Launch, changes, read_schedule
+from townlet.policy.training.launch import Launch, changes, read_schedule, require_means
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
@@ -69,7 +69,7 @@ class Resumption:
         plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
         launch = self.launch(shrink(plan) if created.rehearsal else plan)
         if not any(isinstance(entry.record, RunClosed) for entry in journal.entries):
-            require_torch(plan, catalogue(launch.strategies))
+            require_means(plan, catalogue(launch.strategies))
             self._check_environment(launch.environments.describe(plan.schedule.environment.scenario), created)
         process = _process(created, journal.entries, plan, launch)
         return launch.go_on(launch.plan, self.run, journal, process)

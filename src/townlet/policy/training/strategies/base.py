@@ -114,7 +114,10 @@ def require_torch(what: str, device: str = "cpu") -> None:
     if device != "cpu":
         from townlet.policy.network import choose_device
 
-        choose_device(device)
+        try:
+            choose_device(device)
+        except BadInputError as error:
+            raise BadInputError(f"{what}: {error}") from error
 
 
 def catalogue(instead: Mapping[str, TrainingStrategy] = MappingProxyType({})) -> StrategyCatalogue:
