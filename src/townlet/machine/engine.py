@@ -182,9 +182,9 @@ class Engine:
     def _walk(self) -> Walk:
         return Walk(self._plan.schedule, self._run.state, self._append)
 
-    def _leaving(self, error: StoppedError | UnfitCheckpointError) -> Exception:
+    def _leaving(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
         """Journal that the process leaves in peace, so that nobody counts it among the dead."""
-        actor = "signal" if isinstance(error, StoppedError) else "resume"
+        actor = "signal" if isinstance(error, StoppedError) else "engine"
         self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
 
@@ -207,7 +207,7 @@ class Engine:
         except ResourceFaultError:
             raise
         except MemoryError as error:
-            raise ResourceFaultError(f"{state}: the memory is exhausted; free some, then resume") from error
+            raise self._leaving(ResourceFaultError(f"{state}: the memory is exhausted; resume with more")) from error
         except ChampionMovedError as error:
             self._walk().hold(f"champion moved: {error}")
         except HoldError as error:
