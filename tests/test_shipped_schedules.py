@@ -1,6 +1,7 @@
 """Every shipped schedule is sound, and fake strategies walk every one of its edges through the façade."""
 
 import json
+from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -75,16 +76,18 @@ class Actor:
     def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
         spec = context.spec_of(EvaluateSpec)
         candidate, baselines = context.input(spec.candidate), dict(context.visit.pins)
-        looks = context.schedule.evidence[spec.evidence].episodes
-        rows, measured, scenario = [], [], context.schedule.environment.scenario
-        for kpi in context.description.metrics:
+        evidence = context.schedule.evidence[spec.evidence]
+        looks, rows, measured = evidence.episodes, [], []
+        own = context.schedule.environment.scenario
+        for scenario, kpi in product(evidence.scenarios or (own,), context.description.metrics):
             noise = [self.random.gauss(0, 0.1) for _ in range(looks[-1])]
             sign = {"higher": 1, "lower": -1, "none": 0}[kpi.direction.value]
             shift = sign * (2.0 if self._good(mood) else -2.0)
             values = {name: tuple(10 + x for x in noise) for name in baselines}
             values["candidate"] = tuple(10 + shift + x + self.random.gauss(0, 0.1) for x in noise)
-            rows.append(PairedMetric(metric=kpi.name, values=values))
-            point = self._value(context.plan, f"{context.visit.state}.{kpi.name}", mood)
+            place = f"[{scenario}]" if evidence.scenarios else ""
+            rows.append(PairedMetric(metric=f"{place}.{kpi.name}" if place else kpi.name, values=values))
+            point = self._value(context.plan, f"{context.visit.state}{place}.{kpi.name}", mood)
             measured.append(
                 Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=scenario,
                             actions="greedy", seed=0, episodes=looks[-1], exposure=1.0)
