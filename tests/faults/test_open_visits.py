@@ -74,7 +74,7 @@ def test_a_lost_checkpoint_is_told_and_leaves_the_visit_open(
             town.facade("straight").resume()
         assert 2 == told.value.exit_code
     assert {"run_closed", "transition"}.isdisjoint(r.kind for r in records(run)[-3:])
-    assert [("stop", "resume")] * 4 == [(r.command, r.actor) for r in records(run) if isinstance(r, OperatorCommand)]
+    assert [("stop", "engine")] * 4 == [(r.command, r.actor) for r in records(run) if isinstance(r, OperatorCommand)]
     assert [checkpoint.name] == [p.split()[1] for p in verify(run, town.blobs, catalogue()).problems]
 
     checkpoint.write_bytes(kept)
