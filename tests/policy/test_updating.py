@@ -28,7 +28,7 @@ PLAIN = Ramp(actor=1.0, critic=1.0, anchor_kl=0.05, bc_weight=0.0)
 SPEC = PPOSpec(minibatch_size=64, update_epochs=2, target_kl=1e9)
 PROVIDER = CorridorProvider()
 ABOUT = PROVIDER.describe("plain")
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
 @define
@@ -140,7 +140,7 @@ def test_auto_falls_back_to_the_cpu_and_says_so() -> None:
     assert "cpu" == device_name(choose_device("cpu"))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a GPU here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     """One sentence, before anything is trained."""
     with pytest.raises(BadInputError, match="torch sees no GPU here; choose cpu or auto"):
