@@ -67,8 +67,8 @@ class FakeProvider:
         return cast("Environment", Nowhere())
 
     def teacher(self, scenario: str, name: str) -> Teacher:
-        """Fail: nobody asks a teacher."""
-        raise NotImplementedError
+        """Fail: fake strategies ask no teacher."""
+        raise AssertionError(f"a fake strategy asked for the teacher {name!r} of {scenario!r}")
 
 
 TEXT = schedule_text(structure(SCHEDULE, ScheduleSpec))

@@ -34,8 +34,8 @@ from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec, PPOSpec, RollbackSpec
 from townlet.keyed import derive
 from townlet.machine.engine import Engine
-from townlet.machine.fold import RunState
 from townlet.machine.journal import Journal
+from townlet.machine.run_state import RunState
 from townlet.machine.visit import Visit
 from townlet.store.blobs import BlobStore
 from townlet.store.registry import Registry

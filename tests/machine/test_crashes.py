@@ -10,7 +10,8 @@ from plans import CATALOGUE
 
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, ProcessStarted
 from townlet.dto.registry import Version
-from townlet.machine.fold import RunState, advance, fold
+from townlet.machine.fold import advance, fold
+from townlet.machine.run_state import RunState
 from townlet.store.registry import Registry
 
 

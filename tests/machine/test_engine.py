@@ -10,7 +10,7 @@ from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
 
 from townlet.dto.journal import EffectDone, EffectIntent, GuardsJudged, TransitionTaken, VisitStarted
 from townlet.dto.policy import BCTrainingResult, EvaluationResult, TrainingResult
-from townlet.errors import BadInputError, EnvironmentFaultError, HoldError
+from townlet.errors import BadInputError
 from townlet.machine.engine import Engine
 from townlet.machine.journal import Journal
 from townlet.machine.visit import Visit
@@ -20,15 +20,6 @@ from townlet.machine.visit import Visit
 def bench(tmp_path: Path) -> Bench:
     """A fresh run."""
     return Bench(tmp_path)
-
-
-def raising(error: BaseException) -> Callable[[Visit, TrainingResult], TrainingResult]:
-    """Return a script entry that raises."""
-
-    def change(visit: Visit, result: TrainingResult) -> TrainingResult:
-        raise error
-
-    return change
 
 
 def changing(**changes: object) -> Callable[[Visit, TrainingResult], TrainingResult]:
@@ -180,72 +171,6 @@ def test_parent_is_what_the_last_fine_tuning_started_from(bench: Bench) -> None:
     pins = {visit.state: visit.pins.get("parent") for visit in bench.school.visits}
     clone = bench.school.policy("clone")
     assert (None, clone, clone) == (pins["capture"], pins["ppo"], pins["evaluate"])
-
-
-@pytest.mark.parametrize("error", [EnvironmentFaultError("a world froze"), OSError("disk")])
-def test_environment_faults_are_retried_with_the_same_seed(bench: Bench, error: Exception) -> None:
-    """Two faults, a third attempt from the last checkpoint, and the walk goes on."""
-    left = [error, error]
-
-    def faulty(visit: Visit, result: TrainingResult) -> TrainingResult:
-        if left:
-            raise left.pop()
-        return result
-
-    bench.school.script = {("ppo", 1): faulty}
-    assert "done" == bench.walk().state
-    attempts = [visit for visit in bench.school.visits if visit.state == "ppo"]
-    assert [1, 2, 3] == [visit.attempt for visit in attempts]
-    assert 1 == len({visit.seed for visit in attempts})
-    assert [True, False, False] == [visit.checkpoint is None for visit in attempts]
-
-
-def test_faults_beyond_the_attempts_fail_with_a_traceback(bench: Bench) -> None:
-    """Capture has one attempt."""
-    bench.school.script = {("capture", 1): raising(EnvironmentFaultError("a world froze"))}
-    state = bench.walk()
-    assert ("failed", "capture: EnvironmentFaultError: a world froze") == (state.state, state.why)
-    assert state.closed is not None
-    assert "a world froze" in (bench.home / "traceback.txt").read_text()
-
-
-def test_any_other_exception_fails_at_once(bench: Bench) -> None:
-    """A bug is not retried."""
-    bench.school.script = {("ppo", 1): raising(ZeroDivisionError("oops"))}
-    assert ("failed", "ppo: ZeroDivisionError: oops") == (bench.walk().state, bench.engine().state.why)
-    assert 1 == len([visit for visit in bench.school.visits if visit.state == "ppo"])
-
-
-def test_an_answer_of_another_class_fails(bench: Bench) -> None:
-    """The journal could not be read back otherwise."""
-    bench.school.script = {("ppo", 1): lambda visit, result: TrainingResult()}
-    assert "ppo: StrategyFailedError: answered with TrainingResult, expected PPOTrainingResult" == bench.walk().why
-
-
-def test_a_strategy_may_ask_to_hold(bench: Bench) -> None:
-    """HoldError is a reason, not a failure."""
-    bench.school.script = {("ppo", 1): raising(HoldError("look at this first"))}
-    assert ("hold", "look at this first") == (bench.walk().state, bench.engine().state.why)
-
-
-def test_ctrl_c_passes_through_and_leaves_the_visit_open(bench: Bench) -> None:
-    """The next process takes the same visit up again."""
-    bench.school.script = {("ppo", 1): raising(KeyboardInterrupt())}
-    with pytest.raises(KeyboardInterrupt):
-        bench.walk()
-    assert "checkpoint" == bench.kinds()[-1]
-    bench.school.script = {}
-    assert "done" == bench.walk().state
-
-
-def test_a_visit_that_ends_three_processes_without_a_checkpoint_holds(bench: Bench) -> None:
-    """The fourth process does not try."""
-    bench.school.script = {("bc", 1): raising(SystemExit())}
-    for _ in range(3):
-        with pytest.raises(SystemExit):
-            bench.walk()
-    state = bench.walk()
-    assert ("hold", "bc ended 3 processes without a new checkpoint") == (state.state, state.why)
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_a_record_that_could_not_be_read_back_is_refused(bench: Bench) -> None:
 
 def test_nan_becomes_null_and_null_becomes_nan() -> None:
     """The journal holds no NaN, and a guard still sees that the number is none."""
-    plain = pack(ppo_result("0" * 64, value_loss=math.nan, entropy=math.inf))
+    plain = pack(ppo_result("0" * 64, value_loss=math.nan, entropy=math.inf), type(ppo_result(None)))
     assert (None, None, 0.01) == (plain["value_loss"], plain["entropy"], plain["approx_kl"])
     result = unpack(plain, type(ppo_result(None)))
     assert ["value_loss", "entropy"] == [

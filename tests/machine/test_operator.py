@@ -2,148 +2,26 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import evolve
 from fakes import Bench
-from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
+from orders import asking, give_order, orders_told, replayed
+from plans import SCHEDULE, make_plan
 
-from townlet.dto.journal import ApprovalRequested, OperatorCommand, ProcessStarted, TransitionTaken
+from townlet.dto.journal import ProcessStarted
 from townlet.dto.policy import TrainingResult
 from townlet.errors import BadInputError, EnvironmentFaultError, StoppedError
-from townlet.machine.fold import RunState
-from townlet.machine.hearing import report_hash
-from townlet.machine.inbox import send, waiting
+from townlet.machine.inbox import waiting
 from townlet.machine.operator import edge_named, open_commands
-from townlet.machine.replay import Replay, ReplayReport
+from townlet.machine.run_state import RunState
 from townlet.machine.visit import Visit
-
-ASKS: dict[str, Any] = {
-    **SCHEDULE["states"],
-    "evaluate": {
-        **SCHEDULE["states"]["evaluate"],
-        "next": [
-            {**edge, "approval": {"expires": "72h"}} if edge["to"] == "promote" else edge
-            for edge in SCHEDULE["states"]["evaluate"]["next"]
-        ],
-    },
-}
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """A fresh run whose promotion asks a person."""
-    return _bench(tmp_path)
-
-
-def _bench(home: Path) -> Bench:
-    bench = Bench(home, plan=make_plan(states=ASKS))
-    (home / "inbox").mkdir()
-    return bench
-
-
-def _order(bench: Bench, command: str, **arguments: str) -> str:
-    order = OperatorCommand(
-        command=command, actor="ada", reason="I looked", arguments=arguments, sent=bench.clock.now.timestamp()
-    )
-    return send(bench.home / "inbox", order)
-
-
-def _orders(bench: Bench) -> list[tuple[str, str]]:
-    records = [entry.record for entry in bench.journal().entries]
-    return [(record.command, record.refused) for record in records if isinstance(record, OperatorCommand)]
-
-
-def _asked(bench: Bench) -> ApprovalRequested:
-    asked = bench.engine().state.approval
-    assert asked is not None
-    return asked
-
-
-def _replayed(bench: Bench) -> ReplayReport:
-    metrics = {spec.name: spec for spec in METRICS}
-    replay = Replay(plan_of=lambda _: bench.plan, metrics=metrics, blobs=bench.school.blobs, catalogue=CATALOGUE)
-    return replay.of(bench.journal().entries)
-
-
-def test_an_edge_that_asks_holds_and_says_what_is_open(bench: Bench) -> None:
-    """The question is bound to the hash of the guard report, and its deadline is absolute."""
-    state = bench.walk()
-    asked = _asked(bench)
-    assert ("hold", "edge 1 of evaluate (to promote) waits for an approval") == (state.state, state.why)
-    assert state.held is not None
-    assert report_hash(state.held) == asked.report
-    requested = next(e for e in bench.journal().entries if isinstance(e.record, ApprovalRequested))
-    assert asked.expires is not None
-    assert 72 * 3600 == pytest.approx(asked.expires - bench.clock.now.timestamp(), abs=60)
-    assert requested.seq == len(bench.journal().entries) - 2
-    assert ["reject", "retry", "abort"] == list(open_commands(state, bench.plan.schedule)[1:])
-    assert bench.registry.champion("fake-town", "champion") is None
-
-
-def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
-    """The promotion is carried out, and replay derives the operator's edge too."""
-    bench.walk()
-    _order(bench, "approve", report=_asked(bench).report)
-    state = bench.walk()
-    assert ("done", True) == (state.state, state.champion_moved)
-    assert [("approve", "")] == _orders(bench)
-    assert () == waiting(bench.home / "inbox")
-    moves = [e.record for e in bench.journal().entries if isinstance(e.record, TransitionTaken)]
-    assert ("hold", "promote", 1, "approve by ada: I looked") == (
-        moves[-2].source, moves[-2].target, moves[-2].edge, moves[-2].why
-    )  # fmt: skip
-    found = _replayed(bench)
-    assert (True, 1) == (found.clean, found.orders)
-
-
-def test_a_rejection_aborts_and_the_champion_stays(bench: Bench) -> None:
-    """No is an answer that ends the run."""
-    bench.walk()
-    _order(bench, "reject", report=_asked(bench).report)
-    assert ("aborted", "reject by ada: I looked") == ((state := bench.walk()).state, state.why)
-    assert bench.registry.champion("fake-town", "champion") is None
-    assert _replayed(bench).clean
-
-
-def test_an_approval_of_another_report_is_refused(bench: Bench) -> None:
-    """It is recorded as refused, and the question stands."""
-    bench.walk()
-    _order(bench, "approve", report="0" * 64)
-    state = bench.walk()
-    assert "hold" == state.state
-    assert state.approval is not None
-    ((command, refused),) = _orders(bench)
-    assert "approve" == command
-    assert "is about the guard report" in refused
-    assert _replayed(bench).clean
-
-
-def test_a_question_that_nobody_answers_in_time_aborts(bench: Bench) -> None:
-    """The deadline counts across processes; a later yes comes too late."""
-    bench.walk()
-    bench.clock.now += timedelta(hours=73)
-    assert ("aborted", "nobody approved in time") == ((state := bench.walk()).state, state.why)
-    assert _replayed(bench).clean
-
-
-def test_a_yes_in_time_counts_even_if_it_is_read_late(bench: Bench) -> None:
-    """What matters is when it was given."""
-    bench.walk()
-    _order(bench, "approve", report=_asked(bench).report)
-    bench.clock.now += timedelta(hours=100)
-    assert "done" == bench.walk().state
-
-
-def test_a_late_yes_is_refused(bench: Bench) -> None:
-    """The run is aborted by its deadline."""
-    bench.walk()
-    report = _asked(bench).report
-    bench.clock.now += timedelta(hours=73)
-    _order(bench, "approve", report=report)
-    assert "aborted" == bench.walk().state
-    assert "expired" in _orders(bench)[0][1]
+    return asking(tmp_path)
 
 
 def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path) -> None:
@@ -171,7 +49,7 @@ def test_a_budget_that_was_used_up_stays_used_up(tmp_path: Path) -> None:
     bench.school.script = {("capture", 1): late}
     assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().why
     bench.clock.now -= timedelta(hours=3)
-    _order(bench, "retry")
+    give_order(bench, "retry")
     assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().why
 
 
@@ -179,30 +57,30 @@ def test_hold_stops_before_the_next_visit_and_retry_goes_on(bench: Bench) -> Non
     """Work that was done is kept."""
 
     def interrupt(visit: Visit, result: TrainingResult) -> TrainingResult:
-        _order(bench, "hold")
+        give_order(bench, "hold")
         return result
 
     bench.school.script = {("capture", 1): interrupt}
     state = bench.walk()
     assert ("hold", "bc", "hold by ada: I looked") == (state.state, state.held_in, state.why)
     assert ("retry", "abort") == open_commands(state, bench.plan.schedule)
-    _order(bench, "retry")
+    give_order(bench, "retry")
     assert "edge 1 of evaluate (to promote) waits for an approval" == bench.walk().why
     assert {"capture": 1, "bc": 1, "ppo": 1, "evaluate": 1} == dict(bench.engine().state.visits)
-    assert _replayed(bench).clean
+    assert replayed(bench).clean
 
 
 def test_abort_comes_before_everything_else(bench: Bench) -> None:
     """Of several orders the abort is read first; the rest is refused."""
 
     def interrupt(visit: Visit, result: TrainingResult) -> TrainingResult:
-        _order(bench, "hold")
-        _order(bench, "abort")
+        give_order(bench, "hold")
+        give_order(bench, "abort")
         return result
 
     bench.school.script = {("capture", 1): interrupt}
     assert "aborted" == bench.walk().state
-    assert [("abort", ""), ("hold", "abort was ordered already and comes first")] == _orders(bench)
+    assert [("abort", ""), ("hold", "abort was ordered already and comes first")] == orders_told(bench)
 
 
 def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_path: Path) -> None:
@@ -212,10 +90,10 @@ def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_
     state = bench.walk()
     assert "beyond those the error was divided over" in state.why
     edge = edge_named(state, bench.plan.schedule, "promote")
-    _order(bench, "accept_risk", edge=edge)
+    give_order(bench, "accept_risk", edge=edge)
     state = bench.walk()
     assert ("done", True) == (state.state, state.champion_moved)
-    assert _replayed(bench).clean
+    assert replayed(bench).clean
 
 
 @pytest.mark.parametrize(
@@ -237,9 +115,9 @@ def test_an_order_that_fits_nothing_is_recorded_as_refused(
     (tmp_path / "inbox").mkdir()
     bench.school.script = {("capture", 1): lambda visit, result: evolve(result, episodes=3.0)}
     bench.walk()
-    _order(bench, command, **arguments)
+    give_order(bench, command, **arguments)
     assert "hold" == bench.walk().state
-    ((_, refused),) = _orders(bench)
+    ((_, refused),) = orders_told(bench)
     assert why in refused
 
 
@@ -260,7 +138,7 @@ def test_what_is_no_command_is_recorded_and_put_away(bench: Bench, data: bytes) 
     (bench.home / "inbox" / "00000000000000000001-000000000000.json").write_bytes(data)
     (bench.home / "inbox" / "notes.txt").write_text("not a command's name")
     bench.walk()
-    ((command, refused),) = _orders(bench)
+    ((command, refused),) = orders_told(bench)
     assert ("unreadable", True) == (command, refused.startswith("not a command"))
     assert ["notes.txt"] == [path.name for path in (bench.home / "inbox").iterdir()]
 
@@ -268,12 +146,12 @@ def test_what_is_no_command_is_recorded_and_put_away(bench: Bench, data: bytes) 
 def test_a_command_whose_file_outlived_its_record_is_obeyed_once(bench: Bench) -> None:
     """The process died between the record and the removal of the file."""
     bench.walk()
-    name = _order(bench, "retry")
+    name = give_order(bench, "retry")
     data = (bench.home / "inbox" / name).read_bytes()
     bench.walk()
     (bench.home / "inbox" / name).write_bytes(data)
     bench.walk()
-    assert [("retry", "")] == _orders(bench)
+    assert [("retry", "")] == orders_told(bench)
     assert () == waiting(bench.home / "inbox")
 
 
@@ -298,7 +176,7 @@ def test_a_process_that_was_asked_to_stop_is_no_death(tmp_path: Path) -> None:
             bench.walk()
     bench.school.script = {}
     assert "done" == bench.walk().state
-    assert [("stop", "")] * 5 == _orders(bench)
+    assert [("stop", "")] * 5 == orders_told(bench)
 
 
 def test_deaths_of_processes_are_no_retries(tmp_path: Path) -> None:
@@ -329,7 +207,7 @@ def test_replay_names_evidence_that_says_something_else(tmp_path: Path, kind: st
     path.unlink()
     if kind in bytes_:
         path.write_bytes(bytes_[kind])
-    found = _replayed(bench)
+    found = replayed(bench)
     assert any("better was pass, derived: unknown" in difference for difference in found.differences)
 
 

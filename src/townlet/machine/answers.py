@@ -13,14 +13,20 @@ import attrs
 from townlet.dto.codec import structure
 from townlet.dto.fields import is_semantic
 from townlet.dto.policy import TrainingResult
+from townlet.errors import StrategyFailedError
 
 __all__ = ["pack", "semantic_part", "unpack"]
 
 
-def pack(result: TrainingResult) -> dict[str, Any]:
-    """Return a result as plain data without NaN; BadInputError where it could not be read back."""
+def pack(result: TrainingResult, cls: type[TrainingResult]) -> dict[str, Any]:
+    """Return a result as plain data without NaN.
+
+    StrategyFailedError where it is not of `cls`, BadInputError where it could not be read back.
+    """
+    if type(result) is not cls:
+        raise StrategyFailedError(f"answered with {type(result).__name__}, expected {cls.__name__}")
     plain: dict[str, Any] = _without_nan(result.model_dump())
-    unpack(plain, type(result))
+    unpack(plain, cls)
     return plain
 
 

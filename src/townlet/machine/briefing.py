@@ -1,17 +1,21 @@
 """What a visit is told: its inputs, its pinned baselines and its spec, from the state of the run alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import evolve, fields
 
-from townlet.dto.journal import VisitStarted
+from townlet.dto.guards import EvidenceTable
+from townlet.dto.journal import EffectDone, VisitStarted
 from townlet.dto.schedule import BaselineSpec, Plan
 from townlet.dto.strategies import PPOSpec, StrategySpec
 from townlet.errors import BadInputError, HoldError
-from townlet.machine.fold import RunState
+from townlet.keyed import derive
+from townlet.machine.judge import evaluate_visits
+from townlet.machine.run_state import OpenVisit, RunState
+from townlet.machine.visit import Visit
 
-__all__ = ["inputs", "pins", "scaled", "started"]
+__all__ = ["inputs", "pins", "scaled", "started", "visit"]
 
 
 def started(run: RunState, plan: Plan, champion: str | None, *, effect: bool) -> VisitStarted:
@@ -31,6 +35,29 @@ def started(run: RunState, plan: Plan, champion: str | None, *, effect: bool) ->
         state=run.state, visit=run.visits.get(run.state, 0) + 1, attempt=1, inputs=given,
         pins=pins(run, plan, run.state, given),
         expected=run.judged_against if effect and run.evidence is not None else champion,
+    )  # fmt: skip
+
+
+def visit(
+    run: RunState,
+    opened: OpenVisit,
+    plan: Plan,
+    *,
+    seed: int,
+    save: Callable[[int, str], None],
+    decided: Callable[[EvidenceTable], bool],
+    effect: Callable[[str], EffectDone],
+    stopping: Callable[[], bool],
+) -> Visit:
+    """Return everything that the strategy of the open visit is told; `seed` is the run's."""
+    state = opened.state
+    spec = scaled(plan.options[state], state, run.scale)
+    return Visit(
+        state=state, strategy=plan.schedule.states[state].strategy, number=opened.number, attempt=opened.attempt,
+        stint=run.stint if isinstance(spec, PPOSpec) else 0, spec=spec, scale=run.scale,
+        seed=derive(seed, state, opened.number), inputs=opened.inputs, pins=opened.pins, expected=opened.expected,
+        evaluate_visits=evaluate_visits(plan), checkpoint=opened.checkpoint, save=save, decided=decided,
+        effect=effect, stopping=stopping,
     )  # fmt: skip
 
 

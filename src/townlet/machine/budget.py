@@ -4,7 +4,7 @@ from datetime import datetime
 
 from townlet.dto.quantities import Bytes, format_bytes, format_duration
 from townlet.dto.schedule import BudgetSpec
-from townlet.machine.fold import RunState
+from townlet.machine.run_state import RunState
 from townlet.store.blobs import BlobStore
 
 __all__ = ["obstacle"]

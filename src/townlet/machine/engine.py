@@ -21,7 +21,6 @@ from townlet.dto.journal import (
     ApprovalRequested,
     Checkpoint,
     EffectDone,
-    EffectIntent,
     Entry,
     GuardsJudged,
     JournalRecord,
@@ -32,9 +31,7 @@ from townlet.dto.journal import (
     VisitFinished,
 )
 from townlet.dto.metrics import MetricSpec
-from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan
-from townlet.dto.strategies import PPOSpec
 from townlet.errors import (
     BadInputError,
     ChampionMovedError,
@@ -45,19 +42,19 @@ from townlet.errors import (
     StrategyFailedError,
     UnfitCheckpointError,
 )
-from townlet.keyed import derive
 from townlet.machine import briefing
 from townlet.machine.answers import pack
 from townlet.machine.budget import obstacle
 from townlet.machine.builder import Walk
-from townlet.machine.fold import OpenVisit, RunState, advance, fold
+from townlet.machine.effect import move_champion
+from townlet.machine.fold import advance, fold
 from townlet.machine.hearing import Court, report_hash
 from townlet.machine.inbox import discard, waiting
 from townlet.machine.journal import Journal
-from townlet.machine.judge import evaluate_visits
 from townlet.machine.moves import Move, judged_move, ordered_move
 from townlet.machine.operator import refusal
-from townlet.machine.visit import Perform, Visit, never
+from townlet.machine.run_state import OpenVisit, RunState
+from townlet.machine.visit import Perform, never
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
 from townlet.store.registry import Registry
@@ -198,10 +195,12 @@ class Engine:
         state, spec = self._run.state, self._plan.schedule.states[self._run.state]
         try:
             opened = self._opened()
-            result = self._perform(self._brief(opened))
-            finished = VisitFinished(
-                state=state, visit=opened.number, strategy=spec.strategy, result=self._packed(result)
-            )
+            told = briefing.visit(
+                self._run, opened, self._plan, seed=self._created.seed, save=self._save, decided=self._decided,
+                effect=self._effect, stopping=self._stopping,
+            )  # fmt: skip
+            result = pack(self._perform(told), self._entry(state).result)
+            finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
         except (StoppedError, UnfitCheckpointError) as error:
             raise self._leaving(error) from error
         except ResourceFaultError:
@@ -237,24 +236,6 @@ class Engine:
         assert visit is not None, "visit_started is journalled before anything works in a visit"
         return visit
 
-    def _brief(self, visit: OpenVisit) -> Visit:
-        run, state = self._run, visit.state
-        spec = briefing.scaled(self._plan.options[state], state, run.scale)
-        return Visit(
-            state=state, strategy=self._plan.schedule.states[state].strategy, number=visit.number,
-            attempt=visit.attempt, stint=run.stint if isinstance(spec, PPOSpec) else 0, spec=spec,
-            scale=run.scale, seed=derive(self._created.seed, state, visit.number), inputs=visit.inputs,
-            pins=visit.pins, expected=visit.expected, evaluate_visits=evaluate_visits(self._plan),
-            checkpoint=visit.checkpoint, save=self._save, decided=self._decided, effect=self._effect,
-            stopping=self._stopping,
-        )  # fmt: skip
-
-    def _packed(self, result: TrainingResult) -> Mapping[str, object]:
-        expected = self._entry(self._run.state).result
-        if type(result) is not expected:
-            raise StrategyFailedError(f"answered with {type(result).__name__}, expected {expected.__name__}")
-        return pack(result)
-
     def _save(self, step: int, digest: str) -> None:
         visit = self._opened()
         self._append(Checkpoint(state=visit.state, visit=visit.number, step=step, blob=digest))
@@ -263,31 +244,12 @@ class Engine:
         return self._court.is_decided(self._run, self._opened(), table)
 
     def _effect(self, target: str) -> EffectDone:
-        """Move the champion's alias once: intent, compare-and-set, done, each journalled before the next."""
-        visit, where = self._opened(), self._plan.schedule.registry
-        if not self._entry(visit.state).effect or target != visit.inputs.get("candidate"):
-            raise StrategyFailedError(
-                f"{visit.state} may not move {where.champion!r} to {target}; expected an effect on the candidate"
-            )
-        if visit.done is not None:
-            return visit.done
-        if self._run.rehearsal:
-            return EffectDone(alias=where.champion, target=target, version=0)
-        intent = visit.intent or EffectIntent(
-            state=visit.state, visit=visit.number, registry=where.name, alias=where.champion, target=target,
-            expected=visit.expected, evidence=self._run.evidence,
+        if not self._entry(self._run.state).effect:
+            raise StrategyFailedError(f"{self._run.state} may not move anything; expected a strategy with an effect")
+        return move_champion(
+            self._run, target, self._plan.schedule.registry,
+            registry=self._registry, journal=self._journal, append=self._append, facts=self._facts,
         )  # fmt: skip
-        if visit.intent is None:
-            self._append(intent)
-        ppo = self._run.ppo
-        version = self._registry.promote(
-            intent.registry, intent.alias, target=target, expected=intent.expected, evidence=intent.evidence,
-            run=self._created.run, head=self._journal.head, facts=self._facts,
-            parent=(ppo.result.parent or None) if ppo is not None and ppo.result.weights == target else None,
-        )  # fmt: skip
-        done = EffectDone(alias=intent.alias, target=target, version=version.version)
-        self._append(done)
-        return done
 
     def _leave(self, visit: OpenVisit) -> None:
         """Take the way that the recorded verdicts lead to; ask first where a person must agree."""

@@ -25,7 +25,13 @@ __all__ = ["Forecast", "GuardForecast", "StateForecast", "forecast"]
 
 POWER = 0.8
 """Chance with which a difference shall be found."""
-_FLOAT32, _JSON_NUMBER, _ADAM = 4, 20, 3  # bytes, bytes, copies of the weights in a checkpoint
+_FLOAT32, _JSON_NUMBER = 4, 20  # bytes
+_COPIES = 5
+"""Networks in a checkpoint at the most: the present one, the best, the parent, and the optimizer's two moments."""
+_PROBE = 256
+"""Observations that a weights file is proven on, each with its mask and logits."""
+_AGENT = 512
+"""Bytes of an environment's state per agent, roughly."""
 
 
 @frozen(kw_only=True)
@@ -169,7 +175,7 @@ def _agent_steps(
                 decisions = ceil(options.ticks / environment.ticks_per_decision)
             return options.episodes * decisions * environment.agents
         case PPOSpec():
-            iteration = schedule.environment.worlds * environment.agents * options.num_steps
+            iteration = _iteration(plan, options, environment)
             trained = (options.iterations or ceil(options.agent_steps / iteration)) * iteration
             if options.watch is None:
                 return trained
@@ -196,21 +202,36 @@ def _baselines(plan: Plan, state: str) -> frozenset[str]:
 
 def _disk(plan: Plan, state: str, environment: EnvironmentDescription) -> Bytes:
     options = plan.options[state]
+    probe = _PROBE * (_FLOAT32 * (len(environment.features) + len(environment.actions)) + len(environment.actions))
     match options:
         case CaptureSpec():
             # Features, mask, label, action, reward and two flags per decision.
             decision = _FLOAT32 * (len(environment.features) + 2) + len(environment.actions) + 4
             return Bytes(_agent_steps(plan, state, environment, {}) * decision)
         case BCSpec():
-            return Bytes(_weights(options.hidden_sizes, environment))
+            network = _network(options.hidden_sizes, environment)
+            passes = options.update_epochs + options.value_epochs
+            return Bytes(network + probe + _checkpoints(passes, options.checkpoint_every) * _COPIES * network)
         case PPOSpec():
-            saved = _ADAM * (1 + _looks(options, options.agent_steps))
-            return Bytes((1 + saved) * _weights(_hidden(plan, options), environment))
+            network, lanes = _network(_hidden(plan, options), environment), plan.schedule.environment.worlds
+            iterations = options.iterations or ceil(options.agent_steps / _iteration(plan, options, environment))
+            playing = lanes * environment.agents * (_AGENT + _FLOAT32 * len(environment.features))
+            saved = _COPIES * network + 2 * probe + playing
+            return Bytes(network + probe + _checkpoints(iterations, options.checkpoint_every) * saved)
         case EvaluateSpec():
             evidence = plan.schedule.evidence[options.evidence]
             rows = len(environment.metrics) * max(1, len(evidence.scenarios)) * (1 + len(_baselines(plan, state)))
             return Bytes(rows * evidence.episodes[-1] * _JSON_NUMBER)
     return Bytes(0)
+
+
+def _iteration(plan: Plan, options: PPOSpec, environment: EnvironmentDescription) -> int:
+    return plan.schedule.environment.worlds * environment.agents * options.num_steps
+
+
+def _checkpoints(steps: int, every: int) -> int:
+    """Return how many a visit keeps; nothing frees those that are superseded before it has ended."""
+    return steps // every if every else 0
 
 
 def _hidden(plan: Plan, options: PPOSpec) -> tuple[int, ...]:
@@ -219,7 +240,7 @@ def _hidden(plan: Plan, options: PPOSpec) -> tuple[int, ...]:
     return options.hidden_sizes if options.start_from == "fresh" or not cloned else max(cloned, key=prod)
 
 
-def _weights(hidden: tuple[int, ...], environment: EnvironmentDescription) -> int:
+def _network(hidden: tuple[int, ...], environment: EnvironmentDescription) -> int:
     """Return the bytes of an actor and a critic with these hidden layers."""
 
     def trunk(outputs: int) -> int:

@@ -11,10 +11,10 @@ from townlet.dto.guards import EvidenceTable, GuardReport
 from townlet.dto.journal import GuardsJudged
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
-from townlet.machine.fold import OpenVisit, RunState
 from townlet.machine.guards import guards_of
 from townlet.machine.journal import canonical
 from townlet.machine.judge import Known, decided, judge
+from townlet.machine.run_state import OpenVisit, RunState
 from townlet.store.blobs import BlobStore
 
 __all__ = ["Court", "report_hash"]

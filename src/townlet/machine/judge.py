@@ -12,10 +12,10 @@ from townlet.dto.policy import CaptureResult, EvaluationResult, TrainingResult, 
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec
 from townlet.errors import BadInputError
-from townlet.machine.fold import Accepted
 from townlet.machine.guards import guards_of
 from townlet.machine.paired import Contest, Question, judge_pairs
 from townlet.machine.questions import MetricName
+from townlet.machine.run_state import Accepted
 
 __all__ = ["Known", "decided", "evaluate_visits", "judge"]
 

@@ -9,9 +9,9 @@ from attrs import frozen
 
 from townlet.dto.journal import OperatorCommand
 from townlet.dto.schedule import EdgeSpec, ScheduleSpec
-from townlet.machine.fold import OpenVisit, RunState
 from townlet.machine.guards import choose, names
 from townlet.machine.rehearsal import next_edge
+from townlet.machine.run_state import OpenVisit, RunState
 
 __all__ = ["Move", "judged_move", "ordered_move"]
 

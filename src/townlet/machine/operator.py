@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from townlet.dto.journal import OperatorCommand
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
-from townlet.machine.fold import RunState
+from townlet.machine.run_state import RunState
 
 __all__ = ["edge_named", "open_commands", "refusal"]
 

@@ -20,10 +20,11 @@ from townlet.dto.journal import (
 )
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
-from townlet.machine.fold import RunState, advance
+from townlet.machine.fold import advance
 from townlet.machine.hearing import Court, report_hash
 from townlet.machine.moves import Move, judged_move, ordered_move
 from townlet.machine.operator import refusal
+from townlet.machine.run_state import RunState
 from townlet.store.blobs import BlobStore
 
 __all__ = ["Replay", "ReplayReport"]

@@ -10,9 +10,10 @@ from townlet.dto.codec import structure
 from townlet.dto.journal import Entry, OperatorCommand, RunCreated
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import JournalBrokenError
-from townlet.machine.fold import RunState, fold
+from townlet.machine.fold import fold
 from townlet.machine.journal import read
 from townlet.machine.positions import read as read_document
+from townlet.machine.run_state import RunState
 from townlet.store.blobs import BlobStore
 from townlet.store.files import told
 from townlet.store.rundir import RunDirectory

@@ -12,7 +12,9 @@ from visits import Visits, semantic
 from townlet.dto.policy import PPOTrainingResult
 from townlet.env.town import TownProvider
 from townlet.errors import BadInputError, StoppedError, UnfitCheckpointError
+from townlet.machine.forecast import forecast
 from townlet.policy.training.checkpoint import read_checkpoint
+from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentProvider
 
 pytest.importorskip("torch")
@@ -81,6 +83,21 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Visits:
 def _points(visits: Visits) -> list[dict[str, object]]:
     """Return the metric stream."""
     return [json.loads(line) for line in visits.metrics.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_forecast_of_the_disk_is_near_what_visits_leave(tmp_path: Path) -> None:
+    """The clone, the fine-tuned weights and every checkpoint: within a factor of two."""
+    visits = _visits(tmp_path, "town")
+    told = forecast(visits.plan, catalogue(), TownProvider().describe("small_town"))
+    left = {}
+    for state, name in (("bc", "clone"), ("ppo", "candidate")):
+        before = visits.blobs.size()
+        weights = visits.whole(state).weights
+        assert weights is not None
+        visits.inputs |= {name: weights, "start": weights}
+        left[state] = visits.blobs.size() - before
+    found = {state.state: state.disk / left[state.state] for state in told.states if state.state in left}
+    assert all(0.5 < ratio < 2.0 for ratio in found.values()), found
 
 
 @pytest.mark.parametrize("boundaries", [1, 2])

@@ -1,0 +1,57 @@
+"""A run whose promotion asks a person, and what an operator does about it."""
+
+from pathlib import Path
+from typing import Any
+
+from fakes import Bench
+from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
+
+from townlet.dto.journal import ApprovalRequested, OperatorCommand
+from townlet.machine.inbox import send
+from townlet.machine.replay import Replay, ReplayReport
+
+ASKS: dict[str, Any] = {
+    **SCHEDULE["states"],
+    "evaluate": {
+        **SCHEDULE["states"]["evaluate"],
+        "next": [
+            {**edge, "approval": {"expires": "72h"}} if edge["to"] == "promote" else edge
+            for edge in SCHEDULE["states"]["evaluate"]["next"]
+        ],
+    },
+}
+
+
+def asking(home: Path) -> Bench:
+    """Return a fresh run whose promotion asks a person."""
+    bench = Bench(home, plan=make_plan(states=ASKS))
+    (home / "inbox").mkdir()
+    return bench
+
+
+def give_order(bench: Bench, command: str, **arguments: str) -> str:
+    """Leave a command in the inbox of a run and return its id."""
+    order = OperatorCommand(
+        command=command, actor="ada", reason="I looked", arguments=arguments, sent=bench.clock.now.timestamp()
+    )
+    return send(bench.home / "inbox", order)
+
+
+def orders_told(bench: Bench) -> list[tuple[str, str]]:
+    """Return every command in the journal with why it was refused."""
+    records = [entry.record for entry in bench.journal().entries]
+    return [(record.command, record.refused) for record in records if isinstance(record, OperatorCommand)]
+
+
+def question_of(bench: Bench) -> ApprovalRequested:
+    """Return the question that waits."""
+    asked = bench.engine().state.approval
+    assert asked is not None
+    return asked
+
+
+def replayed(bench: Bench) -> ReplayReport:
+    """Return what deciding the run again says."""
+    metrics = {spec.name: spec for spec in METRICS}
+    replay = Replay(plan_of=lambda _: bench.plan, metrics=metrics, blobs=bench.school.blobs, catalogue=CATALOGUE)
+    return replay.of(bench.journal().entries)

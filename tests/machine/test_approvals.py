@@ -1,0 +1,98 @@
+"""An edge that asks holds the run until a person agrees, in time and to this very report."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes import Bench
+from orders import asking, give_order, orders_told, question_of, replayed
+
+from townlet.dto.journal import ApprovalRequested, TransitionTaken
+from townlet.machine.hearing import report_hash
+from townlet.machine.inbox import waiting
+from townlet.machine.operator import open_commands
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A fresh run whose promotion asks a person."""
+    return asking(tmp_path)
+
+
+def test_an_edge_that_asks_holds_and_says_what_is_open(bench: Bench) -> None:
+    """The question is bound to the hash of the guard report, and its deadline is absolute."""
+    state = bench.walk()
+    asked = question_of(bench)
+    assert ("hold", "edge 1 of evaluate (to promote) waits for an approval") == (state.state, state.why)
+    assert state.held is not None
+    assert report_hash(state.held) == asked.report
+    requested = next(e for e in bench.journal().entries if isinstance(e.record, ApprovalRequested))
+    assert asked.expires is not None
+    assert 72 * 3600 == pytest.approx(asked.expires - bench.clock.now.timestamp(), abs=60)
+    assert requested.seq == len(bench.journal().entries) - 2
+    assert ["reject", "retry", "abort"] == list(open_commands(state, bench.plan.schedule)[1:])
+    assert bench.registry.champion("fake-town", "champion") is None
+
+
+def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
+    """The promotion is carried out, and replay derives the operator's edge too."""
+    bench.walk()
+    give_order(bench, "approve", report=question_of(bench).report)
+    state = bench.walk()
+    assert ("done", True) == (state.state, state.champion_moved)
+    assert [("approve", "")] == orders_told(bench)
+    assert () == waiting(bench.home / "inbox")
+    moves = [e.record for e in bench.journal().entries if isinstance(e.record, TransitionTaken)]
+    assert ("hold", "promote", 1, "approve by ada: I looked") == (
+        moves[-2].source, moves[-2].target, moves[-2].edge, moves[-2].why
+    )  # fmt: skip
+    found = replayed(bench)
+    assert (True, 1) == (found.clean, found.orders)
+
+
+def test_a_rejection_aborts_and_the_champion_stays(bench: Bench) -> None:
+    """No is an answer that ends the run."""
+    bench.walk()
+    give_order(bench, "reject", report=question_of(bench).report)
+    assert ("aborted", "reject by ada: I looked") == ((state := bench.walk()).state, state.why)
+    assert bench.registry.champion("fake-town", "champion") is None
+    assert replayed(bench).clean
+
+
+def test_an_approval_of_another_report_is_refused(bench: Bench) -> None:
+    """It is recorded as refused, and the question stands."""
+    bench.walk()
+    give_order(bench, "approve", report="0" * 64)
+    state = bench.walk()
+    assert "hold" == state.state
+    assert state.approval is not None
+    ((command, refused),) = orders_told(bench)
+    assert "approve" == command
+    assert "is about the guard report" in refused
+    assert replayed(bench).clean
+
+
+def test_a_question_that_nobody_answers_in_time_aborts(bench: Bench) -> None:
+    """The deadline counts across processes; a later yes comes too late."""
+    bench.walk()
+    bench.clock.now += timedelta(hours=73)
+    assert ("aborted", "nobody approved in time") == ((state := bench.walk()).state, state.why)
+    assert replayed(bench).clean
+
+
+def test_a_yes_in_time_counts_even_if_it_is_read_late(bench: Bench) -> None:
+    """What matters is when it was given."""
+    bench.walk()
+    give_order(bench, "approve", report=question_of(bench).report)
+    bench.clock.now += timedelta(hours=100)
+    assert "done" == bench.walk().state
+
+
+def test_a_late_yes_is_refused(bench: Bench) -> None:
+    """The run is aborted by its deadline."""
+    bench.walk()
+    report = question_of(bench).report
+    bench.clock.now += timedelta(hours=73)
+    give_order(bench, "approve", report=report)
+    assert "aborted" == bench.walk().state
+    assert "expired" in orders_told(bench)[0][1]
