@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from attrs import asdict, define, evolve, field, frozen
@@ -114,7 +114,8 @@ class Epoch:
 
 
 def _finite(statistics: UpdateStatistics) -> UpdateStatistics:
-    return evolve(statistics, **{name: 0.0 for name, number in asdict(statistics).items() if not math.isfinite(number)})
+    odd: dict[str, Any] = {name: 0.0 for name, number in asdict(statistics).items() if not math.isfinite(number)}
+    return evolve(statistics, **odd)
 
 
 def _conflict(played: Played, weights: Weights) -> ConflictFields:
