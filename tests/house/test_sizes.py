@@ -15,7 +15,7 @@ def _allowed(path: Path) -> int:
 
 
 def test_files_stay_small() -> None:
-    """At most 250 lines of code, 200 for a strategy, 150 for the orchestrator."""
+    """At most 250 lines, docstrings among them, 200 for a strategy, 150 for the orchestrator."""
     assert {} == {name: found for name, path in FILES.items() if (found := code_lines(path)) > _allowed(path)}
 
 
@@ -28,11 +28,11 @@ def test_files_are_named_for_what_they_hold() -> None:
     ]
 
 
-def test_only_code_is_counted(tmp_path: Path) -> None:
-    """Blank lines, comments and docstrings are free; every line of a long expression counts."""
+def test_only_blank_lines_and_comments_are_free(tmp_path: Path) -> None:
+    """Every line of a docstring and of a long expression counts."""
     file = tmp_path / "sample.py"
     file.write_text(
         '"""Module.\n\nMore.\n"""\n\n# why\nx = [\n    1,\n\n    2,\n]\ny: int  # what\n"""Of y."""\nz = """a\nb"""\n'
     )
 
-    assert 7 == code_lines(file)
+    assert 11 == code_lines(file)

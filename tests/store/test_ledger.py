@@ -4,26 +4,14 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from promoting import promote
 
-from townlet.dto.registry import Booking, Version
+from townlet.dto.registry import Booking
 from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError
 from townlet.store.ledger import Ledger
 from townlet.store.registry import Registry
-
-
-def _promote(registry: Registry, target: str, expected: str | None, run: str = "run-1") -> Version:
-    return registry.promote(
-        "town", "champion", target=target, expected=expected, evidence="ev", run=run, head="head", facts={}
-    )
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    """An empty registry."""
-    return Registry(tmp_path / "home" / "registry.sqlite")
 
 
 class DiesInCommitError(BaseException):
@@ -41,38 +29,38 @@ def _dying(registry: Registry, target: str, expected: str | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ledger, "announced", announced)
         with pytest.raises(DiesInCommitError):
-            _promote(registry, target, expected)
+            promote(registry, target, expected)
 
 
 def test_a_move_that_was_announced_is_carried_out_by_the_next(registry: Registry) -> None:
     """The process died before the commit: readers see the old champion, the next writer finds the new one."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     _dying(registry, "w2", "w1")
     champion = registry.champion("town", "champion")
     assert champion is not None
     assert "w1" == champion.weights
 
-    assert 2 == _promote(registry, "w2", "w1").version
+    assert 2 == promote(registry, "w2", "w1").version
     assert ["w1", "w2"] == [move.weights for move in registry.history()]
     assert [1, 2] == [booking.move.move for booking in registry.ledger.read()]
 
 
 def test_a_rival_finds_the_announced_move(registry: Registry) -> None:
     """Another run that expected the old champion is told."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     _dying(registry, "w2", "w1")
 
     with pytest.raises(ChampionMovedError, match="names the weights w2"):
-        _promote(registry, "w3", "w1", run="run-2")
+        promote(registry, "w3", "w1", run="run-2")
 
 
 def test_a_commit_that_fails_takes_its_announcement_back(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the ledger cannot be written nothing moves, and where the commit fails the ledger is as before."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     before = registry.ledger.path.read_bytes()
     monkeypatch.setattr(os, "fsync", _no_space)
     with pytest.raises(EnvironmentFaultError, match="No space left"):
-        _promote(registry, "w2", "w1")
+        promote(registry, "w2", "w1")
     monkeypatch.undo()
 
     assert before == registry.ledger.path.read_bytes()
@@ -88,20 +76,20 @@ def _no_space(*_: object) -> None:
 
 def test_a_torn_last_line_counts_as_not_written(registry: Registry) -> None:
     """A process died within the append; the next move is written over it."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     with registry.ledger.path.open("ab") as file:
         file.write(b'{"booking":')
 
-    _promote(registry, "w2", "w1")
+    promote(registry, "w2", "w1")
     assert ["w1", "w2"] == [booking.version.weights for booking in registry.ledger.read()]
 
 
 def test_a_lost_database_is_told_and_never_begun_anew(registry: Registry) -> None:
     """The ledger knows that there was one: neither a reader nor a writer starts from nothing."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     registry.path.unlink()
 
-    for ask in (registry.versions, lambda: _promote(registry, "w9", None)):
+    for ask in (registry.versions, lambda: promote(registry, "w9", None)):
         with pytest.raises(BadInputError, match="the registry is missing, but its ledger is not"):
             ask()
     assert not registry.path.exists()
@@ -109,10 +97,10 @@ def test_a_lost_database_is_told_and_never_begun_anew(registry: Registry) -> Non
 
 def test_an_old_copy_of_the_database_is_told(registry: Registry) -> None:
     """A file that lacks moves of the ledger would name a champion that was replaced long ago."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     old = registry.path.read_bytes()
-    _promote(registry, "w2", "w1")
-    _promote(registry, "w3", "w2")
+    promote(registry, "w2", "w1")
+    promote(registry, "w3", "w2")
     registry.path.write_bytes(old)
 
     with pytest.raises(BadInputError, match="holds 1 moves, but its ledger 3"):
@@ -122,8 +110,8 @@ def test_an_old_copy_of_the_database_is_told(registry: Registry) -> None:
 @pytest.mark.parametrize("line", [0, 1])
 def test_an_edited_ledger_names_the_line(registry: Registry, line: int) -> None:
     """One word changed, one line removed: the number of the line is told, and the sound part before it is known."""
-    _promote(registry, "w1", None)
-    _promote(registry, "w2", "w1")
+    promote(registry, "w1", None)
+    promote(registry, "w2", "w1")
     held = registry.ledger.path.read_bytes().splitlines(keepends=True)
     held[line] = held[line].replace(b"promoted", b"invented")
     registry.ledger.path.write_bytes(b"".join(held))
@@ -137,7 +125,7 @@ def test_an_edited_ledger_names_the_line(registry: Registry, line: int) -> None:
 
 def test_a_ledger_of_a_later_version_is_refused(registry: Registry) -> None:
     """Its lines are not guessed at."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     path = registry.ledger.path
     path.write_bytes(path.read_bytes().replace(b'"v":1', b'"v":2'))
 
@@ -147,9 +135,9 @@ def test_a_ledger_of_a_later_version_is_refused(registry: Registry) -> None:
 
 def test_a_registry_without_a_ledger_gets_one(registry: Registry) -> None:
     """A file of an earlier release, or one whose ledger was lost: the next move writes all of it."""
-    _promote(registry, "w1", None)
+    promote(registry, "w1", None)
     registry.ledger.path.unlink()
     assert 1 == len(registry.history())
 
-    _promote(registry, "w2", "w1")
+    promote(registry, "w2", "w1")
     assert ["w1", "w2"] == [booking.version.weights for booking in registry.ledger.read()]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from townlet.dto.town import DAY
 from townlet.world.batch import TownBatch
 from townlet.world.lifecycle import absences
-from townlet.world.state import Agent, Tie, layout
+from townlet.world.rows import Agent, Tie, layout
 
 EVICTION, FAINT, SHAPING = 8, 6, 9
 

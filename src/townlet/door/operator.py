@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add_operator_commands"]
 
 Actor = Annotated[str | None, Parameter(help="Who gives the order; the user's name by default.")]
+Report = Annotated[str | None, Parameter(help="Hash of the guard report that was read.")]
 Reason = Annotated[str, Parameter(help="Why; it stands in the journal.")]
 
 
@@ -47,7 +48,7 @@ def resume(
 def approve(
     run: Run,
     *,
-    report: Annotated[str | None, Parameter(help="Hash of the guard report that was read.")] = None,
+    report: Report = None,
     actor: Actor = None,
     reason: Reason = "",
     home: Home = HOME,
@@ -59,7 +60,7 @@ def approve(
 def reject(
     run: Run,
     *,
-    report: Annotated[str | None, Parameter(help="Hash of the guard report that was read.")] = None,
+    report: Report = None,
     actor: Actor = None,
     reason: Reason = "",
     home: Home = HOME,

@@ -8,8 +8,8 @@ from townlet.dto.registry import AliasMove, Booking, Version
 from townlet.errors import BadInputError
 
 __all__ = [
-    "APPLICATION", "SCHEMA_VERSION", "append_move", "book", "lay_out", "moves", "next_version", "register", "version",
-    "versions",
+    "APPLICATION", "SCHEMA_VERSION", "append_move", "book", "bookings", "lay_out", "moves", "next_version", "register",
+    "version", "versions",
 ]  # fmt: skip
 
 APPLICATION = 0x546F776E
@@ -116,6 +116,11 @@ def book(connection: sqlite3.Connection, booking: Booking) -> None:
     """Carry out what a line of the ledger says."""
     register(connection, booking.version)
     append_move(connection, booking.move)
+
+
+def bookings(connection: sqlite3.Connection) -> tuple[Booking, ...]:
+    """Return every move with its version, oldest first: what the ledger of these tables says."""
+    return tuple(Booking(move=move, version=version(connection, move.name, move.version)) for move in moves(connection))
 
 
 def _to_version(row: sqlite3.Row) -> Version:

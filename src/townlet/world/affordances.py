@@ -5,8 +5,9 @@ import numpy as np
 from townlet.dto.bylaws import DAY
 from townlet.world.compiled import compiled, f32
 from townlet.world.needs import bounded, level
+from townlet.world.rows import NOBODY, Clock
 from townlet.world.rules import Affordance, Rules
-from townlet.world.state import NOBODY, Clock, Town
+from townlet.world.state import Town
 
 __all__ = ["apply_effects", "cost", "pay", "restock", "supplied", "usable"]
 

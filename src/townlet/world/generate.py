@@ -7,8 +7,9 @@ from townlet.world.movement import distance
 from townlet.world.perturbations import calm
 from townlet.world.random import BIRTH, HOME, PHASE, PLACE, below, draw, mix, uniform
 from townlet.world.rewards import promise
+from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Town
+from townlet.world.state import Town
 
 __all__ = ["generate"]
 

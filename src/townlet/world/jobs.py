@@ -7,8 +7,9 @@ from townlet.world.features import WORK
 from townlet.world.movement import distance
 from townlet.world.relations import befriend, warm
 from townlet.world.rivalry import resent
+from townlet.world.rows import NOBODY, Agent
 from townlet.world.rules import Job, Rules
-from townlet.world.state import NOBODY, Agent, Town
+from townlet.world.state import Town
 
 __all__ = ["employ", "hire", "on_shift", "turn_day"]
 

@@ -8,8 +8,9 @@ from townlet.world.queues import leave
 from townlet.world.random import RESPAWN, below, draw
 from townlet.world.rewards import promise
 from townlet.world.rivalry import forget
+from townlet.world.rows import NEVER, NOBODY
 from townlet.world.rules import Rules
-from townlet.world.state import NEVER, NOBODY, Town
+from townlet.world.state import Town
 
 __all__ = ["absences", "begin", "end_lives", "respawn"]
 

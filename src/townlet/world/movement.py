@@ -3,8 +3,9 @@
 from townlet.dto.bylaws import PERTURBATIONS
 from townlet.world.compiled import compiled
 from townlet.world.features import AWAY, CHAT, HOME, USE, WORK
+from townlet.world.rows import NOBODY, Agent
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Agent, Town
+from townlet.world.state import Town
 
 __all__ = ["distance", "move"]
 

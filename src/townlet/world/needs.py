@@ -1,8 +1,9 @@
 """Needs: three numbers in [0, 1] that fall with time."""
 
 from townlet.world.compiled import compiled, f32
+from townlet.world.rows import Agent
 from townlet.world.rules import Rules
-from townlet.world.state import Agent, Town
+from townlet.world.state import Town
 
 __all__ = ["bounded", "decay", "level"]
 

@@ -13,8 +13,9 @@ from townlet.world.movement import distance
 from townlet.world.perturbations import BLACKOUT, MEET, OUTAGE, SPIKE
 from townlet.world.queues import ahead
 from townlet.world.relations import companion, quality
+from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Town
+from townlet.world.state import Town
 
 __all__ = ["OFFERS", "observe"]
 

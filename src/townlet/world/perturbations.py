@@ -5,8 +5,9 @@ from townlet.world.compiled import compiled, f32
 from townlet.world.movement import distance
 from townlet.world.random import CALM, GUEST, LENGTH, SIZE, below, draw, uniform
 from townlet.world.relations import befriend, rejoice
+from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Town
+from townlet.world.state import Town
 
 __all__ = ["call_off", "calm", "meet", "perturb"]
 

@@ -7,8 +7,9 @@ from townlet.world.movement import distance
 from townlet.world.random import LOT, draw
 from townlet.world.relations import befriend, regard, share_meal
 from townlet.world.rivalry import avoid, avoided, quarrel, resent
+from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Town
+from townlet.world.state import Town
 
 __all__ = ["advance", "ahead", "conflicts", "grant", "head", "leave", "request", "start"]
 

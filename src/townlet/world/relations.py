@@ -7,8 +7,9 @@ from townlet.world.movement import distance
 from townlet.world.random import CHAT as CHAT_STREAM
 from townlet.world.random import draw, uniform
 from townlet.world.rivalry import resent
+from townlet.world.rows import NOBODY, Tie
 from townlet.world.rules import Rules
-from townlet.world.state import NOBODY, Tie, Town
+from townlet.world.state import Town
 
 __all__ = ["befriend", "companion", "quality", "regard", "rejoice", "relate", "share_meal", "warm"]
 

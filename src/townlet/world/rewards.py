@@ -16,8 +16,9 @@ from townlet.world.features import (
     SURVIVAL,
     WAGE,
 )
+from townlet.world.rows import Agent
 from townlet.world.rules import Law, Rules
-from townlet.world.state import Agent, Town
+from townlet.world.state import Town
 
 __all__ = ["promise", "reward", "settle"]
 

@@ -3,8 +3,9 @@
 from townlet.dto.bylaws import DAY
 from townlet.world.compiled import compiled, f32
 from townlet.world.needs import level
+from townlet.world.rows import NEVER, NOBODY
 from townlet.world.rules import Rules
-from townlet.world.state import NEVER, NOBODY, Town
+from townlet.world.state import Town
 
 __all__ = ["avoid", "avoided", "fade", "forget", "quarrel", "resent"]
 

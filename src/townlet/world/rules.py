@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.town import DAY, HORIZON, KINDS, NEEDS, PERTURBATIONS, TownSpec
-from townlet.world.state import F32, I32, NOBODY, rows
+from townlet.world.rows import F32, I32, NOBODY, rows
 
 __all__ = ["Affordance", "Job", "Law", "Manners", "Perturbation", "Rules", "rules_of", "sky"]
 

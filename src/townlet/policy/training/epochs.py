@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
 from townlet.dto.training_log import (
     ConflictFields,
@@ -73,39 +73,39 @@ class Epoch:
 
     def entry(self, played: Played, weights: Weights, events: EventFields) -> TrainingLogEntry:
         """Return the line of the log; a number that is not finite is 0 there."""
-        found = self.statistics
+        found = _finite(self.statistics)
         return TrainingLogEntry(
             core=CoreFields(
                 epoch=self.number,
                 updates=found.updates,
                 transitions=found.samples,
-                loss_policy=_finite(found.policy_loss),
-                loss_value=_finite(found.value_loss),
-                loss_entropy=_finite(found.entropy),
-                loss_total=_finite(found.total_loss),
-                clip_fraction=_finite(found.clip_fraction),
-                adv_mean=_finite(found.advantage_mean),
-                adv_std=_finite(found.advantage_std),
-                grad_norm=_finite(found.grad_norm),
-                kl_divergence=_finite(found.approx_kl),
+                loss_policy=found.policy_loss,
+                loss_value=found.value_loss,
+                loss_entropy=found.entropy,
+                loss_total=found.total_loss,
+                clip_fraction=found.clip_fraction,
+                adv_mean=found.advantage_mean,
+                adv_std=found.advantage_std,
+                grad_norm=found.grad_norm,
+                kl_divergence=found.approx_kl,
                 lr=found.learning_rate,
                 steps=self.steps,
             ),
             health=HealthFields(
                 adv_zero_std_batches=found.advantage_zero_std,
-                adv_min_std=_finite(found.advantage_min_std),
+                adv_min_std=found.advantage_min_std,
                 clip_triggered_minibatches=found.clip_triggered,
-                clip_fraction_max=_finite(found.clip_fraction_max),
+                clip_fraction_max=found.clip_fraction_max,
             ),
             stream=StreamFields(
                 epoch_duration_sec=self.seconds,
                 data_mode=self.mode,
                 cycle_id=self.cycle,
-                batch_entropy_mean=_finite(found.entropy),
-                batch_entropy_std=_finite(found.entropy_std),
-                grad_norm_max=_finite(found.grad_norm_max),
-                kl_divergence_max=_finite(found.approx_kl_max),
-                reward_advantage_corr=_finite(found.reward_advantage_corr),
+                batch_entropy_mean=found.entropy,
+                batch_entropy_std=found.entropy_std,
+                grad_norm_max=found.grad_norm_max,
+                kl_divergence_max=found.approx_kl_max,
+                reward_advantage_corr=found.reward_advantage_corr,
                 rollout_ticks=self.ticks,
             ),
             events=events,
@@ -113,8 +113,9 @@ class Epoch:
         )
 
 
-def _finite(number: float) -> float:
-    return number if math.isfinite(number) else 0.0
+def _finite(statistics: UpdateStatistics) -> UpdateStatistics:
+    odd: dict[str, Any] = {name: 0.0 for name, number in asdict(statistics).items() if not math.isfinite(number)}
+    return evolve(statistics, **odd)
 
 
 def _conflict(played: Played, weights: Weights) -> ConflictFields:
