@@ -43,9 +43,12 @@ def aggressive(schedule: ScheduleSpec) -> ScheduleSpec:
 
 
 def scratch(schedule: ScheduleSpec) -> ScheduleSpec:
-    """PPO from fresh weights: nothing is captured and nobody is cloned; the gate is the same."""
+    """PPO from fresh weights, its learning rate falling to a twentieth: nothing is captured, nobody is cloned."""
+    (ppo,) = (state.with_ for state in schedule.states.values() if state.strategy == "ppo")
+    fall = [[0, 1], [ppo["agent_steps"], 0.05]]
+    ramps = [{"actor": fall, "critic": fall}]
     gone = {name for name, state in schedule.states.items() if state.strategy in ("capture", "bc")}
-    fresh = _with(schedule, "ppo", {"start_from": "fresh"}, without=("ramps", "watch"))
+    fresh = _with(schedule, "ppo", {"start_from": "fresh", "ramps": ramps}, without=("watch",))
     (initial,) = (name for name, state in schedule.states.items() if state.strategy == "ppo")
     return attrs.evolve(
         fresh,

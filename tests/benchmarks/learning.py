@@ -38,16 +38,13 @@ def trials(asked: argparse.Namespace, schedule: ScheduleSpec, looks: Looks) -> I
     """Yield each arm's trial of each seed, with the key it is written down under: seed by seed."""
     for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
         for arm in asked.arm or ARMS:
-            changed = attrs.evolve(ARMS[arm](schedule), seed=seed)
             rounds = asked.rounds or (0 if arm == "recipe" else 1)
-            length = asked.scratch_agent_steps if arm == "scratch" else None
-            if rounds:
-                changed = first_rounds(changed, rounds)
-            if length or asked.agent_steps:
-                changed = of_length(changed, length or asked.agent_steps)
+            length = (asked.scratch_agent_steps if arm == "scratch" else None) or asked.agent_steps
+            changed = ARMS[arm](of_length(schedule, length) if length else schedule)
+            changed = attrs.evolve(first_rounds(changed, rounds) if rounds else changed, seed=seed)
             key = {
                 "arm": arm, "seed": seed, "schedule": schedule.name, "scenario": schedule.environment.scenario,
-                "rounds": rounds, "agent_steps": length or asked.agent_steps, "looks": attrs.asdict(looks),
+                "rounds": rounds, "agent_steps": length, "looks": attrs.asdict(looks),
             }  # fmt: skip
             home = asked.out / "homes" / f"{schedule.environment.scenario}-{arm}-{seed}"
             yield key, Trial(schedule=schedule_text(changed), home=home, looks=looks, guarded=schedule_text(schedule))
