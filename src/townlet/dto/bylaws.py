@@ -222,11 +222,15 @@ class RewardSpec(Record):
     """Earned by living through a tick."""
     needs: float = 0.02
     """Factor of Σ w·(1 - need)², taken off each tick."""
+    hungry: float = 0.15
+    """Taken off each tick besides, times how far hunger lies below `hungry_below`: the way to a faint goes down."""
+    hungry_below: float = 0.15
+    """Level of hunger under which that begins."""
     wage: float = 2.5
     """Factor of the wage earned in the tick."""
     conflict: float = 0.3
     """Factor of a conflict's intensity, taken off both parties."""
-    late: float = 2.0
+    late: float = 4.0
     """Taken off once when late."""
     lateness: float = 0.02
     """Taken off each tick from then on until arrival."""

@@ -136,6 +136,8 @@ def _offers(**changes: AffordanceSpec) -> Mapping[str, AffordanceSpec]:
 
 
 _FREE = _offers(**{kind: evolve(offer, price=0.0) for kind, offer in _AFFORDANCES.items()})
+_SAVERS = LifeSpec(savings=3.0)
+"""Nobody is too poor to eat before the first pay day: where only work or solitude is looked at, poverty blurs it."""
 _FULL_FRIDGE = evolve(_AFFORDANCES["fridge"], stock=60, room=60)
 
 SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
@@ -173,6 +175,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 agents=8,
                 objects=("fridge", "fridge", "shower", "bed", "bed"),
                 affordances=_offers(fridge=_FULL_FRIDGE),
+                life=_SAVERS,
                 perturbations=_NO_UPSETS,
             ),
             TownSpec(
@@ -184,7 +187,9 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 jobs=(),
                 perturbations=_NO_UPSETS,
             ),
-            TownSpec(name="quiet", agents=1, objects=("fridge", "shower", "bed"), perturbations=_NO_UPSETS),
+            TownSpec(
+                name="quiet", agents=1, objects=("fridge", "shower", "bed"), life=_SAVERS, perturbations=_NO_UPSETS
+            ),
             TownSpec(
                 name="crowded",
                 agents=16,

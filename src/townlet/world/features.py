@@ -7,7 +7,7 @@ from townlet.dto.town import KINDS
 
 __all__ = ["OBJECT", "OWN", "PEOPLE", "PERSON", "RULES_VERSION", "TERMS", "VERBS", "actions", "features"]
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Raised when a rule changes what the same numbers mean."""
 
 VERBS = ("wait", "work", "go_home", "leave_queue", "chat", "step_away")

@@ -52,6 +52,9 @@ def reward(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[
             + law.energy_weight * energy * energy
         )
         terms[SURVIVAL, i] += law.alive - law.needs * hurt
+        short = law.hungry_below - agent.hunger
+        if short > _ZERO:
+            terms[SURVIVAL, i] -= law.hungry * short / law.hungry_below
         terms[CONFLICT, i] -= law.conflict * agent.strife
         if agent.wage > _ZERO:
             terms[WAGE, i] += law.wage * agent.wage

@@ -48,6 +48,8 @@ class Law:
     savings: F32
     alive: F32
     needs: F32
+    hungry: F32
+    hungry_below: F32
     wage: F32
     conflict: F32
     late: F32
@@ -170,7 +172,8 @@ def _law(spec: TownSpec) -> dict[str, float]:
         "faint_at": life.faint_at, "faint_after": life.faint_after, "respawn_min": life.respawn_min,
         "respawn_max": life.respawn_max, "content": life.content,
         "born_needs": life.needs, "born_wallet": life.wallet, "savings": life.savings,
-        "alive": rewards.alive, "needs": rewards.needs, "wage": rewards.wage, "conflict": rewards.conflict,
+        "alive": rewards.alive, "needs": rewards.needs, "hungry": rewards.hungry,
+        "hungry_below": rewards.hungry_below, "wage": rewards.wage, "conflict": rewards.conflict,
         "late": rewards.late, "lateness": rewards.lateness, "absent": rewards.absent, "punctual": rewards.punctual,
         "faint": rewards.faint, "chat": rewards.chat, "chat_trust": rewards.chat_trust,
         "chat_familiarity": rewards.chat_familiarity, "eviction": rewards.eviction, "shaping": rewards.shaping,
