@@ -1,15 +1,18 @@
 """Who finds the gradient of a minibatch: autograd on a device, our own hands on the processor."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
 from townlet.policy import objective
-from townlet.policy.gradient import Bench, gradient
+from townlet.policy.gradient import Workbench, gradient
+from townlet.policy.inference import Layers
 from townlet.policy.minibatch import Batch, Labelled, Shard
 from townlet.policy.network import ActorCritic, Trunk
 from townlet.policy.ramps import Ramp
@@ -59,7 +62,7 @@ class ByHand:
 
     def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
         self.network, self.spec = network, spec
-        self._benches = [Bench(_views(network.actor), _views(network.critic)) for _ in range(self.shards)]
+        self._benches = [Workbench(_views(network.actor), _views(network.critic)) for _ in range(self.shards)]
         self._pool = ThreadPoolExecutor(self.shards - 1, "shard")
         found = [tuple(torch.from_numpy(part) for part in layer) for layer in self._benches[0].parameters]
         self._of_actor, self._of_critic = found[: len(network.actor.biases)], found[len(network.actor.biases) :]
@@ -70,15 +73,16 @@ class ByHand:
         pairs = list(zip(self._benches, map(_arrays, shards), strict=False))
         waiting = [self._pool.submit(gradient, *pair, given, ramp, self.spec) for pair in pairs[1:]]
         answers = [gradient(*pairs[0], given, ramp, self.spec), *(found.result() for found in waiting)]
-        for bench, _ in pairs[1:]:
-            self._benches[0].gradient += bench.gradient
+        with np.errstate(over="ignore", invalid="ignore"):
+            for bench, _ in pairs[1:]:
+                self._benches[0].gradient += bench.gradient
         acts = any(part for _, part in answers)
         _give(self.network.actor, self._of_actor if acts else [(None, None)] * len(self._of_actor))
         _give(self.network.critic, self._of_critic)
         return torch.tensor([terms for terms, _ in answers], dtype=torch.float64).sum(0)
 
 
-def _views(trunk: Trunk) -> tuple[tuple[object, object], ...]:
+def _views(trunk: Trunk) -> Layers:
     """Return the layers in the memory of the parameters."""
     return tuple((w.detach().numpy(), b.detach().numpy()) for w, b in zip(trunk.weights, trunk.biases, strict=True))
 
@@ -88,7 +92,7 @@ def _give(trunk: Trunk, found: list[tuple[Tensor | None, ...]]) -> None:
         weight.grad, bias.grad = to_weight, to_bias
 
 
-def _arrays(shard: Shard[Tensor]) -> Shard[object]:
+def _arrays(shard: Shard[Tensor]) -> Shard[NDArray[Any]]:
     rows = shard.rows.numpy()
     return attrs.evolve(
         shard,

@@ -3,26 +3,37 @@
 The same loss as `policy.objective` differentiates by autograd, term by term, with torch's subgradients; torch-free.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.strategies import PPOSpec
-from townlet.policy.inference import ILLEGAL
+from townlet.policy.inference import ILLEGAL, Layers
 from townlet.policy.kernels import lift, normalise, shift, spread, stop, surrogate, value_errors
 from townlet.policy.minibatch import Batch, Shard, Terms
 from townlet.policy.ramps import Ramp
 
-__all__ = ["SHARDS", "Bench", "gradient"]
+__all__ = ["Workbench", "gradient"]
 
 Numbers = NDArray[Any]
-Layers = tuple[tuple[Numbers, Numbers], ...]
 
-SHARDS = 2
-"""Parts of a minibatch, one thread each, the same on any machine."""
+
+class _Room:
+    """Rows that are made once and used again; more are made where more are asked for."""
+
+    def __init__(self, shape: tuple[int, ...], kind: Any) -> None:
+        self._rows = np.empty((0, *shape), kind)
+
+    def of(self, rows: int) -> Numbers:
+        """Return the first `rows` rows, whatever they hold."""
+        if rows > len(self._rows):
+            self._rows = np.empty((rows + rows // 8, *self._rows.shape[1:]), self._rows.dtype)
+        return self._rows[:rows]
+
+    def gathered(self, source: Numbers, rows: Numbers) -> Numbers:
+        """Return these rows of a source, in the first rows here."""
+        return np.take(source, rows, 0, out=self.of(len(rows)), mode="clip")  # the mode that needs no copy
 
 
 class _Trunk:
@@ -57,20 +68,7 @@ class _Trunk:
                 stop(d, before, self.kind(0))
 
 
-class _Room:
-    """Rows that are made once and used again; more are made where more are asked for."""
-
-    def __init__(self, shape: tuple[int, ...], kind: Any) -> None:
-        self._rows = np.empty((0, *shape), kind)
-
-    def of(self, rows: int) -> Numbers:
-        """Return the first `rows` rows, whatever they hold."""
-        if rows > len(self._rows):
-            self._rows = np.empty((rows + rows // 8, *self._rows.shape[1:]), self._rows.dtype)
-        return self._rows[:rows]
-
-
-class Bench:
+class Workbench:
     """What one shard is worked on: its gradient, and all arrays that lie on the way to it."""
 
     def __init__(self, actor: Layers, critic: Layers) -> None:
@@ -89,7 +87,7 @@ class Bench:
             _Room((width,), self.kind) for width in (features, actions, actions, actions)
         )
         self.mask, self.actions = _Room((actions,), np.bool_), _Room((), np.int64)
-        self.log_sums, self.chosen, self.ratio, self.slope, self.targets, self.old = (
+        self.sums, self.chosen, self.ratio, self.slope, self.targets, self.old = (
             _Room((), self.kind) for _ in range(6)
         )
 
@@ -106,86 +104,101 @@ def _cut(flat: Numbers, layers: Layers) -> Layers:
     return tuple(found)
 
 
-def _gathered(source: Numbers, rows: Numbers, room: _Room) -> Numbers:
-    return np.take(source, rows, 0, out=room.of(len(rows)), mode="clip")
-
-
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def gradient(
-    bench: Bench, shard: Shard[Numbers], batch: Batch[Numbers], ramp: Ramp, spec: PPOSpec
+    bench: Workbench, shard: Shard[Numbers], batch: Batch[Numbers], ramp: Ramp, spec: PPOSpec
 ) -> tuple[Terms[float], bool]:
     """Leave a shard's part of the gradient on its bench; return its parts of the terms, and whether the actor has any.
 
-    Without a part the actor's gradient is zeros.
+    Without a part the actor's gradient is zeros. Numbers that are not finite are no error here: they reach the total or
+    the gradient, where whoever asked finds them.
     """
     own = shard.own if ramp.actor > 0 else shard.own[:0]
-    rows, shown = len(shard.rows), 0 if shard.shown is None else len(shard.shown.labels)
-    x = bench.x.of(rows + (0 if shard.own is shard.rows else len(own)) + shown)
-    np.take(batch.features, shard.rows, 0, out=x[:rows], mode="clip")
-    value = _critic(bench, x[:rows], shard, batch, spec)
-    total = spec.vf_coef * value
-    if not len(own) + shown:
+    x = _seen(bench, own, shard, batch)
+    value = _critic(bench, x[: len(shard.rows)], shard, batch, spec)
+    acting = len(own) + (0 if shard.shown is None else len(shard.shown.labels))
+    if acting:
+        terms = _actor(bench, x[len(x) - acting :], own, shard, batch, ramp, spec)
+    else:
         bench.of_actor.fill(0)
-        return Terms(total, 0.0, value, 0.0, 0.0, 0.0, 0.0), False
-    first = len(x) - shown - len(own)
-    if shard.own is not shard.rows:
-        np.take(batch.features, own, 0, out=x[first : first + len(own)], mode="clip")
-    if shard.shown is not None:
-        x[len(x) - shown :] = shard.shown.features
-    policy, imitation = _actor(bench, x[first:], own, shard, batch, ramp, spec)
-    total += policy.total + shard.shares[2] * ramp.bc_weight * imitation
-    return policy._replace(total=total, value=value), True
+        terms = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return terms._replace(total=terms.total + spec.vf_coef * value, value=value), acting > 0
 
 
-def _critic(bench: Bench, x: Numbers, shard: Shard[Numbers], batch: Batch[Numbers], spec: PPOSpec) -> float:
+def _seen(bench: Workbench, own: Numbers, shard: Shard[Numbers], batch: Batch[Numbers]) -> Numbers:
+    """Return the features of all rows, then of own rows where they are others, then of demonstrations."""
+    rows = shard.rows if own is shard.rows or not len(own) else np.concatenate((shard.rows, own))
+    if shard.shown is None:
+        return bench.x.gathered(batch.features, rows)
+    x = bench.x.of(len(rows) + len(shard.shown.labels))
+    bench.x.gathered(batch.features, rows)
+    x[len(rows) :] = shard.shown.features
+    return x
+
+
+def _critic(bench: Workbench, x: Numbers, shard: Shard[Numbers], batch: Batch[Numbers], spec: PPOSpec) -> float:
     """Write the critic's gradient and return this shard's part of its error."""
-    of, rows, kind = shard.shares[0] / len(x), shard.rows, bench.kind
-    v = bench.critic.forward(x)
-    flat, clip, sums = v[:, 0], spec.vf_clip_coef, np.zeros(1)
-    old = flat if clip is None else _gathered(batch.old_values, rows, bench.old)
-    weights = (kind(spec.vf_coef * of), kind(clip or 0.0), kind(0), kind(0.5), kind(1))
-    value_errors(flat, _gathered(batch.targets, rows, bench.targets), old, weights, sums)
-    bench.critic.backward(x, v)
+    of, kind, clip, sums = shard.shares[0] / len(x), bench.kind, spec.vf_clip_coef, np.zeros(1)
+    d = bench.critic.forward(x)
+    v, targets = d[:, 0], bench.targets.gathered(batch.targets, shard.rows)
+    old = v if clip is None else bench.old.gathered(batch.old_values, shard.rows)
+    weights = (kind(spec.vf_coef * of), kind(clip or 0), kind(0), kind(0.5), kind(1))
+    value_errors(v, targets, old, weights, sums)
+    bench.critic.backward(x, d)
     return float(0.5 * of * sums[0])
 
 
 def _actor(
-    bench: Bench,
+    bench: Workbench,
     x: Numbers,
     own: Numbers,
     shard: Shard[Numbers],
     batch: Batch[Numbers],
     ramp: Ramp,
     spec: PPOSpec,
-) -> tuple[Terms[float], float]:
-    """Write the actor's gradient for own rows and, below them, demonstrations; return the terms and the imitation."""
-    count, kind = len(own), bench.kind
-    of = shard.shares[1] / max(count, 1)
+) -> Terms[float]:
+    """Write the actor's gradient for own rows and, below them, demonstrations; return all terms but the critic's."""
+    count, kind, clip, sums = len(own), bench.kind, spec.clip_coef, np.zeros(5)
+    of, of_shown = shard.shares[1] / max(count, 1), shard.shares[2] * ramp.bc_weight
     mask, actions, slope = (room.of(len(x)) for room in (bench.mask, bench.actions, bench.slope))
-    np.take(batch.action_mask, own, 0, out=mask[:count], mode="clip")
-    np.take(batch.actions, own, 0, out=actions[:count], mode="clip")
+    bench.mask.gathered(batch.action_mask, own)
+    bench.actions.gathered(batch.actions, own)
     if shard.shown is not None:
         mask[count:], actions[count:] = shard.shown.action_mask, shard.shown.labels
-        slope[count:] = -shard.shares[2] * ramp.bc_weight / len(shard.shown.labels)
-    shifted = bench.actor.forward(x)
-    shift(shifted, mask, kind(ILLEGAL))
-    p, log_sums, chosen = bench.p.of(len(x)), bench.log_sums.of(len(x)), bench.chosen.of(len(x))
-    normalise(np.exp(shifted, out=p), shifted, actions, log_sums, chosen)
-    chosen -= np.log(log_sums, out=log_sums)
+        slope[count:] = -of_shown / (len(x) - count)
+    log_p = bench.actor.forward(x)
+    p, chosen = _probabilities(bench, log_p, mask, actions)
     imitation = -float(chosen[count:].mean(dtype=np.float64)) if count < len(x) else 0.0
-    log_ratio, sums, clip = chosen[:count], np.zeros(5), spec.clip_coef
-    log_ratio -= np.take(batch.old_log_probs, own, 0, out=bench.ratio.of(count), mode="clip")
+    log_ratio = chosen[:count]
+    log_ratio -= bench.ratio.gathered(batch.old_log_probs, own)
     ratio = np.exp(log_ratio, out=bench.ratio.of(count))
     bounds = (kind(1 - clip), kind(1 + clip), kind(clip))
-    surrogate(slope, ratio, log_ratio, shard.advantages, (kind(of), *bounds, kind(0), kind(0.5), kind(1)), sums[2:])
-    anchor, q = bench.anchor.of(count), bench.q.of(count)
+    surrogate(slope, ratio, log_ratio, shard.advantages, (kind(of), *bounds, kind(0), kind(0.5), kind(1)), sums[:3])
+    weights = (kind(spec.ent_coef * of), kind(ramp.anchor_kl * of), kind(0), kind(1))
+    spread(log_p, p, mask, actions, slope, _parent(bench, own, batch), weights, sums[3:])
+    bench.actor.backward(x, log_p)
+    policy, kl, clipped, entropy, pull = (of * float(number) for number in sums)
+    total = policy - spec.ent_coef * entropy + ramp.anchor_kl * pull + of_shown * imitation
+    return Terms(total, policy, 0.0, entropy, kl, clipped, pull)
+
+
+def _probabilities(bench: Workbench, logits: Numbers, mask: Numbers, actions: Numbers) -> tuple[Numbers, Numbers]:
+    """Turn logits [B, A] into log-probabilities; return probabilities [B, A], and log π(aₜ|sₜ) [B] of the actions."""
+    p, sums, chosen = (room.of(len(logits)) for room in (bench.p, bench.sums, bench.chosen))
+    shift(logits, mask, bench.kind(ILLEGAL))
+    normalise(np.exp(logits, out=p), logits, actions, sums, chosen)
+    log_sums = np.log(sums, out=sums)
+    logits -= log_sums[:, None]
+    chosen -= log_sums
+    return p, chosen
+
+
+def _parent(bench: Workbench, own: Numbers, batch: Batch[Numbers]) -> tuple[Numbers, Numbers]:
+    """Return the parent's log-probabilities [O, A] and probabilities, both zeros where nothing pulls towards it."""
+    anchor, q = bench.anchor.of(len(own)), bench.q.of(len(own))
     if batch.anchor is None:
         anchor.fill(0)
         q.fill(0)
     else:
-        np.exp(np.take(batch.anchor, own, 0, out=anchor, mode="clip"), out=q)
-    weights = (kind(spec.ent_coef * of), kind(ramp.anchor_kl * of), kind(0), kind(1))
-    spread(shifted, p, log_sums, mask, actions, slope, anchor, q, weights, sums[:2])
-    bench.actor.backward(x, shifted)
-    entropy, pull, policy, kl, clipped = (of * float(number) for number in sums)
-    total = policy - spec.ent_coef * entropy + ramp.anchor_kl * pull
-    return Terms(total, policy, 0.0, entropy, kl, clipped, pull), imitation
+        np.exp(bench.anchor.gathered(batch.anchor, own), out=q)
+    return anchor, q

@@ -64,9 +64,10 @@ def normalise(p: Numbers, shifted: Numbers, actions: NDArray[np.int64], sums: Nu
 def surrogate(
     slope: Numbers, ratio: Numbers, log_ratio: Numbers, advantages: Numbers, weights: Weights, sums: NDArray[np.float64]
 ) -> None:
-    """Write the first ∂L/∂log π(aₜ|sₜ) [B], one for each ratio, of the clipped surrogate, and add up it, the estimated KL and the clipped ratios.
+    """Write ∂L/∂log π(aₜ|sₜ) of the clipped surrogate, and add up it, the estimated KL and the clipped ratios.
 
-    `weights` are (each row's share, 1 − ε, 1 + ε, ε, 0, ½, 1). Equal arms share the slope, as `torch.maximum` has it.
+    `slope` may be longer than `ratio` [B]; its rest stays. `weights` are (each row's share, 1 − ε, 1 + ε, ε, 0, ½, 1).
+    Equal arms share the slope, as `torch.maximum` has it.
     """
     share, low, high, epsilon, zero, half, one = weights
     for i in range(len(ratio)):
@@ -83,38 +84,37 @@ def surrogate(
 
 @entry
 def spread(
-    shifted: Numbers,
+    log_p: Numbers,
     p: Numbers,
-    log_sums: Numbers,
     mask: NDArray[np.bool_],
     actions: NDArray[np.int64],
     slope: Numbers,
-    anchor: Numbers,
-    q: Numbers,
+    parent: tuple[Numbers, Numbers],
     weights: Weights,
     sums: NDArray[np.float64],
 ) -> None:
-    """Turn shifted logits [B, A] into ∂L/∂logits, and add up entropy and KL(parent ‖ policy).
+    """Turn log-probabilities [B, A] into ∂L/∂logits, and add up entropy and KL(parent ‖ policy).
 
-    `slope` [B] is ∂L/∂log π of the actions. The first rows, as many as `anchor` [O, A] and its exponential `q` have,
-    bear entropy and anchor as well; `weights` are (a row's share of the entropy's, of the anchor's, 0, 1).
-    With no anchor both are zeros, and so is what they add.
+    `slope` [B] is ∂L/∂log π of the actions. The first rows, as many as the `parent`'s log-probabilities and
+    probabilities [O, A] have, bear entropy and anchor as well; where both are zeros nothing pulls.
+    `weights` are (a row's share of the entropy's, of the anchor's, 0, 1).
     """
+    anchor, q = parent
     entropy, pull, zero, one = weights
-    for i in range(shifted.shape[0]):
+    for i in range(log_p.shape[0]):
         whole = slope[i]
         own = i < anchor.shape[0]
-        for a in range(shifted.shape[1]):
-            log_p, g = shifted[i, a] - log_sums[i], zero
+        for a in range(log_p.shape[1]):
+            g = zero
             if own and mask[i, a]:
-                sums[0] -= p[i, a] * log_p
-                sums[1] += q[i, a] * (anchor[i, a] - log_p)
-                g = entropy * p[i, a] * (log_p + one) - pull * q[i, a]
+                sums[0] -= p[i, a] * log_p[i, a]
+                sums[1] += q[i, a] * (anchor[i, a] - log_p[i, a])
+                g = entropy * p[i, a] * (log_p[i, a] + one) - pull * q[i, a]
                 whole += g
-            shifted[i, a] = g
-        shifted[i, actions[i]] += slope[i]
-        for a in range(shifted.shape[1]):
-            shifted[i, a] = shifted[i, a] - p[i, a] * whole if mask[i, a] else zero
+            log_p[i, a] = g
+        log_p[i, actions[i]] += slope[i]
+        for a in range(log_p.shape[1]):
+            log_p[i, a] = log_p[i, a] - p[i, a] * whole if mask[i, a] else zero
 
 
 @entry

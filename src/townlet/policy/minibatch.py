@@ -1,6 +1,6 @@
 """The words of one PPO minibatch, spoken by both who differentiate it: arrays are numpy's or torch's. No torch here."""
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from attrs import frozen
 

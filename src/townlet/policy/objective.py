@@ -1,9 +1,7 @@
-"""What one minibatch of PPO minimises in torch, in shards whose parts add up to the whole, and its gradient by autograd.
+"""What a minibatch of PPO minimises in torch, in shards whose parts add up to the whole, and its gradient by autograd.
 
 On a GPU this is how ppo learns; on the processor `policy.gradient` does the same by hand and is tested against this.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -82,7 +80,7 @@ def shards_of(
     count = min(count, len(part))
     rows = part.tensor_split(count)
     owns = rows if batch.taught is None else own.tensor_split(count)
-    shows: Sequence[Labelled[Tensor] | None] = [None] * count
+    shows: list[Labelled[Tensor] | None] = [None] * count
     if shown is not None:
         split = [values.tensor_split(count) for values in shown]
         shows = [Labelled(*values) if len(values[0]) else None for values in zip(*split, strict=True)]
