@@ -64,7 +64,8 @@ class _Trunk:
             np.matmul(before.T, d, out=to_weight)
             np.matmul(ones, d, out=to_bias)
             if index:
-                d = np.matmul(d, self.layers[index][0].T, out=self._back[index - 1].of(len(x)))
+                product = np.multiply if d.shape[1] == 1 else np.matmul  # the same, and four times as fast
+                d = product(d, self.layers[index][0].T, out=self._back[index - 1].of(len(x)))
                 stop(d, before, self.kind(0))
 
 
