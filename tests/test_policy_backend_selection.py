@@ -16,7 +16,9 @@ from townlet.policy.training.strategies import base
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, resolve
 
 ROOT = Path(__file__).parents[1]
-TORCH_FILES = {f"townlet.policy.{name}" for name in ("network", "losses", "objective", "updating", "cloning")}
+TORCH_FILES = {
+    f"townlet.policy.{name}" for name in ("cloning", "descent", "losses", "network", "objective", "updating")
+}
 """The only modules that import torch; pyproject's second contract names the same."""
 FOREIGN = {f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")}
 """Adapters of optional interfaces, which bring what they bring; the third contract names the same."""

@@ -23,9 +23,9 @@ FREE: Mapping[str, str] = {
     "townlet.store.outside.read_json": "reads what nobody has checked yet",
 }
 """Functions whose business is plain data, and why."""
-ELSEWHERE = {f"townlet.policy.{name}" for name in ("network", "losses", "objective", "updating", "cloning")} | {
-    f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")
-}
+ELSEWHERE = {
+    f"townlet.policy.{name}" for name in ("cloning", "descent", "losses", "network", "objective", "updating")
+} | {f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")}
 """What needs torch, and what speaks the words of foreign interfaces; pyproject's contracts name the same files."""
 
 

@@ -18,6 +18,8 @@ from townlet.policy.weights import Weights
 
 torch = pytest.importorskip("torch")
 
+from townlet.policy import updating  # noqa: E402
+from townlet.policy.descent import Autograd  # noqa: E402
 from townlet.policy.network import choose_device, device_name  # noqa: E402
 from townlet.policy.updating import Learner  # noqa: E402
 
@@ -131,6 +133,29 @@ def test_a_learner_that_goes_on_from_its_state_makes_the_same_next_update() -> N
     first.update(rollout, between, PLAIN, np.random.default_rng(1))
     assert first.weights().to_bytes() == next_update(kept).to_bytes()
     assert first.weights().to_bytes() != next_update({}).to_bytes()
+
+
+def test_autograd_learns_what_the_hands_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds the gradient changes the weights by rounding only, whole update by whole update."""
+    rollout, weights = _played(0.25)
+    ours, seen = _updated(rollout, weights, PLAIN)
+    monkeypatch.setattr(updating, "differentiator", lambda network, spec, device: Autograd(network, spec))
+    theirs, expected = _updated(rollout, weights, PLAIN)
+    assert expected.row() == pytest.approx(seen.row(), rel=1e-3, abs=1e-5)
+    for part in ("actor", "critic"):
+        for a, b in zip(arrays_of(ours, part), arrays_of(theirs, part), strict=True):
+            assert a == pytest.approx(b, abs=1e-4)
+
+
+@pytest.mark.parametrize("broken", [np.nan, -np.inf])
+def test_a_number_that_is_none_stops_the_update_before_the_weights_are_touched(broken: float) -> None:
+    """Recorded log-probabilities without a ratio; the actor stays as it was, the critic but for its normaliser."""
+    rollout, weights = _played(0.0)
+    told = Altered(rollout, rollout.actions, rollout.log_probs.copy())
+    told.log_probs[rollout.alive] = broken
+    updated, statistics = _updated(told, weights, PLAIN)
+    assert not statistics.finite
+    assert _same(weights, updated, "actor")
 
 
 def test_auto_falls_back_to_the_cpu_and_says_so() -> None:

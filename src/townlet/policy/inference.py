@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.keyed import mix, uniform
+from townlet.policy.blas import one_thread
 
 __all__ = ["ILLEGAL", "ActingPolicy", "Layers", "choose_greedily", "forward", "log_probabilities", "masked", "sample"]
 
@@ -24,6 +25,7 @@ ILLEGAL = np.float32(-1.0e9)
 """Logit of an illegal action; exp of it is 0 in float32."""
 
 
+@one_thread()
 def forward(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the outputs [B, out] of a multi-layer perceptron for inputs [B, in]."""
     rows, width = inputs.shape

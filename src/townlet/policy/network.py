@@ -87,8 +87,11 @@ def device_name(device: torch.device) -> str:
 
 
 def moved(values: NDArray[Any], device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device: a view of it on the CPU, one copy through pinned memory on a GPU."""
-    tensor = torch.from_numpy(values)
+    """Return an array as a tensor on a device: a view of it on the CPU, one copy through pinned memory on a GPU.
+
+    Torch knows no read-only tensors: of an array that must not change it is a copy.
+    """
+    tensor = torch.from_numpy(np.require(values, requirements="W"))
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 

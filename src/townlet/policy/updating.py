@@ -1,7 +1,7 @@
 """PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
@@ -12,11 +12,14 @@ from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
+from townlet.policy.blas import one_thread
 from townlet.policy.dataset import Samples
+from townlet.policy.descent import differentiator
 from townlet.policy.experience import Played
-from townlet.policy.losses import masked_log_probabilities
+from townlet.policy.inference import forward, log_probabilities, masked
+from townlet.policy.minibatch import Batch, Labelled
 from townlet.policy.network import ActorCritic, choose_device, moments, moved, restore_moments
-from townlet.policy.objective import Batch, Labelled, Shard, Terms, added, shards_of
+from townlet.policy.objective import shards_of
 from townlet.policy.ramps import Ramp
 from townlet.policy.statistics import MinibatchStatistics, UpdateStatistics, correlation, summary
 from townlet.policy.weights import Weights
@@ -26,8 +29,6 @@ __all__ = ["Learner"]
 _ADAM_EPSILON = 1.0e-5
 _NORMALISER_MEMORY = 0.95
 """Share of the value normaliser kept per iteration."""
-_SHARDS = 2
-"""Parts of a minibatch on the processor, one thread each: at these sizes torch's own threads gain nothing."""
 
 
 class Learner:
@@ -37,7 +38,6 @@ class Learner:
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
         self.demonstrations = None if demonstrations is None else _labelled(demonstrations, self.device)
         self.network = ActorCritic(parent.actor, parent.critic).to(self.device)
-        self.anchor = ActorCritic(parent.actor, parent.critic).actor.to(self.device)
         if spec.compiled and self.device.type == "cuda":
             for trunk in (self.network.actor, self.network.critic):
                 trunk.compile(mode="reduce-overhead")
@@ -50,8 +50,7 @@ class Learner:
             fused=True,
         )
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
-        self._shards = _SHARDS if self.device.type == "cpu" else 1
-        self._pool = ThreadPoolExecutor(max(self._shards - 1, 1), "shard", initializer=lambda: torch.set_num_threads(1))
+        self._differentiator = differentiator(self.network, spec, self.device)
 
     def moments(self) -> dict[str, NDArray[Any]]:
         """Return the optimizer's state; with `weights` it is all that `resume` needs."""
@@ -80,19 +79,20 @@ class Learner:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return self._update(rollout, weights, ramp, rng)
+            with one_thread() if self.device.type == "cpu" else nullcontext():
+                return self._update(rollout, weights, ramp, rng)
         finally:
             torch.set_num_threads(threads)
 
     def _update(self, rollout: Played, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
-        batch, whole = self._prepare(rollout, weights, ramp)
+        batch, living, whole = self._prepare(rollout, weights, ramp)
         for group, factor in zip(self.optimizer.param_groups, (ramp.actor, ramp.critic), strict=True):
             group["lr"] = self.spec.learning_rate * factor
-        rows, size = len(batch.actions), self.spec.minibatch_size
+        rows, size = len(living), self.spec.minibatch_size
         parts = self.spec.num_minibatches or max(1, rows // size)
         history: list[MinibatchStatistics] = []
         for _ in range(self.spec.update_epochs):
-            order = moved(rng.permutation(rows), self.device)
+            order = moved(living[rng.permutation(rows)], self.device)
             epoch_kl: list[float] = []
             for part in torch.tensor_split(order, min(parts, max(rows, 1))):
                 numbers = self._minibatch(batch, part, ramp, rng)
@@ -104,7 +104,10 @@ class Learner:
                 break
         return summary(history, whole)
 
-    def _prepare(self, rollout: Played, weights: Weights, ramp: Ramp) -> tuple[Batch, UpdateStatistics]:
+    def _prepare(
+        self, rollout: Played, weights: Weights, ramp: Ramp
+    ) -> tuple[Batch[Tensor], NDArray[np.int64], UpdateStatistics]:
+        """Return all decisions of a rollout as rows, which of them the living made, and what is known of it already."""
         v_t, v_tp1 = rollout.values(weights)
         advantages = generalised_advantages(
             rollout.rewards,
@@ -120,25 +123,25 @@ class Learner:
         spread = float(returns.var(dtype=np.float64))
         explained = 1.0 - float(advantage.var(dtype=np.float64)) / spread if spread > 0 else 0.0
         self._renormalise(returns)
-        targets = (returns - np.float32(self.value_mean)) / np.float32(self.value_scale)
-        old_values = (v_t[lives] - np.float32(self.value_mean)) / np.float32(self.value_scale)
-        features = moved(rollout.seen(weights)[lives], self.device)
-        mask = moved(rollout.action_mask[lives], self.device)
+        mean, scale = np.float32(self.value_mean), np.float32(self.value_scale)
+        features = rollout.seen(weights).reshape(lives.size, -1)
+        mask = rollout.action_mask.reshape(lives.size, -1)
         anchor = None
         if ramp.anchor_kl > 0 and ramp.actor > 0:
-            with torch.no_grad():
-                anchor = masked_log_probabilities(self.anchor(features), mask)
-        return Batch(
+            anchor = log_probabilities(masked(forward(self.parent.actor, features), mask))
+        taught = np.broadcast_to(rollout.taught[:, None], lives.shape) if rollout.taught.any() else None
+        batch = Batch(
             features,
             mask,
-            moved(rollout.actions[lives], self.device),
-            moved(rollout.log_probs[lives], self.device),
-            moved(advantage, self.device),
-            moved(targets, self.device),
-            moved(old_values, self.device),
+            rollout.actions.ravel(),
+            rollout.log_probs.ravel(),
+            advantages.ravel(),
+            (advantages + v_t - mean).ravel() / scale,
+            (v_t - mean).ravel() / scale,
             anchor,
-            self._taught(rollout),
-        ), UpdateStatistics(
+            None if taught is None else taught.ravel(),
+        )
+        statistics = UpdateStatistics(
             explained_variance=explained,
             advantage_mean=float(advantage.mean(dtype=np.float64)),
             advantage_std=float(advantage.std(dtype=np.float64)),
@@ -146,11 +149,8 @@ class Learner:
             samples=len(advantage),
             learning_rate=self.spec.learning_rate * ramp.actor,
         )
-
-    def _taught(self, rollout: Played) -> Tensor | None:
-        if not rollout.taught.any():
-            return None
-        return moved(np.broadcast_to(rollout.taught[:, None], rollout.alive.shape)[rollout.alive], self.device)
+        here = (None if values is None else moved(values, self.device) for values in batch)
+        return Batch(*here), np.flatnonzero(lives), statistics
 
     def _renormalise(self, returns: NDArray[np.float32]) -> None:
         """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
@@ -160,19 +160,15 @@ class Learner:
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
     def _minibatch(
-        self, batch: Batch, part: Tensor, ramp: Ramp, rng: np.random.Generator
+        self, batch: Batch[Tensor], part: Tensor, ramp: Ramp, rng: np.random.Generator
     ) -> MinibatchStatistics | None:
         shown = None
         if ramp.actor > 0 and ramp.bc_weight > 0:
             shown = self._shown(batch, None if batch.taught is None else part[batch.taught[part]], len(part) // 4, rng)
-        shards, spread = shards_of(batch, part, self._shards, shown, norm_adv=self.spec.norm_adv)
-        answers = self._gradients(shards, batch, ramp)
-        parameters = list(self.network.parameters())
-        for parameter, parts in zip(parameters, zip(*(found for _, found in answers), strict=True), strict=True):
-            parameter.grad = added(parts)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.spec.max_grad_norm)
+        shards, spread = shards_of(batch, part, self._differentiator.shards, shown, norm_adv=self.spec.norm_adv)
+        terms = self._differentiator.gradient(shards, batch, ramp)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
         # one wait for the device a minibatch: all numbers come over together, before anything is stepped
-        terms = torch.stack([torch.stack(list(found)) for found, _ in answers]).sum(0)
         grad_norm, spread_, total, *rest = torch.cat([torch.stack([norm, spread]), terms]).tolist()
         if not np.isfinite((grad_norm, total)).all():
             return None
@@ -180,15 +176,9 @@ class Learner:
         policy_loss, value_loss, entropy, kl, clipped, pull = rest
         return MinibatchStatistics(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread_)
 
-    def _gradients(
-        self, shards: list[Shard], batch: Batch, ramp: Ramp
-    ) -> list[tuple[Terms, tuple[Tensor | None, ...]]]:
-        """Return each shard's terms and gradient; the shards are the same on however many processors."""
-        first, *others = shards
-        waiting = [self._pool.submit(shard.gradient, self.network, batch, ramp, self.spec) for shard in others]
-        return [first.gradient(self.network, batch, ramp, self.spec), *(found.result() for found in waiting)]
-
-    def _shown(self, batch: Batch, theirs: Tensor | None, size: int, rng: np.random.Generator) -> Labelled | None:
+    def _shown(
+        self, batch: Batch[Tensor], theirs: Tensor | None, size: int, rng: np.random.Generator
+    ) -> Labelled[Tensor] | None:
         """Return demonstrations: `size` of the captured ones, and the teacher's unforced decisions at `theirs`."""
         parts = []
         if self.demonstrations is not None:
@@ -201,5 +191,5 @@ class Learner:
         return Labelled(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
 
 
-def _labelled(samples: Samples, device: torch.device) -> Labelled:
+def _labelled(samples: Samples, device: torch.device) -> Labelled[Tensor]:
     return Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))

@@ -1,0 +1,74 @@
+"""Matrix products on one thread: the same bits on any machine, and what was set before comes back."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+from townlet.policy import blas
+from townlet.policy.blas import one_thread
+from townlet.policy.inference import forward
+from townlet.policy.initialise import fresh_layers
+
+get, take = blas._openblas()
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> object:
+    """Let products take two threads, where numpy's library can be told."""
+    before = get()
+    take(2)
+    if get() != 2:
+        pytest.skip("numpy's products come from a library that cannot be told here")
+    yield
+    take(before)
+
+
+def test_what_was_set_comes_back_when_the_last_one_leaves() -> None:
+    """One inside another, and after an error."""
+    with one_thread():
+        with one_thread():
+            assert 1 == get()
+        assert 1 == get()
+    assert 2 == get()
+    with pytest.raises(ZeroDivisionError), one_thread():
+        raise ZeroDivisionError
+    assert 2 == get()
+
+
+def test_whoever_leaves_first_leaves_the_others_alone() -> None:
+    """Two threads that overlap: the first to enter leaves while the second is inside."""
+    entered, left = Barrier(2), Barrier(2)
+
+    def first() -> None:
+        with one_thread():
+            entered.wait()
+        left.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(first)
+        with one_thread():
+            entered.wait()
+            left.wait()
+            assert 1 == get()
+        done.result()
+    assert 2 == get()
+
+
+def test_a_product_has_the_same_bits_however_many_threads_there_are() -> None:
+    """A shape whose last bits do depend on it."""
+    rng = np.random.default_rng(0)
+    one, other = (rng.standard_normal(shape).astype(np.float32) for shape in ((101, 3077), (3077, 63)))
+    found = []
+    for threads in (1, 2):
+        take(threads)
+        with one_thread():
+            found.append(one @ other)
+    assert np.array_equal(*found)
+
+
+def test_acting_leaves_the_setting_as_it_was() -> None:
+    """Each forward pass is on one thread, and nothing after it is."""
+    forward(fresh_layers(np.random.default_rng(0), (3, 8, 2), 1.0), np.zeros((5, 3), np.float32))
+    assert 2 == get()
