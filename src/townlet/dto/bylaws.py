@@ -222,7 +222,7 @@ class RewardSpec(Record):
     """Earned by living through a tick."""
     needs: float = 0.02
     """Factor of Σ w·(1 - need)², taken off each tick."""
-    hungry: float = 0.15
+    hungry: float = 0.1
     """Taken off each tick besides, times how far hunger lies below `hungry_below`: the way to a faint goes down."""
     hungry_below: float = 0.15
     """Level of hunger under which that begins."""
@@ -230,7 +230,7 @@ class RewardSpec(Record):
     """Factor of the wage earned in the tick."""
     conflict: float = 0.3
     """Factor of a conflict's intensity, taken off both parties."""
-    late: float = 4.0
+    late: float = 6.0
     """Taken off once when late."""
     lateness: float = 0.02
     """Taken off each tick from then on until arrival."""
