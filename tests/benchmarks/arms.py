@@ -89,7 +89,8 @@ def placed(schedule: ScheduleSpec, scenario: str, *, days: int | None = None) ->
         ) if "episodes" in state.with_ else state
         for name, state in moved.states.items()
     }  # fmt: skip
-    moved = attrs.evolve(moved, states=states)
+    guards = {name: _fewer(guard, states) for name, guard in schedule.guards.items()}
+    moved = attrs.evolve(moved, states=states, guards=guards)
     return _with(moved, "ppo", {"days": days}) if days else moved
 
 
@@ -106,6 +107,14 @@ def ungated(schedule: ScheduleSpec) -> ScheduleSpec:
         _with(attrs.evolve(schedule, states=states), "ppo", {}, without=("watch",)),
         guards={}, evidence={}, baselines={},
     )  # fmt: skip
+
+
+def _fewer(guard: GuardSpec, states: Mapping[str, StateSpec]) -> GuardSpec:
+    """Return a guard that asks for no more episodes than its state captures."""
+    metric = MetricName.parse(guard.metric)
+    if metric is None or metric.name != "episodes" or guard.at_least is None:
+        return guard
+    return attrs.evolve(guard, at_least=min(guard.at_least, states[metric.state].with_["episodes"]))
 
 
 def _asks(guard: GuardSpec, gone: set[str]) -> bool:

@@ -90,3 +90,9 @@ def test_every_arm_is_a_sound_schedule(arm: str, scenario: str) -> None:
         plan = load_text(text, arm, catalogue(), lambda spec: provider(spec.id).describe(spec.scenario))
         assert plan.schedule.environment.worlds == (64 if scenario == "small_town" else 32)
         assert ("capture" in plan.schedule.states) == (arm != "scratch")
+
+
+def test_another_scenario_asks_for_no_more_episodes_than_it_captures() -> None:
+    """Half as many are captured of towns twice as large; the guard on them follows."""
+    moved = placed(PolicyTrainingOrchestrator(SMALL_TOWN).plan().schedule, "crowded")
+    assert 32 == moved.states["capture"].with_["episodes"] == moved.guards["enough_data"].at_least
