@@ -11,6 +11,7 @@ from townlet.dto.codec import Record
 from townlet.dto.quantities import Percent
 
 __all__ = [
+    "PROBE_ROWS",
     "BCSpec",
     "CaptureSpec",
     "DataSpec",
@@ -27,6 +28,9 @@ __all__ = [
 
 Points = tuple[tuple[float, float], ...]
 Device = Literal["auto", "cpu", "cuda"]
+
+PROBE_ROWS = 256
+"""Observations that the weights a visit answers with are proven on."""
 
 
 def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:

@@ -12,7 +12,7 @@ from townlet.dto.codec import Record
 from townlet.dto.guards import GuardSpec
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, EvidenceSpec, Plan
-from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec
+from townlet.dto.strategies import PROBE_ROWS, BCSpec, CaptureSpec, EvaluateSpec, PPOSpec
 from townlet.estimate import detectable_difference
 from townlet.machine.guards import names
 from townlet.machine.judge import evaluate_visits
@@ -28,8 +28,6 @@ POWER = 0.8
 _FLOAT32, _JSON_NUMBER = 4, 20  # bytes
 _COPIES = 5
 """Networks in a checkpoint at the most: the present one, the best, the parent, and the optimizer's two moments."""
-_PROBE = 256
-"""Observations that a weights file is proven on, each with its mask and logits."""
 _AGENT = 512
 """Bytes of an environment's state per agent, roughly."""
 
@@ -202,7 +200,8 @@ def _baselines(plan: Plan, state: str) -> frozenset[str]:
 
 def _disk(plan: Plan, state: str, environment: EnvironmentDescription) -> Bytes:
     options = plan.options[state]
-    probe = _PROBE * (_FLOAT32 * (len(environment.features) + len(environment.actions)) + len(environment.actions))
+    # each row of a probe with its mask and its logits
+    probe = PROBE_ROWS * (_FLOAT32 * (len(environment.features) + len(environment.actions)) + len(environment.actions))
     match options:
         case CaptureSpec():
             # Features, mask, label, action, reward and two flags per decision.

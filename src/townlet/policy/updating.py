@@ -1,4 +1,4 @@
-"""PPO's update in torch: minibatch passes over one rollout, with anchor, demonstrations and value normalisation."""
+"""PPO's update: minibatch passes over one rollout, with anchor, demonstrations, value normalisation and Adam."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext

@@ -9,7 +9,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.policy import BCTrainingResult
-from townlet.dto.strategies import BCSpec
+from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError
 from townlet.keyed import seed_sequence
 from townlet.policy.advantages import discounted_returns
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BCStrategy", "flatten"]
 
-_PROBE_ROWS = 256
 _COMMON = 0.005
 """Share of the held-out labels above which an action's recall counts."""
 
@@ -66,7 +65,7 @@ class BCStrategy:
         fit = fitting.clone(actor, train, held, rng).fit(spec, len(train.labels))
         weights, value_loss = _with_critic(spec, dataset, training, fit, (mean, scale), fitting, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
-        rows = rng.choice(len(seen), min(_PROBE_ROWS, len(seen)), replace=False)
+        rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
         difference = parity(weights.actor, normalise(probe.observations, mean, scale))
         weights = attrs.evolve(weights, probe=probe, facts=attrs.evolve(weights.facts, parity=difference))

@@ -11,7 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.policy import PPOTrainingResult
-from townlet.dto.strategies import PPOSpec
+from townlet.dto.strategies import PROBE_ROWS, PPOSpec
 from townlet.keyed import derive, seed_sequence
 from townlet.policy.dataset import Samples
 from townlet.policy.experience import Played
@@ -34,7 +34,6 @@ __all__ = ["PPOStrategy"]
 
 _LAST = 5
 """Iterations whose mean a loss is reported as."""
-_PROBE_ROWS = 256
 
 
 @frozen
@@ -163,7 +162,7 @@ def _watch(context: TrainingContext, spec: PPOSpec, parent: Weights) -> CliffWat
 
 def _probe_of(played: Played, parent: Weights) -> Probe:
     """Return a probe of what was played, for parents that bring none."""
-    rows = np.flatnonzero(played.alive)[:_PROBE_ROWS]
+    rows = np.flatnonzero(played.alive)[:PROBE_ROWS]
     features = played.seen(parent)
     features = features.reshape(-1, features.shape[-1])[rows]
     mask = played.action_mask.reshape(-1, played.action_mask.shape[-1])[rows]
