@@ -11,7 +11,7 @@ Array = TypeVar("Array")
 
 
 class Batch(NamedTuple, Generic[Array]):
-    """The living decisions of a rollout, first axis B."""
+    """All decisions of a rollout, first axis B; minibatches are rows of it that the living decided."""
 
     features: Array
     """[B, F], normalised."""

@@ -56,8 +56,9 @@ class RegistryFile:
             try:
                 if not self._is_laid_out(connection):
                     rows.lay_out(connection)
-                announced = self._compared(rows.moves(connection))
-                for booking in announced[len(rows.moves(connection)) :]:
+                moves = rows.moves(connection)
+                announced = self._compared(moves)
+                for booking in announced[len(moves) :]:
                     rows.book(connection, booking)
                 yield connection
                 with self.ledger.announced(rows.bookings(connection)[len(announced) :]):
