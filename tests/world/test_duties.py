@@ -22,7 +22,7 @@ def _to_site(hamlet: Hamlet, i: int) -> None:
 
 
 def test_a_full_shift_on_site_is_paid_in_full() -> None:
-    """240 ticks of work earn 240 wages, attendance 1, and 0.01 a tick for having come on time."""
+    """240 ticks of work earn 240 wages, attendance 1, and 0.02 a tick for having missed nothing."""
     hamlet = _before_shift(2)
     _to_site(hamlet, 0)
     hamlet.town.agents[0].wallet = 0
@@ -30,7 +30,7 @@ def test_a_full_shift_on_site_is_paid_in_full() -> None:
     worker = hamlet.town.agents[0]
     assert pytest.approx(240 * 0.016, rel=1e-4) == worker.wallet
     assert pytest.approx(2.5 * 240 * 0.016, rel=1e-4) == hamlet.terms[WAGE, 0]
-    assert pytest.approx(2.4, rel=1e-4) == hamlet.terms[PUNCTUALITY, 0]
+    assert pytest.approx(4.8, rel=1e-4) == hamlet.terms[PUNCTUALITY, 0]
     assert 1.0 == worker.share_1
     assert 0 == hamlet.terms[LATE, 0]
 
@@ -43,8 +43,30 @@ def test_grace_truly_protects() -> None:
     _to_site(hamlet, 0)
     hamlet.play(1)
     assert (1, 0) == (hamlet.town.agents[0].arrived, hamlet.town.agents[0].late)
-    assert pytest.approx(0.01) == hamlet.terms[PUNCTUALITY, 0]
+    assert pytest.approx(0.02) == hamlet.terms[PUNCTUALITY, 0]
     assert 0 == hamlet.terms[LATE, 0]
+
+
+def test_who_leaves_the_post_for_longer_than_the_grace_is_paid_but_not_punctual() -> None:
+    """Punctuality goes on through an absence of the grace's length and ends for the shift with the tick after it."""
+    hamlet = _before_shift(0)
+    _to_site(hamlet, 0)
+    hamlet.play(100)
+    earned, paid = float(hamlet.terms[PUNCTUALITY, 0]), float(hamlet.terms[WAGE, 0])
+    hamlet.town.agents[0].intent = 0
+    hamlet.play(6)
+    assert (earned, paid) == (hamlet.terms[PUNCTUALITY, 0], hamlet.terms[WAGE, 0])
+    hamlet.town.agents[0].intent = 1
+    hamlet.play(10)
+    assert pytest.approx(earned + 10 * 0.02, rel=1e-4) == hamlet.terms[PUNCTUALITY, 0]
+    hamlet.town.agents[0].intent = 0
+    hamlet.play(1)
+    hamlet.town.agents[0].intent = 1
+    hamlet.play(10)
+    assert pytest.approx(earned + 10 * 0.02, rel=1e-4) == hamlet.terms[PUNCTUALITY, 0]
+    assert hamlet.terms[WAGE, 0] > paid + 19 * 2.5 * 0.016 * 0.99
+    worker = hamlet.town.agents[0]
+    assert (0, 7) == (worker.late, worker.duty - worker.worked)
 
 
 def test_lateness_costs_once_and_then_by_the_tick() -> None:
@@ -128,9 +150,9 @@ def test_the_survival_term_is_the_formula() -> None:
     assert pytest.approx(0.012 - 0.02 * hurt, rel=1e-4) == hamlet.terms[0, 0]
 
 
-@pytest.mark.parametrize(("hunger", "cost"), [(0.5, 0.0), (0.1518, 0.0), (0.0768, 0.05), (0.0018, 0.1)])
+@pytest.mark.parametrize(("hunger", "cost"), [(0.5, 0.0), (0.3018, 0.0), (0.1518, 0.05), (0.0018, 0.1)])
 def test_the_last_of_hunger_costs_more_the_nearer_the_faint_is(hunger: float, cost: float) -> None:
-    """Below 0.15 up to 0.1 a tick besides, more than a tick of work earns: nobody gains by starving on duty."""
+    """Below 0.3 up to 0.1 a tick besides, more than a tick of work earns: nobody gains by starving on duty."""
     hamlet = _before_shift(100)
     agent = hamlet.town.agents[0]
     agent.hunger, agent.hygiene, agent.energy = hunger, 1.0, 1.0

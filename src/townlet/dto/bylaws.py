@@ -224,7 +224,7 @@ class RewardSpec(Record):
     """Factor of Σ w·(1 - need)², taken off each tick."""
     hungry: float = 0.1
     """Taken off each tick besides, times how far hunger lies below `hungry_below`: the way to a faint goes down."""
-    hungry_below: float = 0.15
+    hungry_below: float = 0.3
     """Level of hunger under which that begins."""
     wage: float = 2.5
     """Factor of the wage earned in the tick."""
@@ -236,8 +236,8 @@ class RewardSpec(Record):
     """Taken off each tick from then on until arrival."""
     absent: float = 1.0
     """Taken off once when absent."""
-    punctual: float = 0.01
-    """Earned each tick of work in a shift begun on time."""
+    punctual: float = 0.02
+    """Earned each tick of work in a shift of which no more than the grace was missed."""
     faint: float = 5.0
     """Taken off when fainting."""
     chat: float = 0.01

@@ -202,7 +202,6 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                     }
                 ),
                 affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.62, stock=18, room=60)),
-                rewards=RewardSpec(hungry_below=0.3),
             ),
             TownSpec(
                 name="city",
@@ -219,7 +218,6 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                     }
                 ),
                 affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=14, room=40)),
-                rewards=RewardSpec(hungry_below=0.3),
                 jobs=(
                     JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
                     JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),

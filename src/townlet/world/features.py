@@ -7,7 +7,7 @@ from townlet.dto.town import KINDS
 
 __all__ = ["OBJECT", "OWN", "PEOPLE", "PERSON", "RULES_VERSION", "TERMS", "VERBS", "actions", "features"]
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Raised when a rule changes what the same numbers mean."""
 
 VERBS = ("wait", "work", "go_home", "leave_queue", "chat", "step_away")
@@ -17,7 +17,7 @@ USE = len(VERBS)
 
 OWN = (
     "hunger", "hygiene", "energy", "wallet", "day_sin", "day_cos",
-    "employed", "on_shift", "to_shift", "shift_left", "arrived", "late", "absent", "excused", "duty", "attendance",
+    "employed", "on_shift", "to_shift", "shift_left", "arrived", "late", "absent", "excused", "missed", "attendance",
     "site_dx", "site_dy", "site_distance", "home_dx", "home_dy", "home_distance",
     "running", "running_left", "queued", "granted", "granted_for", "queue_place", "queue_waited", "starving",
     "rivalry_max", "rivalry_avoid_count", "absences", "chat_wait",
@@ -28,7 +28,7 @@ OWN = (
 """What an agent knows of itself and of the town; `company` is whom it would chat with now."""
 (
     HUNGER, HYGIENE, ENERGY, WALLET, DAY_SIN, DAY_COS,
-    EMPLOYED, ON_SHIFT, TO_SHIFT, SHIFT_LEFT, ARRIVED, LATE, ABSENT, EXCUSED, DUTY, ATTENDANCE,
+    EMPLOYED, ON_SHIFT, TO_SHIFT, SHIFT_LEFT, ARRIVED, LATE, ABSENT, EXCUSED, MISSED, ATTENDANCE,
     SITE_DX, SITE_DY, SITE_DISTANCE, HOME_DX, HOME_DY, HOME_DISTANCE,
     RUNNING, RUNNING_LEFT, QUEUED, GRANTED, GRANTED_FOR, QUEUE_PLACE, QUEUE_WAITED, STARVING,
     RIVALRY_MAX, RIVALRY_AVOID_COUNT, ABSENCES, CHAT_WAIT,

@@ -11,7 +11,7 @@ from townlet.world.rows import NOBODY, Agent
 from townlet.world.rules import Job, Rules
 from townlet.world.state import Town
 
-__all__ = ["employ", "hire", "on_shift", "turn_day"]
+__all__ = ["employ", "hire", "missed", "on_shift", "turn_day"]
 
 _ZERO = f32(0)
 _WEEK = (1 << 7) - 1
@@ -43,6 +43,12 @@ def close_shift(agent: Agent) -> None:
         agent.share_3, agent.share_2 = agent.share_2, agent.share_1
         agent.share_1 = f32(agent.worked) / f32(agent.duty)
     agent.duty, agent.arrived, agent.late, agent.absent, agent.excused, agent.worked = 0, 0, 0, 0, 0, 0
+
+
+@compiled
+def missed(agent: Agent) -> int:
+    """Return how many ticks of its duty in this shift an agent was not at work."""
+    return agent.duty - agent.worked
 
 
 @compiled

@@ -7,7 +7,7 @@ from townlet.dto.bylaws import DAY
 from townlet.world import features as see
 from townlet.world.affordances import cost
 from townlet.world.compiled import compiled, f32
-from townlet.world.jobs import on_shift
+from townlet.world.jobs import missed, on_shift
 from townlet.world.lifecycle import absences
 from townlet.world.movement import distance
 from townlet.world.perturbations import BLACKOUT, MEET, OUTAGE, SPIKE
@@ -118,7 +118,7 @@ def see_duty(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None
     if on_shift(town, job):
         row[see.ON_SHIFT] = _ONE
         row[see.SHIFT_LEFT] = f32(job.end - now) * _PER_DAY
-        row[see.DUTY] = f32(min(agent.duty, law.absent_after)) / f32(max(law.absent_after, 1))
+        row[see.MISSED] = f32(min(missed(agent), law.absent_after)) / f32(max(law.absent_after, 1))
         row[see.ARRIVED], row[see.LATE], row[see.ABSENT] = f32(agent.arrived), f32(agent.late), f32(agent.absent)
         row[see.EXCUSED] = f32(agent.excused)
     else:

@@ -16,6 +16,7 @@ from townlet.world.features import (
     SURVIVAL,
     WAGE,
 )
+from townlet.world.jobs import missed
 from townlet.world.rows import Agent
 from townlet.world.rules import Law, Rules
 from townlet.world.state import Town
@@ -58,7 +59,7 @@ def reward(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[
         terms[CONFLICT, i] -= law.conflict * agent.strife
         if agent.wage > _ZERO:
             terms[WAGE, i] += law.wage * agent.wage
-            if agent.late == 0:
+            if missed(agent) <= law.grace:
                 terms[PUNCTUALITY, i] += law.punctual
         if agent.turned_late == 1:
             terms[LATE_TERM, i] -= law.late
