@@ -201,7 +201,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                         "energy": NeedSpec(decay=0.0008, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.62, stock=30, room=60)),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.62, stock=18, room=60)),
             ),
             TownSpec(
                 name="city",
@@ -217,7 +217,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                         "energy": NeedSpec(decay=0.0005, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=24, room=40)),
+                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=14, room=40)),
                 jobs=(
                     JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
                     JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),
