@@ -15,8 +15,8 @@ from townlet.world.teachers import RandomTeacher
 FRIDGE, STOVE, SHOWER = 0, 2, 3
 
 
-def _kitchen() -> Hamlet:
-    hamlet = Hamlet("small_town")
+def _kitchen(scenario: str = "small_town") -> Hamlet:
+    hamlet = Hamlet(scenario)
     hamlet.scatter()
     return hamlet
 
@@ -65,6 +65,17 @@ def test_nobody_cooks_without_raw_stock_or_room() -> None:
         hamlet.play(2)
         assert not hamlet.batch.observe().action_mask[0, 0, 6 + STOVE]
         assert -1 == stove.holder
+
+
+@pytest.mark.parametrize(
+    ("scenario", "hunger", "cooks"), [("small_town", 0.9, 1), ("crowded", 0.9, 0), ("crowded", 0.4, 1)]
+)
+def test_only_the_hungry_cook_where_most_meals_are_cooked(scenario: str, hunger: float, cooks: int) -> None:
+    """The stove of `crowded` refuses the well-fed as a fridge does; elsewhere anybody may cook ahead."""
+    hamlet = _kitchen(scenario)
+    _use(hamlet, 0, STOVE, hunger=hunger)
+    hamlet.play(2)
+    assert hamlet.town.things[STOVE].holder == (0 if cooks else -1)
 
 
 def test_a_meal_that_is_not_there_cannot_be_eaten() -> None:

@@ -139,6 +139,8 @@ _FREE = _offers(**{kind: evolve(offer, price=0.0) for kind, offer in _AFFORDANCE
 _SAVERS = LifeSpec(savings=3.0)
 """Nobody is too poor to eat before the first pay day: where only work or solitude is looked at, poverty blurs it."""
 _FULL_FRIDGE = evolve(_AFFORDANCES["fridge"], stock=60, room=60)
+_HUNGRY_STOVE = evolve(_AFFORDANCES["stove"], serves="hunger")
+"""It refuses the well-fed: learners to whom it mostly gave nothing gave cooking up, and starved beside it."""
 
 SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
     {
@@ -193,7 +195,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
             TownSpec(
                 name="crowded",
                 agents=16,
-                objects=("fridge", "fridge", "stove", "stove", "shower", "shower", "bed", "bed"),
+                objects=("fridge", "fridge", "stove", "shower", "shower", "bed", "bed"),
                 needs=MappingProxyType(
                     {
                         "hunger": NeedSpec(decay=0.0013, weight=1.0),
@@ -201,7 +203,9 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                         "energy": NeedSpec(decay=0.0008, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=0.62, stock=18, room=60)),
+                affordances=_offers(
+                    fridge=evolve(_AFFORDANCES["fridge"], price=0.55, stock=30, room=60), stove=_HUNGRY_STOVE
+                ),
             ),
             TownSpec(
                 name="city",
@@ -217,7 +221,9 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                         "energy": NeedSpec(decay=0.0005, weight=0.8),
                     }
                 ),
-                affordances=_offers(fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=14, room=40)),
+                affordances=_offers(
+                    fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=14, room=40), stove=_HUNGRY_STOVE
+                ),
                 jobs=(
                     JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
                     JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),

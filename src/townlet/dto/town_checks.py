@@ -103,8 +103,9 @@ def _survival(spec: "TownSpec") -> Iterator[str]:
     if any(_gain(affordance) <= 0 for affordance in offered):
         yield "an affordance must add to the need it serves"
         return
-    meals = sum(spec.needs[a.serves].decay / _gain(a) for a in offered if a.stock > 0)
-    load = sum(a.duration * spec.needs[a.serves].decay / _gain(a) for a in offered)
+    uses = [(a, spec.needs[a.serves].decay / _gain(a)) for a in offered if a.makes == 0]
+    meals = sum(rate for a, rate in uses if a.stock > 0)
+    load = sum(a.duration * rate for a, rate in uses)
     load += sum(a.duration / a.makes * meals for a in makers)
     if load >= 0.5:
         yield (
