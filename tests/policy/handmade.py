@@ -48,7 +48,7 @@ def _nearest(waiting: float) -> Rules:
 
 LIVES: Rules = _nearest(-1.0) | {"work": {"always": -1.0, "on_shift": 3.0}, "wait": {"always": 0.5}}
 """Uses the nearest object that it may, and works on shift when nothing calls: beats chance by far."""
-QUEUES: Rules = _nearest(0.0) | {"work": {"always": -1.0}, "wait": {"always": 0.5}}
-"""Never works, and stands in line wherever it is near: in a small town no worse than chance, in a crowd clearly so."""
+QUEUES: Rules = _nearest(0.6) | {"work": {"always": -1.0}, "wait": {"always": 0.5}}
+"""Never works, and would rather stand in line: in a small town no worse than chance, in a crowd clearly so."""
 WAITS: Rules = {"wait": {"always": 9.0}}
 """A policy of a single action: stands where it is, so nobody eats, nobody works and nobody queues."""
