@@ -68,14 +68,16 @@ def test_nobody_cooks_without_raw_stock_or_room() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "hunger", "cooks"), [("small_town", 0.9, 1), ("crowded", 0.9, 0), ("crowded", 0.4, 1)]
+    ("scenario", "hunger", "cooks"),
+    [("small_town", 0.9, 1), ("crowded", 0.9, 0), ("crowded", 0.4, 1), ("city", 0.9, 0)],
 )
-def test_only_the_hungry_cook_where_most_meals_are_cooked(scenario: str, hunger: float, cooks: int) -> None:
-    """The stove of `crowded` refuses the well-fed as a fridge does; elsewhere anybody may cook ahead."""
+def test_only_the_hungry_cook_in_the_large_towns(scenario: str, hunger: float, cooks: int) -> None:
+    """The stoves of `crowded` and `city` refuse the well-fed, as a fridge does; in `small_town` anybody cooks ahead."""
     hamlet = _kitchen(scenario)
-    _use(hamlet, 0, STOVE, hunger=hunger)
+    stove = hamlet.batch.spec.objects.index("stove")
+    _use(hamlet, 0, stove, hunger=hunger)
     hamlet.play(2)
-    assert hamlet.town.things[STOVE].holder == (0 if cooks else -1)
+    assert hamlet.town.things[stove].holder == (0 if cooks else -1)
 
 
 def test_a_meal_that_is_not_there_cannot_be_eaten() -> None:
