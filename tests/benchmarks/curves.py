@@ -116,6 +116,8 @@ def _ratios_table(arms: Mapping[str, list[Row]]) -> Iterable[str]:
 
 
 def _final_table(arms: Mapping[str, list[Row]]) -> Iterable[str]:
+    if not any(row["final"] for rows in arms.values() for row in rows):
+        return
     yield "| arm | against | " + " | ".join(KPIS) + " | seeds above in return, at 95 % | P(improvement) over this arm |"
     yield "|---|---|" + "---|" * (len(KPIS) + 2)
     for arm, rows in arms.items():
