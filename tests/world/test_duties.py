@@ -1,7 +1,12 @@
 """Shifts, wages, lateness and absence; fainting and respawn; worked out by hand."""
 
+import numpy as np
 import pytest
 from hamlet import Hamlet
+
+from townlet.dto.town import DAY
+from townlet.world import features as see
+from townlet.world.teachers import _ticks
 
 WAGE, LATE, ABSENT, PUNCTUALITY, FAINT = 1, 3, 4, 5, 6
 
@@ -158,3 +163,20 @@ def test_the_last_of_hunger_costs_more_the_nearer_the_faint_is(hunger: float, co
     agent.hunger, agent.hygiene, agent.energy = hunger, 1.0, 1.0
     hamlet.play(1)
     assert pytest.approx(0.012 - 0.02 * (1 - float(agent.hunger)) ** 2 - cost, abs=2e-4) == hamlet.terms[0, 0]
+
+
+def test_the_last_minutes_before_a_bell_are_told_apart() -> None:
+    """An hour ahead shows as a half, 20 minutes as a quarter, in both features; what is over shows nothing."""
+    shown = {}
+    for ticks in (60, 20, -180, -220):
+        hamlet = _before_shift(ticks + 1)
+        hamlet.play()
+        seen = hamlet.batch.observe().observations[0, 0]
+        shown[ticks] = (seen[see.TO_SHIFT], seen[see.SHIFT_LEFT])
+    assert {60: (0.5, 0), 20: (0.25, 0), -180: (0, 0.5), -220: (0, 0.25)} == shown
+
+
+def test_scripts_read_every_minute_of_the_day_back() -> None:
+    """What `to_shift` shows, in single precision, rounds to the ticks it came from."""
+    ticks = np.arange(DAY, dtype=np.float32)
+    assert np.array_equal(ticks, _ticks(ticks / (ticks + np.float32(see.HALFWAY))))

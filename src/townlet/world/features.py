@@ -7,7 +7,7 @@ from townlet.dto.town import KINDS
 
 __all__ = ["OBJECT", "OWN", "PEOPLE", "PERSON", "RULES_VERSION", "TERMS", "VERBS", "actions", "features"]
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 """Raised when a rule changes what the same numbers mean."""
 
 VERBS = ("wait", "work", "go_home", "leave_queue", "chat", "step_away")
@@ -36,6 +36,10 @@ OWN = (
     PRICE, POWER, WATER, SPIKE_LEFT, BLACKOUT_LEFT, OUTAGE_LEFT,
     CALLED, MEET_LEFT, MEET_DX, MEET_DY,
 ) = range(48)  # fmt: skip
+
+HALFWAY = 60
+"""Ticks that `to_shift` and `shift_left` show as a half: t is shown as t / (t + HALFWAY), so that minutes
+are told apart when few are left; the time of day is in `day_sin` and `day_cos`."""
 
 PEOPLE = ("friend_0", "friend_1", "rival_0", "rival_1")
 """Whom an agent sees: its best two friends and its worst two rivals."""

@@ -21,7 +21,7 @@ __all__ = ["OFFERS", "observe"]
 
 _ZERO, _ONE = f32(0), f32(1)
 _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 10), f32(1 / 8)
-_PER_DAY, _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / DAY), f32(1 / see.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
+_PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / see.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
 _LONG = 8 * 60
 OFFERS = 6
@@ -107,6 +107,12 @@ def see_itself(town: Town, rules: Rules, i: int, other: int, row: NDArray[np.flo
 
 
 @compiled
+def until(ticks: int) -> np.float32:
+    """Return t / (t + HALFWAY): a minute weighs the more, the fewer are left."""
+    return f32(ticks) / f32(ticks + see.HALFWAY)
+
+
+@compiled
 def see_duty(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
     """Write the shift and the site of those who have a job."""
     agent, law = town.agents[i], rules.law
@@ -117,12 +123,12 @@ def see_duty(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None
     row[see.EMPLOYED] = _ONE
     if on_shift(town, job):
         row[see.ON_SHIFT] = _ONE
-        row[see.SHIFT_LEFT] = f32(job.end - now) * _PER_DAY
+        row[see.SHIFT_LEFT] = until(job.end - now)
         row[see.MISSED] = f32(min(missed(agent), law.absent_after)) / f32(max(law.absent_after, 1))
         row[see.ARRIVED], row[see.LATE], row[see.ABSENT] = f32(agent.arrived), f32(agent.late), f32(agent.absent)
         row[see.EXCUSED] = f32(agent.excused)
     else:
-        row[see.TO_SHIFT] = f32((job.start - now + DAY) % DAY) * _PER_DAY
+        row[see.TO_SHIFT] = until((job.start - now + DAY) % DAY)
     row[see.ATTENDANCE] = (agent.share_1 + agent.share_2 + agent.share_3) * _THIRD
     row[see.ABSENCES] = f32(absences(agent.ring)) * _THIRD
     row[see.SITE_DX] = f32(job.x - agent.x) * _PER_TILE

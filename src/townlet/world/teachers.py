@@ -8,7 +8,6 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.dto.town import DAY
 from townlet.keyed import mix, uniform
 from townlet.world import features as see
 
@@ -26,6 +25,11 @@ def _objects(observations: Floats) -> Floats:
     """Return what observations [W, N, F] say of the objects, as a view [W, N, slots, width]."""
     words = observations[..., see.FIRST_OBJECT :]
     return words.reshape(*words.shape[:-1], see.OBJECT_WIDTH, -1).swapaxes(-1, -2)
+
+
+def _ticks(shown: Floats) -> Floats:
+    """Return the ticks that `to_shift` shows, exactly."""
+    return np.rint(see.HALFWAY * shown / (1 - shown))
 
 
 def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
@@ -66,7 +70,7 @@ class ScriptedTeacher:
         objects, usable = _objects(o), mask[..., see.USE :]
         actions = np.zeros(o.shape[:2], np.int64)
         free = observations.alive & (o[..., see.RUNNING] == 0)
-        duty = (o[..., see.EMPLOYED] > 0) & ((o[..., see.ON_SHIFT] > 0) | (o[..., see.TO_SHIFT] * DAY <= self.ahead))
+        duty = (o[..., see.EMPLOYED] > 0) & ((o[..., see.ON_SHIFT] > 0) | (_ticks(o[..., see.TO_SHIFT]) <= self.ahead))
         for kind, need in enumerate(_NEEDS):
             wanted = o[..., need] < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
             serves = usable & (objects[..., kind] > 0)
@@ -99,7 +103,7 @@ class PlannerTeacher:
         objects, usable = _objects(o), mask[..., see.USE :]
         actions = np.zeros(o.shape[:2], np.int64)
         free = observations.alive & (o[..., see.RUNNING] == 0)
-        employed, to_shift = o[..., see.EMPLOYED] > 0, o[..., see.TO_SHIFT] * DAY
+        employed, to_shift = o[..., see.EMPLOYED] > 0, _ticks(o[..., see.TO_SHIFT])
         leaves = o[..., see.SITE_DISTANCE] * _TILES + 6
         duty = employed & ((o[..., see.ON_SHIFT] > 0) | (to_shift <= leaves))
         soon = employed & ~duty & (to_shift <= self.top_up)
