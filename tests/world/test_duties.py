@@ -155,9 +155,9 @@ def test_the_survival_term_is_the_formula() -> None:
     assert pytest.approx(0.012 - 0.02 * hurt, rel=1e-4) == hamlet.terms[0, 0]
 
 
-@pytest.mark.parametrize(("hunger", "cost"), [(0.5, 0.0), (0.3018, 0.0), (0.1518, 0.05), (0.0018, 0.1)])
+@pytest.mark.parametrize(("hunger", "cost"), [(0.5, 0.0), (0.2018, 0.0), (0.1018, 0.05), (0.0018, 0.1)])
 def test_the_last_of_hunger_costs_more_the_nearer_the_faint_is(hunger: float, cost: float) -> None:
-    """Below 0.3 up to 0.1 a tick besides, more than a tick of work earns."""
+    """In `small_town` below 0.2 up to 0.1 a tick besides, more than a tick of work earns."""
     hamlet = _before_shift(100)
     agent = hamlet.town.agents[0]
     agent.hunger, agent.hygiene, agent.energy = hunger, 1.0, 1.0
