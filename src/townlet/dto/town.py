@@ -153,7 +153,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 affordances=_offers(
                     fridge=evolve(_AFFORDANCES["fridge"], duration=21), stove=evolve(_AFFORDANCES["stove"], duration=45)
                 ),
-                rewards=RewardSpec(hungry_below=0.2),
+                rewards=RewardSpec(hungry_below=0.2),  # from 0.3 on, learners leave work for meals that could wait
             ),
             TownSpec(
                 name="queue_conflict",
