@@ -107,7 +107,7 @@ def see_itself(town: Town, rules: Rules, i: int, other: int, row: NDArray[np.flo
 
 
 @compiled
-def until(ticks: int) -> np.float32:
+def until(ticks: int) -> float:
     """Return t / (t + HALFWAY): a minute weighs the more, the fewer are left."""
     return f32(ticks) / f32(ticks + see.HALFWAY)
 

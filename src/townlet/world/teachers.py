@@ -29,7 +29,8 @@ def _objects(observations: Floats) -> Floats:
 
 def _ticks(shown: Floats) -> Floats:
     """Return the ticks that `to_shift` shows, exactly."""
-    return np.rint(see.HALFWAY * shown / (1 - shown))
+    ticks: Floats = np.rint(see.HALFWAY * shown / (1 - shown))
+    return ticks
 
 
 def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
