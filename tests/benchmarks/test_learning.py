@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aggregates import interquartile, of_groups
 from arms import ARMS, first_rounds, placed, ungated
-from curves import dip, safe_after
+from curves import _final_table, dip, safe_after
 from gaming import flags
 from ledger import Ledger
 
@@ -42,6 +42,14 @@ def test_a_dip_is_the_deepest_fall_below_the_start_while_it_is_watched_closely()
     """From 8 to 1 is a quarter of planner − random; a later fall is another matter, and a rise is no dip."""
     assert 0.25 == dip(row((0, 8.0, []), (100, 1.0, []), (200, -20.0, [])), REFERENCE)
     assert 0.0 == dip(row((0, 8.0, []), (100, 9.0, [])), REFERENCE)
+
+
+def test_a_page_has_no_table_of_final_play_where_there_was_none() -> None:
+    """With `--final 0` not even its head is written; one trial that was played to its end brings it back."""
+    metric = {"metric": "return_per_agent_day", "difference": 2.0, "low": 1.0, "candidate": 18.0}
+    unplayed, played = {"final": {}}, {"final": {"planner": {"metrics": [metric]}}}
+    assert [] == list(_final_table({"naive": [unplayed, unplayed]}))
+    assert any("naive | planner" in line for line in _final_table({"scratch": [unplayed], "naive": [played]}))
 
 
 def test_a_reward_is_gamed_where_the_return_is_above_and_a_kpi_worse() -> None:

@@ -1,12 +1,9 @@
 """Shifts, wages, lateness and absence; fainting and respawn; worked out by hand."""
 
-import numpy as np
 import pytest
 from hamlet import Hamlet
 
-from townlet.dto.town import DAY
 from townlet.world import features as see
-from townlet.world.teachers import _ticks
 
 WAGE, LATE, ABSENT, PUNCTUALITY, FAINT = 1, 3, 4, 5, 6
 
@@ -174,9 +171,3 @@ def test_the_last_minutes_before_a_bell_are_told_apart() -> None:
         seen = hamlet.batch.observe().observations[0, 0]
         shown[ticks] = (seen[see.TO_SHIFT], seen[see.SHIFT_LEFT])
     assert {60: (0.5, 0), 20: (0.25, 0), -180: (0, 0.5), -220: (0, 0.25)} == shown
-
-
-def test_scripts_read_every_minute_of_the_day_back() -> None:
-    """What `to_shift` shows, in single precision, rounds to the ticks it came from."""
-    ticks = np.arange(DAY, dtype=np.float32)
-    assert np.array_equal(ticks, _ticks(ticks / (ticks + np.float32(see.HALFWAY))))

@@ -7,7 +7,7 @@ from townlet.dto.town import DAY, scenario
 from townlet.world import features as see
 from townlet.world.batch import TownBatch
 from townlet.world.kpis import metrics
-from townlet.world.teachers import TEACHERS, RandomTeacher
+from townlet.world.teachers import TEACHERS, RandomTeacher, _ticks
 
 SPEC = scenario("small_town")
 
@@ -67,6 +67,12 @@ def test_random_draws_every_legal_action_equally_often() -> None:
     counts = np.bincount(actions.ravel(), minlength=mask.shape[-1])
     assert np.all(np.abs(counts - expected) <= 5 * np.sqrt(expected + 1))
     assert actions.tolist() == RandomTeacher().act(seen).tolist()
+
+
+def test_scripts_read_every_minute_of_the_day_back() -> None:
+    """What `to_shift` shows, in single precision, rounds to the ticks it came from."""
+    ticks = np.arange(DAY, dtype=np.float32)
+    assert np.array_equal(ticks, _ticks(ticks / (ticks + np.float32(see.HALFWAY))))
 
 
 def test_the_lists_of_names_and_numbers_agree() -> None:
