@@ -12,7 +12,7 @@ from townlet.cli import _guarded
 from townlet.dto.codec import structure
 from townlet.dto.comparison import ComparisonResult
 from townlet.dto.policy import AnnealSummary
-from townlet.machine.forecast import Forecast
+from townlet.machine.schedule.forecast import Forecast
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "schedules" / "quickstart.yaml"

@@ -10,7 +10,7 @@ import pytest
 
 import townlet
 from townlet.errors import BadInputError, TorchNotAvailableError
-from townlet.machine.loader import require_torch as refuse_without
+from townlet.machine.schedule.loader import require_torch as refuse_without
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies import base
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, resolve

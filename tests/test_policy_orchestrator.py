@@ -17,8 +17,8 @@ import townlet
 from townlet.dto.policy import AnnealSummary, BCTrainingResult, CaptureResult, PPOTrainingResult, TrainingResult
 from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError, HoldError, StrategyFailedError
+from townlet.policy.compat.legacy import legacy_payload
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.legacy import legacy_payload
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.services import ReplayDatasetService, RolloutCaptureService, TrainingServices
 from townlet.policy.training_orchestrator import PolicyTrainingOrchestrator as Shim

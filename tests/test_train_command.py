@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from townlet.cli import _guarded, run_training
-from townlet.door.train import reference
+from townlet.commands.train import reference
 from townlet.dto.train import MODES, TrainRequest
 
 ROOT = Path(__file__).parents[1]

@@ -27,6 +27,6 @@ def anneal(
     `teacher` is one of the environment's by name, or anything with `act`; it takes the place of the schedule's. Raises
     ScheduleError for a schedule with mistakes, TorchNotAvailableError where a state needs torch and there is none.
     """
-    from townlet.policy.training.notebook import anneal as walk
+    from townlet.policy.training.api import anneal as walk
 
     return walk(schedule, environment=environment, teacher=teacher, home=home, seed=seed)

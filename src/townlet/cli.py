@@ -14,15 +14,15 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
-from townlet.door.arguments import HOME, Home, Json, SchedulePath, Seed
-from townlet.door.audit import audit
-from townlet.door.bench import bench
-from townlet.door.gc import gc
-from townlet.door.logs import logs
-from townlet.door.operator import add_operator_commands
-from townlet.door.registry import registry
-from townlet.door.train import train
-from townlet.door.walking import walk
+from townlet.commands.arguments import HOME, Home, Json, SchedulePath, Seed
+from townlet.commands.audit import audit
+from townlet.commands.bench import bench
+from townlet.commands.gc import gc
+from townlet.commands.logs import logs
+from townlet.commands.registry import registry
+from townlet.commands.run_control import add_operator_commands
+from townlet.commands.run_loop import walk
+from townlet.commands.train import train
 from townlet.dto.strategies import Device
 from townlet.errors import ResourceFaultError, TownletError
 
@@ -48,7 +48,7 @@ _HOME = HOME
 @app.command
 def check(schedule: SchedulePath, *, json: Json = False) -> int:
     """Prove a schedule sound and say what a run may visit and cost; writes nothing."""
-    from townlet.machine.forecast import forecast
+    from townlet.machine.schedule.forecast import forecast
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
     from townlet.ports import provider
@@ -96,7 +96,7 @@ def run(
 @app.command
 def graph(schedule: SchedulePath) -> int:
     """Draw a schedule as a Mermaid state diagram."""
-    from townlet.machine.graph import mermaid
+    from townlet.machine.schedule.diagram import mermaid
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
 
@@ -134,7 +134,7 @@ def evaluate(
     json: Json = False,
 ) -> int:
     """Compare two policies over the same episodes; nothing is stored."""
-    from townlet.policy.comparison import compare, find_player
+    from townlet.policy.evaluation.comparison import compare, find_player
     from townlet.ports import provider
     from townlet.report import tables, terminal
 

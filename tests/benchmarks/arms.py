@@ -8,7 +8,7 @@ import attrs
 from townlet.dto.guards import GuardSpec
 from townlet.dto.schedule import ScheduleSpec, StateSpec
 from townlet.dto.town import SCENARIOS
-from townlet.machine.questions import MetricName
+from townlet.machine.schedule.check_guards import MetricName
 
 __all__ = ["ARMS", "first_rounds", "of_length", "placed", "ungated"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.policy.inference import Layers, forward
-from townlet.policy.initialise import fresh_layers
+from townlet.policy.model.inference import Layers, forward
+from townlet.policy.model.initialise import fresh_layers
 
 __all__ = ["Shapes", "bare", "plain_ppo", "products", "sb3"]
 
@@ -74,7 +74,7 @@ def bare(shapes: Shapes, iterations: int) -> Figures:
     """
     import torch
 
-    from townlet.policy.network import ActorCritic
+    from townlet.policy.model.torch_network import ActorCritic
 
     actor, critic = shapes.trunks()
     network = ActorCritic(actor, critic)

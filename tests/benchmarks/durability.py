@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import define, field
 
-from townlet.machine.journal import Journal
+from townlet.machine.journal.chain import Journal
 from townlet.policy.training.checkpoint import Bookmark
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 

@@ -20,9 +20,9 @@ from townlet.dto.guards import EvidenceTable, PairedMetric, Verdict
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec
-from townlet.machine.guards import names
-from townlet.machine.judge import Known, decided, evaluate_visits, judge
-from townlet.machine.questions import MetricName
+from townlet.machine.guards.evaluate import Known, decided, evaluate_visits, judge
+from townlet.machine.guards.verdicts import names
+from townlet.machine.schedule.check_guards import MetricName
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.ports import provider
 

@@ -11,7 +11,7 @@ from gaming import flags
 from ledger import Ledger
 
 from townlet.estimate import iqm
-from townlet.machine.loader import load_text
+from townlet.machine.schedule.loader import load_text
 from townlet.policy.training.launch import schedule_text
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue

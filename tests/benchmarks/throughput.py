@@ -29,10 +29,10 @@ from one_jit import one_jit
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.dto.strategies import PPOSpec
-from townlet.policy import rollout
-from townlet.policy.training import gather
+from townlet.policy.model.weights import Weights
+from townlet.policy.ppo import rollout
+from townlet.policy.training import ppo_data as gather
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.policy.weights import Weights
 from townlet.ports import Environment, Teacher, provider
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def ours(schedule: ScheduleSpec) -> Contestant:
     """Return our PPO through the orchestrator, from fresh weights, timed from the end of its second iteration on."""
 
     def run(shapes: Shapes, iterations: int) -> Figures:
-        from townlet.policy.updating import Learner
+        from townlet.policy.ppo.learner import Learner
 
         watch, moments = Stopwatch(), []
         warm: dict[str, float] = {}

@@ -20,15 +20,15 @@ from townlet.dto.journal import Entry, VisitFinished
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import CaptureResult
 from townlet.dto.schedule import ScheduleSpec
-from townlet.machine.paired import Question
-from townlet.machine.positions import read
-from townlet.machine.questions import MetricName
-from townlet.policy import rollout
-from townlet.policy.comparison import Player, compare
-from townlet.policy.episodes import play
-from townlet.policy.training import gather
+from townlet.machine.guards.paired_test import Question
+from townlet.machine.schedule.check_guards import MetricName
+from townlet.machine.schedule.yaml_source import read
+from townlet.policy.evaluation.comparison import Player, compare
+from townlet.policy.evaluation.episodes import play
+from townlet.policy.model.weights import Weights, read_weights
+from townlet.policy.ppo import rollout
+from townlet.policy.training import ppo_data as gather
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.policy.weights import Weights, read_weights
 from townlet.ports import EnvironmentProvider, Teacher, provider
 from townlet.store.blobs import BlobStore
 

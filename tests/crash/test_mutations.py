@@ -11,7 +11,7 @@ from fakes import Bench
 from plans import CATALOGUE
 
 from townlet.errors import JournalBrokenError
-from townlet.machine.journal import canonical, read
+from townlet.machine.journal.chain import canonical, read
 
 MUTATIONS = int(os.environ.get("TOWNLET_MUTATIONS", "500"))
 

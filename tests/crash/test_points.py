@@ -11,12 +11,12 @@ from stage import DyingDisk, FakeProvider, KilledError, facade, finish, on
 
 from townlet.dto.policy import AnnealSummary
 from townlet.errors import BadInputError, ResourceFaultError
-from townlet.machine.audit import verify
-from townlet.policy.training.replaying import replay_run
+from townlet.machine.audit.verify import verify
+from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
 from townlet.store.files import Disk
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
 SHARES = 8

@@ -12,12 +12,12 @@ from random import Random
 import pytest
 
 from townlet.dto.journal import Entry, VisitFinished
-from townlet.machine.audit import verify
-from townlet.machine.journal import read
-from townlet.policy.training.replaying import replay_run
+from townlet.machine.audit.verify import verify
+from townlet.machine.journal.chain import read
+from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
 pytestmark = [

@@ -9,9 +9,9 @@ from stage import KilledError, facade
 from townlet.cli import _guarded
 from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted
 from townlet.errors import BadInputError, HoldError, JournalBrokenError
-from townlet.machine.journal import read
+from townlet.machine.journal.chain import read
 from townlet.policy.training import launch
-from townlet.policy.training.replaying import replay_run
+from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 

@@ -10,7 +10,7 @@ import pytest
 from townlet.dto.town import scenario
 from townlet.env.town import TownProvider, describe
 from townlet.errors import BadInputError
-from townlet.policy.training.epochs import EVENTS
+from townlet.policy.compat.training_log import EVENTS
 from townlet.ports import Environment, EnvironmentProvider, Teacher, provider
 
 

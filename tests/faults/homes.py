@@ -11,7 +11,7 @@ from given_weights import ridge
 from townlet.dto.policy import AnnealSummary
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.store.blobs import BlobStore
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
 

@@ -20,8 +20,8 @@ from homes import Town
 
 from townlet.dto.journal import RunClosed, TransitionTaken
 from townlet.errors import EnvironmentFaultError, TownletError
-from townlet.machine.audit import verify
-from townlet.machine.journal import Journal
+from townlet.machine.audit.verify import verify
+from townlet.machine.journal.chain import Journal
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 

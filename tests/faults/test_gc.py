@@ -14,10 +14,10 @@ from townlet.cli import _guarded
 from townlet.dto.journal import Checkpoint, Entry, OperatorCommand
 from townlet.dto.quantities import parse_bytes
 from townlet.dto.schedule import BudgetSpec
-from townlet.machine.audit import verify
-from townlet.machine.budget import obstacle
-from townlet.machine.inbox import send
-from townlet.machine.kept import named, open_checkpoint
+from townlet.machine.audit.gc import named, open_checkpoint
+from townlet.machine.audit.verify import verify
+from townlet.machine.engine.budget import obstacle
+from townlet.machine.engine.inbox import send
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 

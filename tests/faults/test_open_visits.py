@@ -10,10 +10,10 @@ from homes import Town
 
 from townlet.dto.journal import Checkpoint, EffectIntent, Entry, JournalRecord, OperatorCommand
 from townlet.errors import ResourceFaultError, UnfitCheckpointError
-from townlet.machine.audit import verify
-from townlet.machine.inbox import send
-from townlet.machine.journal import read
-from townlet.policy.training.replaying import replay_run
+from townlet.machine.audit.verify import verify
+from townlet.machine.engine.inbox import send
+from townlet.machine.journal.chain import read
+from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 

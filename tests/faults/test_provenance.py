@@ -8,7 +8,7 @@ import pytest
 from homes import Town
 
 from townlet.cli import _guarded
-from townlet.machine.journal import read
+from townlet.machine.journal.chain import read
 from townlet.policy.training.strategies.base import catalogue
 
 

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from townlet.dto.journal import ProcessStarted, RunCreated, TransitionTaken
 from townlet.errors import TownletError
-from townlet.machine.journal import Journal, canonical, read
-from townlet.policy.dataset import Dataset, DatasetFacts, read_dataset
-from townlet.policy.experience import read_experience
+from townlet.machine.journal.chain import Journal, canonical, read
+from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
+from townlet.policy.data.trajectories import read_experience
+from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.training.checkpoint import Checkpoint, read_checkpoint
 from townlet.policy.training.strategies.base import catalogue
-from townlet.policy.weights import Weights, read_weights
 from townlet.store.arrays import read_arrays, write_arrays
-from townlet.store.registry import Registry
-from townlet.store.replay import read_sample
+from townlet.store.registry.registry import Registry
+from townlet.store.samples import read_sample
 
 WEIGHTS = ridge("straight")
 

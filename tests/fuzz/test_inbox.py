@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townlet.dto.journal import OperatorCommand
-from townlet.machine.inbox import waiting
-from townlet.machine.operator import open_commands
+from townlet.machine.engine.inbox import waiting
+from townlet.machine.engine.operator_commands import open_commands
 
 ORDER = {"command": "accept_risk", "actor": "ada", "reason": "r", "arguments": {"edge": "0"}, "sent": 1.0}
 TEXT = json.dumps(ORDER).encode()

@@ -18,14 +18,14 @@ from townlet.dto.registry import Booking
 from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
 from townlet.dto.town import TownSpec
 from townlet.errors import BadInputError, TownletError
-from townlet.machine.loader import load_text
-from townlet.machine.positions import read
+from townlet.machine.schedule.loader import load_text
+from townlet.machine.schedule.yaml_source import read
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentDescription
 from townlet.store.manifest import read_manifest
-from townlet.store.outside import read_document
 from townlet.store.rundir import RunDirectory
 from townlet.store.training_log import summarise
+from townlet.store.untrusted import read_document
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 SMALL = (SCHEDULES / "small_town.yaml").read_bytes()

@@ -12,22 +12,22 @@ from record import played, town
 from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, RunCreated, TransitionTaken, VisitFinished
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
-from townlet.machine.answers import unpack
-from townlet.machine.audit import verify
-from townlet.machine.engine import Engine
-from townlet.machine.fold import fold
-from townlet.machine.journal import Journal, canonical, read
-from townlet.machine.kept import named, stored_schedule
-from townlet.machine.loader import load
-from townlet.machine.visit import Visit
-from townlet.policy.dataset import read_dataset
-from townlet.policy.experience import read_experience
+from townlet.machine.audit.gc import named, stored_schedule
+from townlet.machine.audit.verify import verify
+from townlet.machine.engine.engine import Engine
+from townlet.machine.engine.visit import Visit
+from townlet.machine.journal.chain import Journal, canonical, read
+from townlet.machine.journal.fold import fold
+from townlet.machine.journal.result_codec import unpack
+from townlet.machine.schedule.loader import load
+from townlet.policy.data.dataset import read_dataset
+from townlet.policy.data.trajectories import read_experience
+from townlet.policy.model.weights import prover, read_weights
 from townlet.policy.training.checkpoint import read_checkpoint
-from townlet.policy.training.progress import parent_of
+from townlet.policy.training.ppo_progress import parent_of
 from townlet.policy.training.strategies.base import catalogue
-from townlet.policy.weights import prover, read_weights
 from townlet.store.blobs import BlobStore
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 from townlet.world.features import RULES_VERSION
 

@@ -13,7 +13,7 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
-from townlet.machine.judge import Known, judge
+from townlet.machine.guards.evaluate import Known, judge
 
 CANDIDATE, CHAMPION, OTHER = "c" * 64, "b" * 64, "d" * 64
 PLAN = make_plan()

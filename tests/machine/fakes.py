@@ -32,13 +32,13 @@ from townlet.dto.policy import (
 )
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec, PPOSpec, RollbackSpec
-from townlet.keyed import derive
-from townlet.machine.engine import Engine
-from townlet.machine.journal import Journal
-from townlet.machine.run_state import RunState
-from townlet.machine.visit import Visit
+from townlet.machine.engine.engine import Engine
+from townlet.machine.engine.visit import Visit
+from townlet.machine.journal.chain import Journal
+from townlet.machine.journal.run_state import RunState
+from townlet.rng import derive
 from townlet.store.blobs import BlobStore
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 
 def measurement(metric: str, value: float | None, policy: str, **changes: Any) -> Measurement:

@@ -7,8 +7,8 @@ from fakes import Bench
 from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
 
 from townlet.dto.journal import ApprovalRequested, OperatorCommand
-from townlet.machine.inbox import send
-from townlet.machine.replay import Replay, ReplayReport
+from townlet.machine.audit.rederive import Replay, ReplayReport
+from townlet.machine.engine.inbox import send
 
 ASKS: dict[str, Any] = {
     **SCHEDULE["states"],

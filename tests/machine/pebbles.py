@@ -3,7 +3,7 @@
 import numpy as np
 from attrs import evolve
 
-from townlet.policy.weights import Weights, WeightsFacts, make_probe, read_weights
+from townlet.policy.model.weights import Weights, WeightsFacts, make_probe, read_weights
 
 
 def pebble(text: str) -> bytes:

@@ -8,9 +8,9 @@ from fakes import Bench
 from orders import asking, give_order, orders_told, question_of, replayed
 
 from townlet.dto.journal import ApprovalRequested, TransitionTaken
-from townlet.machine.hearing import report_hash
-from townlet.machine.inbox import waiting
-from townlet.machine.operator import open_commands
+from townlet.machine.engine.inbox import waiting
+from townlet.machine.engine.operator_commands import open_commands
+from townlet.machine.guards.evaluator import report_hash
 
 
 @pytest.fixture

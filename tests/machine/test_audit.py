@@ -9,7 +9,7 @@ from plans import CATALOGUE
 
 from townlet.dto.journal import OperatorCommand, TransitionTaken
 from townlet.errors import BadInputError
-from townlet.machine.audit import Report, show, verify, why
+from townlet.machine.audit.verify import Report, show, verify, why
 from townlet.store.rundir import RunDirectory
 
 SCHEDULE = b"schedule"

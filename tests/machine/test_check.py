@@ -7,7 +7,7 @@ import pytest
 from catalogue import catalogue, describe
 
 from townlet.dto.schedule import Plan
-from townlet.machine.loader import ScheduleError, load_text
+from townlet.machine.schedule.loader import ScheduleError, load_text
 
 SMALL_TOWN = (Path(__file__).parent / "data" / "small_town.yaml").read_text("utf-8")
 CHAMPION = "not_worse_than: {baseline: champion, absolute: 0}"

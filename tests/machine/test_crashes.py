@@ -10,9 +10,9 @@ from plans import CATALOGUE
 
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, ProcessStarted
 from townlet.dto.registry import Version
-from townlet.machine.fold import advance, fold
-from townlet.machine.run_state import RunState
-from townlet.store.registry import Registry
+from townlet.machine.journal.fold import advance, fold
+from townlet.machine.journal.run_state import RunState
+from townlet.store.registry.registry import Registry
 
 
 class Killed(BaseException):

@@ -11,9 +11,9 @@ from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
 from townlet.dto.journal import EffectDone, EffectIntent, GuardsJudged, TransitionTaken, VisitStarted
 from townlet.dto.policy import BCTrainingResult, EvaluationResult, TrainingResult
 from townlet.errors import BadInputError
-from townlet.machine.engine import Engine
-from townlet.machine.journal import Journal
-from townlet.machine.visit import Visit
+from townlet.machine.engine.engine import Engine
+from townlet.machine.engine.visit import Visit
+from townlet.machine.journal.chain import Journal
 
 
 @pytest.fixture

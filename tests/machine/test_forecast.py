@@ -7,8 +7,8 @@ import pytest
 from attrs import evolve
 from catalogue import catalogue, describe
 
-from townlet.machine.forecast import Forecast, forecast
-from townlet.machine.loader import load, load_text
+from townlet.machine.schedule.forecast import Forecast, forecast
+from townlet.machine.schedule.loader import load, load_text
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from catalogue import catalogue, describe
 
 from townlet.dto.codec import structure
 from townlet.dto.schedule import ScheduleSpec
-from townlet.machine.graph import mermaid
-from townlet.machine.loader import load
+from townlet.machine.schedule.diagram import mermaid
+from townlet.machine.schedule.loader import load
 
 DATA = Path(__file__).parent / "data"
 

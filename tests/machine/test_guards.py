@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from townlet.dto.guards import AllOf, AnyOf, NotOf, Verdict
 from townlet.dto.schedule import EdgeSpec
 from townlet.errors import BadInputError
-from townlet.machine.guards import Choice, all_of, any_of, choose, evaluate, names, not_of
+from townlet.machine.guards.verdicts import Choice, all_of, any_of, choose, evaluate, names, not_of
 
 LETTERS = {
     "P": Verdict.PASS,

@@ -12,9 +12,9 @@ from plans import CATALOGUE
 from townlet.dto.codec import CodecError
 from townlet.dto.journal import ProcessStarted, Recovered, RunCreated, TransitionTaken, VisitFinished
 from townlet.errors import EnvironmentFaultError, JournalBrokenError
-from townlet.machine import journal as journals
-from townlet.machine.answers import pack, semantic_part, unpack
-from townlet.machine.journal import Journal, canonical, read
+from townlet.machine.journal import chain as journals
+from townlet.machine.journal.chain import Journal, canonical, read
+from townlet.machine.journal.result_codec import pack, semantic_part, unpack
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fakes import measurement, ppo_result
 
 from townlet.dto.guards import Verdict
 from townlet.dto.policy import CaptureResult
-from townlet.machine.run_state import Accepted
+from townlet.machine.journal.run_state import Accepted
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from cases import CHAMPION, OTHER, PLAN, QUEUES, RETURN, asked, compared, known,
 from plans import make_plan
 
 from townlet.dto.guards import PairedMetric, Verdict
-from townlet.machine.judge import decided, evaluate_visits
+from townlet.machine.guards.evaluate import decided, evaluate_visits
 
 BETTER = compared("better_by", evidence=True, absolute=0)
 # sd of ±1 over 20 is √(20/19) = 1.02598; t(1 − 0.00625, 19) = 2.759: the bound lies 2.759 · 1.02598 ÷ √20 = 0.6330 away

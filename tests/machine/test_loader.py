@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import PPOSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
-from townlet.machine.loader import ScheduleError, load, load_text, require_torch, torch_needs
-from townlet.machine.positions import Place
+from townlet.machine.schedule.loader import ScheduleError, load, load_text, require_torch, torch_needs
+from townlet.machine.schedule.yaml_source import Place
 
 DATA = Path(__file__).parent / "data"
 SMALL_TOWN = DATA / "small_town.yaml"

@@ -12,10 +12,10 @@ from plans import SCHEDULE, make_plan
 from townlet.dto.journal import ProcessStarted
 from townlet.dto.policy import TrainingResult
 from townlet.errors import BadInputError, EnvironmentFaultError, StoppedError
-from townlet.machine.inbox import waiting
-from townlet.machine.operator import edge_named, open_commands
-from townlet.machine.run_state import RunState
-from townlet.machine.visit import Visit
+from townlet.machine.engine.inbox import waiting
+from townlet.machine.engine.operator_commands import edge_named, open_commands
+from townlet.machine.engine.visit import Visit
+from townlet.machine.journal.run_state import RunState
 
 
 @pytest.fixture

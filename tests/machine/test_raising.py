@@ -8,7 +8,7 @@ from fakes import Bench
 
 from townlet.dto.policy import TrainingResult
 from townlet.errors import EnvironmentFaultError, HoldError
-from townlet.machine.visit import Visit
+from townlet.machine.engine.visit import Visit
 
 
 @pytest.fixture

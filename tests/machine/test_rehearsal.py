@@ -5,8 +5,8 @@ from plans import SCHEDULE, make_plan
 from townlet.dto.codec import structure
 from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import BCSpec, CaptureSpec, PPOSpec, WatchSpec
-from townlet.machine.briefing import scaled
-from townlet.machine.rehearsal import next_edge, shrink
+from townlet.machine.engine.briefing import scaled
+from townlet.machine.schedule.rehearsal import next_edge, shrink
 
 PLAN = make_plan()
 

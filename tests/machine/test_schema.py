@@ -9,7 +9,7 @@ import pytest
 from catalogue import catalogue
 from ruamel.yaml import YAML
 
-from townlet.machine.schema import schedule_schema, schedule_schema_text
+from townlet.machine.schedule.json_schema import schedule_schema, schedule_schema_text
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "docs" / "reference" / "schedule.schema.json"

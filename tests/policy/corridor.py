@@ -15,8 +15,8 @@ from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
 from townlet.errors import BadInputError
-from townlet.keyed import mix, uniform
 from townlet.ports import EnvironmentDescription, Tallies, Teacher
+from townlet.rng import mix, uniform
 
 AGENTS, LENGTH, PER_DAY = 2, 9, 24
 FEATURES = ("position", "goal", "offset", "hour_third", "rested", "bias")

@@ -9,8 +9,8 @@ from corridor import ACTIONS, FEATURES, CorridorProvider, Walker
 from corridor_schedules import GIVEN, write
 
 from townlet.dto.policy import AnnealSummary
+from townlet.policy.model.weights import Weights, WeightsFacts, make_probe
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.policy.weights import Weights, WeightsFacts, make_probe
 
 
 def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from townlet.env.town import TownProvider
-from townlet.policy.weights import Weights, WeightsFacts
+from townlet.policy.model.weights import Weights, WeightsFacts
 
 ABOUT = TownProvider().describe("small_town")
 OBJECTS = sum(action.startswith("use_") for action in ABOUT.actions)

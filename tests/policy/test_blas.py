@@ -6,10 +6,10 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from townlet.policy import blas
-from townlet.policy.blas import one_thread
-from townlet.policy.inference import forward
-from townlet.policy.initialise import fresh_layers
+from townlet.policy.model import blas
+from townlet.policy.model.blas import one_thread
+from townlet.policy.model.inference import forward
+from townlet.policy.model.initialise import fresh_layers
 
 get, take = blas._openblas()
 

@@ -6,7 +6,7 @@ import pytest
 from corridor import PER_DAY, CorridorProvider
 
 from townlet.errors import BadInputError
-from townlet.policy.dataset import DatasetFacts, read_dataset
+from townlet.policy.data.dataset import DatasetFacts, read_dataset
 from townlet.policy.training.services import Recording, RolloutCaptureService
 
 

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from townlet.dto.strategies import PPOSpec
-from townlet.policy.kernels import lift, stop, surrogate, value_errors
-from townlet.policy.ramps import Ramp
+from townlet.policy.ppo.numba_kernels import lift, stop, surrogate, value_errors
+from townlet.policy.ppo.ramps import Ramp
 
 torch = pytest.importorskip("torch")
 
 from townlet.policy import losses  # noqa: E402
-from townlet.policy.descent import Autograd, ByHand  # noqa: E402
-from townlet.policy.initialise import fresh_layers  # noqa: E402
-from townlet.policy.minibatch import Batch, Labelled, Shard, Terms  # noqa: E402
-from townlet.policy.network import ActorCritic  # noqa: E402
-from townlet.policy.objective import shards_of  # noqa: E402
+from townlet.policy.model.initialise import fresh_layers  # noqa: E402
+from townlet.policy.model.torch_network import ActorCritic  # noqa: E402
+from townlet.policy.ppo.batch import Batch, Labelled, Shard, Terms  # noqa: E402
+from townlet.policy.ppo.gradient_backend import Autograd, ByHand  # noqa: E402
+from townlet.policy.ppo.objective import shards_of  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.keyed import mix, uniform
-from townlet.policy.inference import ActingPolicy, choose_greedily, forward, log_probabilities, masked, sample
-from townlet.policy.initialise import fresh_layers
+from townlet.policy.model.inference import ActingPolicy, choose_greedily, forward, log_probabilities, masked, sample
+from townlet.policy.model.initialise import fresh_layers
+from townlet.rng import mix, uniform
 
 
 def test_a_row_has_the_same_bits_alone_and_in_any_batch() -> None:

@@ -5,8 +5,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from townlet.policy.inference import forward, log_probabilities, masked  # noqa: E402
-from townlet.policy.initialise import fresh_layers  # noqa: E402
 from townlet.policy.losses import (  # noqa: E402
     anchor_kl,
     clipped_surrogate,
@@ -14,7 +12,9 @@ from townlet.policy.losses import (  # noqa: E402
     smoothed_cross_entropy,
     value_error,
 )
-from townlet.policy.network import ActorCritic, Trunk, parity  # noqa: E402
+from townlet.policy.model.inference import forward, log_probabilities, masked  # noqa: E402
+from townlet.policy.model.initialise import fresh_layers  # noqa: E402
+from townlet.policy.model.torch_network import ActorCritic, Trunk, parity  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -4,7 +4,7 @@ import pytest
 
 from townlet.dto.codec import CodecError, structure
 from townlet.dto.strategies import RampSpec
-from townlet.policy.ramps import ramp_at
+from townlet.policy.ppo.ramps import ramp_at
 
 RAMPS = (
     RampSpec(actor=((0, 0), (100, 0), (200, 1), (1000, 0.5))),

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from townlet.dto.strategies import PPOSpec
 from townlet.errors import BadInputError
-from townlet.policy.initialise import fresh_weights
-from townlet.policy.ramps import Ramp
-from townlet.policy.rollout import Rollout
-from townlet.policy.statistics import UpdateStatistics
-from townlet.policy.weights import Weights
+from townlet.policy.model.initialise import fresh_weights
+from townlet.policy.model.weights import Weights
+from townlet.policy.ppo.ramps import Ramp
+from townlet.policy.ppo.rollout import Rollout
+from townlet.policy.ppo.update_stats import UpdateStatistics
 
 torch = pytest.importorskip("torch")
 
-from townlet.policy import updating  # noqa: E402
-from townlet.policy.descent import Autograd  # noqa: E402
-from townlet.policy.network import choose_device, device_name  # noqa: E402
-from townlet.policy.updating import Learner  # noqa: E402
+from townlet.policy.model.torch_network import choose_device, device_name  # noqa: E402
+from townlet.policy.ppo import learner as updating  # noqa: E402
+from townlet.policy.ppo.gradient_backend import Autograd  # noqa: E402
+from townlet.policy.ppo.learner import Learner  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from townlet.errors import BadInputError
-from townlet.policy.initialise import fresh_layers
-from townlet.policy.weights import Weights, WeightsFacts, make_probe, read_weights
+from townlet.policy.model.initialise import fresh_layers
+from townlet.policy.model.weights import Weights, WeightsFacts, make_probe, read_weights
 
 
 def made(seed: int = 0, features: tuple[str, ...] = FEATURES) -> Weights:

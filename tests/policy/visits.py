@@ -10,7 +10,7 @@ from townlet.dto.fields import is_semantic
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan
 from townlet.errors import StoppedError
-from townlet.machine.visit import Visit
+from townlet.machine.engine.visit import Visit
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 
 @pytest.fixture

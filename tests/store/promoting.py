@@ -1,7 +1,7 @@
 """Promotions as a run makes them."""
 
 from townlet.dto.registry import Version
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 FACTS = {"environment": "e" * 64, "features": "hunger hygiene", "actions": "wait move"}
 

@@ -10,8 +10,8 @@ from promoting import promote
 
 from townlet.dto.registry import Booking
 from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError
-from townlet.store.ledger import Ledger
-from townlet.store.registry import Registry
+from townlet.store.registry.ledger import Ledger
+from townlet.store.registry.registry import Registry
 
 
 class DiesInCommitError(BaseException):

@@ -12,7 +12,7 @@ from promoting import FACTS, promote
 from townlet.dto.codec import structure
 from townlet.dto.registry import AliasMove, Version
 from townlet.errors import BadInputError, ChampionMovedError
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 
 def test_the_first_promotion_names_version_one(registry: Registry) -> None:

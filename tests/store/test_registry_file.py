@@ -11,13 +11,13 @@ import pytest
 from promoting import promote
 
 from townlet.errors import BadInputError, EnvironmentFaultError
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 RACER = """
 import sys
 from pathlib import Path
 from townlet.errors import ChampionMovedError
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 path, me = Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 try:
@@ -139,7 +139,7 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from townlet.errors import TownletError
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 if os.getuid() == 0:
     os.setuid(65534)  # root may write what is read-only
 found = Registry(Path(sys.argv[1]), patience=0.1)

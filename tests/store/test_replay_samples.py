@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from townlet.errors import BadInputError
 from townlet.store.arrays import read_arrays, write_arrays
-from townlet.store.replay import read_sample
+from townlet.store.samples import read_sample
 
 T, F = 5, 4
 NAMES = ["hunger", "rivalry_max", "rivalry_avoid_count", "energy"]

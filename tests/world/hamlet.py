@@ -3,9 +3,9 @@
 import attrs
 import numpy as np
 
+from townlet.compiled import entry
 from townlet.dto.town import TownSpec, scenario
 from townlet.world.batch import TownBatch
-from townlet.world.compiled import entry
 from townlet.world.queues import head
 from townlet.world.rivalry import avoided
 from townlet.world.rules import Rules

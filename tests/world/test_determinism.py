@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from townlet import keyed
+from townlet import rng as keyed
+from townlet.compiled import entry
 from townlet.dto.town import scenario
 from townlet.errors import BadInputError
-from townlet.world import random as inner
+from townlet.world import kernel_rng as inner
 from townlet.world.batch import TownBatch
-from townlet.world.compiled import entry
 from townlet.world.teachers import RandomTeacher, ScriptedTeacher
 
 SPEC = scenario("small_town")
@@ -21,7 +21,7 @@ PLAY = """
 import json, sys
 from townlet.dto.town import scenario
 from townlet.world.batch import TownBatch
-from townlet.world.compiled import entry
+from townlet.compiled import entry
 from townlet.world.teachers import RandomTeacher
 batch = TownBatch(scenario("small_town"), worlds=2, seed=7, days=1)
 seen, teacher, total = batch.reset(), RandomTeacher(), 0.0
@@ -111,7 +111,7 @@ def test_a_snapshot_of_another_batch_is_refused(change: dict[str, int]) -> None:
 
 
 def test_the_kernels_randomness_is_the_house_randomness() -> None:
-    """The scalar mixer and uniform give the bits of `townlet.keyed`."""
+    """The scalar mixer and uniform give the bits of `townlet.rng`."""
     keys = np.arange(50, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed, shares = np.zeros(50, np.uint64), np.zeros(50, np.float32)
     with np.errstate(over="ignore"):

@@ -10,7 +10,7 @@ from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
 from townlet.dto.codec import Record, converter
 from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, private_to_run
 from townlet.dto.metrics import Measurement
-from townlet.dto.replay import RecordedMetrics, ReplayBatchSummary, ReplaySampleSummary
+from townlet.dto.samples import RecordedMetrics, ReplayBatchSummary, ReplaySampleSummary
 from townlet.dto.training_log import TrainingLogEntry
 
 __all__ = [

@@ -5,7 +5,9 @@ from types import MappingProxyType
 
 from attrs import evolve, frozen
 
-from townlet.dto.bylaws import (
+from townlet.dto.codec import Record, did_you_mean
+from townlet.dto.town_checks import faults
+from townlet.dto.town_rules import (
     DAY,
     HORIZON,
     KINDS,
@@ -22,8 +24,6 @@ from townlet.dto.bylaws import (
     RivalrySpec,
     WorkSpec,
 )
-from townlet.dto.codec import Record, did_you_mean
-from townlet.dto.town_checks import faults
 from townlet.errors import BadInputError
 
 __all__ = [

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from townlet.dto.bylaws import DAY, KINDS, NEEDS, PERTURBATIONS, AffordanceSpec
 from townlet.dto.codec import Record, did_you_mean
+from townlet.dto.town_rules import DAY, KINDS, NEEDS, PERTURBATIONS, AffordanceSpec
 
 if TYPE_CHECKING:
     from townlet.dto.town import TownSpec

@@ -89,7 +89,7 @@ def bench(
     sizes = [tuple(values) for values in (worlds, agents, ticks, threads)]
     if rounds < 1 or any(value < 1 for values in sizes for value in values):
         raise BadInputError(f"bench: expected sizes and rounds of at least 1, found {sizes} and {rounds}")
-    from townlet.world.compiled import is_cold  # numba loads with it
+    from townlet.compiled import is_cold  # numba loads with it
 
     base, cold, began = preset(scenario), is_cold(), time.perf_counter()
     _run(base, worlds=1, threads=(1,), rounds=1)

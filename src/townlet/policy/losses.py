@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from townlet.policy.inference import ILLEGAL
+from townlet.policy.model.inference import ILLEGAL
 
 __all__ = [
     "SurrogateTerms",

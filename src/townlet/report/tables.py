@@ -7,7 +7,7 @@ from townlet.dto.comparison import ComparisonResult
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import bounds
-from townlet.machine.forecast import Forecast
+from townlet.machine.schedule.forecast import Forecast
 
 __all__ = [
     "comparison_table",

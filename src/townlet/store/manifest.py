@@ -10,8 +10,8 @@ from attrs import frozen
 
 from townlet.errors import BadInputError
 from townlet.store.files import make_directory, told, write_atomic
-from townlet.store.outside import finite_numbers, read_document, read_json
-from townlet.store.replay import ReplaySample, sample_files
+from townlet.store.samples import ReplaySample, sample_files
+from townlet.store.untrusted import finite_numbers, read_document, read_json
 
 __all__ = [
     "CAPTURE_MANIFEST",

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
 from townlet.store.files import make_directory, move, told, write_atomic
-from townlet.store.outside import read_json
+from townlet.store.untrusted import read_json
 
 __all__ = ["RunDirectory"]
 

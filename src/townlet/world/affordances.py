@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from townlet.dto.bylaws import DAY
-from townlet.world.compiled import compiled, f32
+from townlet.compiled import compiled, f32
+from townlet.dto.town_rules import DAY
 from townlet.world.needs import bounded, level
 from townlet.world.rows import NOBODY, Clock
 from townlet.world.rules import Affordance, Rules

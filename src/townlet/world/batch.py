@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.town import DAY, KINDS, TownSpec
 from townlet.errors import BadInputError
-from townlet.keyed import mix
 from townlet.ports import Tallies
+from townlet.rng import mix
 from townlet.world.features import RULES_VERSION, TERMS, USE, features
 from townlet.world.kpis import tally
 from townlet.world.observe import OFFERS

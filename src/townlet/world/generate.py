@@ -1,11 +1,11 @@
 """The first moment of an episode: where things stand, who lives where, what time it is."""
 
-from townlet.dto.bylaws import DAY
-from townlet.world.compiled import compiled, f32, u64
+from townlet.compiled import compiled, f32, u64
+from townlet.dto.town_rules import DAY
+from townlet.world.kernel_rng import BIRTH, HOME, PHASE, PLACE, below, draw, mix, uniform
 from townlet.world.lifecycle import begin
 from townlet.world.movement import distance
 from townlet.world.perturbations import calm
-from townlet.world.random import BIRTH, HOME, PHASE, PLACE, below, draw, mix, uniform
 from townlet.world.rewards import promise
 from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules

@@ -1,8 +1,8 @@
 """Jobs: shifts, arrival, lateness, absence, wages, and what colleagues make of it."""
 
-from townlet.dto.bylaws import DAY
+from townlet.compiled import compiled, f32
+from townlet.dto.town_rules import DAY
 from townlet.world.affordances import pay
-from townlet.world.compiled import compiled, f32
 from townlet.world.features import WORK
 from townlet.world.movement import distance
 from townlet.world.relations import befriend, warm

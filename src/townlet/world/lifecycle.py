@@ -1,11 +1,11 @@
 """Life: birth, fainting, eviction, respawn."""
 
-from townlet.world.compiled import compiled, f32, u64
+from townlet.compiled import compiled, f32, u64
 from townlet.world.features import WAIT
 from townlet.world.jobs import hire
+from townlet.world.kernel_rng import RESPAWN, below, draw
 from townlet.world.perturbations import call_off
 from townlet.world.queues import leave
-from townlet.world.random import RESPAWN, below, draw
 from townlet.world.rewards import promise
 from townlet.world.rivalry import forget
 from townlet.world.rows import NEVER, NOBODY

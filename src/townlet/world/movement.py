@@ -1,7 +1,7 @@
 """Space: tiles, Manhattan steps, where an action leads."""
 
-from townlet.dto.bylaws import PERTURBATIONS
-from townlet.world.compiled import compiled
+from townlet.compiled import compiled
+from townlet.dto.town_rules import PERTURBATIONS
 from townlet.world.features import AWAY, CHAT, HOME, USE, WORK
 from townlet.world.rows import NOBODY, Agent
 from townlet.world.rules import Rules

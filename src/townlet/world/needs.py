@@ -1,6 +1,6 @@
 """Needs: three numbers in [0, 1] that fall with time."""
 
-from townlet.world.compiled import compiled, f32
+from townlet.compiled import compiled, f32
 from townlet.world.rows import Agent
 from townlet.world.rules import Rules
 from townlet.world.state import Town

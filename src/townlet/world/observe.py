@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.bylaws import DAY
+from townlet.compiled import compiled, f32
+from townlet.dto.town_rules import DAY
 from townlet.world import features as see
 from townlet.world.affordances import cost
-from townlet.world.compiled import compiled, f32
 from townlet.world.jobs import missed, on_shift
 from townlet.world.lifecycle import absences
 from townlet.world.movement import distance

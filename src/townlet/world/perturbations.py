@@ -1,9 +1,9 @@
 """Perturbations: prices jump, power and water fail, two are called together; when, how long and whom is keyed."""
 
-from townlet.dto.bylaws import DAY, PERTURBATIONS
-from townlet.world.compiled import compiled, f32
+from townlet.compiled import compiled, f32
+from townlet.dto.town_rules import DAY, PERTURBATIONS
+from townlet.world.kernel_rng import CALM, GUEST, LENGTH, SIZE, below, draw, uniform
 from townlet.world.movement import distance
-from townlet.world.random import CALM, GUEST, LENGTH, SIZE, below, draw, uniform
 from townlet.world.relations import befriend, rejoice
 from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules

@@ -1,10 +1,10 @@
 """Queues: one membership per agent, one holder per object, and the conflicts of those who wait."""
 
+from townlet.compiled import compiled, f32
 from townlet.world.affordances import apply_effects, supplied, usable
-from townlet.world.compiled import compiled, f32
 from townlet.world.features import CHAT, USE, WAIT
+from townlet.world.kernel_rng import LOT, draw
 from townlet.world.movement import distance
-from townlet.world.random import LOT, draw
 from townlet.world.relations import befriend, regard, share_meal
 from townlet.world.rivalry import avoid, avoided, quarrel, resent
 from townlet.world.rows import NOBODY

@@ -1,11 +1,11 @@
 """Relations: trust and familiarity, and the chats, meals and kindnesses they grow by."""
 
-from townlet.dto.bylaws import DAY
-from townlet.world.compiled import compiled, f32
+from townlet.compiled import compiled, f32
+from townlet.dto.town_rules import DAY
 from townlet.world.features import CHAT
+from townlet.world.kernel_rng import CHAT as CHAT_STREAM
+from townlet.world.kernel_rng import draw, uniform
 from townlet.world.movement import distance
-from townlet.world.random import CHAT as CHAT_STREAM
-from townlet.world.random import draw, uniform
 from townlet.world.rivalry import resent
 from townlet.world.rows import NOBODY, Tie
 from townlet.world.rules import Rules

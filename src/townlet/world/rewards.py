@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.world.compiled import compiled, f32
+from townlet.compiled import compiled, f32
 from townlet.world.features import (
     ABSENT_TERM,
     CHAT_TERM,

@@ -1,7 +1,7 @@
 """Rivalry: grudges between pairs, grown by conflicts, faded by time."""
 
-from townlet.dto.bylaws import DAY
-from townlet.world.compiled import compiled, f32
+from townlet.compiled import compiled, f32
+from townlet.dto.town_rules import DAY
 from townlet.world.needs import level
 from townlet.world.rows import NEVER, NOBODY
 from townlet.world.rules import Rules

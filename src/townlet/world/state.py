@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.bylaws import PERTURBATIONS
+from townlet.dto.town_rules import PERTURBATIONS
 from townlet.world.ledger import Ledger
 from townlet.world.rows import Agent, Clock, Thing, Tie, Upset, layout
 

@@ -5,19 +5,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.bylaws import DAY
+from townlet.compiled import compiled, entry, f32
+from townlet.dto.town_rules import DAY
 from townlet.world.affordances import restock
-from townlet.world.compiled import compiled, entry, f32
 from townlet.world.features import WAIT
 from townlet.world.generate import generate
 from townlet.world.jobs import employ
+from townlet.world.kernel_rng import POLICY, draw
 from townlet.world.lifecycle import end_lives, respawn
 from townlet.world.movement import move
 from townlet.world.needs import decay
 from townlet.world.observe import observe
 from townlet.world.perturbations import meet, perturb
 from townlet.world.queues import advance, conflicts, grant, request, start
-from townlet.world.random import POLICY, draw
 from townlet.world.relations import relate
 from townlet.world.rewards import reward, settle
 from townlet.world.rivalry import fade

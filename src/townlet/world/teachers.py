@@ -8,7 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.keyed import mix, uniform
+from townlet.rng import mix, uniform
 from townlet.world import features as see
 
 __all__ = ["TEACHERS", "PlannerTeacher", "RandomTeacher", "ScriptedTeacher"]

@@ -9,9 +9,9 @@ from scripted import DULL, GOOD, TRIPS, Round, Script, write_three_rounds
 from townlet.dto.guards import Verdict
 from townlet.dto.journal import GuardsJudged
 from townlet.dto.policy import AnnealSummary
-from townlet.machine.journal import read
-from townlet.machine.kept import stored_schedule
-from townlet.policy.training.legacy import legacy_payload
+from townlet.machine.audit.gc import stored_schedule
+from townlet.machine.journal.chain import read
+from townlet.policy.compat.legacy import legacy_payload
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory

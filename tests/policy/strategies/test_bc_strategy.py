@@ -7,7 +7,7 @@ from corridor_schedules import GUARDED
 from walks import results, walk
 
 from townlet.dto.policy import AnnealSummary, BCTrainingResult
-from townlet.policy.weights import PARITY, read_weights
+from townlet.policy.model.weights import PARITY, read_weights
 from townlet.store.blobs import BlobStore
 
 pytest.importorskip("torch")

@@ -6,7 +6,7 @@ import pytest
 from walks import results, walk
 
 from townlet.dto.policy import AnnealSummary, EvaluationResult, PPOTrainingResult
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]

@@ -8,7 +8,7 @@ from given_weights import given, ridge
 
 from townlet.dto.policy import EvaluationResult
 from townlet.errors import BadInputError
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 
 
 def test_good_weights_from_outside_are_promoted(tmp_path: Path) -> None:

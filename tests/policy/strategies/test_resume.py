@@ -12,7 +12,7 @@ from visits import Visits, semantic
 from townlet.dto.policy import PPOTrainingResult
 from townlet.env.town import TownProvider
 from townlet.errors import BadInputError, StoppedError, UnfitCheckpointError
-from townlet.machine.forecast import forecast
+from townlet.machine.schedule.forecast import forecast
 from townlet.policy.training.checkpoint import read_checkpoint
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentProvider

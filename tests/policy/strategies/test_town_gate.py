@@ -14,7 +14,7 @@ from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import Entry, GuardsJudged
 from townlet.dto.policy import AnnealSummary, EvaluationResult
 from townlet.env.town import TownProvider
-from townlet.machine.loader import ScheduleError
+from townlet.machine.schedule.loader import ScheduleError
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.ports import EnvironmentProvider, Teacher
 

@@ -14,11 +14,11 @@ from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.codec import structure
 from townlet.dto.journal import Entry
 from townlet.errors import BadInputError
-from townlet.keyed import derive
-from townlet.policy.dataset import DatasetFacts
-from townlet.policy.experience import samples_of
-from townlet.policy.initialise import fresh_weights
-from townlet.policy.replay import data_spec
+from townlet.policy.data.dataset import DatasetFacts
+from townlet.policy.data.imported import data_spec
+from townlet.policy.data.trajectories import samples_of
+from townlet.policy.model.initialise import fresh_weights
+from townlet.policy.model.weights import Weights
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.services import (
     PromotionServiceAdapter,
@@ -27,8 +27,8 @@ from townlet.policy.training.services import (
     RolloutCaptureService,
 )
 from townlet.policy.training.strategies.base import catalogue
-from townlet.policy.weights import Weights
 from townlet.ports import EnvironmentDescription, StubTeacher, Teacher
+from townlet.rng import derive
 from townlet.store.blobs import BlobStore
 from townlet.store.manifest import save_samples
 

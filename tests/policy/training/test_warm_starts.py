@@ -10,7 +10,7 @@ from corridor_schedules import GUARDED, LEARNS, write
 from walks import walk
 
 from townlet.dto.policy import PPOTrainingResult
-from townlet.policy.initialise import fresh_weights
+from townlet.policy.model.initialise import fresh_weights
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 pytestmark = pytest.mark.torch

@@ -9,10 +9,10 @@ from attrs import frozen
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError, HoldError
-from townlet.machine.visit import Visit
+from townlet.machine.engine.visit import Visit
+from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.training.services import TrainingServices
 from townlet.policy.training.telemetry import Telemetry
-from townlet.policy.weights import Weights, read_weights
 from townlet.ports import EnvironmentDescription, EnvironmentProvider, Teacher
 from townlet.store.blobs import BlobStore
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from townlet.dto.guards import PairedMetric
 from townlet.dto.metrics import Measurement
 from townlet.dto.schedule import EvidenceSpec
-from townlet.policy.episodes import Episodes, play
+from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.training.contexts import TrainingContext
 
 __all__ = ["Gathering"]

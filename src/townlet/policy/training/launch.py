@@ -20,21 +20,21 @@ from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.dto.strategies import BCSpec, PPOSpec
 from townlet.errors import BadInputError
-from townlet.machine.journal import Journal
-from townlet.machine.loader import require_torch as require_torch_for
-from townlet.machine.rehearsal import shrink
-from townlet.machine.visit import Visit
+from townlet.machine.engine.visit import Visit
+from townlet.machine.journal.chain import Journal
+from townlet.machine.schedule.loader import require_torch as require_torch_for
+from townlet.machine.schedule.rehearsal import shrink
+from townlet.policy.model.weights import LIMIT, prover, read_weights
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, require_torch
 from townlet.policy.training.telemetry import Telemetry
-from townlet.policy.weights import LIMIT, prover, read_weights
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
-from townlet.store.outside import read_regular
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
+from townlet.store.untrusted import read_regular
 
 __all__ = [
     "Launch",

@@ -16,10 +16,10 @@ from townlet.dto.policy import (
 )
 from townlet.dto.train import TrainRequest
 from townlet.errors import HoldError, StrategyFailedError
-from townlet.policy.experience import Experience
-from townlet.policy.training.frames import frames_of
-from townlet.policy.training.records import captured_play
-from townlet.policy.training.walker import Walker
+from townlet.policy.compat.frames import frames_of
+from townlet.policy.compat.records import captured_play
+from townlet.policy.data.trajectories import Experience
+from townlet.policy.training.runner import Walker
 from townlet.store.blobs import BlobStore
 
 __all__ = ["PolicyTrainingOrchestrator"]

@@ -14,12 +14,12 @@ from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunClose
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, JournalBrokenError
-from townlet.machine.draft import Describe
-from townlet.machine.fold import fold
-from townlet.machine.journal import Journal
-from townlet.machine.loader import load_text
-from townlet.machine.rehearsal import shrink
-from townlet.machine.standing import created_of, schedule_in_force, schedules, stand
+from townlet.machine.audit.snapshot import created_of, schedule_in_force, schedules, stand
+from townlet.machine.journal.chain import Journal
+from townlet.machine.journal.fold import fold
+from townlet.machine.schedule.loader import load_text
+from townlet.machine.schedule.partial import Describe
+from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.training.launch import Launch, changes, read_schedule, require_means
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentDescription, EnvironmentProvider

@@ -16,14 +16,14 @@ from townlet.dto.journal import EffectDone, Entry, GuardsJudged, VisitFinished, 
 from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
-from townlet.keyed import mix, uniform
-from townlet.machine.guards import all_of, evaluate
-from townlet.policy.dataset import Dataset, DatasetFacts, read_dataset
-from townlet.policy.experience import Experience, experience_of, read_experience
-from townlet.policy.inference import log_probabilities, sample
-from townlet.policy.replay import ReplayDataset, open_dataset
-from townlet.policy.weights import Weights
+from townlet.machine.guards.verdicts import all_of, evaluate
+from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
+from townlet.policy.data.imported import ReplayDataset, open_dataset
+from townlet.policy.data.trajectories import Experience, experience_of, read_experience
+from townlet.policy.model.inference import log_probabilities, sample
+from townlet.policy.model.weights import Weights
 from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher
+from townlet.rng import mix, uniform
 from townlet.store.blobs import BlobStore
 
 __all__ = ["PromotionServiceAdapter", "Recording", "ReplayDatasetService", "RolloutCaptureService", "TrainingServices"]

@@ -8,13 +8,13 @@ from attrs import field, frozen
 from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.journal import Entry, ProcessStarted
 from townlet.dto.policy import AnnealSummary, TrainingResult
-from townlet.machine.engine import Engine
-from townlet.machine.journal import Journal
-from townlet.machine.visit import Visit, never
+from townlet.machine.engine.engine import Engine
+from townlet.machine.engine.visit import Visit, never
+from townlet.machine.journal.chain import Journal
+from townlet.policy.compat.rounds import Rounds, status
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.rounds import Rounds, status
 from townlet.policy.training.strategies.base import TrainingStrategy, resolve
-from townlet.store.registry import Registry
+from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
 __all__ = ["AnnealStrategy"]

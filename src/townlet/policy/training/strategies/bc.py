@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError
-from townlet.keyed import seed_sequence
 from townlet.policy.advantages import discounted_returns
-from townlet.policy.dataset import Dataset, Samples
-from townlet.policy.inference import normalise
-from townlet.policy.initialise import fresh_layers
+from townlet.policy.data.dataset import Dataset, Samples
+from townlet.policy.model.inference import normalise
+from townlet.policy.model.initialise import fresh_layers
+from townlet.policy.model.weights import Weights, WeightsFacts, make_probe
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.strategies.base import require_torch
-from townlet.policy.weights import Weights, WeightsFacts, make_probe
+from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
-    from townlet.policy.fits import CloneFit
-    from townlet.policy.training.fitting import Fitting
+    from townlet.policy.bc.fits import CloneFit
+    from townlet.policy.training.bc_progress import Fitting
 
 __all__ = ["BCStrategy", "flatten"]
 
@@ -48,8 +48,8 @@ class BCStrategy:
 
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
-        from townlet.policy.network import choose_device, device_name, parity
-        from townlet.policy.training.fitting import Fitting
+        from townlet.policy.model.torch_network import choose_device, device_name, parity
+        from townlet.policy.training.bc_progress import Fitting
 
         started, spec = perf_counter(), context.spec_of(BCSpec)
         dataset, digest = _demonstrations(context, spec)

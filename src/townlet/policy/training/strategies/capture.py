@@ -11,16 +11,16 @@ from attrs import frozen
 from townlet.dto.policy import CaptureResult
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import BadInputError
-from townlet.keyed import derive, seed_sequence
-from townlet.policy.dataset import DatasetFacts
-from townlet.policy.experience import metrics_of
-from townlet.policy.initialise import fresh_weights, with_normaliser
-from townlet.policy.rollout import Rollout
+from townlet.policy.data.dataset import DatasetFacts
+from townlet.policy.data.trajectories import metrics_of
+from townlet.policy.model.initialise import fresh_weights, with_normaliser
+from townlet.policy.model.weights import Weights
+from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.training.checkpoint import Bookmark
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import Recording
-from townlet.policy.weights import Weights
 from townlet.ports import Environment, Teacher
+from townlet.rng import derive, seed_sequence
 
 __all__ = ["CaptureStrategy"]
 

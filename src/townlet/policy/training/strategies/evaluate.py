@@ -10,10 +10,10 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import EvaluateSpec
-from townlet.keyed import derive
 from townlet.policy.training.checkpoint import Bookmark, Checkpoint
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.evidence import Gathering
+from townlet.rng import derive
 
 __all__ = ["EvaluateStrategy"]
 

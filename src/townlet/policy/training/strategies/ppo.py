@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, PPOSpec
-from townlet.keyed import derive, seed_sequence
-from townlet.policy.dataset import Samples
-from townlet.policy.experience import Played
-from townlet.policy.inference import forward, normalise
-from townlet.policy.ramps import ramp_at
+from townlet.policy.compat.training_log import Epoch
+from townlet.policy.data.dataset import Samples
+from townlet.policy.data.trajectories import Played
+from townlet.policy.model.inference import forward, normalise
+from townlet.policy.model.weights import Probe, Weights, make_probe
+from townlet.policy.ppo.ramps import ramp_at
 from townlet.policy.training.checkpoint import Bookmark, Checkpoint
+from townlet.policy.training.cliff_watch import CliffWatch
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.epochs import Epoch
-from townlet.policy.training.gather import PlayedData
-from townlet.policy.training.progress import Progress, parent_of
+from townlet.policy.training.ppo_data import PlayedData
+from townlet.policy.training.ppo_progress import Progress, parent_of
 from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.training.strategies.bc import flatten
-from townlet.policy.training.watch import CliffWatch
-from townlet.policy.weights import Probe, Weights, make_probe
+from townlet.rng import derive, seed_sequence
 
 if TYPE_CHECKING:
-    from townlet.policy.updating import Learner
+    from townlet.policy.ppo.learner import Learner
 
 __all__ = ["PPOStrategy"]
 
@@ -51,8 +51,8 @@ class PPOStrategy:
 
     def run(self, context: TrainingContext) -> PPOTrainingResult:
         """Train until the agent-steps are reached, the update diverges or a cliff is seen."""
-        from townlet.policy.network import device_name
-        from townlet.policy.updating import Learner
+        from townlet.policy.model.torch_network import device_name
+        from townlet.policy.ppo.learner import Learner
 
         started, spec, about = perf_counter(), context.spec_of(PPOSpec), context.description
         bookmark = Bookmark(context=context, every=spec.checkpoint_every)
@@ -179,7 +179,7 @@ def _result(
     facts: Mapping[str, Any],
     duration: float,
 ) -> PPOTrainingResult:
-    from townlet.policy.network import parity
+    from townlet.policy.model.torch_network import parity
 
     difference = parity(ended.actor, normalise(probe.observations, ended.mean, ended.scale))
     ended = attrs.evolve(ended, facts=attrs.evolve(ended.facts, parity=difference), probe=None)

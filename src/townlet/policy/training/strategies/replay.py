@@ -8,8 +8,8 @@ from attrs import frozen
 from townlet.dto.policy import ReplayResult
 from townlet.dto.strategies import ReplaySpec
 from townlet.errors import BadInputError
-from townlet.keyed import seed_sequence
 from townlet.policy.training.contexts import TrainingContext
+from townlet.rng import seed_sequence
 
 __all__ = ["ReplayStrategy"]
 

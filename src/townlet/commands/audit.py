@@ -1,0 +1,87 @@
+"""`townlet audit`: whether a run holds together, what happened, why, and whether it would be decided so again."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from townlet.commands.arguments import HOME, Home, Json, Run
+from townlet.errors import JournalBrokenError
+
+__all__ = ["audit"]
+
+audit = App(name="audit", help="Verify, show, explain and replay the journal of a run.", help_format="plaintext")
+
+
+@audit.command
+def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
+    """Check the chain, the head and every stored artefact of a run; exit code 5 where something does not hold."""
+    from townlet.machine.audit.verify import verify as audit_verify
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+    from townlet.store.blobs import BlobStore
+    from townlet.store.rundir import RunDirectory
+
+    directory = RunDirectory.find(home, run)
+    report = audit_verify(directory, BlobStore(home / "blobs"), catalogue())
+    if json:
+        terminal.show_json(report.model_dump())
+    elif report.clean:
+        terminal.show(
+            f"clean: {report.records} records, {report.blobs} artefacts\nhead {report.head}\nsemantic {report.semantic}"
+        )
+    else:
+        for problem in report.problems:
+            terminal.complain(problem)
+    return 0 if report.clean else JournalBrokenError.exit_code
+
+
+@audit.command
+def show(run: Run, *, home: Home = HOME) -> int:
+    """Print the journal of a run, one line per record."""
+    from townlet.machine.audit.verify import show as audit_show
+    from townlet.machine.journal.chain import read
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+    from townlet.store.rundir import RunDirectory
+
+    directory = RunDirectory.find(home, run)
+    terminal.show(audit_show(read(directory.journal, directory.head, catalogue()).entries))
+    return 0
+
+
+@audit.command
+def why(
+    run: Run,
+    which: Annotated[str | None, Parameter(help="A state that was left, or the number of a transition.")] = None,
+    *,
+    home: Home = HOME,
+) -> int:
+    """Print the operands, tolerance, interval and verdict of every guard behind each transition."""
+    from townlet.machine.audit.verify import why as audit_why
+    from townlet.machine.journal.chain import read
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+    from townlet.store.rundir import RunDirectory
+
+    directory = RunDirectory.find(home, run)
+    entries = read(directory.journal, directory.head, catalogue()).entries
+    terminal.show(audit_why(entries, int(which) if which is not None and which.isdecimal() else which))
+    return 0
+
+
+@audit.command
+def replay(run: Run, *, home: Home = HOME, json: Json = False) -> int:
+    """Derive every verdict and every edge again from what is stored; exit code 5 where one differs."""
+    from townlet.policy.training.rederive import replay_run
+    from townlet.report import terminal
+    from townlet.store.rundir import RunDirectory
+
+    report = replay_run(RunDirectory.find(home, run), home)
+    if json:
+        terminal.show_json(report.model_dump())
+    elif report.clean:
+        terminal.show(f"the same again: {report.verdicts} verdicts, {report.edges} edges, {report.orders} by operators")
+    else:
+        for difference in report.differences:
+            terminal.complain(difference)
+    return 0 if report.clean else JournalBrokenError.exit_code

@@ -1,0 +1,115 @@
+"""`townlet train`: the flags and modes of earlier releases, and the page that explains them."""
+
+from typing import Annotated, get_args
+
+import attrs
+from cyclopts import Parameter
+
+from townlet.commands.arguments import HOME, Home, SchedulePath, Seed
+from townlet.commands.run_loop import EndSignal
+from townlet.dto.fields import field_docs
+from townlet.dto.train import MODES, TrainRequest
+from townlet.errors import HoldError, StoppedError, StrategyFailedError
+
+__all__ = ["reference", "train"]
+
+_NOTHING = TrainRequest()
+
+
+def train(
+    schedule: SchedulePath,
+    *,
+    request: Annotated[TrainRequest, Parameter(name="*", negative=())] = _NOTHING,
+    seed: Seed = None,
+    home: Home = HOME,
+) -> int:
+    """Walk a schedule, or the part of it that a mode asks for; prints one JSON document."""
+    from townlet.policy.compat.legacy import legacy_document
+    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.report import terminal
+    from townlet.report.progress import RunProgress
+
+    with EndSignal() as signals, RunProgress(terminal.errors) as progress:
+        orchestrator = PolicyTrainingOrchestrator(
+            schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch, stopping=signals.asked
+        )
+        try:
+            summary = orchestrator.train(request)
+        except StoppedError as error:
+            return signals.end(error)
+    where = f"{summary.state}: {summary.reason} ({summary.path})"
+    if request.mode != "anneal" and summary.state != "done":
+        raise (HoldError if summary.state == "hold" else StrategyFailedError)(where)
+    terminal.show_json(legacy_document(summary, request.mode))
+    if summary.state != "done":
+        terminal.complain(where)
+    return 1 if request.anneal_exit_on_failure and summary.status != "PASS" else 0
+
+
+def reference() -> str:
+    """Return docs/reference/train.md: the table of flags, made from the record that the command line is made from."""
+    docs = field_docs(TrainRequest)
+    lines = [
+        "# townlet train",
+        "",
+        "`townlet train SCHEDULE [--mode MODE] …` walks a schedule, or the part of it that a mode asks for, with the "
+        "flags of earlier releases. `run_training` is the same command. stdout is one JSON document in the shape that "
+        "existing scripts read; progress and complaints go to stderr. This page is made from `townlet.dto.train`.",
+        "",
+        "A mode keeps the `with` of the named states and replaces all edges by a chain to done: a smaller machine, "
+        "journalled and resumable like any other. `--mode anneal` exits with 0 once it has printed its status; with "
+        "`--anneal-exit-on-failure` with 1 unless the status is PASS.",
+        "",
+        "| mode | walks | prints |",
+        "|---|---|---|",
+        *(f"| `{mode}` | {walks} | {prints} |" for mode, walks, prints in _MODES),
+        "",
+        "| flag | value | modes | takes the place of | |",
+        "|---|---|---|---|---|",
+    ]
+    for field in attrs.fields(TrainRequest):
+        option = TrainRequest.option(field.name)
+        modes = TrainRequest.modes(field.name)
+        sentence = " ".join(docs[field.name].split())
+        cells = (
+            f"`{TrainRequest.flag(field.name)}`",
+            _value(field.type),
+            "all" if modes == MODES else ", ".join(modes),
+            "" if option is None else f"`{option[1]}` of {option[0]}",
+            sentence,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *_NOTES]) + "\n"
+
+
+_MODES = (
+    ("anneal", "the whole machine", "`{status, promotion, results}`"),
+    ("bc", "capture → bc, or bc alone with `--bc-manifest`", "`{mode, manifest, loss, accuracy}`"),
+    ("rollout", "capture of the learner's own play → ppo", "the last epoch's keys of the training log"),
+    (
+        "replay",
+        "replay, then ppo on it with `--train-ppo`",
+        "`{mode, manifest, summaries, baseline}`, ppo's under `ppo`",
+    ),
+    ("mixed", "replay as above, then rollout as above", "the same"),
+    ("capture", "capture of the teacher", "its metrics"),
+    ("ppo", "ppo alone, on a data set where one is named", "the last epoch's keys of the training log"),
+)
+_NOTES = (
+    "ppo without a bc state starts fresh, or from what its `start_from` names: `champion`, or weights under "
+    "`policies`. ppo on replay and bc with a manifest take samples that `--rollout-save-dir` wrote; older ones get "
+    "summaries, training on them comes later.",
+    "",
+    "A walk that was cut off goes on with `townlet resume`, which knows the run and not the flags: it ends with the "
+    "same bits and prints what `run` prints, but the files of `--ppo-log`, `--anneal-log-dir` and "
+    "`--rollout-save-dir` get nothing of the resumed part. The run's `metrics.jsonl` and its journal get all of it.",
+)
+
+
+def _value(kind: object) -> str:
+    names = {str: "text", int: "whole number", float: "number", bool: "none"}
+    parts = [part for part in get_args(kind) if part is not type(None)] or [kind]
+    words = [word for part in parts for word in get_args(part) or (part,)]
+    if all(isinstance(word, str) for word in words):
+        return ", ".join(f"`{word}`" for word in words)
+    return ", ".join(names[word] for word in words if isinstance(word, type))

@@ -1,0 +1,1 @@
+"""Audit: verify a run, derive its decisions again, provenance, rebuild the registry, collect garbage."""

@@ -1,0 +1,270 @@
+"""The engine: one walk of the machine, every step in the journal before it counts.
+
+The write order is the contract: visit_started → the strategy works → visit_finished (the commit point of the work) →
+guards → transition (the commit point of the state). The state in memory is folded from the journal and from nothing
+else, so an engine on a journal that was cut after any record goes on as if nothing had happened.
+"""
+
+import errno
+import os
+import socket
+import traceback as tracebacks
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from attrs import evolve
+
+from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
+from townlet.dto.guards import EvidenceTable
+from townlet.dto.journal import (
+    ApprovalRequested,
+    Checkpoint,
+    EffectDone,
+    Entry,
+    GuardsJudged,
+    JournalRecord,
+    OperatorCommand,
+    ProcessStarted,
+    RunClosed,
+    RunCreated,
+    VisitFinished,
+)
+from townlet.dto.metrics import MetricSpec
+from townlet.dto.schedule import Plan
+from townlet.errors import (
+    BadInputError,
+    ChampionMovedError,
+    EnvironmentFaultError,
+    HoldError,
+    ResourceFaultError,
+    StoppedError,
+    StrategyFailedError,
+    UnfitCheckpointError,
+)
+from townlet.machine.engine import briefing
+from townlet.machine.engine.budget import obstacle
+from townlet.machine.engine.inbox import discard, waiting
+from townlet.machine.engine.next_transition import Move, judged_move, ordered_move
+from townlet.machine.engine.operator_commands import refusal
+from townlet.machine.engine.promote_alias import move_champion
+from townlet.machine.engine.state_machine import Walk
+from townlet.machine.engine.visit import Perform, never
+from townlet.machine.guards.evaluator import Court, report_hash
+from townlet.machine.journal.chain import Journal
+from townlet.machine.journal.fold import advance, fold
+from townlet.machine.journal.result_codec import pack
+from townlet.machine.journal.run_state import OpenVisit, RunState
+from townlet.store.blobs import BlobStore
+from townlet.store.files import write_atomic
+from townlet.store.registry.registry import Registry
+
+__all__ = ["Engine"]
+
+_DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What no retry mends and what a person can."""
+
+
+def _nobody(entry: Entry) -> None:
+    """Listen to nothing."""
+
+
+class Engine:
+    """Walks one run from wherever its journal stands until it is done, failed, aborted or held."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        *,
+        perform: Perform,
+        registry: Registry,
+        blobs: BlobStore,
+        catalogue: StrategyCatalogue,
+        metrics: tuple[MetricSpec, ...],
+        traceback: Path,
+        inbox: Path,
+        facts: Mapping[str, str] | None = None,
+        process: ProcessStarted | None = None,
+        stopping: Callable[[], bool] = never,
+        listen: Callable[[Entry], None] = _nobody,
+    ) -> None:
+        """Fold the journal; BadInputError where its first record, run_created, is missing.
+
+        Run id, seed and whether it is a rehearsal come from that record. `metrics` are the environment's KPIs,
+        `traceback` the file a failure leaves its stack in, `inbox` where operators leave their commands, `facts` what
+        the registry notes beside a version, `process` how this process introduces itself; `stopping` tells that
+        somebody wants it to end; `listen` hears every record once it is durable.
+        """
+        self._plan, self._journal, self._catalogue = plan, journal, catalogue
+        self._perform, self._registry, self._blobs, self._listen = perform, registry, blobs, listen
+        self._court = Court(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
+        self._traceback, self._inbox, self._facts = traceback, inbox, dict(facts or {})
+        self._process = process or ProcessStarted(pid=os.getpid(), host=socket.gethostname())
+        self._stopping = stopping
+        self._run = fold(journal.entries, plan.schedule, catalogue)
+        if self._run.created is None:
+            raise BadInputError(f"{journal.path}: the run has no run_created record; create the run first")
+        self._created: RunCreated = self._run.created
+
+    @property
+    def state(self) -> RunState:
+        """What the journal amounts to so far."""
+        return self._run
+
+    def run(self) -> RunState:
+        """Walk on until there is nothing to do; a held run stays open, any other end is closed in the journal.
+
+        Raises StoppedError where the process was asked to stop, ResourceFaultError where disk or memory refuse, and
+        UnfitCheckpointError where the open visit cannot go on from what it left: nothing is lost, run again later.
+        """
+        if self._run.closed is not None:
+            return self._run
+        if self._run.state in self._plan.schedule.states or (self._run.state == "hold" and self._is_called()):
+            self._append(self._process)
+        while self._step():
+            pass
+        if self._run.state != "hold":
+            end = self._run
+            self._append(RunClosed(state=end.state, reason=end.why, champion_moved=end.champion_moved))
+        return self._run
+
+    def _append(self, record: JournalRecord) -> None:
+        entry = self._journal.append(record)
+        self._run = advance(self._run, entry, self._plan.schedule, self._catalogue)
+        self._listen(entry)
+
+    def _is_called(self) -> bool:
+        return bool(waiting(self._inbox)) or self._ordered() is not None
+
+    def _ordered(self) -> Move | None:
+        now = max(self._journal.clock(), datetime.fromisoformat(self._run.latest))
+        return ordered_move(self._run, self._plan.schedule, now.timestamp())
+
+    def _read_inbox(self) -> None:
+        """Put every order into the journal, with the reason where it fits nothing, and its file away."""
+        for order in waiting(self._inbox):
+            if order.id not in self._run.read:
+                why = order.refused or refusal(self._run, self._plan.schedule, order)
+                self._append(evolve(order, refused=why))
+            discard(self._inbox, order)
+
+    def _step(self) -> bool:
+        """Do whatever comes next; False where nothing does."""
+        self._read_inbox()
+        move, visit = self._ordered(), self._run.visit
+        if self._run.state == "hold" or (move is not None and move.trigger == "abort"):
+            if move is not None:
+                self._walk().take(move)
+            return move is not None
+        if self._run.state not in self._plan.schedule.states:
+            return False
+        if self._stopping():
+            raise self._leaving(StoppedError(f"stopped in {self._run.state}"))
+        if visit is None or visit.result is None:
+            reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
+            if reason:
+                self._walk().hold(reason)
+            elif move is not None:
+                self._walk().take(move)
+            else:
+                self._work()
+        elif visit.reports is None:
+            reports = self._court.reports(self._run, visit)
+            self._append(GuardsJudged(state=visit.state, visit=visit.number, reports=reports))
+        else:
+            self._leave(visit)
+        return True
+
+    def _walk(self) -> Walk:
+        return Walk(self._plan.schedule, self._run.state, self._append)
+
+    def _leaving(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
+        """Journal that the process leaves in peace, so that nobody counts it among the dead."""
+        actor = "signal" if isinstance(error, StoppedError) else "engine"
+        self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
+        return error
+
+    def _work(self) -> None:
+        """Start (or start again) the visit to the present state, run its strategy and journal the answer."""
+        try:
+            self._start()
+        except HoldError as error:
+            self._walk().hold(str(error))
+            return
+        state, spec = self._run.state, self._plan.schedule.states[self._run.state]
+        try:
+            opened = self._opened()
+            told = briefing.visit(
+                self._run, opened, self._plan, seed=self._created.seed, save=self._save, decided=self._decided,
+                effect=self._effect, stopping=self._stopping,
+            )  # fmt: skip
+            result = pack(self._perform(told), self._entry(state).result)
+            finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
+        except (StoppedError, UnfitCheckpointError) as error:
+            raise self._leaving(error) from error
+        except ResourceFaultError:
+            raise
+        except MemoryError as error:
+            raise self._leaving(ResourceFaultError(f"{state}: the memory is exhausted; resume with more")) from error
+        except ChampionMovedError as error:
+            self._walk().hold(f"champion moved: {error}")
+        except HoldError as error:
+            self._walk().hold(str(error))
+        except (EnvironmentFaultError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+                raise ResourceFaultError(f"{state}: {error}; free space or grant access, then resume") from error
+            if self._opened().retries + 1 >= spec.retry.attempts:
+                self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever a strategy raises ends the run in the journal, with its stack
+            self._fail(error)
+        else:
+            self._append(finished)
+
+    def _start(self) -> None:
+        where = self._plan.schedule.registry
+        version = None if self._run.visit else self._registry.champion(where.name, where.champion)
+        champion = None if version is None else version.weights
+        effect = self._entry(self._run.state).effect
+        self._append(briefing.started(self._run, self._plan, champion, effect=effect))
+
+    def _entry(self, state: str) -> StrategyEntry:
+        return self._catalogue.entries[self._plan.schedule.states[state].strategy]
+
+    def _opened(self) -> OpenVisit:
+        visit = self._run.visit
+        assert visit is not None, "visit_started is journalled before anything works in a visit"
+        return visit
+
+    def _save(self, step: int, digest: str) -> None:
+        visit = self._opened()
+        self._append(Checkpoint(state=visit.state, visit=visit.number, step=step, blob=digest))
+
+    def _decided(self, table: EvidenceTable) -> bool:
+        return self._court.is_decided(self._run, self._opened(), table)
+
+    def _effect(self, target: str) -> EffectDone:
+        if not self._entry(self._run.state).effect:
+            raise StrategyFailedError(f"{self._run.state} may not move anything; expected a strategy with an effect")
+        return move_champion(
+            self._run, target, self._plan.schedule.registry,
+            registry=self._registry, journal=self._journal, append=self._append, facts=self._facts,
+        )  # fmt: skip
+
+    def _leave(self, visit: OpenVisit) -> None:
+        """Take the way that the recorded verdicts lead to; ask first where a person must agree."""
+        move = judged_move(self._run, visit, self._plan.schedule)
+        if move.asks is not None and self._run.approval is None:
+            approval = self._plan.schedule.states[visit.state].next[move.asks].approval
+            assert approval is not None, "only an edge with an approval asks"
+            expires = self._journal.clock().timestamp() + approval.expires
+            self._append(
+                ApprovalRequested(state=visit.state, edge=move.asks, report=report_hash(visit), expires=expires)
+            )
+        self._walk().take(move)
+
+    def _fail(self, error: Exception) -> None:
+        stack = "".join(tracebacks.format_exception(error))
+        write_atomic(self._traceback, stack.encode())
+        first = (str(error).splitlines() or [""])[0]
+        self._walk().fail(f"{self._run.state}: {type(error).__name__}: {first}")

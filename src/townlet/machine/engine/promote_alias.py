@@ -1,0 +1,52 @@
+"""The one effect a walk has on the world outside: the champion's alias moves, once."""
+
+from collections.abc import Callable, Mapping
+
+from townlet.dto.journal import EffectDone, EffectIntent, JournalRecord
+from townlet.dto.schedule import RegistrySpec
+from townlet.errors import StrategyFailedError
+from townlet.machine.journal.chain import Journal
+from townlet.machine.journal.run_state import RunState
+from townlet.store.registry.registry import Registry
+
+__all__ = ["move_champion"]
+
+
+def move_champion(
+    run: RunState,
+    target: str,
+    where: RegistrySpec,
+    *,
+    registry: Registry,
+    journal: Journal,
+    append: Callable[[JournalRecord], None],
+    facts: Mapping[str, str],
+) -> EffectDone:
+    """Move the alias to the candidate `target`: intent, compare-and-set, done, each journalled before the next.
+
+    `append` puts a record into `journal`; `facts` stand beside the version. What an earlier attempt of the visit
+    journalled is not done again; a rehearsal moves nothing. StrategyFailedError for another target, ChampionMovedError
+    where the alias has left the weights that the evidence was gathered against.
+    """
+    visit, created = run.visit, run.created
+    if visit is None or created is None or target != visit.inputs.get("candidate"):
+        raise StrategyFailedError(f"{run.state} may not move {where.champion!r} to {target}; expected its candidate")
+    if visit.done is not None:
+        return visit.done
+    if run.rehearsal:
+        return EffectDone(alias=where.champion, target=target, version=0)
+    intent = visit.intent or EffectIntent(
+        state=visit.state, visit=visit.number, registry=where.name, alias=where.champion, target=target,
+        expected=visit.expected, evidence=run.evidence,
+    )  # fmt: skip
+    if visit.intent is None:
+        append(intent)
+    ppo = run.ppo
+    version = registry.promote(
+        intent.registry, intent.alias, target=target, expected=intent.expected, evidence=intent.evidence,
+        run=created.run, head=journal.head, facts=facts,
+        parent=(ppo.result.parent or None) if ppo is not None and ppo.result.weights == target else None,
+    )  # fmt: skip
+    done = EffectDone(alias=intent.alias, target=target, version=version.version)
+    append(done)
+    return done

@@ -1,0 +1,1 @@
+"""Guards: verdicts, how each is evaluated, and the sequential paired test behind comparisons."""

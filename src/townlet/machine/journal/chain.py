@@ -1,0 +1,226 @@
+"""The journal: write-ahead log and audit log in one, hash-chained, appended and synced line by line.
+
+A line is canonical JSON ``{at, body, hash, kind, previous, seq, v}``; `hash` is the SHA-256 of the line without it, and
+`previous` the hash of the line before. ``head.json`` names the last line and is replaced after every append, so that a
+cut tail shows. The chain makes edits evident to anyone who holds the head; its owner could rewrite everything.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from townlet.dto.catalogue import StrategyCatalogue
+from townlet.dto.codec import structure, unstructure
+from townlet.dto.journal import RECORDS, SEMANTIC_KINDS, Entry, JournalRecord, Recovered, VisitFinished
+from townlet.errors import JournalBrokenError, TownletError
+from townlet.machine.journal.result_codec import semantic_part
+from townlet.store.files import append_durable, cut, told, write_atomic
+
+__all__ = ["Journal", "Reading", "canonical", "read"]
+
+VERSION = 1
+GENESIS = "0" * 64
+"""What stands for the hash before the first line, in both chains."""
+
+
+def canonical(value: Any) -> bytes:
+    """Return JSON with sorted keys, no spaces and no NaN; ValueError for what JSON cannot say."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _digest(value: Any) -> str:
+    return sha256(canonical(value)).hexdigest()
+
+
+@frozen(kw_only=True)
+class Reading:
+    """What a journal holds, verified."""
+
+    entries: tuple[Entry, ...]
+    """All whole lines."""
+    semantic: str
+    """Running hash of what two equal runs agree on."""
+    torn: bytes
+    """A last line that a dying process left unfinished; empty as a rule."""
+    stale: bool
+    """True where the last line is durable and the head still names the one before."""
+
+
+def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
+    """Return a verified journal and change nothing; JournalBrokenError names the sequence number that does not fit.
+
+    The run may be at work meanwhile: what is read lies between two equal sights of the head.
+    """
+    anchor, data = _bytes(head), b""
+    while True:
+        data, before, anchor = _bytes(path) or b"", anchor, _bytes(head)
+        if anchor == before:
+            break
+    *lines, torn = data.split(b"\n")
+    entries: list[Entry] = []
+    semantics = [GENESIS]
+    for seq, line in enumerate(lines):
+        entry = _parse(path, seq, line, entries[-1].hash if entries else GENESIS)
+        entries.append(entry)
+        semantics.append(_semantic(semantics[-1], entry.record, catalogue))
+    anchored = _anchor(head, anchor)
+    _check_head(path, entries, semantics, anchored, torn)
+    return Reading(
+        entries=tuple(entries), semantic=semantics[-1], torn=torn,
+        stale=len(entries) - 1 > (-1 if anchored is None else anchored["seq"]),
+    )  # fmt: skip
+
+
+def _bytes(path: Path) -> bytes | None:
+    with told("read this file", path):
+        return path.read_bytes() if path.exists() else None
+
+
+def _broken(path: Path, seq: int, why: str) -> JournalBrokenError:
+    return JournalBrokenError(
+        f"{path}: record {seq} does not hold: {why}; the journal is never repaired, restore the run from a copy"
+    )
+
+
+def _parse(path: Path, seq: int, line: bytes, previous: str) -> Entry:
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict) or canonical(data) != line:
+            raise _broken(path, seq, "the line is not canonical JSON")
+        if type(data.get("v")) is int and data["v"] > VERSION:
+            raise JournalBrokenError(
+                f"{path}: record {seq} is of version {data['v']}, expected {VERSION}; use the Townlet that wrote it"
+            )
+        if set(data) != {"v", "seq", "at", "kind", "body", "previous", "hash"} or data["v"] != VERSION:
+            raise _broken(path, seq, f"expected an envelope of version {VERSION}")
+        if data["seq"] != seq:
+            raise _broken(path, seq, f"the line says it is number {data['seq']}")
+        if data["previous"] != previous:
+            raise _broken(path, seq, "it does not follow the record before it")
+        if data["hash"] != _digest({key: value for key, value in data.items() if key != "hash"}):
+            raise _broken(path, seq, "its hash does not match its content")
+        return _entry(data)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _broken(path, seq, f"unreadable ({type(error).__name__}: {error})") from error
+    except JournalBrokenError:
+        raise
+    except TownletError as error:
+        raise _broken(path, seq, str(error)) from error
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    record = structure(data["body"], RECORDS[data["kind"]])
+    at = datetime.fromisoformat(data["at"]).isoformat()
+    return Entry(seq=data["seq"], at=at, record=record, previous=data["previous"], hash=data["hash"])
+
+
+def _anchor(head: Path, data: bytes | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    try:
+        anchored = json.loads(data)
+        sound = set(anchored) == {"seq", "hash", "semantic"} and type(anchored["seq"]) is int
+    except (ValueError, TypeError, RecursionError) as error:
+        raise JournalBrokenError(f"{head}: unreadable ({error}); restore the run from a copy") from error
+    if not sound:
+        raise JournalBrokenError(f"{head}: expected {{seq, hash, semantic}}; restore the run from a copy")
+    return dict(anchored)
+
+
+def _check_head(
+    path: Path, entries: list[Entry], semantics: list[str], anchored: dict[str, Any] | None, torn: bytes
+) -> None:
+    """Refuse a head that names another line than the last, or the one before a line that was just made durable."""
+    last = len(entries) - 1
+    named = -1 if anchored is None else anchored["seq"]
+    if named > last:
+        raise _broken(path, last + 1, f"the head names record {named}, but the journal ends before it")
+    if last - named > (0 if torn else 1):
+        missing = "the head is missing" if anchored is None else f"the head names record {named}"
+        raise _broken(path, named + 1, f"{missing}, but the journal goes on to record {last}")
+    if anchored is None:
+        return
+    if named < 0 or anchored["hash"] != entries[named].hash or anchored["semantic"] != semantics[named + 1]:
+        raise _broken(path, named, "the head names another hash")
+
+
+def _semantic(previous: str, record: JournalRecord, catalogue: StrategyCatalogue) -> str:
+    if record.kind not in SEMANTIC_KINDS:
+        return previous
+    body = semantic_part(unstructure(record), type(record))
+    if isinstance(record, VisitFinished) and record.strategy in catalogue.entries:
+        body["result"] = semantic_part(record.result, catalogue.entries[record.strategy].result)
+    return _digest([previous, record.kind, body])
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Journal:
+    """The one writer of a run's journal; hold the run's lock around it."""
+
+    def __init__(
+        self, path: Path, head: Path, catalogue: StrategyCatalogue, *, clock: Callable[[], datetime] = _utc_now
+    ) -> None:
+        """Verify what is there and mend only what a dying process may leave: a torn last line, a head one line old.
+
+        Raises JournalBrokenError for anything else that does not hold together.
+        """
+        self.path, self.clock = path, clock
+        self._head, self._catalogue = head, catalogue
+        reading = read(path, head, catalogue)
+        self._entries = list(reading.entries)
+        self._semantic = reading.semantic
+        self._stale = reading.stale
+        self._reanchor()
+        if reading.torn:
+            with told("cut the torn last line", path):
+                cut(path, path.stat().st_size - len(reading.torn))
+            self.append(Recovered(torn_bytes=len(reading.torn), torn_sha256=sha256(reading.torn).hexdigest()))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All records, oldest first."""
+        return tuple(self._entries)
+
+    @property
+    def head(self) -> str:
+        """Hash of the last record."""
+        return self._entries[-1].hash if self._entries else GENESIS
+
+    @property
+    def semantic(self) -> str:
+        """Running hash of what two equal runs agree on."""
+        return self._semantic
+
+    def append(self, record: JournalRecord) -> Entry:
+        """Write a record durably, then the head, and return it as it will be read back.
+
+        Raises EnvironmentFaultError where the disk refuses (the journal is as before, or the head is one line old and
+        is mended before the next append), CodecError for a record that could not be read back.
+        """
+        self._reanchor()
+        envelope = {
+            "v": VERSION, "seq": len(self._entries), "at": self.clock().isoformat(), "kind": record.kind,
+            "body": unstructure(record), "previous": self.head,
+        }  # fmt: skip
+        line = canonical({**envelope, "hash": _digest(envelope)})
+        entry = _entry(json.loads(line))
+        append_durable(self.path, line + b"\n")
+        self._entries.append(entry)
+        self._semantic = _semantic(self._semantic, entry.record, self._catalogue)
+        self._stale = True
+        self._reanchor()
+        return entry
+
+    def _reanchor(self) -> None:
+        if self._stale:
+            head: Mapping[str, Any] = {"seq": len(self._entries) - 1, "hash": self.head, "semantic": self._semantic}
+            write_atomic(self._head, canonical(head))
+            self._stale = False

@@ -1,0 +1,181 @@
+"""The fold: a journal's records become the state of the run, and nothing else ever does."""
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from townlet.dto.catalogue import StrategyCatalogue
+from townlet.dto.journal import (
+    ApprovalRequested,
+    Checkpoint,
+    EffectDone,
+    EffectIntent,
+    Entry,
+    GuardsJudged,
+    JournalRecord,
+    OperatorCommand,
+    ProcessStarted,
+    RunClosed,
+    RunCreated,
+    TransitionTaken,
+    VisitFinished,
+    VisitStarted,
+)
+from townlet.dto.policy import (
+    AnnealStageResult,
+    BCTrainingResult,
+    CaptureResult,
+    EvaluationResult,
+    PPOTrainingResult,
+    RollbackResult,
+    TrainingResult,
+)
+from townlet.dto.schedule import ScheduleSpec
+from townlet.machine.journal.result_codec import unpack
+from townlet.machine.journal.run_state import Accepted, OpenVisit, RunState
+
+__all__ = ["advance", "fold", "is_rollback"]
+
+
+def fold(entries: Iterable[Entry], schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
+    """Return the state a journal's records lead to."""
+    state = RunState(state=schedule.initial)
+    for entry in entries:
+        state = advance(state, entry, schedule, catalogue)
+    return state
+
+
+def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
+    """Return the state after one more record."""
+    record = entry.record
+    state = evolve(state, latest=max(state.latest, entry.at))
+    match record:
+        case RunCreated():
+            state = evolve(state, created=record, created_at=entry.at, text=record.schedule)
+        case VisitStarted():
+            state = _started(state, record)
+        case VisitFinished():
+            state = _finished(state, unpack(record.result, catalogue.entries[record.strategy].result))
+        case TransitionTaken():
+            state = _moved(state, record, schedule, catalogue)
+        case RunClosed():
+            state = evolve(state, closed=record)
+        case OperatorCommand():
+            state = _ordered(state, record)
+        case ApprovalRequested():
+            state = evolve(state, approval=record)
+        case _ if state.visit is not None:
+            state = evolve(state, visit=_within(state.visit, record))
+    return evolve(state, champion_moved=True) if isinstance(record, EffectDone) else state
+
+
+def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
+    """Return the open visit after a record that belongs to it; others leave it as it is."""
+    if isinstance(record, Checkpoint):
+        is_new = record.step > visit.step
+        return evolve(
+            visit,
+            checkpoint=record.blob,
+            step=max(record.step, visit.step),
+            deaths=0 if is_new else visit.deaths,
+        )
+    if isinstance(record, ProcessStarted) and visit.result is None:
+        return evolve(visit, deaths=visit.deaths + 1, taken_up=True)
+    if isinstance(record, EffectIntent):
+        return evolve(visit, intent=record)
+    if isinstance(record, EffectDone):
+        return evolve(visit, done=record)
+    if isinstance(record, GuardsJudged):
+        return evolve(visit, reports=record.reports)
+    return visit
+
+
+def _started(state: RunState, record: VisitStarted) -> RunState:
+    if state.visit is not None:
+        again = state.visit
+        retries = again.retries + (0 if again.taken_up else 1)
+        return evolve(state, visit=evolve(again, attempt=record.attempt, retries=retries, taken_up=False))
+    visit = OpenVisit(
+        state=record.state, number=record.visit, attempt=record.attempt, inputs=record.inputs, pins=record.pins,
+        expected=record.expected,
+    )  # fmt: skip
+    return evolve(state, visit=visit, visits={**state.visits, record.state: record.visit})
+
+
+def _ordered(state: RunState, record: OperatorCommand) -> RunState:
+    if record.id:
+        state = evolve(state, read=state.read | {record.id})
+    if record.refused:
+        return state
+    if record.command == "accept_schedule":
+        return evolve(state, text=record.arguments["schedule"])
+    if record.command == "stop":  # the process that takes the visit up next follows no death
+        visit = state.visit
+        return state if visit is None else evolve(state, visit=evolve(visit, deaths=visit.deaths - 1))
+    return evolve(state, orders=(*state.orders, record))
+
+
+def _finished(state: RunState, result: TrainingResult) -> RunState:
+    visit = state.visit
+    assert visit is not None, "a visit_finished record follows its visit_started"
+    state = evolve(
+        state,
+        visit=evolve(visit, result=result),
+        results={**state.results, visit.state: result},
+        agent_steps=state.agent_steps + result.agent_steps,
+        experience=result.blobs.get("experience", state.experience),
+    )
+    if isinstance(result, CaptureResult):
+        return evolve(state, dataset=result.blobs.get("dataset"), candidate=result.weights or state.candidate)
+    if isinstance(result, BCTrainingResult):
+        return evolve(state, clone=result.weights, candidate=result.weights)
+    if isinstance(result, PPOTrainingResult):
+        start = visit.inputs.get("start")
+        return evolve(
+            state,
+            candidate=result.weights,
+            ppo=Accepted(state=visit.state, visit=visit.number, result=result),
+            starts={**state.starts, visit.state: start} if start is not None else state.starts,
+            rounds=state.rounds + 1,
+            stint=state.stint + 1,
+        )
+    if isinstance(result, EvaluationResult):
+        return evolve(state, candidate=result.weights, evidence=result.evidence, judged_against=visit.expected)
+    if isinstance(result, RollbackResult):
+        return evolve(state, candidate=result.weights, scale=result.scale, stint=0)
+    return state
+
+
+def _moved(state: RunState, record: TransitionTaken, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
+    visit = state.visit
+    if visit is not None and visit.result is not None:
+        stage = AnnealStageResult(
+            state=visit.state, visit=visit.number, result=visit.result, to=record.target, why=record.why
+        )
+        state = evolve(state, stages=(*state.stages, stage))
+    left = state.held if record.source == "hold" else visit
+    kept = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
+    if kept and left is not None and left.result is not None:
+        state = evolve(state, accepted=_accept(state, left.result))
+    state = evolve(state, state=record.target, why=record.why, visit=None)
+    if record.target == "hold":
+        return evolve(state, held=visit, held_in=record.source, orders=())
+    # An order to hold waits for the next visit: no work is thrown away for it.
+    holds = tuple(order for order in state.orders if order.command == "hold")
+    return evolve(state, held=None, held_in="", approval=None, orders=holds)
+
+
+def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:
+    """Return the accepted visits after an evaluate state was left for anything but a rollback."""
+    last = state.ppo
+    if last is None or last in state.accepted or not isinstance(result, EvaluationResult):
+        return state.accepted
+    if result.weights != last.result.weights or last.result.weights in (None, last.result.parent):
+        return state.accepted
+    return (*state.accepted, last)
+
+
+def is_rollback(state: str, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> bool:
+    """Tell whether visits to a state discard the candidate."""
+    spec = schedule.states.get(state)
+    return spec is not None and issubclass(catalogue.entries[spec.strategy].result, RollbackResult)

@@ -1,0 +1,191 @@
+"""What a schedule says must mean something: names, metrics, evidence, baselines and options."""
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import attrs
+
+from townlet.dto.codec import Problem
+from townlet.dto.policy import PPOTrainingResult
+from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
+from townlet.dto.strategies import CaptureSpec, EvaluateSpec, PPOSpec, RollbackSpec, StrategySpec
+from townlet.errors import BadInputError
+from townlet.machine.schedule.check_guards import check_guards
+from townlet.machine.schedule.partial import Draft, unknown
+from townlet.store.untrusted import read_regular
+
+__all__ = ["MIN_PAIRS", "check", "check_policies"]
+
+MIN_PAIRS = 20
+"""Fewest pairs that evidence may decide on."""
+_MOST = 64 * 2**20
+"""Bytes of a weights file."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
+_WEIGHTS = frozenset({"clone", "champion", "candidate", "fresh"})
+_RESERVED = {
+    "policies": _WEIGHTS | {"teacher", "accepted", "parent"},
+    "states": frozenset(BUILT_IN_STATES),
+    "baselines": frozenset({"candidate"}),
+}
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Yield everything in the parts of a schedule that cannot mean anything."""
+    yield from _check_names(draft)
+    if draft.environment and draft.teacher is not None and draft.teacher not in draft.environment.teachers:
+        yield unknown("teacher", draft.teacher, draft.environment.teachers, ("teacher",))
+    for name, evidence in draft.evidence.items():
+        if evidence:
+            yield from _check_evidence(name, evidence)
+    for name, baseline in draft.baselines.items():
+        if baseline:
+            yield from _check_baseline(draft, name, baseline)
+    yield from check_guards(draft)
+    for name, state in draft.states.items():
+        if state.options:
+            yield from _check_options(draft, name, state.options)
+    yield from _check_budget(draft)
+
+
+def check_policies(draft: Draft, folder: Path) -> Iterator[Problem]:
+    """Yield the weights from outside that are missing or have another digest; paths are relative to `folder`."""
+    for name, policy in draft.policies.items():
+        if policy is None:
+            continue
+        try:
+            digest = sha256(read_regular(folder / policy.file, _MOST)).hexdigest()
+        except BadInputError as error:
+            yield Problem(("policies", name, "file"), f"cannot read {policy.file!r} next to the schedule: {error}")
+            continue
+        if digest != policy.sha256:
+            yield Problem(
+                ("policies", name, "sha256"),
+                f"{policy.file!r} has another digest: found {digest}; not the file that was meant",
+            )
+
+
+def _check_names(draft: Draft) -> Iterator[Problem]:
+    sections = {
+        "states": draft.states,
+        "guards": draft.guards,
+        "evidence": draft.evidence,
+        "baselines": draft.baselines,
+        "policies": draft.policies,
+    }
+    for section, entries in sections.items():
+        for name in entries:
+            if not _NAME.fullmatch(name):
+                yield Problem(
+                    (section, name),
+                    "expected a name that begins with a letter and goes on with letters, "
+                    f"digits, '_' and '-', found {name!r}",
+                    key=True,
+                )
+            elif name in _RESERVED.get(section, ()):
+                yield Problem((section, name), f"{name!r} has a meaning of its own here; choose another name", key=True)
+
+
+def _check_budget(draft: Draft) -> Iterator[Problem]:
+    budget = draft.budget
+    for name in ("wall_clock", "disk") if budget else ():
+        if getattr(budget, name) == 0:
+            yield Problem(("budget", name), "expected more than 0; leave it out for no bound")
+
+
+def _check_evidence(name: str, evidence: EvidenceSpec) -> Iterator[Problem]:
+    if evidence.episodes[0] < MIN_PAIRS:
+        yield Problem(
+            ("evidence", name, "episodes"),
+            f"expected at least {MIN_PAIRS} pairs at the first look, "
+            f"found {evidence.episodes[0]}: fewer decide nothing",
+        )
+    for index, scenario in enumerate(evidence.scenarios):
+        if scenario in evidence.scenarios[:index]:
+            yield Problem(("evidence", name, "scenarios", index), f"scenario {scenario!r} stands here twice")
+
+
+def _check_baseline(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
+    here = ("baselines", name)
+    if baseline.of is not None:
+        if name not in ("parent", "accepted"):
+            yield Problem(
+                (*here, "of"),
+                f"a baseline with of: is called 'parent' (what a visit started from) or 'accepted' "
+                f"(the best earlier one), found {name!r}",
+            )
+        trained = draft.states_answering(PPOTrainingResult)
+        if baseline.of not in draft.states:
+            yield unknown("state", baseline.of, trained or draft.states, (*here, "of"))
+        elif draft.states[baseline.of].strategy and baseline.of not in trained:
+            yield Problem((*here, "of"), f"state {baseline.of!r} fine-tunes no weights; expected one that runs ppo")
+    elif name in ("parent", "accepted"):
+        yield Problem(here, f"{name!r} is the baseline of a state; expected of: STATE", key=True)
+    if baseline.policy is not None and baseline.policy != "teacher" and baseline.policy not in draft.policies:
+        yield unknown("policy", baseline.policy, ("teacher", *draft.policies), (*here, "policy"))
+    if name == "teacher" and (baseline.policy is None or baseline.policy in draft.policies):
+        yield Problem(here, "a baseline called 'teacher' must be {policy: teacher}", key=True)
+    yield from _check_fallback(draft, name, baseline)
+
+
+def _check_fallback(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
+    here, trail, after = ("baselines", name, "otherwise"), [name], baseline.otherwise
+    if after is not None and after != "teacher" and after not in draft.baselines:
+        yield unknown("baseline", after, ("teacher", *draft.baselines), here)
+    while after is not None and after in draft.baselines:
+        trail.append(after)
+        if after in trail[:-1]:
+            if after == name and name == min(trail):  # a ring is told once, at its first name
+                yield Problem(here, f"otherwise goes round in a ring: {' → '.join(trail)}")
+            return
+        following = draft.baselines[after]
+        after = following.otherwise if following else None
+
+
+def _check_options(draft: Draft, name: str, options: StrategySpec) -> Iterator[Problem]:
+    here = ("states", name, "with")
+    if isinstance(options, EvaluateSpec):
+        if options.evidence not in draft.evidence:
+            yield unknown("evidence", options.evidence, draft.evidence, (*here, "evidence"))
+        weights = _WEIGHTS - {"fresh"} | set(draft.policies)
+        if options.candidate not in weights:
+            yield unknown("weights", options.candidate, weights, (*here, "candidate"))
+    elif isinstance(options, CaptureSpec):
+        players = {"teacher"} | _WEIGHTS | set(draft.policies)
+        if options.player not in players:
+            yield unknown("player", options.player, players, (*here, "player"))
+    elif isinstance(options, PPOSpec):
+        if options.start_from not in _WEIGHTS | set(draft.policies):
+            yield unknown("weights", options.start_from, _WEIGHTS | set(draft.policies), (*here, "start_from"))
+        if options.watch and options.watch.evidence not in draft.evidence:
+            yield unknown("evidence", options.watch.evidence, draft.evidence, (*here, "watch", "evidence"))
+        if options.watch and options.watch.against != "parent":
+            yield Problem(
+                (*here, "watch", "against"),
+                f"expected 'parent', found {options.watch.against!r}: a visit is "
+                "watched against the weights it started from",
+            )
+    elif isinstance(options, RollbackSpec):
+        if options.target not in ("accepted", "champion"):
+            yield unknown("target", options.target, ("accepted", "champion"), (*here, "target"))
+        for key, factor in options.scale.items():
+            yield from _check_scale(draft, key, factor, (*here, "scale", key))
+
+
+def _check_scale(draft: Draft, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
+    of, dot, name = key.partition(".")
+    state = draft.states.get(of)
+    if not dot or state is None:
+        yield attrs.evolve(unknown("state", of, draft.states, path), key=True)
+        return
+    if factor <= 0:
+        yield Problem(path, f"expected a factor above 0, found {factor}")
+    if state.options is None:
+        return
+    fields = attrs.fields_dict(type(state.options))
+    if name not in fields:
+        yield attrs.evolve(unknown(f"option of {of}", name, fields, path), key=True)
+    elif type(getattr(state.options, name)) is not float:
+        yield Problem(path, f"{key} is no number that can be scaled; expected a field with decimals", key=True)

@@ -1,0 +1,157 @@
+"""From a schedule's text to a plan that was found sound, or every mistake at once with its place."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from townlet.dto import codec
+from townlet.dto.catalogue import StrategyCatalogue
+from townlet.dto.codec import Problem
+from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.errors import BadInputError, TorchNotAvailableError
+from townlet.machine.schedule.check_graph import check_edges, check_walk
+from townlet.machine.schedule.check_sections import check, check_policies
+from townlet.machine.schedule.partial import Describe, Draft, draw_up
+from townlet.machine.schedule.reachability import Walk
+from townlet.machine.schedule.yaml_source import Document, Mistake, SyntaxMistakeError, read
+
+__all__ = ["ScheduleError", "load", "load_text", "require_torch", "torch_needs"]
+
+MAX_SHOWN = 50
+MAX_WIDTH = 110
+
+
+class ScheduleError(BadInputError):
+    """A schedule that is refused; `mistakes` holds everything that is wrong with it, in the order of the text.
+
+    The message shows each as ``file:line:column: message``, then the line and a caret.
+    """
+
+    def __init__(self, name: str, mistakes: tuple[Mistake, ...], lines: tuple[str, ...]) -> None:
+        self.name = name
+        self.mistakes = tuple(sorted(set(mistakes)))
+        shown = [_rendered(name, mistake, lines) for mistake in self.mistakes[:MAX_SHOWN]]
+        if len(self.mistakes) > MAX_SHOWN:
+            shown.append(f"{name}: and {len(self.mistakes) - MAX_SHOWN} more")
+        super().__init__("\n".join(shown))
+
+
+def load(
+    path: Path,
+    catalogue: StrategyCatalogue,
+    describe: Describe,
+    *,
+    seed: int | None = None,
+    scenario: str | None = None,
+    worlds: int | None = None,
+) -> Plan:
+    """Return the plan of the schedule at `path`; `seed`, `scenario` and `worlds` take the place of what it says.
+
+    Raises ScheduleError with every mistake, BadInputError where there is no such file. Nothing is written, no world is
+    made: `describe` is asked what the environment would be (BadInputError for an unknown one).
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(2**20 + 1)
+    except OSError as error:
+        raise BadInputError(f"cannot read schedule {str(path)!r}: {error.strerror}") from error
+    return load_text(
+        text, str(path), catalogue, describe, folder=path.parent, seed=seed, scenario=scenario, worlds=worlds
+    )
+
+
+def load_text(
+    text: bytes,
+    name: str,
+    catalogue: StrategyCatalogue,
+    describe: Describe,
+    *,
+    folder: Path = Path(),
+    seed: int | None = None,
+    scenario: str | None = None,
+    worlds: int | None = None,
+) -> Plan:
+    """Return the plan of a schedule's `text`, called `name` in messages; its files are looked for in `folder`.
+
+    Raises ScheduleError with every mistake.
+    """
+    try:
+        document = read(text)
+    except SyntaxMistakeError as error:
+        raise ScheduleError(name, (error.mistake,), error.lines) from error
+    given: dict[tuple[str, ...], Any] = {
+        ("seed",): seed,
+        ("environment", "scenario"): scenario,
+        ("environment", "worlds"): worlds,
+    }
+    instead = {path: value for path, value in given.items() if value is not None}
+    data = _replaced(document.data, instead)
+    draft, problems = draw_up(data, catalogue, describe)
+    problems += [*check(draft), *check_policies(draft, folder), *check_edges(draft)]
+    walk, found = check_walk(draft)
+    _refuse(name, document, problems + found, instead)
+    return _plan(data, draft, walk)
+
+
+def _replaced(data: Any, instead: Mapping[tuple[str, ...], Any]) -> Any:
+    for path, value in instead.items():
+        if not isinstance(data, dict):
+            return data
+        inner = value if len(path) == 1 else _replaced(data.get(path[0]), {path[1:]: value})
+        data = data | {path[0]: inner}
+    return data
+
+
+def _refuse(name: str, document: Document, problems: list[Problem], instead: Mapping[tuple[str, ...], Any]) -> None:
+    mistakes = list(document.mistakes)
+    for problem in problems:
+        located = document.locate(problem)
+        if located is None:
+            continue
+        if problem.path in instead:
+            located = Mistake(located.place, f"{located.message} (given in place of what stands here)")
+        mistakes.append(located)
+    if mistakes:
+        raise ScheduleError(name, tuple(mistakes), document.lines)
+
+
+def _plan(data: Any, draft: Draft, walk: Walk) -> Plan:
+    options = {name: state.options for name, state in draft.states.items() if state.options is not None}
+    return Plan(
+        schedule=codec.structure(data, ScheduleSpec),
+        options=MappingProxyType(options),
+        most_visits=MappingProxyType(dict(walk.most_visits)),
+    )
+
+
+def _rendered(name: str, mistake: Mistake, lines: tuple[str, ...]) -> str:
+    line, column = mistake.place.line, mistake.place.column
+    head = f"{name}:{line}:{column}: {_printable(mistake.message)}"
+    if line > len(lines):
+        return head
+    start = max(0, column - MAX_WIDTH * 3 // 4)
+    whole = lines[line - 1].replace("\t", " ")
+    text = _printable(whole[start : start + MAX_WIDTH]) + "…" * (len(whole) > start + MAX_WIDTH)
+    return f"{head}\n    {text}\n    {' ' * (column - 1 - start)}^"
+
+
+def _printable(text: str) -> str:
+    """Return text that cannot move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def torch_needs(plan: Plan, catalogue: StrategyCatalogue) -> tuple[str, ...]:
+    """Return the states that cannot run here because torch is not installed; none where it is."""
+    if catalogue.torch_available:
+        return ()
+    states = plan.schedule.states.items()
+    return tuple(name for name, state in states if catalogue.entries[state.strategy].requires_torch)
+
+
+def require_torch(plan: Plan, catalogue: StrategyCatalogue) -> None:
+    """Raise TorchNotAvailableError, which names the extra to install, where a state needs torch and there is none."""
+    missing = torch_needs(plan, catalogue)
+    if missing:
+        what = f"state {missing[0]}" if len(missing) == 1 else f"each of the states {', '.join(missing)}"
+        raise TorchNotAvailableError(f"{plan.schedule.name}: {what}")

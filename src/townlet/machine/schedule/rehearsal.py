@@ -1,0 +1,68 @@
+"""The rehearsal: the same walk with tiny numbers, through every state, promoting nothing."""
+
+from collections.abc import Collection, Mapping
+
+from attrs import evolve
+
+from townlet.dto.schedule import Plan, ScheduleSpec, StateSpec
+from townlet.dto.strategies import BCSpec, CaptureSpec, PPOSpec, StrategySpec
+from townlet.machine.guards.paired_test import LEAST_PAIRS
+
+__all__ = ["next_edge", "shrink"]
+
+_EPISODES = 10
+_WORLDS = 8
+_DECISIONS = 16
+
+
+def shrink(plan: Plan) -> Plan:
+    """Return a plan whose whole walk takes seconds: every strategy does all its kinds of work, but little of it."""
+    schedule = plan.schedule
+    evidence = {
+        name: evolve(spec, episodes=(LEAST_PAIRS,), days=1, scenarios=spec.scenarios)
+        for name, spec in schedule.evidence.items()
+    }
+    environment = evolve(schedule.environment, worlds=min(_WORLDS, schedule.environment.worlds))
+    options = {state: _little(spec) for state, spec in plan.options.items()}
+    return evolve(plan, schedule=evolve(schedule, evidence=evidence, environment=environment), options=options)
+
+
+def _little(spec: StrategySpec) -> StrategySpec:
+    if isinstance(spec, CaptureSpec):
+        return evolve(spec, episodes=min(_EPISODES, spec.episodes), days=1, ticks=None)
+    if isinstance(spec, BCSpec):
+        return evolve(spec, update_epochs=1, value_epochs=min(1, spec.value_epochs))
+    if isinstance(spec, PPOSpec):
+        watch = None if spec.watch is None else evolve(spec.watch, every=1)
+        steps = min(_DECISIONS, spec.num_steps)
+        return evolve(spec, agent_steps=1, iterations=None, num_steps=steps, days=1, update_epochs=1, watch=watch)
+    return spec
+
+
+def next_edge(schedule: ScheduleSpec, state: str, seen: Collection[str]) -> int:
+    """Return the edge a rehearsal takes: the first to a state not yet seen, else the first towards one.
+
+    Once every state that can be reached was seen, the first towards ``done``, else the last.
+    """
+    edges = schedule.states[state].next
+    unseen = frozenset(schedule.states) - frozenset(seen)
+    for goal in (unseen, frozenset({"done"})):
+        distance = _distances(schedule.states, goal)
+        near = [(distance[edge.to], index) for index, edge in enumerate(edges) if edge.to in distance]
+        if near:
+            return min(near)[1]
+    return len(edges) - 1
+
+
+def _distances(states: Mapping[str, StateSpec], goal: frozenset[str]) -> dict[str, int]:
+    """Return the number of edges from each state to the nearest goal."""
+    distance = dict.fromkeys(sorted(goal), 0)
+    grown = True
+    while grown:
+        grown = False
+        for name, spec in states.items():
+            ahead = [distance[edge.to] + 1 for edge in spec.next if edge.to in distance]
+            if ahead and min(ahead) < distance.get(name, min(ahead) + 1):
+                distance[name] = min(ahead)
+                grown = True
+    return distance

@@ -1,0 +1,1 @@
+"""Behaviour cloning: the fit of the actor to labels and of the critic to returns."""

@@ -1,0 +1,1 @@
+"""Files, flags and dict shapes of earlier releases."""

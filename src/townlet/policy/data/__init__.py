@@ -1,0 +1,1 @@
+"""Data: recorded play, data sets, and samples from other programs."""

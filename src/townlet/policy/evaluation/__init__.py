@@ -1,0 +1,1 @@
+"""Evaluation: whole episodes and paired comparisons of policies."""

@@ -1,0 +1,56 @@
+"""Fresh layers: orthogonal weights and zero biases (Saxe et al. 2014; gains as in Andrychowicz et al. 2021)."""
+
+from itertools import pairwise
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.policy.model.inference import Layers
+from townlet.policy.model.weights import Weights, WeightsFacts
+from townlet.ports import EnvironmentDescription
+
+__all__ = ["fresh_layers", "fresh_weights", "with_normaliser"]
+
+
+def fresh_layers(rng: np.random.Generator, sizes: tuple[int, ...], last_gain: float) -> Layers:
+    """Return layers for `sizes` (inputs, hidden …, outputs); hidden gain √2, the last layer's `last_gain`."""
+    layers = []
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        gain = last_gain if index == len(sizes) - 2 else np.sqrt(2.0)
+        tall = rng.standard_normal((max(inputs, outputs), min(inputs, outputs)))
+        q, r = np.linalg.qr(tall)
+        q *= np.sign(np.diag(r))
+        weight = q if inputs >= outputs else q.T
+        layers.append((np.ascontiguousarray(gain * weight, np.float32), np.zeros(outputs, np.float32)))
+    return tuple(layers)
+
+
+def fresh_weights(about: EnvironmentDescription, hidden_sizes: tuple[int, ...], rng: np.random.Generator) -> Weights:
+    """Return untrained weights for an environment; the normaliser changes nothing yet."""
+    inputs, outputs = len(about.features), len(about.actions)
+    return Weights(
+        facts=WeightsFacts(
+            features=about.features,
+            actions=about.actions,
+            layers=len(hidden_sizes) + 1,
+            environment=about.signature,
+            parity=None,
+        ),
+        actor=fresh_layers(rng, (inputs, *hidden_sizes, outputs), 0.01),
+        critic=fresh_layers(rng, (inputs, *hidden_sizes, 1), 1.0),
+        mean=np.zeros(inputs, np.float32),
+        scale=np.ones(inputs, np.float32),
+        value_mean=0.0,
+        value_scale=1.0,
+    )
+
+
+def with_normaliser(weights: Weights, seen: NDArray[np.float32]) -> Weights:
+    """Return fresh weights whose normaliser knows the raw observations [B, F] that were seen."""
+    scale = seen.std(0, dtype=np.float64)
+    return attrs.evolve(
+        weights,
+        mean=seen.mean(0, dtype=np.float64).astype(np.float32),
+        scale=np.where(scale < 1e-3, 1.0, scale).astype(np.float32),
+    )

@@ -1,0 +1,242 @@
+"""Weights on disk: one safetensors file with networks, normalisers and a probe that proves them. Never pickle."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from townlet.dto.codec import CodecError, Record, structure
+from townlet.errors import BadInputError
+from townlet.policy.model.inference import ActingPolicy, Layers, choose_greedily, forward, masked, normalise
+from townlet.ports import EnvironmentDescription
+from townlet.store.blobs import BlobStore
+
+__all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "prover", "read_weights"]
+
+PARITY = 1.0e-4
+"""Largest difference of a logit that counts as the same policy."""
+_KEY = "townlet"
+LIMIT = 64 * 2**20
+
+
+@frozen(kw_only=True)
+class WeightsFacts(Record):
+    """What a weights file says of itself: the one metadata entry."""
+
+    schema: Literal[1] = 1
+    """Version of this layout."""
+    features: tuple[str, ...]
+    """Names of the F inputs."""
+    actions: tuple[str, ...]
+    """Names of the A outputs."""
+    layers: int
+    """Layers of the actor and of the critic, hidden ones and the last."""
+    environment: str
+    """Signature of the environment they were made in; empty where unknown."""
+    parity: float | None
+    """Largest logit difference torch vs numpy on the probe batch; none where it was not measured."""
+
+
+@frozen(kw_only=True, eq=False)
+class Probe:
+    """A few observations with the logits and greedy actions the weights gave when they were stored."""
+
+    observations: NDArray[np.float32]
+    """[B, F], raw."""
+    action_mask: NDArray[np.bool_]
+    """[B, A]."""
+    logits: NDArray[np.float32]
+    """[B, A], unmasked, by the numpy forward pass."""
+    actions: NDArray[np.int64]
+    """[B], greedy."""
+
+
+@frozen(kw_only=True, eq=False)
+class Weights:
+    """Everything a policy is: what hand-off copies (a resume copies more)."""
+
+    facts: WeightsFacts
+    """Names, layout, parity certificate."""
+    actor: Layers
+    """From normalised features to logits."""
+    critic: Layers
+    """From normalised features to a normalised value."""
+    mean: NDArray[np.float32]
+    """[F] of the observation normaliser."""
+    scale: NDArray[np.float32]
+    """[F] of the observation normaliser, above 0."""
+    value_mean: float
+    """Mean of the value normaliser."""
+    value_scale: float
+    """Scale of the value normaliser, above 0."""
+    probe: Probe | None = None
+    """None for weights from outside that bring none."""
+
+    def acting(self, mode: Literal["greedy", "stochastic"] = "greedy") -> ActingPolicy:
+        """Return the policy that plays these weights."""
+        return ActingPolicy(actor=self.actor, mean=self.mean, scale=self.scale, mode=mode)
+
+    def values(self, normalised: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return state values [B], in units of reward, for normalised features [B, F]."""
+        return forward(self.critic, normalised)[:, 0] * np.float32(self.value_scale) + np.float32(self.value_mean)
+
+    def to_bytes(self) -> bytes:
+        """Return the safetensors file; equal weights give equal bytes."""
+        tensors: dict[str, NDArray[Any]] = {
+            "normaliser.mean": self.mean,
+            "normaliser.scale": self.scale,
+            "value.normaliser": np.array([self.value_mean, self.value_scale], np.float64),
+        }
+        for name, layers in (("actor", self.actor), ("critic", self.critic)):
+            for index, (weight, bias) in enumerate(layers):
+                tensors[f"{name}.{index}.weight"], tensors[f"{name}.{index}.bias"] = weight, bias
+        if self.probe is not None:
+            tensors |= {f"probe.{k}": v for k, v in attrs.asdict(self.probe, recurse=False).items()}
+        facts = json.dumps(self.facts.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: facts})
+
+    def prove(self) -> float | None:
+        """Return the largest logit difference on the probe now; none without a probe.
+
+        Raises BadInputError where the difference exceeds `PARITY` or a greedy action changed.
+        """
+        if self.probe is None:
+            return None
+        with np.errstate(all="ignore"):  # numbers too large to act with differ from any that were stored
+            logits = forward(self.actor, normalise(self.probe.observations, self.mean, self.scale))
+            difference = float(np.abs(logits - self.probe.logits).max(initial=0.0))
+        actions = choose_greedily(masked(logits, self.probe.action_mask))
+        if not difference <= PARITY or not np.array_equal(actions, self.probe.actions):
+            raise BadInputError(
+                f"the weights do not act as they did when they were stored: largest logit difference {difference:.3g}, "
+                f"{int((actions != self.probe.actions).sum())} of {len(actions)} greedy actions differ"
+            )
+        return difference
+
+    def check_fits(self, description: EnvironmentDescription, source: str) -> None:
+        """Raise BadInputError where the policy cannot live in an environment."""
+        for what, mine, theirs in (
+            ("features", self.facts.features, description.features),
+            ("actions", self.facts.actions, description.actions),
+        ):
+            if mine != theirs:
+                odd = next((f"{a!r} against {b!r}" for a, b in zip(mine, theirs, strict=False) if a != b), "")
+                raise BadInputError(
+                    f"{source}: weights for {len(mine)} {what}, but {description.id}/{description.scenario} has "
+                    f"{len(theirs)}{f' (first difference: {odd})' if odd else ''}; train them in this environment"
+                )
+
+
+def make_probe(weights: Weights, observations: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> Probe:
+    """Return the probe of raw observations [B, F] for these weights."""
+    logits = forward(weights.actor, normalise(observations, weights.mean, weights.scale))
+    actions = choose_greedily(masked(logits, action_mask))
+    return Probe(observations=observations, action_mask=action_mask, logits=logits, actions=actions)
+
+
+def prover(blobs: BlobStore) -> Callable[[str], Weights]:
+    """Return what proves stored weights: their digest, and the actions stored with them; BadInputError otherwise."""
+    return lambda digest: read_weights(blobs.get(digest), f"weights {digest[:12]}")
+
+
+def read_weights(data: bytes, source: str) -> Weights:
+    """Return the weights of a safetensors file; BadInputError naming `source` for anything unfit.
+
+    The header and every tensor are hostile until checked: names, dtypes, shapes, finite numbers, positive scales, and
+    the probe's actions.
+    """
+    if len(data) > LIMIT:
+        raise BadInputError(f"{source}: {len(data)} bytes; weights files of up to {LIMIT} are read")
+    facts = _facts(data, source)
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{source}: not a safetensors file ({error})") from error
+    reader = _Reader(tensors, source)
+    inputs, outputs = len(facts.features), len(facts.actions)
+    scale = reader.take("normaliser.scale", np.float32, (inputs,))
+    value = reader.take("value.normaliser", np.float64, (2,))
+    if not (scale > 0).all() or not value[1] > 0:
+        raise BadInputError(f"{source}: a normaliser's scale is not above 0")
+    weights = Weights(
+        facts=facts,
+        actor=reader.layers("actor", facts.layers, inputs, outputs),
+        critic=reader.layers("critic", facts.layers, inputs, 1),
+        mean=reader.take("normaliser.mean", np.float32, (inputs,)),
+        scale=scale,
+        value_mean=float(value[0]),
+        value_scale=float(value[1]),
+        probe=reader.probe(inputs, outputs),
+    )
+    reader.finish()
+    try:
+        weights.prove()
+    except BadInputError as error:
+        raise BadInputError(f"{source}: {error}") from error
+    return weights
+
+
+def _facts(data: bytes, source: str) -> WeightsFacts:
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8 or size > 2**20:
+        raise BadInputError(f"{source}: not a safetensors file (its header does not fit in it)")
+    try:
+        header = json.loads(data[8 : 8 + size])
+        return structure(json.loads(header["__metadata__"][_KEY]), WeightsFacts)
+    except CodecError as error:
+        raise BadInputError(f"{source}: unfit weights metadata: {error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadInputError(f"{source}: no weights of this project (no {_KEY!r} entry in its metadata)") from error
+
+
+class _Reader:
+    """Takes tensors out of a file one by one and refuses what is missing, unfit or left over."""
+
+    def __init__(self, tensors: dict[str, NDArray[Any]], source: str) -> None:
+        self.tensors, self.source = dict(tensors), source
+
+    def take(self, name: str, dtype: Any, shape: tuple[int | None, ...]) -> NDArray[Any]:
+        if name not in self.tensors:
+            raise BadInputError(f"{self.source}: tensor {name!r} is missing")
+        tensor = self.tensors.pop(name)
+        fits = tensor.ndim == len(shape) and all(w in (None, s) for w, s in zip(shape, tensor.shape, strict=True))
+        if tensor.dtype != dtype or not fits:
+            wanted = f"{np.dtype(dtype)} {[w or 'any' for w in shape]}"
+            raise BadInputError(
+                f"{self.source}: tensor {name!r} is {tensor.dtype} {list(tensor.shape)}, expected {wanted}"
+            )
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise BadInputError(f"{self.source}: tensor {name!r} holds numbers that are not finite")
+        return tensor
+
+    def layers(self, name: str, count: int, inputs: int, outputs: int) -> Layers:
+        if not 1 <= count <= 8:
+            raise BadInputError(f"{self.source}: {count} layers; 1 to 8 are read")
+        layers, width = [], inputs
+        for index in range(count):
+            weight = self.take(f"{name}.{index}.weight", np.float32, (width, outputs if index == count - 1 else None))
+            width = weight.shape[1]
+            layers.append((weight, self.take(f"{name}.{index}.bias", np.float32, (width,))))
+        return tuple(layers)
+
+    def probe(self, inputs: int, outputs: int) -> Probe | None:
+        if not any(name.startswith("probe.") for name in self.tensors):
+            return None
+        observations = self.take("probe.observations", np.float32, (None, inputs))
+        rows = observations.shape[0]
+        return Probe(
+            observations=observations,
+            action_mask=self.take("probe.action_mask", np.bool_, (rows, outputs)),
+            logits=self.take("probe.logits", np.float32, (rows, outputs)),
+            actions=self.take("probe.actions", np.int64, (rows,)),
+        )
+
+    def finish(self) -> None:
+        if self.tensors:
+            raise BadInputError(f"{self.source}: unknown tensors {', '.join(sorted(self.tensors))}")

@@ -1,0 +1,132 @@
+"""bc's two fits with their checkpoints: the actor on the labels, then the critic on the returns."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from attrs import define, frozen
+from numpy.typing import NDArray
+
+from townlet.dto.codec import Record
+from townlet.dto.strategies import BCSpec
+from townlet.policy.bc.fits import CloneState, ValueState
+from townlet.policy.data.dataset import Samples
+from townlet.policy.model.inference import Layers
+from townlet.policy.training.checkpoint import Bookmark, Checkpoint
+from townlet.policy.training.contexts import TrainingContext
+
+__all__ = ["Fitting"]
+
+
+@frozen(kw_only=True)
+class _Facts(Record):
+    """The counts of a checkpoint; losses, which may be NaN, stand among its arrays."""
+
+    epoch: int
+    """Passes of the actor's fit."""
+    since: int
+    """Passes since its best."""
+    value_epoch: int | None
+    """Passes of the critic's fit; none while the actor's goes on."""
+
+
+@define(kw_only=True)
+class Fitting:
+    """The two fits of one visit."""
+
+    context: TrainingContext
+    """Of the visit."""
+    spec: BCSpec
+    """Of the visit."""
+    bookmark: Bookmark
+    """Where checkpoints go."""
+    actor: CloneState | None
+    """How far the actor's fit is; none before its first pass."""
+    value: ValueState | None
+    """How far the critic's fit is; none before its first pass."""
+
+    @classmethod
+    def of_visit(cls, context: TrainingContext, spec: BCSpec) -> "Fitting":
+        """Return the fits as an earlier process left them, or not begun."""
+        bookmark = Bookmark(context=context, every=spec.checkpoint_every)
+        found = bookmark.opened()
+        actor = value = None
+        if found is not None:
+            facts, numbers = found.about(_Facts), found.arrays["numbers"].tolist()
+            nll, accuracy, loss_sum, hits, seconds, value_loss = numbers
+            actor = CloneState(
+                layers=_layers(found.part("actor")), moments=found.part("actor_adam"),
+                best_layers=_layers(found.part("best")), best=(nll, accuracy), recalls=found.arrays["recalls"],
+                epoch=facts.epoch, since=facts.since, loss_sum=loss_sum, hits=hits, seconds=seconds,
+            )  # fmt: skip
+            if facts.value_epoch is not None:
+                value = ValueState(
+                    layers=_layers(found.part("critic")), moments=found.part("critic_adam"), epoch=facts.value_epoch,
+                    loss_sum=value_loss,
+                )  # fmt: skip
+        return cls(context=context, spec=spec, bookmark=bookmark, actor=actor, value=value)
+
+    def clone(self, fresh: Layers, training: Samples, heldout: Samples, rng: np.random.Generator) -> CloneState:
+        """Return the finished fit of the actor; see `clone_actor`."""
+        from townlet.policy.bc.cloning import clone_actor
+
+        report = partial(self.context.telemetry.emit, of=self.spec.update_epochs)
+
+        def keep(state: CloneState) -> None:
+            self.actor = state
+            self.bookmark.turn(state.epoch, self._taken)
+
+        self.actor = clone_actor(self.actor or fresh, training, heldout, self.spec, rng, report, keep)
+        return self.actor
+
+    def critic(
+        self, fresh: Layers, features: NDArray[np.float32], targets: NDArray[np.float32], rng: np.random.Generator
+    ) -> ValueState:
+        """Return the finished fit of the critic; see `fit_critic`."""
+        from townlet.policy.bc.cloning import fit_critic
+
+        report = partial(self.context.telemetry.emit, of=self.spec.value_epochs)
+
+        def keep(state: ValueState) -> None:
+            self.value = state
+            if state.epoch < self.spec.value_epochs:
+                self.bookmark.turn(self._step, self._taken)
+
+        self.value = fit_critic(self.value or fresh, features, targets, self.spec, rng, report, keep)
+        return self.value
+
+    @property
+    def _step(self) -> int:
+        """Passes made, of both fits."""
+        return (0 if self.actor is None else self.actor.epoch) + (0 if self.value is None else self.value.epoch)
+
+    def _taken(self) -> Checkpoint:
+        actor, value = self.actor, self.value
+        assert actor is not None, "the actor's fit comes first"
+        value_epoch, value_loss = (None, 0.0) if value is None else (value.epoch, value.loss_sum)
+        facts = _Facts(epoch=actor.epoch, since=actor.since, value_epoch=value_epoch)
+        numbers = [*actor.best, actor.loss_sum, actor.hits, actor.seconds, value_loss]
+        arrays = _named("actor", _arrays(actor.layers)) | _named("actor_adam", actor.moments)
+        arrays |= _named("best", _arrays(actor.best_layers)) | {
+            "recalls": actor.recalls,
+            "numbers": np.array(numbers, np.float64),
+        }
+        if value is not None:
+            arrays |= _named("critic", _arrays(value.layers)) | _named("critic_adam", value.moments)
+        return Checkpoint(
+            strategy=self.context.visit.strategy, step=self._step, points=self._step, facts=facts.model_dump(),
+            arrays=arrays,
+        )  # fmt: skip
+
+
+def _named(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{name}.{rest}": values for rest, values in arrays.items()}
+
+
+def _arrays(layers: Layers) -> dict[str, NDArray[Any]]:
+    return {f"{index}.{name}": part for index, pair in enumerate(layers) for name, part in zip("wb", pair, strict=True)}
+
+
+def _layers(arrays: Mapping[str, NDArray[Any]]) -> Layers:
+    return tuple((arrays[f"{index}.w"], arrays[f"{index}.b"]) for index in range(len(arrays) // 2))

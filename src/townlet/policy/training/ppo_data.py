@@ -1,0 +1,166 @@
+"""What a visit to ppo learns from: its own rollouts, play that was recorded before, or both."""
+
+from typing import Any, Literal
+
+import numpy as np
+from attrs import define
+from numpy.typing import NDArray
+
+from townlet.dto.policy import Resumable
+from townlet.dto.strategies import PPOSpec
+from townlet.dto.training_log import EventFields
+from townlet.errors import BadInputError
+from townlet.policy.compat.training_log import EVENTS, EventCounter
+from townlet.policy.data.trajectories import Experience, Played
+from townlet.policy.model.initialise import fresh_weights, with_normaliser
+from townlet.policy.model.weights import Weights
+from townlet.policy.ppo.rollout import Rollout
+from townlet.policy.training.checkpoint import Checkpoint, unfit
+from townlet.policy.training.contexts import TrainingContext
+from townlet.ports import StubTeacher, Teacher
+from townlet.rng import derive, seed_sequence
+
+__all__ = ["PlayedData"]
+
+
+@define(kw_only=True)
+class PlayedData:
+    """The visit's data, iteration by iteration."""
+
+    rollout: Rollout | None
+    """Own play; none where every iteration learns from recorded play."""
+    recorded: Experience | None
+    """Recorded play; none where every iteration plays itself."""
+    counter: EventCounter | None
+    """Counts the events of own play."""
+    ticks_per_decision: int
+    """Of the environment."""
+    metrics: tuple[str, ...]
+    """Names of the environment's KPIs."""
+    after_replay: bool
+    """Whether the schedule replays a data set too."""
+    last: Played
+    """What the present iteration learns from."""
+    teacher: Teacher | None
+    """Drives a share of the worlds; none where no ramp gives it any."""
+    was_reset: bool = False
+    """Whether the visit went on with new episodes, because the environment offers no snapshot."""
+    played: int = 0
+    """Agent-steps of own rollouts so far; recorded play was counted by the visit that recorded it."""
+
+    @classmethod
+    def of_visit(cls, context: TrainingContext, spec: PPOSpec, found: Checkpoint | None = None) -> "PlayedData":
+        """Return what a visit asks for; BadInputError for recorded play of another environment.
+
+        A visit that goes on from a checkpoint whose environment offers no snapshot plays new episodes.
+        """
+        about, recorded, rollout = context.description, None, None
+        kept = {} if found is None else found.part("rollout")
+        was_reset = "environment" in kept and not kept["environment"].size
+        again = (found.step,) if found is not None and was_reset else ()
+        if spec.experience != "own":
+            recorded = context.services.replay.experience(context.input("experience"))
+            if recorded.play.facts.environment != about.signature:
+                raise BadInputError(f"the recorded play is of another environment than {about.id}/{about.scenario}")
+        if spec.experience != "recorded":
+            environment = context.environments.make(
+                context.schedule.environment.scenario,
+                worlds=context.schedule.environment.worlds,
+                seed=derive(context.visit.seed, "rollout", *again),
+                days=spec.days,
+            )
+            rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
+            if kept:
+                try:
+                    rollout.restore(kept)
+                except BadInputError as error:
+                    raise unfit(context.visit.state, error) from error
+        last = recorded if rollout is None else rollout
+        assert last is not None, "one of the two is always there"
+        return cls(
+            rollout=rollout,
+            recorded=recorded,
+            counter=None if rollout is None else EventCounter(rollout),
+            ticks_per_decision=about.ticks_per_decision,
+            metrics=tuple(metric.name for metric in about.metrics),
+            after_replay=any(state.strategy == "replay" for state in context.schedule.states.values()),
+            last=last,
+            teacher=_teacher(context, spec),
+            was_reset=was_reset,
+        )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what own play goes on from; nothing where every iteration learns from recorded play."""
+        return {} if self.rollout is None else self.rollout.state()
+
+    def promise(self, spec: PPOSpec) -> Resumable:
+        """Return what a visit that is cut off goes on with: the same bits, new episodes, or nothing at all."""
+        if not spec.checkpoint_every:
+            return "none"
+        return "exact" if self.rollout is None or self.rollout.environment.snapshot() else "reset"
+
+    @property
+    def per_iteration(self) -> int:
+        """Agent-steps of an iteration that plays itself, or of the recorded play."""
+        return int((self.last if self.rollout is None else self.rollout).alive.size)
+
+    @property
+    def counted(self) -> int:
+        """Agent-steps the present iteration learns from; ramps go on with them, whoever recorded them."""
+        return int(self.last.alive.size)
+
+    @property
+    def ticks(self) -> int:
+        """Simulated ticks of one world behind the present iteration."""
+        return len(self.last.rewards) * self.ticks_per_decision
+
+    @property
+    def mode(self) -> Literal["rollout", "replay", "mixed"]:
+        """What the training log calls the present iteration's data."""
+        return "replay" if self.rollout is None else "mixed" if self.after_replay else "rollout"
+
+    def gather(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> Played:
+        """Return what the n-th iteration (from 0) learns from; the teacher drives a share of own play's worlds."""
+        if self.recorded is not None and (self.rollout is None or iteration == 0):
+            self.last = self.recorded
+        elif self.rollout is not None:
+            self.rollout.collect(weights, self.teacher, teacher_share)
+            self.last, self.played = self.rollout, self.played + self.per_iteration
+        return self.last
+
+    def fresh(self, context: TrainingContext, spec: PPOSpec) -> Weights:
+        """Return untrained weights whose normaliser has seen one rollout of their own play, or the recorded play."""
+        rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
+        weights = fresh_weights(context.description, spec.hidden_sizes, rng)
+        if self.rollout is None:
+            return with_normaliser(weights, self.last.seen(weights)[self.last.alive])
+        self.rollout.collect(weights)
+        return with_normaliser(weights, self.rollout.features[:-1][self.rollout.alive])
+
+    def events(self) -> EventFields:
+        """Return what happened in the present iteration's play; nothing where it comes from outside."""
+        if self.recorded is None or self.last is not self.recorded:
+            return EventFields() if self.counter is None else self.counter.read()
+        if self.rollout is None or not len(self.recorded.sums):
+            return EventFields()
+        sums = dict(zip(self.metrics, self.recorded.sums.tolist(), strict=True))
+        return EventFields(**{name: sums.get(metric, 0.0) for name, metric in EVENTS.items()})
+
+    def total(self, metric: str) -> float:
+        """Return a KPI's sum over own training episodes."""
+        return 0.0 if self.rollout is None else self.rollout.total(metric)
+
+    def rate(self, metric: str) -> float:
+        """Return a KPI's rate over own training episodes."""
+        return 0.0 if self.rollout is None else self.rollout.rate(metric)
+
+
+def _teacher(context: TrainingContext, spec: PPOSpec) -> Teacher | None:
+    """Return the schedule's teacher where a ramp lets it drive; BadInputError for one that never acts."""
+    if all(y == 0 for ramp in spec.ramps for _, y in ramp.teacher_share):
+        return None
+    about = context.schedule
+    teacher = context.environments.teacher(about.environment.scenario, about.teacher)
+    if isinstance(teacher, StubTeacher):
+        raise BadInputError(f"teacher_share: teacher {about.teacher!r} cannot drive a world: {teacher.never_acts}")
+    return teacher

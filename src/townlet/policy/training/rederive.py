@@ -1,0 +1,45 @@
+"""Deciding a run again from what it stored, without training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from townlet.dto.schedule import EnvironmentSpec, Plan
+from townlet.machine.audit.rederive import Replay, ReplayReport
+from townlet.machine.audit.snapshot import created_of, stand
+from townlet.machine.schedule.loader import load_text
+from townlet.machine.schedule.rehearsal import shrink
+from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
+from townlet.store.blobs import BlobStore
+from townlet.store.rundir import RunDirectory
+
+__all__ = ["replay_run"]
+
+
+def replay_run(
+    run: RunDirectory,
+    home: Path,
+    *,
+    environments: EnvironmentProvider | None = None,
+    strategies: Mapping[str, TrainingStrategy] = MappingProxyType({}),
+) -> ReplayReport:
+    """Return every difference between what a run's journal decided and what its stored results and evidence decide.
+
+    `environments` and `strategies` take the place of the registered ones. JournalBrokenError where the chain does not
+    hold, BadInputError where a stored schedule is missing.
+    """
+    blobs, known = BlobStore(home / "blobs"), catalogue(strategies)
+    standing = stand(run, blobs, known)
+    created = created_of(run, standing.entries)
+
+    def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
+        return (environments or provider(spec.id)).describe(spec.scenario)
+
+    def plan_of(digest: str) -> Plan:
+        text = run.schedule.read_bytes() if digest == standing.state.text else blobs.get(digest)
+        plan = load_text(text, str(run.schedule), known, describe, folder=run.folder, seed=created.seed)
+        return shrink(plan) if created.rehearsal else plan
+
+    metrics = {spec.name: spec for spec in describe(standing.schedule.environment).metrics}
+    return Replay(plan_of=plan_of, metrics=metrics, blobs=blobs, catalogue=known).of(standing.entries)

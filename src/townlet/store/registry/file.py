@@ -1,0 +1,176 @@
+"""The registry's SQLite file: who may be in it, whether it is sound, and that it and its ledger tell one story."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from townlet.dto.registry import AliasMove, Booking
+from townlet.errors import BadInputError, EnvironmentFaultError, ResourceFaultError
+from townlet.store.files import fsync_directory, make_directory, told, write_atomic
+from townlet.store.registry import rows
+from townlet.store.registry.ledger import Ledger, lines
+
+__all__ = ["RegistryFile"]
+
+_REBUILD = "restore it from a copy, or run: townlet registry rebuild"
+
+
+@frozen
+class RegistryFile:
+    """One database and the ledger beside it; BadInputError where they are damaged or contradict each other."""
+
+    path: Path
+    """The SQLite file."""
+    patience: float
+    """Seconds to wait for another process's transaction before giving up."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every move once more, in a file that is only appended to."""
+        return Ledger(self.path.with_name(f"{self.path.stem}.jsonl"))
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Yield a transaction that only reads; none where there is nothing to read, and then no file is created."""
+        self._check_present()
+        if not self.path.exists():
+            yield None
+            return
+        with self._told(), self._opened("rw") as connection:
+            connection.execute("BEGIN")
+            laid_out = self._is_laid_out(connection)
+            self._compared(rows.moves(connection) if laid_out else ())
+            yield connection if laid_out else None
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield a transaction; what it moves is announced in the ledger and then committed, or nothing happens."""
+        self._check_present()
+        make_directory(self.path.parent)
+        with self._told(), self._opened("rwc") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if not self._is_laid_out(connection):
+                    rows.lay_out(connection)
+                moves = rows.moves(connection)
+                announced = self._compared(moves)
+                for booking in announced[len(moves) :]:
+                    rows.book(connection, booking)
+                yield connection
+                with self.ledger.announced(rows.bookings(connection)[len(announced) :]):
+                    connection.execute("COMMIT")
+            except BaseException:  # nothing of a refused or interrupted transaction may stay; the error goes on
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def salvaged(self) -> tuple[Booking, ...]:
+        """Return what the file holds, whatever the ledger says; nothing where it is missing or damaged."""
+        try:
+            with self._opened("ro") as connection:
+                return rows.bookings(connection) if self._is_laid_out(connection) else ()
+        except (BadInputError, sqlite3.Error, UnicodeDecodeError):
+            return ()
+
+    def replace(self, bookings: tuple[Booking, ...]) -> None:
+        """Write file and ledger anew from `bookings`; what stood there stays beside it as ``.replaced``.
+
+        EnvironmentFaultError where another process is in the file.
+        """
+        make_directory(self.path.parent)
+        fresh = evolve(self, path=self.path.with_name(f".{self.path.stem}-{secrets.token_hex(4)}.sqlite"))
+        olds = (self.path, self.path.with_name(f"{self.path.name}-journal"), self.ledger.path)
+        try:
+            with self._alone(), told("replace the registry", self.path):
+                fresh._write(bookings)
+                for old in olds:
+                    if old.exists():
+                        old.replace(old.with_name(f"{old.name}.replaced"))
+                fresh.ledger.path.replace(self.ledger.path)
+                fresh.path.replace(self.path)
+                fsync_directory(self.path.parent)
+        finally:
+            for left in (fresh.path, fresh.ledger.path):
+                left.unlink(missing_ok=True)
+
+    def _write(self, bookings: tuple[Booking, ...]) -> None:
+        with self._told(), self._opened("rwc") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            rows.lay_out(connection)
+            for booking in bookings:
+                rows.book(connection, booking)
+            connection.execute("COMMIT")
+        write_atomic(self.ledger.path, lines(bookings))
+
+    def _check_present(self) -> None:
+        if not self.path.exists() and self.ledger.path.exists() and self.ledger.read():
+            raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {_REBUILD}")
+
+    def _compared(self, moves: tuple[AliasMove, ...]) -> tuple[Booking, ...]:
+        """Return the ledger; BadInputError where it and the file tell different stories.
+
+        A process that died in a commit leaves one move announced; a file older than its ledger lacks them all.
+        """
+        announced = self.ledger.read()
+        odd = next((i for i, (b, m) in enumerate(zip(announced, moves, strict=False)) if b.move != m), None)
+        if odd is not None:
+            raise BadInputError(
+                f"{self.path}: move {odd + 1} is another one than in {self.ledger.path.name}; {_REBUILD}"
+            )
+        if len(announced) > len(moves) + 1:
+            raise BadInputError(f"{self.path}: holds {len(moves)} moves, but its ledger {len(announced)}; {_REBUILD}")
+        return announced
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes out of the file, where it is sound enough to be locked."""
+        if not self.path.is_file():
+            yield
+            return
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._opened("rw")).execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                raise EnvironmentFaultError(f"{self.path}: is in use ({error}); stop what uses it first") from error
+            except (sqlite3.DatabaseError, UnicodeDecodeError):
+                held.close()  # damaged beyond locking: nobody can be at work in it
+            yield
+
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+        address = f"{self.path.absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(address, uri=True, timeout=self.patience, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            for setting in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+                connection.execute(f"PRAGMA {setting}")
+            yield connection
+
+    def _is_laid_out(self, connection: sqlite3.Connection) -> bool:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if (application, found) == (rows.APPLICATION, rows.SCHEMA_VERSION):
+            return True
+        if application == rows.APPLICATION:
+            raise BadInputError(
+                f"{self.path}: registry of schema version {found}, expected {rows.SCHEMA_VERSION}; "
+                "use the Townlet that wrote it"
+            )
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise BadInputError(f"{self.path}: an SQLite file of another program; expected a registry of Townlet")
+        return False
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise ResourceFaultError(
+                f"{self.path}: the registry cannot be used now ({error}); nothing was changed; "
+                "wait for other processes, free space or grant access, then try again"
+            ) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged pages in its messages
+            raise BadInputError(f"{self.path}: not a sound registry ({error}); {_REBUILD}") from error

@@ -1,0 +1,171 @@
+"""The registry of policies: immutable versions and aliases with their whole history, in one SQLite file.
+
+An alias is not a cell that is overwritten: its moves are appended, and it names what the last one says. A policy is
+promoted by compare-and-set, so that of two runs that saw the same champion exactly one replaces it. Every move is
+announced in the ledger beside the file before it is committed, so that a lost file loses no history.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import evolve, field, frozen
+
+from townlet.dto.registry import AliasMove, Booking, Version
+from townlet.errors import BadInputError, ChampionMovedError
+from townlet.store.registry import rows
+from townlet.store.registry.file import RegistryFile
+from townlet.store.registry.ledger import Ledger, LedgerBrokenError
+
+__all__ = ["Registry"]
+
+
+def _unasked(_: str) -> None:
+    """Prove nothing: whoever opened the registry proves weights itself."""
+
+
+@frozen
+class Registry:
+    """Versions and aliases in one file; a registry that is only read is never created."""
+
+    path: Path
+    """The SQLite file; its directory is created with the first promotion."""
+    patience: float = field(default=10.0, kw_only=True)
+    """Seconds to wait for another process's transaction before giving up."""
+    prove: Callable[[str], object] = field(default=_unasked, kw_only=True)
+    """Raises where the weights of a digest are missing, damaged or act otherwise; asked before an alias moves there."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every move once more, in a file that is only appended to."""
+        return self._file.ledger
+
+    @property
+    def _file(self) -> RegistryFile:
+        return RegistryFile(self.path, self.patience)
+
+    def champion(self, name: str, alias: str) -> Version | None:
+        """Return the version an alias names; none where it names nothing yet."""
+        with self._file.reading() as connection:
+            move = _last_move(connection, name, alias) if connection else None
+            return rows.version(connection, name, move.version) if connection and move else None
+
+    def versions(self, name: str | None = None) -> tuple[Version, ...]:
+        """Return all versions (of one line), in the order they were registered."""
+        with self._file.reading() as connection:
+            return rows.versions(connection, name) if connection else ()
+
+    def history(self, name: str | None = None, alias: str | None = None) -> tuple[AliasMove, ...]:
+        """Return all moves (of one line, of one alias), oldest first."""
+        with self._file.reading() as connection:
+            return rows.moves(connection, name, alias) if connection else ()
+
+    def promote(
+        self,
+        name: str,
+        alias: str,
+        *,
+        target: str,
+        expected: str | None,
+        evidence: str | None,
+        run: str,
+        head: str,
+        parent: str | None = None,
+        facts: Mapping[str, str],
+    ) -> Version:
+        """Register the weights `target` and move the alias to them, in one transaction; return the version.
+
+        The alias must name the weights `expected` (none: nothing), else ChampionMovedError says what it names. An
+        alias that this run already moved to `target` on the same `evidence` answers with that version, so that a
+        promotion may be repeated after a crash. ResourceFaultError where the file is locked or read-only.
+        """
+        with self._file.writing() as connection:
+            last = _last_move(connection, name, alias)
+            if last and (last.weights, last.run, last.evidence, last.kind) == (target, run, evidence, "promote"):
+                return rows.version(connection, name, last.version)
+            found = last.weights if last else None
+            if found != expected:
+                raise ChampionMovedError(
+                    f"{self.path}: champion moved: {alias!r} of {name!r} names {_shown(found)}, expected "
+                    f"{_shown(expected)}; evaluate against the champion in force, then promote again"
+                )
+            self.prove(target)
+            wanted = Version(
+                name=name, version=rows.next_version(connection, name), weights=target, parent=parent,
+                evidence=evidence, run=run, head=head, created_at=_now(), facts=facts,
+            )  # fmt: skip
+            version = rows.register(connection, wanted)
+            move = _move(connection, version, alias, "promote", f"run {run}", "promoted by its run")
+            rows.append_move(connection, evolve(move, evidence=evidence, run=run, head=head))
+            return version
+
+    def rollback(self, name: str, alias: str, *, actor: str, reason: str) -> Version:
+        """Move the alias back to the version that the one in force replaced, and return it.
+
+        Rolling back again goes one promotion further back. BadInputError where nothing came before, and where `prove`
+        finds the weights to go back to unfit.
+        """
+        with self._file.writing() as connection:
+            standing: list[int] = []
+            for move in rows.moves(connection, name, alias):
+                if move.kind == "promote":
+                    standing.append(move.version)
+                else:
+                    standing.pop()
+            if len(standing) < 2:
+                found = f"only version {standing[0]} was ever in force" if standing else "it names nothing"
+                raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: {found}")
+            target = rows.version(connection, name, standing[-2])
+            self.prove(target.weights)
+            rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
+            return target
+
+    def witness(self) -> tuple[tuple[Booking, ...], tuple[str, ...]]:
+        """Return the moves that ledger and file still tell of, and in words what of them is lost or contradictory."""
+        doubts: list[str] = []
+        try:
+            announced = self.ledger.read()
+        except LedgerBrokenError as error:
+            announced = error.sound
+            doubts.append(str(error))
+        held = self._file.salvaged()
+        longer = max(announced, held, key=len)
+        if longer[: len(announced)] != announced or longer[: len(held)] != held:
+            longer = announced
+            doubts.append(
+                f"{self.path.name} and {self.ledger.path.name} tell different stories; the ledger is believed"
+            )
+        return longer, tuple(doubts)
+
+    def replace(self, bookings: tuple[Booking, ...]) -> None:
+        """Write the registry and its ledger anew from `bookings`; what stood there stays beside it as ``.replaced``.
+
+        EnvironmentFaultError where another process is in the file.
+        """
+        self._file.replace(bookings)
+
+
+def _move(
+    connection: sqlite3.Connection, version: Version, alias: str, kind: str, actor: str, reason: str
+) -> AliasMove:
+    last, latest = _last_move(connection, version.name, alias), rows.moves(connection, last=True)
+    return AliasMove(
+        move=latest[0].move + 1 if latest else 1, name=version.name, alias=alias, kind=kind, version=version.version,
+        weights=version.weights, previous_version=last.version if last else None,
+        previous=last.weights if last else None, evidence=None, run=None, head=None, actor=actor, reason=reason,
+        at=_now(),
+    )  # fmt: skip
+
+
+def _last_move(connection: sqlite3.Connection, name: str, alias: str) -> AliasMove | None:
+    found = rows.moves(connection, name, alias, last=True)
+    return found[0] if found else None
+
+
+def _shown(weights: str | None) -> str:
+    return f"the weights {weights}" if weights else "nothing"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
