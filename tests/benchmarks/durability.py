@@ -16,7 +16,7 @@ from typing import Any
 from attrs import define, field
 
 from townlet.machine.journal.chain import Journal
-from townlet.policy.training.checkpoint import Bookmark
+from townlet.policy.training.checkpoint import VisitCheckpoints
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 QUICKSTART = Path(__file__).parents[2] / "schedules" / "quickstart.yaml"
@@ -52,14 +52,14 @@ class Timer:
 @contextmanager
 def timing() -> Iterator[Timer]:
     """Time journal and checkpoints of everything that is walked meanwhile."""
-    timer, append, turn, keep = Timer(), Journal.append, Bookmark.turn, Bookmark.keep
+    timer, append, turn, keep = Timer(), Journal.append, VisitCheckpoints.turn, VisitCheckpoints.keep
     Journal.append = timer.around("journal", append)  # type: ignore[method-assign]
-    Bookmark.turn = timer.around("checkpoint", turn)  # type: ignore[method-assign]
-    Bookmark.keep = timer.around("checkpoint", keep)  # type: ignore[method-assign]
+    VisitCheckpoints.turn = timer.around("checkpoint", turn)  # type: ignore[method-assign]
+    VisitCheckpoints.keep = timer.around("checkpoint", keep)  # type: ignore[method-assign]
     try:
         yield timer
     finally:
-        Journal.append, Bookmark.turn, Bookmark.keep = append, turn, keep  # type: ignore[method-assign]
+        Journal.append, VisitCheckpoints.turn, VisitCheckpoints.keep = append, turn, keep  # type: ignore[method-assign]
 
 
 def main(schedule: Path) -> None:

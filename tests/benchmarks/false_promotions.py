@@ -20,7 +20,7 @@ from townlet.dto.guards import EvidenceTable, PairedMetric, Verdict
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec
-from townlet.machine.guards.evaluate import Known, decided, evaluate_visits, judge
+from townlet.machine.guards.evaluate import GuardContext, decided, evaluate_visits, judge
 from townlet.machine.guards.verdicts import names
 from townlet.machine.schedule.check_guards import MetricName
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -49,7 +49,7 @@ class Gate:
     """Where it evaluates."""
     guards: tuple[str, ...]
     """The `better_by` guards that lead to promote."""
-    known: Known
+    known: GuardContext
     """What the judge knows apart from evidence."""
 
     @classmethod
@@ -62,7 +62,7 @@ class Gate:
         asked = {n for edge in schedule.states[state].next if edge.to in promoting for w in edge.when for n in names(w)}
         metrics = provider(schedule.environment.id).describe(schedule.environment.scenario).metrics
         result = EvaluationResult(weights=CANDIDATE, measurements=(), evidence=EVIDENCE, looks=1)
-        known = Known(
+        known = GuardContext(
             plan=plan, metrics={spec.name: spec for spec in metrics}, candidate=CANDIDATE, visits={state: 1},
             results={state: result}, accepted=(), pins=dict.fromkeys(schedule.baselines, "b" * 64), table=_no_table,
         )  # fmt: skip

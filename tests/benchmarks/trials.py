@@ -20,7 +20,7 @@ from townlet.dto.journal import Entry, VisitFinished
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import CaptureResult
 from townlet.dto.schedule import ScheduleSpec
-from townlet.machine.guards.paired_test import Question
+from townlet.machine.guards.paired_test import BaselineMargin
 from townlet.machine.schedule.check_guards import MetricName
 from townlet.machine.schedule.yaml_source import read
 from townlet.policy.evaluation.comparison import Player, compare
@@ -95,7 +95,7 @@ def unsafe(schedule: ScheduleSpec, metrics: tuple[MetricSpec, ...], mine: Means,
             continue
         value, baseline = mine.get(metric.name), teacher.get(metric.name)
         if value is not None and baseline is not None:
-            question = Question(name=name, guard=guard, against="teacher", direction=directions[metric.name])
+            question = BaselineMargin(name=name, guard=guard, against="teacher", direction=directions[metric.name])
             found += [metric.name] if question.compare(value, baseline).verdict is not Verdict.PASS else []
     return found
 

@@ -13,8 +13,8 @@ FREE: Mapping[str, str] = {
     "townlet.dto.codec.Record.model_dump": "is how a record becomes plain data",
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
-    "townlet.machine.journal.result_codec.pack": "is how a result enters the journal",
-    "townlet.machine.journal.result_codec.unpack": "is how a result leaves the journal",
+    "townlet.machine.journal.result_codec.dump_result": "is how a result enters the journal",
+    "townlet.machine.journal.result_codec.load_result": "is how a result leaves the journal",
     "townlet.machine.journal.result_codec.semantic_part": "is what the journal hashes",
     "townlet.machine.schedule.json_schema.schedule_schema": "is a JSON Schema",
     "townlet.dto.provenance.Statement.layout": "is JSON under the names that in-toto gives its fields",
@@ -24,8 +24,19 @@ FREE: Mapping[str, str] = {
 }
 """Functions whose business is plain data, and why."""
 ELSEWHERE = {
-    f"townlet.policy.{name}" for name in ("cloning", "descent", "losses", "network", "objective", "updating")
-} | {f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")}
+    *(
+        f"townlet.policy.{name}"
+        for name in (
+            "bc.cloning",
+            "losses",
+            "model.torch_network",
+            "ppo.gradient_backend",
+            "ppo.learner",
+            "ppo.objective",
+        )
+    ),
+    *(f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")),
+}
 """What needs torch, and what speaks the words of foreign interfaces; pyproject's contracts name the same files."""
 
 

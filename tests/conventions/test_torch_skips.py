@@ -36,7 +36,7 @@ def test_a_module_that_asks_for_torch_fails_the_environment(tmp_path: Path) -> N
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junit-xml", str(report)]
     subprocess.run([*pytest_run, str(tmp_path)], cwd=tmp_path, capture_output=True, check=False)
 
-    checker = ROOT / "tests" / "house" / "torch_skips.py"
+    checker = ROOT / "tests" / "conventions" / "torch_skips.py"
     done = subprocess.run([sys.executable, str(checker), str(report)], capture_output=True, text=True, check=False)
     assert 1 == done.returncode
     assert "test_needs" in done.stderr

@@ -10,8 +10,9 @@ import pytest
 from fakes import Bench
 from plans import CATALOGUE
 
+from townlet.canonical import canonical_json
 from townlet.errors import JournalBrokenError
-from townlet.machine.journal.chain import canonical, read
+from townlet.machine.journal.chain import read
 
 MUTATIONS = int(os.environ.get("TOWNLET_MUTATIONS", "500"))
 
@@ -80,7 +81,7 @@ def _line_written_anew(data: bytes, random: Random) -> bytes:
     line = json.loads(lines[place])
     line["at"] = f"2027{line['at'][4:]}"
     content = {key: value for key, value in line.items() if key != "hash"}
-    lines[place] = canonical({**line, "hash": sha256(canonical(content)).hexdigest()})
+    lines[place] = canonical_json({**line, "hash": sha256(canonical_json(content)).hexdigest()})
     return b"".join(line + b"\n" for line in lines)
 
 

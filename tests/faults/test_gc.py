@@ -16,7 +16,7 @@ from townlet.dto.quantities import parse_bytes
 from townlet.dto.schedule import BudgetSpec
 from townlet.machine.audit.gc import named, open_checkpoint
 from townlet.machine.audit.verify import verify
-from townlet.machine.engine.budget import obstacle
+from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import send
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
@@ -150,7 +150,7 @@ def test_a_disk_budget_holds_before_the_next_visit(tmp_path: Path) -> None:
     fresh = Bench(tmp_path / "fresh").engine().state
     blobs = bench.school.blobs
     now = evolve(fresh, created_at="2026-11-01T00:00:00+00:00")
-    assert "" == obstacle(now, spec.budget, bench.clock(), blobs)
+    assert "" == hold_reason(now, spec.budget, bench.clock(), blobs)
 
 
 def test_a_disk_budget_holds_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

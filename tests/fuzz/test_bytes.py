@@ -12,9 +12,10 @@ from hostile import WORDS, answer, edited, fuzz, grafted, plain
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from townlet.canonical import canonical_json
 from townlet.dto.journal import ProcessStarted, RunCreated, TransitionTaken
 from townlet.errors import TownletError
-from townlet.machine.journal.chain import Journal, canonical, read
+from townlet.machine.journal.chain import Journal, read
 from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
 from townlet.policy.data.trajectories import read_experience
 from townlet.policy.model.weights import Weights, read_weights
@@ -205,7 +206,7 @@ def test_a_journal_of_any_bytes_says_what_it_said_or_is_refused(
 
 
 @fuzz
-@given(grafted(json.loads(canonical({"at": "2026-01-01T00:00:00+00:00", "body": {"pid": 1, "host": "h"},
+@given(grafted(json.loads(canonical_json({"at": "2026-01-01T00:00:00+00:00", "body": {"pid": 1, "host": "h"},
        "kind": "process_started", "seq": 0, "previous": "0" * 64, "v": 1}))))  # fmt: skip
 def test_a_line_with_a_true_hash_and_any_content_is_a_record_or_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, line: object
@@ -215,8 +216,8 @@ def test_a_line_with_a_true_hash_and_any_content_is_a_record_or_a_refusal(
 
     folder = _folder(tmp_path_factory)
     try:
-        whole = {**line, "hash": sha256(canonical(line)).hexdigest()} if isinstance(line, dict) else line
-        text = canonical(whole)
+        whole = {**line, "hash": sha256(canonical_json(line)).hexdigest()} if isinstance(line, dict) else line
+        text = canonical_json(whole)
     except ValueError:
         return  # NaN and infinities cannot even be written
     (folder / "line.jsonl").write_bytes(text + b"\n")

@@ -9,6 +9,7 @@ import pytest
 from corridor import CorridorProvider
 from record import played, town
 
+from townlet.canonical import canonical_json
 from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, RunCreated, TransitionTaken, VisitFinished
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
@@ -16,13 +17,13 @@ from townlet.machine.audit.gc import named, stored_schedule
 from townlet.machine.audit.verify import verify
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit
-from townlet.machine.journal.chain import Journal, canonical, read
+from townlet.machine.journal.chain import Journal, read
 from townlet.machine.journal.fold import fold
-from townlet.machine.journal.result_codec import unpack
+from townlet.machine.journal.result_codec import load_result
 from townlet.machine.schedule.loader import load
 from townlet.policy.data.dataset import read_dataset
 from townlet.policy.data.trajectories import read_experience
-from townlet.policy.model.weights import prover, read_weights
+from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.checkpoint import read_checkpoint
 from townlet.policy.training.ppo_progress import parent_of
 from townlet.policy.training.strategies.base import catalogue
@@ -68,7 +69,7 @@ def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> Non
     created = recorded.entries[0].record
     assert isinstance(created, RunCreated)
     answers = {
-        (e.record.state, e.record.visit): unpack(e.record.result, KNOWN.entries[e.record.strategy].result)
+        (e.record.state, e.record.visit): load_result(e.record.result, KNOWN.entries[e.record.strategy].result)
         for e in recorded.entries
         if isinstance(e.record, VisitFinished)
     }
@@ -85,7 +86,7 @@ def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> Non
         load(run.schedule, KNOWN, lambda spec: corridors.describe(spec.scenario)),
         journal,
         perform=perform,
-        registry=Registry(tmp_path / "registry.sqlite", prove=prover(blobs)),
+        registry=Registry(tmp_path / "registry.sqlite", prove=verifier(blobs)),
         blobs=blobs,
         catalogue=KNOWN,
         metrics=corridors.describe("plain").metrics,
@@ -152,7 +153,7 @@ def _later_journal(home: Path) -> None:
     run = RunDirectory.find(home, "latest")
     first = json.loads(run.journal.read_bytes().splitlines()[0])
     first["v"] = 99
-    run.journal.write_bytes(canonical(first) + b"\n")
+    run.journal.write_bytes(canonical_json(first) + b"\n")
     read(run.journal, run.head, KNOWN)
 
 

@@ -13,7 +13,7 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
-from townlet.machine.guards.evaluate import Known, judge
+from townlet.machine.guards.evaluate import GuardContext, judge
 
 CANDIDATE, CHAMPION, OTHER = "c" * 64, "b" * 64, "d" * 64
 PLAN = make_plan()
@@ -26,7 +26,7 @@ def known(
     measurements: Sequence[Measurement] = (),
     table: EvidenceTable | None = None,
     **changes: Any,
-) -> Known:
+) -> GuardContext:
     """Return what is known after one evaluation of `CANDIDATE` against `CHAMPION`."""
     evaluation = EvaluationResult(weights=CANDIDATE, measurements=tuple(measurements), evidence="e" * 64, looks=1)
 
@@ -35,7 +35,7 @@ def known(
             raise BadInputError(f"blob {digest} is missing")
         return table
 
-    found = Known(
+    found = GuardContext(
         plan=plan, metrics={spec.name: spec for spec in METRICS}, candidate=CANDIDATE,
         visits={"evaluate": 1, "ppo": 2}, results={"evaluate": evaluation, "ppo": ppo_result(CANDIDATE)}, accepted=(),
         pins={"champion": CHAMPION}, table=read,
@@ -48,7 +48,7 @@ def guard(**data: Any) -> GuardSpec:
     return structure(data, GuardSpec)
 
 
-def asked(spec: GuardSpec, what: Known) -> GuardReport:
+def asked(spec: GuardSpec, what: GuardContext) -> GuardReport:
     """Return the report on one guard."""
     return judge("g", spec, what)
 

@@ -72,7 +72,7 @@ def test_a_worse_candidate_is_rolled_back_with_a_smaller_learning_rate(bench: Be
     ] == bench.path_taken()  # fmt: skip
     second = [visit for visit in bench.school.visits if visit.state == "ppo"][1]
     assert second.inputs["start"] == bench.school.policy("clone")
-    assert (second.number, second.stint, second.scale) == (2, 0, {"ppo.learning_rate": 0.5})
+    assert (second.number, second.ramp_index, second.scale) == (2, 0, {"ppo.learning_rate": 0.5})
     assert second.spec == evolve(bench.plan.options["ppo"], learning_rate=0.5e-3)  # type: ignore[call-arg]
 
 
@@ -100,7 +100,7 @@ def test_equal_candidates_are_never_promoted(bench: Bench) -> None:
     state = bench.walk()
     assert ("done", "no round produced a better policy", False) == (state.state, state.why, state.champion_moved)
     assert 4 == state.rounds
-    assert [0, 1, 2, 3] == [visit.stint for visit in bench.school.visits if visit.state == "ppo"]
+    assert [0, 1, 2, 3] == [visit.ramp_index for visit in bench.school.visits if visit.state == "ppo"]
 
 
 def test_a_round_that_was_not_rolled_back_is_accepted(bench: Bench) -> None:

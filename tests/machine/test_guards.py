@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from townlet.dto.guards import AllOf, AnyOf, NotOf, Verdict
 from townlet.dto.schedule import EdgeSpec
 from townlet.errors import BadInputError
-from townlet.machine.guards.verdicts import Choice, all_of, any_of, choose, evaluate, names, not_of
+from townlet.machine.guards.verdicts import EdgeChoice, all_of, any_of, choose, evaluate, names, not_of
 
 LETTERS = {
     "P": Verdict.PASS,
@@ -91,22 +91,22 @@ def test_conditions_nest() -> None:
 EDGES = (EdgeSpec(to="x", when=("a",)), EdgeSpec(to="y", when=("b", "c")), EdgeSpec(to="z"))
 
 
-def _choice(a: str, b: str, c: str) -> Choice:
+def _choice(a: str, b: str, c: str) -> EdgeChoice:
     return choose(EDGES, {"a": LETTERS[a], "b": LETTERS[b], "c": LETTERS[c]})
 
 
 def test_edges_are_tried_in_document_order() -> None:
     """The first whose guards all hold; a FAIL or UNDECIDED passes to the next."""
-    assert Choice(edge=0) == _choice("P", "P", "P")
-    assert Choice(edge=1) == _choice("F", "P", "S")
-    assert Choice(edge=2) == _choice("U", "P", "F")
+    assert EdgeChoice(edge=0) == _choice("P", "P", "P")
+    assert EdgeChoice(edge=1) == _choice("F", "P", "S")
+    assert EdgeChoice(edge=2) == _choice("U", "P", "F")
 
 
 def test_an_unknown_edge_holds_only_when_it_is_reached() -> None:
     """An earlier edge that passes is taken; a later one is not, and the guards to blame are named."""
-    assert Choice(edge=0) == _choice("P", "?", "?")
-    assert Choice(edge=0, unknown=("a",)) == _choice("?", "P", "P")
-    assert Choice(edge=1, unknown=("c",)) == _choice("F", "F", "?")
+    assert EdgeChoice(edge=0) == _choice("P", "?", "?")
+    assert EdgeChoice(edge=0, unknown=("a",)) == _choice("?", "P", "P")
+    assert EdgeChoice(edge=1, unknown=("c",)) == _choice("F", "F", "?")
 
 
 def test_a_state_without_a_way_out_is_refused() -> None:

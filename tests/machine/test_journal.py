@@ -9,12 +9,13 @@ import pytest
 from fakes import Bench, Clock, ppo_result
 from plans import CATALOGUE
 
+from townlet.canonical import canonical_json
 from townlet.dto.codec import CodecError
 from townlet.dto.journal import ProcessStarted, Recovered, RunCreated, TransitionTaken, VisitFinished
 from townlet.errors import EnvironmentFaultError, JournalBrokenError
 from townlet.machine.journal import chain as journals
-from townlet.machine.journal.chain import Journal, canonical, read
-from townlet.machine.journal.result_codec import pack, semantic_part, unpack
+from townlet.machine.journal.chain import Journal, read
+from townlet.machine.journal.result_codec import dump_result, load_result, semantic_part
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def _change_and_rehash(lines: list[bytes]) -> list[bytes]:
     data["body"]["why"] = "because I say so"
     del data["hash"]
     data["hash"] = journals._digest(data)
-    return [*lines[:5], canonical(data) + b"\n", *lines[6:]]
+    return [*lines[:5], canonical_json(data) + b"\n", *lines[6:]]
 
 
 TAMPERINGS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int]] = {
@@ -184,9 +185,9 @@ def test_a_record_that_could_not_be_read_back_is_refused(bench: Bench) -> None:
 
 def test_nan_becomes_null_and_null_becomes_nan() -> None:
     """The journal holds no NaN, and a guard still sees that the number is none."""
-    plain = pack(ppo_result("0" * 64, value_loss=math.nan, entropy=math.inf), type(ppo_result(None)))
+    plain = dump_result(ppo_result("0" * 64, value_loss=math.nan, entropy=math.inf), type(ppo_result(None)))
     assert (None, None, 0.01) == (plain["value_loss"], plain["entropy"], plain["approx_kl"])
-    result = unpack(plain, type(ppo_result(None)))
+    result = load_result(plain, type(ppo_result(None)))
     assert ["value_loss", "entropy"] == [
         k for k, v in result.model_dump().items() if isinstance(v, float) and math.isnan(v)
     ]

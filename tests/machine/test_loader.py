@@ -11,7 +11,7 @@ from townlet.dto.schedule import Plan
 from townlet.dto.strategies import PPOSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.schedule.loader import ScheduleError, load, load_text, require_torch, torch_needs
-from townlet.machine.schedule.yaml_source import Place
+from townlet.machine.schedule.yaml_source import Position
 
 DATA = Path(__file__).parent / "data"
 SMALL_TOWN = DATA / "small_town.yaml"
@@ -226,7 +226,7 @@ def test_a_damaged_schedule_gives_a_plan_or_a_schedule_error(data: st.DataObject
     except ScheduleError as error:
         places = [mistake.place for mistake in error.mistakes]
     else:
-        places = [Place(1, 1)]
+        places = [Position(1, 1)]
         assert set(plan.schedule.states) == set(plan.options) == set(plan.most_visits)
     assert all(1 <= place.line <= len(lines) + 1 and place.column >= 1 for place in places)
     assert places

@@ -23,7 +23,7 @@ from townlet.policy import losses  # noqa: E402
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
 from townlet.policy.model.torch_network import ActorCritic  # noqa: E402
 from townlet.policy.ppo.batch import Batch, Labelled, Shard, Terms  # noqa: E402
-from townlet.policy.ppo.gradient_backend import Autograd, ByHand  # noqa: E402
+from townlet.policy.ppo.gradient_backend import NumpyBackend, TorchBackend  # noqa: E402
 from townlet.policy.ppo.objective import shards_of  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -48,7 +48,7 @@ class Case:
         """Return the minibatch in that many parts."""
         return shards_of(self.batch, self.part, count, self.shown, norm_adv=self.spec.norm_adv)[0]
 
-    def answer(self, who: type[Autograd] | type[ByHand]) -> tuple[Terms[float], list[NDArray[Any] | None]]:
+    def answer(self, who: type[TorchBackend] | type[NumpyBackend]) -> tuple[Terms[float], list[NDArray[Any] | None]]:
         """Return the terms and the gradient by parameter, none for one that plays no part."""
         one = who(self.network, self.spec)
         terms = one.gradient(self.shards(one.shards), self.batch, self.ramp)
@@ -111,7 +111,7 @@ def case(
 def assert_alike(found: Case, kind: type) -> None:
     """Compare both ways, to the rounding of the precision."""
     near = {"rel": 1e-9, "abs": 1e-11} if kind is np.float64 else {"rel": 1e-4, "abs": 2e-6}
-    (terms, gradients), (ours, by_hand) = found.answer(Autograd), found.answer(ByHand)
+    (terms, gradients), (ours, by_hand) = found.answer(TorchBackend), found.answer(NumpyBackend)
     share = terms.clip_fraction  # torch's is in single precision, whatever the rest is
     assert share == pytest.approx(ours.clip_fraction, abs=1e-6)
     assert tuple(terms) == pytest.approx(tuple(ours._replace(clip_fraction=share)), **near)
@@ -144,7 +144,7 @@ def test_a_wide_minibatch_is_the_same_too(kind: type) -> None:
 def test_the_gradient_is_what_finite_differences_see() -> None:
     """(L(w + h) − L(w − h)) ÷ 2h, at every twentieth weight, of the loss that the hands themselves answer."""
     found = case(3, np.float64, 200, 0.2, 30)
-    gradients, step = found.answer(ByHand)[1], 1e-6
+    gradients, step = found.answer(NumpyBackend)[1], 1e-6
     for parameter, gradient in zip(found.network.parameters(), gradients, strict=True):
         flat = parameter.detach().view(-1)
         for index in range(0, len(flat), 20):
@@ -152,7 +152,7 @@ def test_the_gradient_is_what_finite_differences_see() -> None:
             for side in (step, -step, 0.0):
                 kept = float(flat[index])
                 flat[index] = kept + side
-                sides.append(found.answer(ByHand)[0].total)
+                sides.append(found.answer(NumpyBackend)[0].total)
                 flat[index] = kept
             slope = (sides[0] - sides[1]) / (2 * step)
             kink = abs(sides[0] + sides[1] - 2 * sides[2]) > 1e-10  # a clip or a ReLU lies between
@@ -209,14 +209,14 @@ def test_a_broken_number_anywhere_shows_in_the_total_or_the_norm(where: str) -> 
     """One of the minibatch's rows is enough."""
     found = case(1, np.float32, norm_adv=False)
     getattr(found.batch, where)[found.part[7]] = float("nan")
-    terms, gradients = found.answer(ByHand)
+    terms, gradients = found.answer(NumpyBackend)
     assert not np.isfinite([terms.total, *(np.abs(each).sum() for each in gradients)]).all()
 
 
 def bits(seed: int = 0) -> bytes:
     """Return terms and gradients of some cases."""
     cases = [case(seed, np.float32, 64), case(seed, np.float32, 31, 0.4, 9, vf_clip_coef=0.2)]
-    answers = [found.answer(ByHand) for found in cases]
+    answers = [found.answer(NumpyBackend) for found in cases]
     return b"".join(np.array(terms).tobytes() + b"".join(part.tobytes() for part in parts if part is not None)
                     for terms, parts in answers)  # fmt: skip
 
@@ -224,7 +224,7 @@ def bits(seed: int = 0) -> bytes:
 def test_the_same_bits_whether_the_shards_wait_for_each_other_or_not() -> None:
     """Twice, and with one thread after the other."""
 
-    class Patient(ByHand):
+    class Patient(NumpyBackend):
         """Does one shard after the other."""
 
         def __init__(self, *given: Any) -> None:
@@ -232,7 +232,7 @@ def test_the_same_bits_whether_the_shards_wait_for_each_other_or_not() -> None:
             self._pool.submit = lambda call, *args: _Done(call(*args))  # type: ignore[method-assign, assignment]
 
     found = case(2, np.float32, 2000, shown=301)
-    one, other, patient = (found.answer(who) for who in (ByHand, ByHand, Patient))
+    one, other, patient = (found.answer(who) for who in (NumpyBackend, NumpyBackend, Patient))
     for answer in (other, patient):
         assert one[0] == answer[0]
         assert all(np.array_equal(a, b) for a, b in zip(one[1], answer[1], strict=True))

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 
 from townlet.policy.model.torch_network import choose_device, device_name  # noqa: E402
 from townlet.policy.ppo import learner as updating  # noqa: E402
-from townlet.policy.ppo.gradient_backend import Autograd  # noqa: E402
+from townlet.policy.ppo.gradient_backend import TorchBackend  # noqa: E402
 from townlet.policy.ppo.learner import Learner  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -139,7 +139,7 @@ def test_autograd_learns_what_the_hands_learn(monkeypatch: pytest.MonkeyPatch) -
     """Who finds the gradient changes the weights by rounding only, whole update by whole update."""
     rollout, weights = _played(0.25)
     ours, seen = _updated(rollout, weights, PLAIN)
-    monkeypatch.setattr(updating, "differentiator", lambda network, spec, device: Autograd(network, spec))
+    monkeypatch.setattr(updating, "differentiator", lambda network, spec, device: TorchBackend(network, spec))
     theirs, expected = _updated(rollout, weights, PLAIN)
     assert expected.row() == pytest.approx(seen.row(), rel=1e-3, abs=1e-5)
     for part in ("actor", "critic"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from townlet.dto.town import DAY
 from townlet.world.batch import TownBatch
 from townlet.world.lifecycle import absences
-from townlet.world.rows import Agent, Tie, layout
+from townlet.world.rows import Agent, Relation, layout
 
 EVICTION, FAINT, SHAPING = 8, 6, 9
 
@@ -28,7 +28,7 @@ def _reborn(past: np.random.Generator | None) -> Hamlet:
                 kind = agent[name].dtype.kind
                 agent[name] = past.integers(0, 20) if kind == "i" else past.random()
         agent.lot, agent.intent, agent.wallet, agent.ring = 77, 6, 5.0, 0
-        for name in layout(Tie).names or ():
+        for name in layout(Relation).names or ():
             town.ties[name][0, :] = town.ties[name][:, 0] = 1
         town.rivalry[0, 1:] = town.rivalry[1:, 0] = 0.7
         town.ready[0] = 1000
@@ -50,7 +50,7 @@ def test_a_newborn_has_no_past(seed: int) -> None:
         if name not in OF_THE_SLOT:
             assert fresh.town.agents[0][name] == other.town.agents[0][name], name
     assert fresh.town.ready[0].tolist() == other.town.ready[0].tolist()
-    for name in layout(Tie).names or ():
+    for name in layout(Relation).names or ():
         for cells in ((0, slice(None)), (slice(None), 0)):
             assert fresh.town.ties[name][cells].tolist() == other.town.ties[name][cells].tolist(), name
     assert not other.town.rivalry[0].any()

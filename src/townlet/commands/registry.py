@@ -93,7 +93,7 @@ def rollback(
     run: Run | None = None,
     home: Home = HOME,
 ) -> int:
-    """Move an alias back to the version before, once the weights there are proven; the history keeps both."""
+    """Transition an alias back to the version before, once the weights there are proven; the history keeps both."""
     from townlet.errors import BadInputError
     from townlet.report import terminal
 
@@ -152,7 +152,7 @@ def rebuild(
 def _registry(home: Path, run: str | None) -> "Registry":
     """Return the registry a run promoted in: its own where it has one, else the home's; moves prove the weights."""
     from townlet.machine.audit.gc import stored_schedule
-    from townlet.policy.model.weights import prover
+    from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
     from townlet.store.registry.registry import Registry
     from townlet.store.rundir import RunDirectory
@@ -162,7 +162,7 @@ def _registry(home: Path, run: str | None) -> "Registry":
         directory = RunDirectory.find(home, run)
         own = stored_schedule(directory).registry.scope == "run"
         path = directory.registry if own else path
-    return Registry(path, prove=prover(BlobStore(home / "blobs")))
+    return Registry(path, prove=verifier(BlobStore(home / "blobs")))
 
 
 def _version(where: "Registry", which: str) -> "Version":
@@ -198,10 +198,10 @@ def _statement(home: Path, version: "Version", run: str | None) -> Mapping[str, 
 def _facts(home: Path, directory: "RunDirectory", promotion: "Promotion") -> Mapping[str, str]:
     """Return what a run stated of a policy when it registered it."""
     from townlet.machine.audit.gc import stored_schedule
-    from townlet.policy.model.weights import prover
+    from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
 
-    weights = prover(BlobStore(home / "blobs"))(promotion.intent.target)
+    weights = verifier(BlobStore(home / "blobs"))(promotion.intent.target)
     environment = stored_schedule(directory).environment
     return {
         "environment": environment.id,

@@ -12,7 +12,7 @@ from townlet.commands.run_loop import walk
 from townlet.errors import BadInputError
 
 if TYPE_CHECKING:
-    from townlet.machine.audit.snapshot import Standing
+    from townlet.machine.audit.snapshot import RunSnapshot
     from townlet.store.rundir import RunDirectory
 
 __all__ = ["add_operator_commands"]
@@ -142,11 +142,11 @@ def _open(home: Path, directory: "RunDirectory") -> str:
     return f"{standing.state.why}; open commands: {commands}{about}"
 
 
-def _stand(home: Path, run: str) -> "tuple[RunDirectory, Standing]":
-    from townlet.machine.audit.snapshot import stand
+def _stand(home: Path, run: str) -> "tuple[RunDirectory, RunSnapshot]":
+    from townlet.machine.audit.snapshot import load_run
     from townlet.policy.training.strategies.base import catalogue
     from townlet.store.blobs import BlobStore
     from townlet.store.rundir import RunDirectory
 
     directory = RunDirectory.find(home, run)
-    return directory, stand(directory, BlobStore(home / "blobs"), catalogue())
+    return directory, load_run(directory, BlobStore(home / "blobs"), catalogue())

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from townlet.dto.policy import AnnealSummary
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
-__all__ = ["EndSignal", "walk"]
+__all__ = ["SignalHandler", "walk"]
 
 _STARTED = perf_counter()
 _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
 
 
-class EndSignal:
+class SignalHandler:
     """The first SIGINT or SIGTERM asks the walk to stop where it can go on; the second kills, by the system's hand."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class EndSignal:
         terminal.complain(f"{signal.Signals(number).name}: {error}; nothing is lost, go on with: townlet resume latest")
         return 128 + number
 
-    def __enter__(self) -> "EndSignal":
+    def __enter__(self) -> "SignalHandler":
         """Listen to both signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._note)
@@ -74,7 +74,7 @@ def walk(
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
 
-    with EndSignal() as signals:
+    with SignalHandler() as signals:
         try:
             with RunProgress(terminal.errors) as progress:
 

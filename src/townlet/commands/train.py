@@ -6,7 +6,7 @@ import attrs
 from cyclopts import Parameter
 
 from townlet.commands.arguments import HOME, Home, SchedulePath, Seed
-from townlet.commands.run_loop import EndSignal
+from townlet.commands.run_loop import SignalHandler
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
 from townlet.errors import HoldError, StoppedError, StrategyFailedError
@@ -29,7 +29,7 @@ def train(
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
 
-    with EndSignal() as signals, RunProgress(terminal.errors) as progress:
+    with SignalHandler() as signals, RunProgress(terminal.errors) as progress:
         orchestrator = PolicyTrainingOrchestrator(
             schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch, stopping=signals.asked
         )

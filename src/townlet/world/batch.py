@@ -21,7 +21,7 @@ from townlet.world.kpis import tally
 from townlet.world.observe import OFFERS
 from townlet.world.rules import rules_of, sky
 from townlet.world.state import allocate
-from townlet.world.step import OPEN, PLAY, SHOW, Order, Seen, visit
+from townlet.world.step import OPEN, PLAY, SHOW, Command, StepBuffers, visit
 
 __all__ = ["TownBatch"]
 
@@ -63,7 +63,7 @@ class TownBatch:
         ids = np.arange(first_world, first_world + worlds, dtype=np.uint64)
         self._world_keys = mix(np.uint64(seed), ids)
         slots, wide = spec.agents, len(features(spec.object_slots))
-        self._seen = Seen(
+        self._seen = StepBuffers(
             observations=np.zeros((worlds, slots, wide), np.float32),
             action_mask=np.zeros((worlds, slots, USE + spec.object_slots), np.bool_),
             alive=np.zeros((worlds, slots), np.bool_),
@@ -211,7 +211,7 @@ class TownBatch:
         blind: bool = False,
     ) -> None:
         """Carry out one task in all worlds; absent arrays are stood in for, so that the kernel is compiled once."""
-        order = Order(
+        order = Command(
             task=task,
             blind=blind,
             length=self.days * DAY,

@@ -7,7 +7,7 @@ from townlet.world.kernel_rng import CHAT as CHAT_STREAM
 from townlet.world.kernel_rng import draw, uniform
 from townlet.world.movement import distance
 from townlet.world.rivalry import resent
-from townlet.world.rows import NOBODY, Tie
+from townlet.world.rows import NOBODY, Relation
 from townlet.world.rules import Rules
 from townlet.world.state import Town
 
@@ -18,7 +18,7 @@ _HOUR = 60
 
 
 @compiled
-def warm(tie: Tie, trust: float, familiarity: float) -> None:
+def warm(tie: Relation, trust: float, familiarity: float) -> None:
     """Change what one feels for another, kept in [-1, 1]."""
     tie.trust = min(max(tie.trust + trust, -_ONE), _ONE)
     tie.familiarity = min(max(tie.familiarity + familiarity, -_ONE), _ONE)

@@ -18,7 +18,7 @@ from townlet.world.features import (
 )
 from townlet.world.jobs import missed
 from townlet.world.rows import Agent
-from townlet.world.rules import Law, Rules
+from townlet.world.rules import Rules, TownConstants
 from townlet.world.state import Town
 
 __all__ = ["promise", "reward", "settle"]
@@ -27,7 +27,7 @@ _ZERO, _ONE = f32(0), f32(1)
 
 
 @compiled
-def promise(agent: Agent, law: Law) -> float:
+def promise(agent: Agent, law: TownConstants) -> float:
     """Return phi = shaping·Σ w·need."""
     return law.shaping * (
         law.hunger_weight * agent.hunger + law.hygiene_weight * agent.hygiene + law.energy_weight * agent.energy

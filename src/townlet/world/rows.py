@@ -6,7 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "F32", "F64", "I32", "NEVER", "NOBODY", "U64", "Agent", "Clock", "Thing", "Tie", "Upset", "layout", "rows",
+    "F32",
+    "F64",
+    "I32",
+    "NEVER",
+    "NOBODY",
+    "U64",
+    "Agent",
+    "Clock",
+    "PerturbationState",
+    "Relation",
+    "TownObject",
+    "layout",
+    "rows",
 ]  # fmt: skip
 
 I32 = Annotated[int, np.int32]
@@ -43,7 +55,7 @@ class Clock:
     """Evictions of the day."""
 
 
-class Upset:
+class PerturbationState:
     """One kind of perturbation in a world."""
 
     begins: I32
@@ -159,7 +171,7 @@ class Agent:
     """1 once a need fell to `content` or it fainted in the running 24 hours of the episode."""
 
 
-class Thing:
+class TownObject:
     """One object."""
 
     kind: I32
@@ -194,7 +206,7 @@ class Thing:
     """Ticks of running in the episode."""
 
 
-class Tie:
+class Relation:
     """What lies between an agent and another, grudges apart."""
 
     trust: F32

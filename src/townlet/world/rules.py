@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from townlet.dto.town import DAY, HORIZON, KINDS, NEEDS, PERTURBATIONS, TownSpec
 from townlet.world.rows import F32, I32, NOBODY, rows
 
-__all__ = ["Affordance", "Job", "Law", "Manners", "Perturbation", "Rules", "rules_of", "sky"]
+__all__ = ["Affordance", "Job", "Perturbation", "RelationConstants", "Rules", "TownConstants", "rules_of", "sky"]
 
 
-class Law:
+class TownConstants:
     """Constants of a town; the words are those of the spec."""
 
     width: I32
@@ -67,7 +67,7 @@ class Law:
     evictions: I32
 
 
-class Manners:
+class RelationConstants:
     """Constants of relations; the words are those of the spec."""
 
     chat_distance: I32
@@ -144,9 +144,9 @@ class Job:
 class Rules(NamedTuple):
     """All that a rule may look up."""
 
-    law: Law
+    law: TownConstants
     """The constants."""
-    manners: Manners
+    manners: RelationConstants
     """Those of relations."""
     affordances: Sequence[Affordance]
     """[kinds]."""
@@ -188,14 +188,14 @@ def _fill(row: Any, values: dict[str, Any]) -> None:
 
 def rules_of(spec: TownSpec) -> Rules:
     """Return the tables of a spec."""
-    laws, affordances, jobs = rows(Law, 1), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
+    laws, affordances, jobs = rows(TownConstants, 1), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
     _fill(laws[0], _law(spec))
     for row, kind in zip(affordances, KINDS, strict=True):
         offer = spec.affordances[kind]
         _fill(row, {**offer.model_dump(), "serves": NEEDS.index(offer.serves) if offer.serves else NOBODY})
     for row, job in zip(jobs, spec.jobs, strict=True):
         _fill(row, {**job.model_dump(), "x": job.site_x, "y": job.site_y})
-    manners, perturbations = rows(Manners, 1), rows(Perturbation, len(PERTURBATIONS))
+    manners, perturbations = rows(RelationConstants, 1), rows(Perturbation, len(PERTURBATIONS))
     _fill(manners[0], spec.relations.model_dump())
     for row, name in zip(perturbations, PERTURBATIONS, strict=True):
         if name in spec.perturbations:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.town_rules import PERTURBATIONS
 from townlet.world.ledger import Ledger
-from townlet.world.rows import Agent, Clock, Thing, Tie, Upset, layout
+from townlet.world.rows import Agent, Clock, PerturbationState, Relation, TownObject, layout
 
 __all__ = ["State", "Table", "Town", "allocate"]
 
@@ -39,15 +39,15 @@ class Town(NamedTuple):
     """What is counted."""
     agents: Sequence[Agent]
     """[N]."""
-    things: Sequence[Thing]
+    things: Sequence[TownObject]
     """[O], the objects."""
     rivalry: NDArray[np.float32]
     """[N, N] in [0, 1], symmetric."""
     ready: NDArray[np.int32]
     """[N, O], the tick from which an agent may use an object again."""
-    ties: "Table[Tie]"
+    ties: "Table[Relation]"
     """[N, N], of the first towards the second."""
-    upsets: Sequence[Upset]
+    upsets: Sequence[PerturbationState]
     """[P], the perturbations."""
 
 
@@ -78,11 +78,11 @@ def allocate(worlds: int, agents: int, objects: int) -> tuple[NDArray[np.uint8],
         (layout(Clock), (worlds,)),
         (layout(Ledger), (worlds,)),
         (layout(Agent), (worlds, agents)),
-        (layout(Thing), (worlds, objects)),
+        (layout(TownObject), (worlds, objects)),
         (np.dtype(np.float32), (worlds, agents, agents)),
         (np.dtype(np.int32), (worlds, agents, objects)),
-        (layout(Tie), (worlds, agents, agents)),
-        (layout(Upset), (worlds, len(PERTURBATIONS))),
+        (layout(Relation), (worlds, agents, agents)),
+        (layout(PerturbationState), (worlds, len(PERTURBATIONS))),
     ]
     sizes = [int(np.prod(shape)) * dtype.itemsize for dtype, shape in blocks]
     starts = np.cumsum([0, *(-(-size // 64) * 64 for size in sizes)])

@@ -24,10 +24,10 @@ from townlet.world.rivalry import fade
 from townlet.world.rules import Rules
 from townlet.world.state import State, Town
 
-__all__ = ["OPEN", "PLAY", "SHOW", "Order", "Seen", "play_tick", "visit"]
+__all__ = ["OPEN", "PLAY", "SHOW", "Command", "StepBuffers", "play_tick", "visit"]
 
 
-class Seen(NamedTuple):
+class StepBuffers(NamedTuple):
     """Where a decision's answers are written."""
 
     observations: NDArray[np.float32]
@@ -58,7 +58,7 @@ SHOW, OPEN, PLAY = range(3)
 """Tasks: only look, begin an episode in the chosen worlds, play one decision."""
 
 
-class Order(NamedTuple):
+class Command(NamedTuple):
     """What is to be done in a visit."""
 
     task: int
@@ -127,7 +127,7 @@ def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArr
 
 
 @compiled
-def play(town: Town, rules: Rules, seen: Seen, actions: NDArray[np.int64], w: int) -> None:
+def play(town: Town, rules: Rules, seen: StepBuffers, actions: NDArray[np.int64], w: int) -> None:
     """Play one decision, actions [N], in world w; an episode that is over stays as it is."""
     terms, ended = seen.terms[:, w], seen.terminations[w]
     terms[:, :] = f32(0)
@@ -142,7 +142,7 @@ def play(town: Town, rules: Rules, seen: Seen, actions: NDArray[np.int64], w: in
 
 
 @entry
-def visit(state: State, rules: Rules, seen: Seen, order: Order, first: int, last: int) -> None:
+def visit(state: State, rules: Rules, seen: StepBuffers, order: Command, first: int, last: int) -> None:
     """Carry an order out in the worlds [first, last), and write what they look like then.
 
     It is the only kernel called from outside: each entry would compile all that it reaches once more.

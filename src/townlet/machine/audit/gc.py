@@ -19,7 +19,7 @@ from townlet.store.files import told
 from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["Swept", "named", "open_checkpoint", "stored_schedule", "sweep"]
+__all__ = ["SweepReport", "named", "open_checkpoint", "stored_schedule", "sweep"]
 
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.ASCII)
 
@@ -64,7 +64,7 @@ def named(entries: Sequence[Entry], schedule: bytes, blobs: BlobStore) -> frozen
 
 
 @frozen(kw_only=True)
-class Swept(Record):
+class SweepReport(Record):
     """What a sweep freed, or would free."""
 
     blobs: int
@@ -77,7 +77,7 @@ class Swept(Record):
     """Runs that were asked."""
 
 
-def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> Swept:
+def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> SweepReport:
     """Free the blobs that no run and no registry entry names; `dry` only counts them.
 
     All runs are held meanwhile. HoldError where one of them is at work, for it stores blobs before it names them;
@@ -95,7 +95,7 @@ def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> Swe
                 keep |= named(reading.entries, run.schedule.read_bytes() + reading.torn, blobs)
             keep.update(_registered(Registry(run.registry)))
         count, size = blobs.sweep(frozenset(keep), begun, dry=dry)
-    return Swept(blobs=count, bytes_=size, kept=len(keep), runs=len(runs))
+    return SweepReport(blobs=count, bytes_=size, kept=len(keep), runs=len(runs))
 
 
 def _registered(registry: Registry) -> Iterator[str]:

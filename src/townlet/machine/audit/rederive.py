@@ -20,9 +20,9 @@ from townlet.dto.journal import (
 )
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
-from townlet.machine.engine.next_transition import Move, judged_move, ordered_move
+from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import refusal
-from townlet.machine.guards.evaluator import Court, report_hash
+from townlet.machine.guards.evaluator import GuardEvaluator, report_hash
 from townlet.machine.journal.fold import advance
 from townlet.machine.journal.run_state import RunState
 from townlet.store.blobs import BlobStore
@@ -84,9 +84,9 @@ class Replay:
     def _differences(self, run: RunState, plan: Plan, entry: Entry) -> Iterator[str]:
         record, visit = entry.record, run.visit
         if isinstance(record, GuardsJudged) and visit is not None:
-            yield from self._judged(Court(plan=plan, metrics=self.metrics, blobs=self.blobs), run, record)
+            yield from self._judged(GuardEvaluator(plan=plan, metrics=self.metrics, blobs=self.blobs), run, record)
         elif isinstance(record, ApprovalRequested) and visit is not None:
-            move = judged_move(run, visit, plan.schedule)
+            move = from_verdicts(run, visit, plan.schedule)
             if (record.edge, record.report) != (move.asks, report_hash(visit)):
                 yield f"approval of edge {record.edge} was asked, derived: {move.asks}, on another guard report"
         elif isinstance(record, OperatorCommand) and record.command not in ("stop", "accept_schedule"):
@@ -97,7 +97,7 @@ class Replay:
         elif isinstance(record, TransitionTaken):
             yield from self._moved(run, plan, record, datetime.fromisoformat(entry.at).timestamp())
 
-    def _judged(self, court: Court, run: RunState, record: GuardsJudged) -> Iterator[str]:
+    def _judged(self, court: GuardEvaluator, run: RunState, record: GuardsJudged) -> Iterator[str]:
         assert run.visit is not None
         again = court.reports(run, run.visit)
         self._report = evolve(self._report, verdicts=self._report.verdicts + len(again))
@@ -125,12 +125,12 @@ class Replay:
             )
 
 
-def _derived(run: RunState, plan: Plan, at: float) -> Move | None:
-    ordered = ordered_move(run, plan.schedule, at)
+def _derived(run: RunState, plan: Plan, at: float) -> Transition | None:
+    ordered = from_command(run, plan.schedule, at)
     if ordered is not None and (ordered.trigger in ("abort", "release") or run.visit is None):
         return ordered
     if run.visit is not None and run.visit.reports is not None:
-        return judged_move(run, run.visit, plan.schedule)
+        return from_verdicts(run, run.visit, plan.schedule)
     return ordered
 
 

@@ -18,11 +18,11 @@ from townlet.store.blobs import BlobStore
 from townlet.store.files import told
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["Standing", "created_of", "schedule_in_force", "schedules", "stand"]
+__all__ = ["RunSnapshot", "first_record", "load_run", "schedule_in_force", "schedules"]
 
 
 @frozen(kw_only=True)
-class Standing:
+class RunSnapshot:
     """A verified journal and what it amounts to."""
 
     entries: tuple[Entry, ...]
@@ -35,18 +35,20 @@ class Standing:
     """False where a dying process left something that the next one mends."""
 
 
-def stand(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> Standing:
+def load_run(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
     """Return where a run stands; JournalBrokenError naming the sequence number where its journal does not hold."""
     reading = read(run.journal, run.head, catalogue)
-    created_of(run, reading.entries)
+    first_record(run, reading.entries)
     text = schedule_in_force(run, reading.entries, blobs)
     # Proven sound before the run began, and the same bytes since: its digest is in the journal.
     schedule = structure(read_document(text).data, ScheduleSpec)
     state = fold(reading.entries, schedule, catalogue)
-    return Standing(entries=reading.entries, state=state, schedule=schedule, whole=not (reading.torn or reading.stale))
+    return RunSnapshot(
+        entries=reading.entries, state=state, schedule=schedule, whole=not (reading.torn or reading.stale)
+    )
 
 
-def created_of(run: RunDirectory, entries: tuple[Entry, ...]) -> RunCreated:
+def first_record(run: RunDirectory, entries: tuple[Entry, ...]) -> RunCreated:
     """Return a journal's first record; JournalBrokenError where it is missing or another run's."""
     first = entries[0].record if entries else None
     if not isinstance(first, RunCreated):

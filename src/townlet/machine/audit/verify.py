@@ -5,6 +5,7 @@ from hashlib import sha256
 
 from attrs import frozen
 
+from townlet.canonical import GENESIS
 from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Record
 from townlet.dto.guards import GuardReport
@@ -28,8 +29,8 @@ from townlet.dto.journal import (
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.gc import open_checkpoint
 from townlet.machine.audit.snapshot import schedules
-from townlet.machine.journal.chain import GENESIS, read
-from townlet.machine.journal.result_codec import unpack
+from townlet.machine.journal.chain import read
+from townlet.machine.journal.result_codec import load_result
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
@@ -115,7 +116,7 @@ def _blobs(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> Iterator[t
         if isinstance(record, VisitFinished):
             if record.strategy not in catalogue.entries:
                 raise JournalBrokenError(f"record {entry.seq}: unknown strategy {record.strategy!r}")
-            result = unpack(record.result, catalogue.entries[record.strategy].result)
+            result = load_result(record.result, catalogue.entries[record.strategy].result)
             digests = (*result.blobs.values(), *((result.weights,) if result.weights is not None else ()))
             for digest in digests:
                 yield digest, f"record {entry.seq} (visit {record.visit} to {record.state})"

@@ -54,7 +54,7 @@ def visit(
     spec = scaled(plan.options[state], state, run.scale)
     return Visit(
         state=state, strategy=plan.schedule.states[state].strategy, number=opened.number, attempt=opened.attempt,
-        stint=run.stint if isinstance(spec, PPOSpec) else 0, spec=spec, scale=run.scale,
+        ramp_index=run.ramp_index if isinstance(spec, PPOSpec) else 0, spec=spec, scale=run.scale,
         seed=derive(seed, state, opened.number), inputs=opened.inputs, pins=opened.pins, expected=opened.expected,
         evaluate_visits=evaluate_visits(plan), checkpoint=opened.checkpoint, save=save, decided=decided,
         effect=effect, stopping=stopping,

@@ -7,7 +7,7 @@ from townlet.dto.schedule import BudgetSpec
 from townlet.machine.journal.run_state import RunState
 from townlet.store.blobs import BlobStore
 
-__all__ = ["obstacle"]
+__all__ = ["hold_reason"]
 
 _DEATHS = 3
 """Processes a visit may kill without a new checkpoint before the run holds."""
@@ -15,7 +15,7 @@ _ROOM = Bytes(2**28)
 """Bytes a file system keeps free for one more visit; more than a data set and the checkpoints of a long visit take."""
 
 
-def obstacle(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobStore) -> str:
+def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobStore) -> str:
     """Return why no more work may begin, in words; empty where it may.
 
     The clock may have been set back: `now` is taken for no earlier than the journal's latest record.

@@ -43,17 +43,17 @@ from townlet.errors import (
     UnfitCheckpointError,
 )
 from townlet.machine.engine import briefing
-from townlet.machine.engine.budget import obstacle
+from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import discard, waiting
-from townlet.machine.engine.next_transition import Move, judged_move, ordered_move
+from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import refusal
 from townlet.machine.engine.promote_alias import move_champion
-from townlet.machine.engine.state_machine import Walk
-from townlet.machine.engine.visit import Perform, never
-from townlet.machine.guards.evaluator import Court, report_hash
+from townlet.machine.engine.state_machine import StateMachine
+from townlet.machine.engine.visit import RunVisit, never
+from townlet.machine.guards.evaluator import GuardEvaluator, report_hash
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import advance, fold
-from townlet.machine.journal.result_codec import pack
+from townlet.machine.journal.result_codec import dump_result
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
@@ -77,7 +77,7 @@ class Engine:
         plan: Plan,
         journal: Journal,
         *,
-        perform: Perform,
+        perform: RunVisit,
         registry: Registry,
         blobs: BlobStore,
         catalogue: StrategyCatalogue,
@@ -98,7 +98,7 @@ class Engine:
         """
         self._plan, self._journal, self._catalogue = plan, journal, catalogue
         self._perform, self._registry, self._blobs, self._listen = perform, registry, blobs, listen
-        self._court = Court(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
+        self._court = GuardEvaluator(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
         self._traceback, self._inbox, self._facts = traceback, inbox, dict(facts or {})
         self._process = process or ProcessStarted(pid=os.getpid(), host=socket.gethostname())
         self._stopping = stopping
@@ -137,9 +137,9 @@ class Engine:
     def _is_called(self) -> bool:
         return bool(waiting(self._inbox)) or self._ordered() is not None
 
-    def _ordered(self) -> Move | None:
+    def _ordered(self) -> Transition | None:
         now = max(self._journal.clock(), datetime.fromisoformat(self._run.latest))
-        return ordered_move(self._run, self._plan.schedule, now.timestamp())
+        return from_command(self._run, self._plan.schedule, now.timestamp())
 
     def _read_inbox(self) -> None:
         """Put every order into the journal, with the reason where it fits nothing, and its file away."""
@@ -162,7 +162,7 @@ class Engine:
         if self._stopping():
             raise self._leaving(StoppedError(f"stopped in {self._run.state}"))
         if visit is None or visit.result is None:
-            reason = obstacle(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
+            reason = hold_reason(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
             if reason:
                 self._walk().hold(reason)
             elif move is not None:
@@ -176,8 +176,8 @@ class Engine:
             self._leave(visit)
         return True
 
-    def _walk(self) -> Walk:
-        return Walk(self._plan.schedule, self._run.state, self._append)
+    def _walk(self) -> StateMachine:
+        return StateMachine(self._plan.schedule, self._run.state, self._append)
 
     def _leaving(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
         """Journal that the process leaves in peace, so that nobody counts it among the dead."""
@@ -199,7 +199,7 @@ class Engine:
                 self._run, opened, self._plan, seed=self._created.seed, save=self._save, decided=self._decided,
                 effect=self._effect, stopping=self._stopping,
             )  # fmt: skip
-            result = pack(self._perform(told), self._entry(state).result)
+            result = dump_result(self._perform(told), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
         except (StoppedError, UnfitCheckpointError) as error:
             raise self._leaving(error) from error
@@ -253,7 +253,7 @@ class Engine:
 
     def _leave(self, visit: OpenVisit) -> None:
         """Take the way that the recorded verdicts lead to; ask first where a person must agree."""
-        move = judged_move(self._run, visit, self._plan.schedule)
+        move = from_verdicts(self._run, visit, self._plan.schedule)
         if move.asks is not None and self._run.approval is None:
             approval = self._plan.schedule.states[visit.state].next[move.asks].approval
             assert approval is not None, "only an edge with an approval asks"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from attrs import evolve
 
+from townlet.canonical import canonical_json
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.journal import OperatorCommand
 from townlet.errors import BadInputError, TownletError
-from townlet.machine.journal.chain import canonical
 from townlet.store.files import DISK, told, write_atomic
 from townlet.store.untrusted import read_regular
 
@@ -26,7 +26,7 @@ def send(inbox: Path, order: OperatorCommand) -> str:
 
     ResourceFaultError where the disk refuses, BadInputError for an order too long to be read.
     """
-    data = canonical(unstructure(order))
+    data = canonical_json(unstructure(order))
     if len(data) > _LARGEST:
         raise BadInputError(f"this order takes {len(data)} bytes, expected at most {_LARGEST}; give a shorter reason")
     name = f"{int((order.sent or 0.0) * 1e6):020d}-{secrets.token_hex(6)}.json"

@@ -13,11 +13,11 @@ from townlet.machine.guards.verdicts import choose, names
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.machine.schedule.rehearsal import next_edge
 
-__all__ = ["Move", "judged_move", "ordered_move"]
+__all__ = ["Transition", "from_command", "from_verdicts"]
 
 
 @frozen(kw_only=True)
-class Move:
+class Transition:
     """One transition before it is taken."""
 
     trigger: Literal["leave", "hold", "abort", "release"]
@@ -32,7 +32,7 @@ class Move:
     """Index of the edge that needs a person's approval before it is taken."""
 
 
-def judged_move(run: RunState, visit: OpenVisit, schedule: ScheduleSpec) -> Move:
+def from_verdicts(run: RunState, visit: OpenVisit, schedule: ScheduleSpec) -> Transition:
     """Return the edge that the recorded verdicts lead to, or a hold before the first that nobody can answer."""
     edges, reports = schedule.states[visit.state].next, visit.reports or ()
     if run.rehearsal:
@@ -46,11 +46,11 @@ def judged_move(run: RunState, visit: OpenVisit, schedule: ScheduleSpec) -> Move
         return _hold(f"unknown on edge {choice.edge} of {visit.state} (to {chosen.to}): {why}")
     if chosen.approval is not None:
         why = f"edge {choice.edge} of {visit.state} (to {chosen.to}) waits for an approval"
-        return Move(trigger="hold", target="hold", why=why, asks=choice.edge)
+        return Transition(trigger="hold", target="hold", why=why, asks=choice.edge)
     return _leave(edges, choice.edge, _why(chosen))
 
 
-def ordered_move(run: RunState, schedule: ScheduleSpec, now: float) -> Move | None:
+def from_command(run: RunState, schedule: ScheduleSpec, now: float) -> Transition | None:
     """Return where the operator's orders lead, or a question that nobody answered in time; none where to nowhere.
 
     `now` is in seconds since the epoch. Time alone can end a run, and never chooses an edge.
@@ -60,28 +60,28 @@ def ordered_move(run: RunState, schedule: ScheduleSpec, now: float) -> Move | No
         return _obeyed(run, schedule, order)
     asked = run.approval
     if run.state == "hold" and asked is not None and asked.expires is not None and now >= asked.expires:
-        return Move(trigger="abort", target="aborted", why="nobody approved in time")
+        return Transition(trigger="abort", target="aborted", why="nobody approved in time")
     return None
 
 
-def _obeyed(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> Move:
+def _obeyed(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> Transition:
     why = f"{order.command.replace('_', '-')} by {order.actor}" + (f": {order.reason}" if order.reason else "")
     if order.command in ("abort", "reject"):
-        return Move(trigger="abort", target="aborted", why=why)
+        return Transition(trigger="abort", target="aborted", why=why)
     if order.command == "hold":
         return _hold(why)
     if order.command == "retry":
-        return Move(trigger="release", target=run.held_in, why=why)
+        return Transition(trigger="release", target=run.held_in, why=why)
     edge = run.approval.edge if order.command == "approve" and run.approval else int(order.arguments["edge"])
-    return Move(trigger="release", target=schedule.states[run.held_in].next[edge].to, edge=edge, why=why)
+    return Transition(trigger="release", target=schedule.states[run.held_in].next[edge].to, edge=edge, why=why)
 
 
-def _leave(edges: tuple[EdgeSpec, ...], edge: int, why: str) -> Move:
-    return Move(trigger="leave", target=edges[edge].to, edge=edge, why=why)
+def _leave(edges: tuple[EdgeSpec, ...], edge: int, why: str) -> Transition:
+    return Transition(trigger="leave", target=edges[edge].to, edge=edge, why=why)
 
 
-def _hold(why: str) -> Move:
-    return Move(trigger="hold", target="hold", why=why)
+def _hold(why: str) -> Transition:
+    return Transition(trigger="hold", target="hold", why=why)
 
 
 def _why(edge: EdgeSpec) -> str:

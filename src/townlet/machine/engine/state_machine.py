@@ -14,21 +14,21 @@ from transitions import EventData, Machine, State
 from townlet.dto.journal import TransitionTaken
 from townlet.dto.schedule import BUILT_IN_STATES, ScheduleSpec
 from townlet.errors import BadInputError
-from townlet.machine.engine.next_transition import Move
+from townlet.machine.engine.next_transition import Transition
 
-__all__ = ["Walk"]
+__all__ = ["StateMachine"]
 
 _ENGINE = {"hold": "hold", "fail": "failed", "abort": "aborted"}
 """Triggers of the engine's own, from every declared state; `abort` and `release` also lead out of hold."""
 
 
-class _Place:
+class _Model:
     """The model that `transitions` hangs its attributes on; ours stay free of them."""
 
     state: str
 
 
-class Walk:
+class StateMachine:
     """Moves along the edges of a schedule; each move is persisted before it happens."""
 
     def __init__(self, schedule: ScheduleSpec, state: str, persist: Callable[[TransitionTaken], None]) -> None:
@@ -36,27 +36,27 @@ class Walk:
         known = (*schedule.states, *BUILT_IN_STATES)
         _check(schedule, known, state)
         self._persist = persist
-        self._place = _Place()
+        self._place = _Model()
         self._machine = Machine(
             model=self._place, states=[State(name) for name in known], initial=state, auto_transitions=False,
             queued=False, send_event=True, ignore_invalid_triggers=False, before_state_change=[self._before],
         )  # fmt: skip
         for source, spec in schedule.states.items():
             for index, edge in enumerate(spec.next):
-                self._machine.add_transition("leave", source, edge.to, conditions=[_chosen(index)])
+                self._machine.add_transition("leave", source, edge.to, conditions=[_edge_is(index)])
             for trigger, target in _ENGINE.items():
                 self._machine.add_transition(trigger, source, target)
         self._machine.add_transition("abort", "hold", "aborted")
         for target in known:
             if target != "hold":
-                self._machine.add_transition("release", "hold", target, conditions=[_meant(target)])
+                self._machine.add_transition("release", "hold", target, conditions=[_target_is(target)])
 
     @property
     def state(self) -> str:
         """Where the walk stands."""
         return self._place.state
 
-    def take(self, move: Move) -> None:
+    def take(self, move: Transition) -> None:
         """Make a move: an edge of the present state, hold or abort, or out of hold."""
         self._fire(move.trigger, move.edge, move.why, move.target)
 
@@ -80,14 +80,14 @@ class Walk:
         self._persist(TransitionTaken(source=move.source, target=move.dest, edge=kwargs["edge"], why=kwargs["why"]))
 
 
-def _chosen(index: int) -> Callable[[EventData], bool]:
+def _edge_is(index: int) -> Callable[[EventData], bool]:
     def is_chosen(event: EventData) -> bool:
         return bool(event.kwargs["edge"] == index)
 
     return is_chosen
 
 
-def _meant(target: str) -> Callable[[EventData], bool]:
+def _target_is(target: str) -> Callable[[EventData], bool]:
     def is_meant(event: EventData) -> bool:
         return bool(event.kwargs["target"] == target)
 

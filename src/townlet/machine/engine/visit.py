@@ -11,7 +11,7 @@ from townlet.dto.policy import TrainingResult
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import StrategyFailedError
 
-__all__ = ["Perform", "Visit", "never"]
+__all__ = ["RunVisit", "Visit", "never"]
 
 
 def never() -> bool:
@@ -31,7 +31,7 @@ class Visit:
     """The n-th visit to this state in the run, from 1."""
     attempt: int
     """The n-th start of this visit, from 1."""
-    stint: int
+    ramp_index: int
     """The n-th consecutive ppo visit since the weights were last set by `start_from` or rollback, from 0 (picks the
     ramp); 0 for other strategies."""
     spec: StrategySpec
@@ -76,7 +76,7 @@ class Visit:
             strategy="anneal",
             number=1,
             attempt=1,
-            stint=0,
+            ramp_index=0,
             spec=StrategySpec(),
             scale={},
             seed=seed,
@@ -91,6 +91,6 @@ class Visit:
         )
 
 
-Perform = Callable[[Visit], TrainingResult]
+RunVisit = Callable[[Visit], TrainingResult]
 """Runs the strategy of a visit: StoppedError and ResourceFaultError leave it open for the next process,
 EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""

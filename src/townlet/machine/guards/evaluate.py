@@ -12,16 +12,16 @@ from townlet.dto.policy import CaptureResult, EvaluationResult, TrainingResult, 
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec
 from townlet.errors import BadInputError
-from townlet.machine.guards.paired_test import Contest, Question, judge_pairs
+from townlet.machine.guards.paired_test import BaselineMargin, PairedComparison, sequential_paired_test
 from townlet.machine.guards.verdicts import guards_of
 from townlet.machine.journal.run_state import Accepted
 from townlet.machine.schedule.check_guards import MetricName
 
-__all__ = ["Known", "decided", "evaluate_visits", "judge"]
+__all__ = ["GuardContext", "decided", "evaluate_visits", "judge"]
 
 
 @frozen(kw_only=True)
-class Known:
+class GuardContext:
     """All that may be known when the guards of a state are judged."""
 
     plan: Plan
@@ -51,7 +51,7 @@ class _Reading:
     problem: str = ""
 
 
-def judge(name: str, guard: GuardSpec, known: Known) -> GuardReport:
+def judge(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
     """Return a guard's report; never raises: a guard that cannot be answered is UNKNOWN, and its sentence says why."""
     try:
         return _judge(name, guard, known)
@@ -59,12 +59,12 @@ def judge(name: str, guard: GuardSpec, known: Known) -> GuardReport:
         return _unknown(name, guard, f"it could not be judged ({type(error).__name__}: {error})")
 
 
-def decided(table: EvidenceTable, state: str, known: Known) -> bool:
+def decided(table: EvidenceTable, state: str, known: GuardContext) -> bool:
     """Tell whether every guard that asks this evidence of `state` is decided by the looks the table holds so far."""
     schedule = known.plan.schedule
     asked = {name: schedule.guards[name] for source in schedule.states for name in guards_of(schedule, source)}
     return all(
-        not contest.baseline or judge_pairs(contest).settled
+        not contest.baseline or sequential_paired_test(contest).settled
         for name, guard in asked.items()
         if guard.evidence == table.evidence and _parts(guard)[0] == state
         for contest in (_contest(name, guard, known, table),)
@@ -76,7 +76,7 @@ def evaluate_visits(plan: Plan) -> int:
     return max(1, sum(plan.most_visits[s] for s, spec in plan.options.items() if isinstance(spec, EvaluateSpec)))
 
 
-def _judge(name: str, guard: GuardSpec, known: Known) -> GuardReport:
+def _judge(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
     if guard.visits_to is not None and guard.below is not None:
         return _count(name, guard.visits_to, guard.below, known)
     if guard.evidence is not None:
@@ -86,7 +86,7 @@ def _judge(name: str, guard: GuardSpec, known: Known) -> GuardReport:
     return _threshold(name, guard, known)
 
 
-def _count(name: str, state: str, below: int, known: Known) -> GuardReport:
+def _count(name: str, state: str, below: int, known: GuardContext) -> GuardReport:
     count = known.visits.get(state, 0)
     holds = count < below
     return GuardReport(
@@ -95,7 +95,7 @@ def _count(name: str, state: str, below: int, known: Known) -> GuardReport:
     )  # fmt: skip
 
 
-def _threshold(name: str, guard: GuardSpec, known: Known) -> GuardReport:
+def _threshold(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
     reading = _reading(guard, known)
     if reading.value is None:
         return _unknown(name, guard, reading.problem)
@@ -110,18 +110,20 @@ def _threshold(name: str, guard: GuardSpec, known: Known) -> GuardReport:
     )  # fmt: skip
 
 
-def _comparison(name: str, guard: GuardSpec, margin: MarginSpec, known: Known) -> GuardReport:
+def _comparison(name: str, guard: GuardSpec, margin: MarginSpec, known: GuardContext) -> GuardReport:
     reading = _reading(guard, known)
     if reading.value is None:
         return _unknown(name, guard, reading.problem)
     baseline = _baseline_value(guard, margin, reading.direction, known)
     if baseline is None:
         return _without_baseline(name, guard, margin)
-    question = Question(name=name, guard=guard, against=_pinned(margin.baseline, known), direction=reading.direction)
+    question = BaselineMargin(
+        name=name, guard=guard, against=_pinned(margin.baseline, known), direction=reading.direction
+    )
     return question.compare(reading.value, baseline)
 
 
-def _evidence(name: str, guard: GuardSpec, known: Known) -> GuardReport:
+def _evidence(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
     margin = guard.margin
     assert margin is not None
     state = _parts(guard)[0]
@@ -138,10 +140,10 @@ def _evidence(name: str, guard: GuardSpec, known: Known) -> GuardReport:
     contest = _contest(name, guard, known, table)
     if not contest.baseline:
         return _without_baseline(name, guard, margin)
-    return judge_pairs(contest).report
+    return sequential_paired_test(contest).report
 
 
-def _mismatch(guard: GuardSpec, table: EvidenceTable, known: Known) -> str:
+def _mismatch(guard: GuardSpec, table: EvidenceTable, known: GuardContext) -> str:
     assert guard.margin is not None
     assert guard.evidence is not None
     baseline = guard.margin.baseline
@@ -158,7 +160,7 @@ def _mismatch(guard: GuardSpec, table: EvidenceTable, known: Known) -> str:
     return ""
 
 
-def _contest(name: str, guard: GuardSpec, known: Known, table: EvidenceTable) -> Contest:
+def _contest(name: str, guard: GuardSpec, known: GuardContext, table: EvidenceTable) -> PairedComparison:
     margin = guard.margin
     assert margin is not None
     assert guard.evidence is not None
@@ -168,8 +170,8 @@ def _contest(name: str, guard: GuardSpec, known: Known, table: EvidenceTable) ->
     spec = known.plan.schedule.evidence[guard.evidence]
     exists = margin.baseline in known.pins
     direction = known.metrics[metric].direction
-    return Contest(
-        question=Question(name=name, guard=guard, against=_pinned(margin.baseline, known), direction=direction),
+    return PairedComparison(
+        question=BaselineMargin(name=name, guard=guard, against=_pinned(margin.baseline, known), direction=direction),
         candidate=values.get("candidate", ()),
         baseline=values.get(margin.baseline, ()) if exists else (),
         looks=table.looks,
@@ -185,7 +187,7 @@ def _parts(guard: GuardSpec) -> tuple[str, str | None, str]:
     return metric.state, metric.scenario, metric.name
 
 
-def _reading(guard: GuardSpec, known: Known) -> _Reading:
+def _reading(guard: GuardSpec, known: GuardContext) -> _Reading:
     state, scenario, name = _parts(guard)
     result = known.results.get(state)
     if result is None:
@@ -201,7 +203,7 @@ def _reading(guard: GuardSpec, known: Known) -> _Reading:
 
 
 def _measured(
-    result: EvaluationResult, policy: str | None, state: str, scenario: str | None, name: str, known: Known
+    result: EvaluationResult, policy: str | None, state: str, scenario: str | None, name: str, known: GuardContext
 ) -> _Reading:
     spec = known.metrics[name]
     options = known.plan.options[state]
@@ -227,7 +229,7 @@ def _statistic(result: TrainingResult, name: str) -> float:
     return float(getattr(result, name))
 
 
-def _baseline_value(guard: GuardSpec, margin: MarginSpec, direction: Direction, known: Known) -> float | None:
+def _baseline_value(guard: GuardSpec, margin: MarginSpec, direction: Direction, known: GuardContext) -> float | None:
     state, scenario, name = _parts(guard)
     result = known.results[state]
     if isinstance(result, EvaluationResult):
@@ -247,7 +249,7 @@ def _baseline_value(guard: GuardSpec, margin: MarginSpec, direction: Direction, 
     return max(usable) if direction is Direction.HIGHER else min(usable)
 
 
-def _pinned(baseline: str, known: Known) -> str:
+def _pinned(baseline: str, known: GuardContext) -> str:
     pinned = known.pins.get(baseline)
     return baseline if pinned is None else f"{baseline} ({_short(pinned)})"
 

@@ -2,26 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 
 from attrs import frozen
 
+from townlet.canonical import digest_of
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.guards import EvidenceTable, GuardReport
 from townlet.dto.journal import GuardsJudged
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
-from townlet.machine.guards.evaluate import Known, decided, judge
+from townlet.machine.guards.evaluate import GuardContext, decided, judge
 from townlet.machine.guards.verdicts import guards_of
-from townlet.machine.journal.chain import canonical
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.store.blobs import BlobStore
 
-__all__ = ["Court", "report_hash"]
+__all__ = ["GuardEvaluator", "report_hash"]
 
 
 @frozen(kw_only=True)
-class Court:
+class GuardEvaluator:
     """Judges visits of one run; the engine and the auditor hold the same."""
 
     plan: Plan
@@ -40,8 +39,8 @@ class Court:
         """Tell whether the looks that a table holds decide every guard that asks this evidence."""
         return decided(table, visit.state, self._known(run, visit, table.candidate))
 
-    def _known(self, run: RunState, visit: OpenVisit, candidate: str | None) -> Known:
-        return Known(
+    def _known(self, run: RunState, visit: OpenVisit, candidate: str | None) -> GuardContext:
+        return GuardContext(
             plan=self.plan, metrics=self.metrics, candidate=candidate, visits=run.visits, results=run.results,
             accepted=run.accepted, pins=visit.pins, table=self._table,
         )  # fmt: skip
@@ -53,4 +52,4 @@ class Court:
 def report_hash(visit: OpenVisit) -> str:
     """Return the SHA-256 of a visit's guard report: what an approval is bound to."""
     judged = GuardsJudged(state=visit.state, visit=visit.number, reports=visit.reports or ())
-    return sha256(canonical(unstructure(judged))).hexdigest()
+    return digest_of(unstructure(judged))

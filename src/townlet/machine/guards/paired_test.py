@@ -14,7 +14,7 @@ from townlet.dto.guards import GuardReport, GuardSpec, MarginSpec, Verdict
 from townlet.errors import BadInputError
 from townlet.estimate import bounds, paired
 
-__all__ = ["LEAST_PAIRS", "Contest", "Question", "Ruling", "judge_pairs"]
+__all__ = ["LEAST_PAIRS", "BaselineMargin", "PairedComparison", "SequentialDecision", "sequential_paired_test"]
 
 LEAST_PAIRS = 20
 """Fewer pairs with exposure than this decide nothing."""
@@ -22,7 +22,7 @@ _DECISIVE = (Verdict.PASS, Verdict.FAIL)
 
 
 @frozen(kw_only=True)
-class Question:
+class BaselineMargin:
     """What a comparison asks, in one metric's better direction."""
 
     name: str
@@ -104,10 +104,10 @@ class Question:
 
 
 @frozen(kw_only=True)
-class Contest:
+class PairedComparison:
     """Paired episodes of the candidate and one baseline, and how they may be looked at."""
 
-    question: Question
+    question: BaselineMargin
     """What is asked of them."""
     candidate: tuple[float | None, ...]
     """Each episode's value; none where it had no exposure."""
@@ -122,7 +122,7 @@ class Contest:
 
 
 @frozen(kw_only=True)
-class Ruling:
+class SequentialDecision:
     """A report, and whether further looks could change it."""
 
     report: GuardReport
@@ -131,7 +131,7 @@ class Ruling:
     """True where the answer is frozen."""
 
 
-def judge_pairs(contest: Contest) -> Ruling:
+def sequential_paired_test(contest: PairedComparison) -> SequentialDecision:
     """Return the verdict at its first decisive look; UNDECIDED only after the last declared one.
 
     Fewer than `LEAST_PAIRS` pairs with exposure after the last look, or unequal lists, are UNKNOWN.
@@ -139,16 +139,18 @@ def judge_pairs(contest: Contest) -> Ruling:
     episodes = contest.looks[-1] if contest.looks else 0
     if len(contest.candidate) != episodes or len(contest.baseline) != episodes:
         found = f"{len(contest.candidate)} values of the candidate and {len(contest.baseline)} of the baseline"
-        return Ruling(report=_unknown(contest, f"expected {episodes} episodes, found {found}"), settled=True)
+        return SequentialDecision(
+            report=_unknown(contest, f"expected {episodes} episodes, found {found}"), settled=True
+        )
     for look in range(1, len(contest.looks) + 1):
         report = _at_look(contest, look)
         if report.verdict in _DECISIVE or look == len(contest.declared):
-            return Ruling(report=report, settled=True)
+            return SequentialDecision(report=report, settled=True)
     missing = f"the evidence ends at look {len(contest.looks)} of {len(contest.declared)} without a decision"
-    return Ruling(report=_unknown(contest, missing), settled=False)
+    return SequentialDecision(report=_unknown(contest, missing), settled=False)
 
 
-def _at_look(contest: Contest, look: int) -> GuardReport:
+def _at_look(contest: PairedComparison, look: int) -> GuardReport:
     question, episodes = contest.question, contest.looks[look - 1]
     pairs = [
         (x, b)
@@ -180,7 +182,7 @@ def _at_look(contest: Contest, look: int) -> GuardReport:
 
 
 def _contrast(
-    question: Question, pairs: Sequence[tuple[float, float]], mean: float, margin: float, tolerance: str
+    question: BaselineMargin, pairs: Sequence[tuple[float, float]], mean: float, margin: float, tolerance: str
 ) -> tuple[list[float], float]:
     """Return the oriented differences and their bar; a relative margin moves into the differences.
 
@@ -194,7 +196,7 @@ def _contrast(
     return [difference + share * b for difference, (_, b) in zip(differences, pairs, strict=True)], 0.0
 
 
-def _sentence(contest: Contest, report: GuardReport, *, degenerate: bool) -> str:
+def _sentence(contest: PairedComparison, report: GuardReport, *, degenerate: bool) -> str:
     question = contest.question
     value, baseline, limit, low, high = (
         math.nan if number is None else number
@@ -220,7 +222,7 @@ def _sentence(contest: Contest, report: GuardReport, *, degenerate: bool) -> str
     return f"{opening}, {middle}{scale} ({report.pairs} pairs, look {report.look} of {len(contest.declared)})"
 
 
-def _unknown(contest: Contest, why: str) -> GuardReport:
+def _unknown(contest: PairedComparison, why: str) -> GuardReport:
     question = contest.question
     report = GuardReport(guard=question.name, verdict=Verdict.UNKNOWN, metric=question.guard.metric or "", sentence="")
     return _because(report, why)

@@ -12,7 +12,7 @@ from townlet.dto.guards import AllOf, AnyOf, Verdict, When
 from townlet.dto.schedule import EdgeSpec, ScheduleSpec
 from townlet.errors import BadInputError
 
-__all__ = ["Choice", "all_of", "any_of", "choose", "evaluate", "guards_of", "names", "not_of"]
+__all__ = ["EdgeChoice", "all_of", "any_of", "choose", "evaluate", "guards_of", "names", "not_of"]
 
 _NOT = {
     Verdict.PASS: Verdict.FAIL,
@@ -75,7 +75,7 @@ def guards_of(schedule: ScheduleSpec, state: str) -> tuple[str, ...]:
 
 
 @frozen(kw_only=True)
-class Choice:
+class EdgeChoice:
     """The edge the verdicts lead to."""
 
     edge: int
@@ -84,7 +84,7 @@ class Choice:
     """Guards on it that nobody can answer; where there are any, the run holds before the edge."""
 
 
-def choose(edges: Sequence[EdgeSpec], verdicts: Mapping[str, Verdict]) -> Choice:
+def choose(edges: Sequence[EdgeSpec], verdicts: Mapping[str, Verdict]) -> EdgeChoice:
     """Return the first edge, in document order, whose condition passes, or the first that is UNKNOWN.
 
     BadInputError where no edge passes, which an unconditional last edge rules out.
@@ -92,9 +92,9 @@ def choose(edges: Sequence[EdgeSpec], verdicts: Mapping[str, Verdict]) -> Choice
     for index, edge in enumerate(edges):
         verdict = all_of(evaluate(part, verdicts) for part in edge.when)
         if verdict is Verdict.PASS:
-            return Choice(edge=index)
+            return EdgeChoice(edge=index)
         if verdict is Verdict.UNKNOWN:
             named = dict.fromkeys(name for part in edge.when for name in names(part))
             unknown = tuple(name for name in named if verdicts[name] is Verdict.UNKNOWN)
-            return Choice(edge=index, unknown=unknown or tuple(named))
+            return EdgeChoice(edge=index, unknown=unknown or tuple(named))
     raise BadInputError("no edge can be taken; expected the last edge of the state to have no `when`")

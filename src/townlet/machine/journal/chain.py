@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
+from townlet.canonical import GENESIS, canonical_json, check_line, digest_of, seal_line
 from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.journal import RECORDS, SEMANTIC_KINDS, Entry, JournalRecord, Recovered, VisitFinished
@@ -21,20 +22,9 @@ from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.journal.result_codec import semantic_part
 from townlet.store.files import append_durable, cut, told, write_atomic
 
-__all__ = ["Journal", "Reading", "canonical", "read"]
+__all__ = ["Journal", "Reading", "read"]
 
 VERSION = 1
-GENESIS = "0" * 64
-"""What stands for the hash before the first line, in both chains."""
-
-
-def canonical(value: Any) -> bytes:
-    """Return JSON with sorted keys, no spaces and no NaN; ValueError for what JSON cannot say."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _digest(value: Any) -> str:
-    return sha256(canonical(value)).hexdigest()
 
 
 @frozen(kw_only=True)
@@ -90,7 +80,7 @@ def _broken(path: Path, seq: int, why: str) -> JournalBrokenError:
 def _parse(path: Path, seq: int, line: bytes, previous: str) -> Entry:
     try:
         data = json.loads(line)
-        if not isinstance(data, dict) or canonical(data) != line:
+        if not isinstance(data, dict) or canonical_json(data) != line:
             raise _broken(path, seq, "the line is not canonical JSON")
         if type(data.get("v")) is int and data["v"] > VERSION:
             raise JournalBrokenError(
@@ -98,12 +88,10 @@ def _parse(path: Path, seq: int, line: bytes, previous: str) -> Entry:
             )
         if set(data) != {"v", "seq", "at", "kind", "body", "previous", "hash"} or data["v"] != VERSION:
             raise _broken(path, seq, f"expected an envelope of version {VERSION}")
-        if data["seq"] != seq:
-            raise _broken(path, seq, f"the line says it is number {data['seq']}")
-        if data["previous"] != previous:
-            raise _broken(path, seq, "it does not follow the record before it")
-        if data["hash"] != _digest({key: value for key, value in data.items() if key != "hash"}):
-            raise _broken(path, seq, "its hash does not match its content")
+        try:
+            check_line(data, seq=seq, previous=previous)
+        except ValueError as error:
+            raise _broken(path, seq, str(error)) from error
         return _entry(data)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _broken(path, seq, f"unreadable ({type(error).__name__}: {error})") from error
@@ -155,7 +143,7 @@ def _semantic(previous: str, record: JournalRecord, catalogue: StrategyCatalogue
     body = semantic_part(unstructure(record), type(record))
     if isinstance(record, VisitFinished) and record.strategy in catalogue.entries:
         body["result"] = semantic_part(record.result, catalogue.entries[record.strategy].result)
-    return _digest([previous, record.kind, body])
+    return digest_of([previous, record.kind, body])
 
 
 def _utc_now() -> datetime:
@@ -210,7 +198,7 @@ class Journal:
             "v": VERSION, "seq": len(self._entries), "at": self.clock().isoformat(), "kind": record.kind,
             "body": unstructure(record), "previous": self.head,
         }  # fmt: skip
-        line = canonical({**envelope, "hash": _digest(envelope)})
+        line = canonical_json(seal_line(envelope))
         entry = _entry(json.loads(line))
         append_durable(self.path, line + b"\n")
         self._entries.append(entry)
@@ -222,5 +210,5 @@ class Journal:
     def _reanchor(self) -> None:
         if self._stale:
             head: Mapping[str, Any] = {"seq": len(self._entries) - 1, "hash": self.head, "semantic": self._semantic}
-            write_atomic(self._head, canonical(head))
+            write_atomic(self._head, canonical_json(head))
             self._stale = False

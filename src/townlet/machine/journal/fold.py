@@ -31,7 +31,7 @@ from townlet.dto.policy import (
     TrainingResult,
 )
 from townlet.dto.schedule import ScheduleSpec
-from townlet.machine.journal.result_codec import unpack
+from townlet.machine.journal.result_codec import load_result
 from townlet.machine.journal.run_state import Accepted, OpenVisit, RunState
 
 __all__ = ["advance", "fold", "is_rollback"]
@@ -55,7 +55,7 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
         case VisitStarted():
             state = _started(state, record)
         case VisitFinished():
-            state = _finished(state, unpack(record.result, catalogue.entries[record.strategy].result))
+            state = _finished(state, load_result(record.result, catalogue.entries[record.strategy].result))
         case TransitionTaken():
             state = _moved(state, record, schedule, catalogue)
         case RunClosed():
@@ -137,12 +137,12 @@ def _finished(state: RunState, result: TrainingResult) -> RunState:
             ppo=Accepted(state=visit.state, visit=visit.number, result=result),
             starts={**state.starts, visit.state: start} if start is not None else state.starts,
             rounds=state.rounds + 1,
-            stint=state.stint + 1,
+            ramp_index=state.ramp_index + 1,
         )
     if isinstance(result, EvaluationResult):
         return evolve(state, candidate=result.weights, evidence=result.evidence, judged_against=visit.expected)
     if isinstance(result, RollbackResult):
-        return evolve(state, candidate=result.weights, scale=result.scale, stint=0)
+        return evolve(state, candidate=result.weights, scale=result.scale, ramp_index=0)
     return state
 
 

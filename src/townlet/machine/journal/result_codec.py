@@ -15,10 +15,10 @@ from townlet.dto.fields import is_semantic
 from townlet.dto.policy import TrainingResult
 from townlet.errors import StrategyFailedError
 
-__all__ = ["pack", "semantic_part", "unpack"]
+__all__ = ["dump_result", "load_result", "semantic_part"]
 
 
-def pack(result: TrainingResult, cls: type[TrainingResult]) -> dict[str, Any]:
+def dump_result(result: TrainingResult, cls: type[TrainingResult]) -> dict[str, Any]:
     """Return a result as plain data without NaN.
 
     StrategyFailedError where it is not of `cls`, BadInputError where it could not be read back.
@@ -26,12 +26,12 @@ def pack(result: TrainingResult, cls: type[TrainingResult]) -> dict[str, Any]:
     if type(result) is not cls:
         raise StrategyFailedError(f"answered with {type(result).__name__}, expected {cls.__name__}")
     plain: dict[str, Any] = _without_nan(result.model_dump())
-    unpack(plain, cls)
+    load_result(plain, cls)
     return plain
 
 
-def unpack(plain: Mapping[str, Any], cls: type[TrainingResult]) -> TrainingResult:
-    """Return the result of `cls` that `pack` wrote."""
+def load_result(plain: Mapping[str, Any], cls: type[TrainingResult]) -> TrainingResult:
+    """Return the result of `cls` that `dump_result` wrote."""
     lost = [a.name for a in attrs.fields(cls) if a.type is float and a.name in plain and plain[a.name] is None]
     result = structure({**plain, **dict.fromkeys(lost, 0.0)}, cls)
     nans: dict[str, Any] = dict.fromkeys(lost, math.nan)

@@ -102,7 +102,7 @@ class RunState:
     """Factors of all rollbacks so far."""
     rounds: int = 0
     """Finished ppo visits."""
-    stint: int = 0
+    ramp_index: int = 0
     """Finished ppo visits since the weights were last set."""
     agent_steps: int = 0
     """Agent-steps of all finished visits."""

@@ -17,8 +17,8 @@ from townlet.dto.policy import (
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, ReplaySpec
 from townlet.machine.guards.verdicts import names
-from townlet.machine.schedule.partial import Draft, nearest, unknown
-from townlet.machine.schedule.reachability import MAX_CONFIGURATIONS, Walk, explore
+from townlet.machine.schedule.partial import PartialSchedule, nearest, unknown
+from townlet.machine.schedule.reachability import MAX_CONFIGURATIONS, Reachability, explore
 
 __all__ = ["check_edges", "check_walk", "reachable"]
 
@@ -30,7 +30,7 @@ _NOWHERE = explore("hold", {}, {})
 Edges = Mapping[str, tuple[EdgeSpec | None, ...]]
 
 
-def check_edges(draft: Draft) -> Iterator[Problem]:
+def check_edges(draft: PartialSchedule) -> Iterator[Problem]:
     """Yield the mistakes of single edges and of the order they stand in."""
     for name, state in draft.states.items():
         if isinstance(draft.data["states"][name], Mapping) and draft.data["states"][name].get("next") == []:
@@ -41,7 +41,9 @@ def check_edges(draft: Draft) -> Iterator[Problem]:
                 yield from _check_edge(draft, edge, ("states", name, "next", index), last=last)
 
 
-def _check_edge(draft: Draft, edge: EdgeSpec, here: tuple[str | int, ...], *, last: bool) -> Iterator[Problem]:
+def _check_edge(
+    draft: PartialSchedule, edge: EdgeSpec, here: tuple[str | int, ...], *, last: bool
+) -> Iterator[Problem]:
     if edge.to not in draft.states and edge.to not in BUILT_IN_STATES:
         yield unknown("state", edge.to, {*draft.states, *BUILT_IN_STATES}, (*here, "to"))
     if last and edge.when:
@@ -72,7 +74,7 @@ def _check_edge(draft: Draft, edge: EdgeSpec, here: tuple[str | int, ...], *, la
             )
 
 
-def _check_when(draft: Draft, when: When, path: tuple[str | int, ...], *, negated: bool) -> Iterator[Problem]:
+def _check_when(draft: PartialSchedule, when: When, path: tuple[str | int, ...], *, negated: bool) -> Iterator[Problem]:
     if isinstance(when, str):
         guard = draft.guards.get(when)
         if when not in draft.guards:
@@ -92,7 +94,7 @@ def _check_when(draft: Draft, when: When, path: tuple[str | int, ...], *, negate
             yield from _check_when(draft, part, (*path, word, index), negated=negated)
 
 
-def _proves(draft: Draft, when: When) -> bool:
+def _proves(draft: PartialSchedule, when: When) -> bool:
     """Tell whether a condition cannot hold without evidence that the candidate is no worse than its margin."""
     if isinstance(when, AllOf):
         return any(_proves(draft, part) for part in when.all)
@@ -105,7 +107,7 @@ def _proves(draft: Draft, when: When) -> bool:
     return (guard.worse_by is not None) == refuted
 
 
-def check_walk(draft: Draft) -> tuple[Walk, list[Problem]]:
+def check_walk(draft: PartialSchedule) -> tuple[Reachability, list[Problem]]:
     """Return all walks, and where they cannot be walked, cannot end or lack the weights they need."""
     if draft.initial is None or not draft.states:  # the schedule as a whole says so, but for an empty mapping
         empty = isinstance(draft.data, Mapping) and draft.data.get("states") == {}
@@ -163,7 +165,7 @@ def reachable(initial: str, edges: Edges, *, without: frozenset[str] = frozenset
     return frozenset(found)
 
 
-def _edges(draft: Draft) -> Edges:
+def _edges(draft: PartialSchedule) -> Edges:
     """Return the edges as they were probably meant, so that one misspelt name is told once."""
     known = {*draft.states, *BUILT_IN_STATES}
     return {
@@ -175,7 +177,7 @@ def _edges(draft: Draft) -> Edges:
     }
 
 
-def _readable(draft: Draft) -> Mapping[str, GuardSpec | None]:
+def _readable(draft: PartialSchedule) -> Mapping[str, GuardSpec | None]:
     """Return the guards without the counters that are wrong: what they were meant to bound is anyone's guess."""
     return {
         name: None
@@ -185,7 +187,7 @@ def _readable(draft: Draft) -> Mapping[str, GuardSpec | None]:
     }
 
 
-def _ends(state: str, edges: Edges, draft: Draft) -> bool:
+def _ends(state: str, edges: Edges, draft: PartialSchedule) -> bool:
     beyond = reachable(state, edges)
     # An edge that could not be read, or a name that nobody knows, may well have been the way out.
     dark = any(
@@ -194,13 +196,13 @@ def _ends(state: str, edges: Edges, draft: Draft) -> bool:
     return dark or any(name in BUILT_IN_STATES or name not in draft.states for name in beyond)
 
 
-def _check_effect_first(draft: Draft, initial: str) -> Iterator[Problem]:
+def _check_effect_first(draft: PartialSchedule, initial: str) -> Iterator[Problem]:
     state = draft.states[initial]
     if state.strategy and state.strategy.effect:
         yield Problem(("initial",), f"the walk cannot begin with {initial!r}, which changes the registry")
 
 
-def _endless(walk: Walk, stuck: frozenset[str]) -> Iterator[Problem]:
+def _endless(walk: Reachability, stuck: frozenset[str]) -> Iterator[Problem]:
     for closed in walk.rounds:
         states = [state for state, _ in closed]
         if stuck.issuperset(states):
@@ -213,7 +215,7 @@ def _endless(walk: Walk, stuck: frozenset[str]) -> Iterator[Problem]:
         )
 
 
-def _check_weights(draft: Draft, initial: str, edges: Edges, reached: frozenset[str]) -> Iterator[Problem]:
+def _check_weights(draft: PartialSchedule, initial: str, edges: Edges, reached: frozenset[str]) -> Iterator[Problem]:
     """Yield the states that may be reached before what they begin with exists."""
     cloned = draft.states_answering(BCTrainingResult)
     brought = cloned | draft.states_answering(PPOTrainingResult, RollbackResult)

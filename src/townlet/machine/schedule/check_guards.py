@@ -10,7 +10,7 @@ from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import GuardSpec, MarginSpec
 from townlet.dto.policy import statistics
 from townlet.dto.strategies import EvaluateSpec
-from townlet.machine.schedule.partial import Draft, StateDraft, unknown
+from townlet.machine.schedule.partial import PartialSchedule, PartialState, unknown
 
 __all__ = ["MetricName", "check_guards"]
 
@@ -35,7 +35,7 @@ class MetricName:
         return cls(match["state"], match["scenario"], match["name"]) if match else None
 
 
-def check_guards(draft: Draft) -> Iterator[Problem]:
+def check_guards(draft: PartialSchedule) -> Iterator[Problem]:
     """Yield the guards that ask what nobody can answer."""
     for name, guard in draft.guards.items():
         if guard is not None and guard.visits_to is not None:
@@ -44,14 +44,14 @@ def check_guards(draft: Draft) -> Iterator[Problem]:
             yield from _check_guard(draft, guard, ("guards", name))
 
 
-def _check_counter(draft: Draft, guard: GuardSpec, counted: str, here: tuple[str, ...]) -> Iterator[Problem]:
+def _check_counter(draft: PartialSchedule, guard: GuardSpec, counted: str, here: tuple[str, ...]) -> Iterator[Problem]:
     if counted not in draft.states:
         yield unknown("state", counted, draft.states, (*here, "visits_to"))
     if guard.below is not None and guard.below < 1:
         yield Problem((*here, "below"), f"expected at least 1, found {guard.below}: it could never hold")
 
 
-def _check_guard(draft: Draft, guard: GuardSpec, here: tuple[str, ...]) -> Iterator[Problem]:
+def _check_guard(draft: PartialSchedule, guard: GuardSpec, here: tuple[str, ...]) -> Iterator[Problem]:
     metric = MetricName.parse(guard.metric)
     if metric is None:
         yield Problem((*here, "metric"), f"expected STATE.NAME or STATE[SCENARIO].NAME, found {guard.metric!r}")
@@ -71,7 +71,9 @@ def _check_guard(draft: Draft, guard: GuardSpec, here: tuple[str, ...]) -> Itera
             yield from _check_comparison(draft, guard, margin, metric, path)
 
 
-def _check_metric(draft: Draft, guard: GuardSpec, metric: MetricName, here: tuple[str, ...]) -> Iterator[Problem]:
+def _check_metric(
+    draft: PartialSchedule, guard: GuardSpec, metric: MetricName, here: tuple[str, ...]
+) -> Iterator[Problem]:
     state, path = draft.states[metric.state], (*here, "metric")
     known = _directions(draft, state, metric.scenario)
     if state.strategy is None or known is None:
@@ -99,7 +101,7 @@ def _check_metric(draft: Draft, guard: GuardSpec, metric: MetricName, here: tupl
         yield Problem((*here, "evidence"), f"state {metric.state!r} gathers {gathered!r}, not {guard.evidence!r}")
 
 
-def _directions(draft: Draft, state: StateDraft, scenario: str | None) -> dict[str, Direction] | None:
+def _directions(draft: PartialSchedule, state: PartialState, scenario: str | None) -> dict[str, Direction] | None:
     """Return the better direction of every metric of a state, in a scenario of a suite only what it measures too.
 
     None where it cannot be known.
@@ -114,7 +116,7 @@ def _directions(draft: Draft, state: StateDraft, scenario: str | None) -> dict[s
 
 
 def _check_scenario(
-    draft: Draft, metric: MetricName, gathered: str | None, path: tuple[str, ...], *, statistic: bool
+    draft: PartialSchedule, metric: MetricName, gathered: str | None, path: tuple[str, ...], *, statistic: bool
 ) -> Iterator[Problem]:
     evidence = draft.evidence.get(gathered or "")
     if metric.scenario is not None and (statistic or gathered is None):
@@ -131,7 +133,7 @@ def _check_scenario(
 
 
 def _check_comparison(
-    draft: Draft, guard: GuardSpec, margin: MarginSpec, metric: MetricName, path: tuple[str, ...]
+    draft: PartialSchedule, guard: GuardSpec, margin: MarginSpec, metric: MetricName, path: tuple[str, ...]
 ) -> Iterator[Problem]:
     """Yield where a comparison could never be made: the baseline does not have the metric, or no episodes."""
     state, baseline = draft.states.get(metric.state), draft.baselines[margin.baseline]

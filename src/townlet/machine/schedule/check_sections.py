@@ -13,7 +13,7 @@ from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import CaptureSpec, EvaluateSpec, PPOSpec, RollbackSpec, StrategySpec
 from townlet.errors import BadInputError
 from townlet.machine.schedule.check_guards import check_guards
-from townlet.machine.schedule.partial import Draft, unknown
+from townlet.machine.schedule.partial import PartialSchedule, unknown
 from townlet.store.untrusted import read_regular
 
 __all__ = ["MIN_PAIRS", "check", "check_policies"]
@@ -32,7 +32,7 @@ _RESERVED = {
 }
 
 
-def check(draft: Draft) -> Iterator[Problem]:
+def check(draft: PartialSchedule) -> Iterator[Problem]:
     """Yield everything in the parts of a schedule that cannot mean anything."""
     yield from _check_names(draft)
     if draft.environment and draft.teacher is not None and draft.teacher not in draft.environment.teachers:
@@ -50,7 +50,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     yield from _check_budget(draft)
 
 
-def check_policies(draft: Draft, folder: Path) -> Iterator[Problem]:
+def check_policies(draft: PartialSchedule, folder: Path) -> Iterator[Problem]:
     """Yield the weights from outside that are missing or have another digest; paths are relative to `folder`."""
     for name, policy in draft.policies.items():
         if policy is None:
@@ -67,7 +67,7 @@ def check_policies(draft: Draft, folder: Path) -> Iterator[Problem]:
             )
 
 
-def _check_names(draft: Draft) -> Iterator[Problem]:
+def _check_names(draft: PartialSchedule) -> Iterator[Problem]:
     sections = {
         "states": draft.states,
         "guards": draft.guards,
@@ -88,7 +88,7 @@ def _check_names(draft: Draft) -> Iterator[Problem]:
                 yield Problem((section, name), f"{name!r} has a meaning of its own here; choose another name", key=True)
 
 
-def _check_budget(draft: Draft) -> Iterator[Problem]:
+def _check_budget(draft: PartialSchedule) -> Iterator[Problem]:
     budget = draft.budget
     for name in ("wall_clock", "disk") if budget else ():
         if getattr(budget, name) == 0:
@@ -107,7 +107,7 @@ def _check_evidence(name: str, evidence: EvidenceSpec) -> Iterator[Problem]:
             yield Problem(("evidence", name, "scenarios", index), f"scenario {scenario!r} stands here twice")
 
 
-def _check_baseline(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
+def _check_baseline(draft: PartialSchedule, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
     here = ("baselines", name)
     if baseline.of is not None:
         if name not in ("parent", "accepted"):
@@ -130,7 +130,7 @@ def _check_baseline(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator
     yield from _check_fallback(draft, name, baseline)
 
 
-def _check_fallback(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
+def _check_fallback(draft: PartialSchedule, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
     here, trail, after = ("baselines", name, "otherwise"), [name], baseline.otherwise
     if after is not None and after != "teacher" and after not in draft.baselines:
         yield unknown("baseline", after, ("teacher", *draft.baselines), here)
@@ -144,7 +144,7 @@ def _check_fallback(draft: Draft, name: str, baseline: BaselineSpec) -> Iterator
         after = following.otherwise if following else None
 
 
-def _check_options(draft: Draft, name: str, options: StrategySpec) -> Iterator[Problem]:
+def _check_options(draft: PartialSchedule, name: str, options: StrategySpec) -> Iterator[Problem]:
     here = ("states", name, "with")
     if isinstance(options, EvaluateSpec):
         if options.evidence not in draft.evidence:
@@ -174,7 +174,7 @@ def _check_options(draft: Draft, name: str, options: StrategySpec) -> Iterator[P
             yield from _check_scale(draft, key, factor, (*here, "scale", key))
 
 
-def _check_scale(draft: Draft, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
+def _check_scale(draft: PartialSchedule, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
     of, dot, name = key.partition(".")
     state = draft.states.get(of)
     if not dot or state is None:

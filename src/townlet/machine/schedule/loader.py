@@ -12,9 +12,9 @@ from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.schedule.check_graph import check_edges, check_walk
 from townlet.machine.schedule.check_sections import check, check_policies
-from townlet.machine.schedule.partial import Describe, Draft, draw_up
-from townlet.machine.schedule.reachability import Walk
-from townlet.machine.schedule.yaml_source import Document, Mistake, SyntaxMistakeError, read
+from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
+from townlet.machine.schedule.reachability import Reachability
+from townlet.machine.schedule.yaml_source import Document, SourceError, SyntaxMistakeError, read
 
 __all__ = ["ScheduleError", "load", "load_text", "require_torch", "torch_needs"]
 
@@ -28,7 +28,7 @@ class ScheduleError(BadInputError):
     The message shows each as ``file:line:column: message``, then the line and a caret.
     """
 
-    def __init__(self, name: str, mistakes: tuple[Mistake, ...], lines: tuple[str, ...]) -> None:
+    def __init__(self, name: str, mistakes: tuple[SourceError, ...], lines: tuple[str, ...]) -> None:
         self.name = name
         self.mistakes = tuple(sorted(set(mistakes)))
         shown = [_rendered(name, mistake, lines) for mistake in self.mistakes[:MAX_SHOWN]]
@@ -87,7 +87,7 @@ def load_text(
     }
     instead = {path: value for path, value in given.items() if value is not None}
     data = _replaced(document.data, instead)
-    draft, problems = draw_up(data, catalogue, describe)
+    draft, problems = parse_sections(data, catalogue, describe)
     problems += [*check(draft), *check_policies(draft, folder), *check_edges(draft)]
     walk, found = check_walk(draft)
     _refuse(name, document, problems + found, instead)
@@ -110,13 +110,13 @@ def _refuse(name: str, document: Document, problems: list[Problem], instead: Map
         if located is None:
             continue
         if problem.path in instead:
-            located = Mistake(located.place, f"{located.message} (given in place of what stands here)")
+            located = SourceError(located.place, f"{located.message} (given in place of what stands here)")
         mistakes.append(located)
     if mistakes:
         raise ScheduleError(name, tuple(mistakes), document.lines)
 
 
-def _plan(data: Any, draft: Draft, walk: Walk) -> Plan:
+def _plan(data: Any, draft: PartialSchedule, walk: Reachability) -> Plan:
     options = {name: state.options for name, state in draft.states.items() if state.options is not None}
     return Plan(
         schedule=codec.structure(data, ScheduleSpec),
@@ -125,7 +125,7 @@ def _plan(data: Any, draft: Draft, walk: Walk) -> Plan:
     )
 
 
-def _rendered(name: str, mistake: Mistake, lines: tuple[str, ...]) -> str:
+def _rendered(name: str, mistake: SourceError, lines: tuple[str, ...]) -> str:
     line, column = mistake.place.line, mistake.place.column
     head = f"{name}:{line}:{column}: {_printable(mistake.message)}"
     if line > len(lines):

@@ -24,7 +24,7 @@ from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription
 
-__all__ = ["Describe", "Draft", "StateDraft", "draw_up", "nearest", "unknown"]
+__all__ = ["Describe", "PartialSchedule", "PartialState", "nearest", "parse_sections", "unknown"]
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -32,7 +32,7 @@ Describe = Callable[[EnvironmentSpec], EnvironmentDescription]
 
 
 @frozen(kw_only=True)
-class StateDraft:
+class PartialState:
     """What could be read of a state; None for what could not."""
 
     strategy: StrategyEntry | None
@@ -44,7 +44,7 @@ class StateDraft:
 
 
 @frozen(kw_only=True)
-class Draft:
+class PartialSchedule:
     """What could be read of a schedule; the checks ask it and stay silent about what is None."""
 
     data: Any
@@ -63,7 +63,7 @@ class Draft:
     """By name."""
     guards: Mapping[str, GuardSpec | None]
     """By name."""
-    states: Mapping[str, StateDraft]
+    states: Mapping[str, PartialState]
     """By name."""
     budget: BudgetSpec | None
     """Bounds of the run."""
@@ -96,7 +96,9 @@ def nearest(found: str, known: Any) -> str | None:
     return next(iter(get_close_matches(found, sorted(known), n=1, cutoff=0.6)), None)
 
 
-def draw_up(data: Any, catalogue: StrategyCatalogue, describe: Describe) -> tuple[Draft, list[Problem]]:
+def parse_sections(
+    data: Any, catalogue: StrategyCatalogue, describe: Describe
+) -> tuple[PartialSchedule, list[Problem]]:
     """Return what can be read of plain data, and everything that does not fit its record."""
     problems: list[Problem] = []
     try:
@@ -108,7 +110,7 @@ def draw_up(data: Any, catalogue: StrategyCatalogue, describe: Describe) -> tupl
     environment, suites = _environments(
         _part(sections.get("environment"), EnvironmentSpec), evidence, describe, problems
     )
-    draft = Draft(
+    draft = PartialSchedule(
         data=data,
         catalogue=catalogue,
         environment=environment,
@@ -137,7 +139,7 @@ def _part(value: Any, kind: type[T]) -> T | None:
         return None  # reported already, by the schedule as a whole
 
 
-def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[Problem]) -> StateDraft:
+def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[Problem]) -> PartialState:
     block = value if isinstance(value, Mapping) else {}
     found, edges, options = block.get("strategy"), block.get("next"), block.get("with", {})
     entry = catalogue.entries.get(found) if isinstance(found, str) else None
@@ -150,7 +152,7 @@ def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[P
         except CodecError as error:
             problems.extend(attrs.evolve(p, path=("states", name, "with", *p.path)) for p in error.problems)
     readable = edges if isinstance(edges, list) else []
-    return StateDraft(strategy=entry, options=structured, edges=tuple(_part(edge, EdgeSpec) for edge in readable))
+    return PartialState(strategy=entry, options=structured, edges=tuple(_part(edge, EdgeSpec) for edge in readable))
 
 
 def _environments(

@@ -8,7 +8,7 @@ from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.machine.guards.verdicts import names
 
-__all__ = ["MAX_CONFIGURATIONS", "Walk", "explore"]
+__all__ = ["MAX_CONFIGURATIONS", "Reachability", "explore"]
 
 MAX_CONFIGURATIONS = 20_000
 
@@ -18,7 +18,7 @@ Step = tuple[int, Configuration]
 
 
 @frozen(kw_only=True)
-class Walk:
+class Reachability:
     """All walks that the counters allow."""
 
     reached: frozenset[str]
@@ -33,7 +33,7 @@ class Walk:
     """True where there were more configurations than are looked at; then the rest is partial."""
 
 
-def explore(initial: str, edges: Edges, guards: Mapping[str, GuardSpec | None]) -> Walk:
+def explore(initial: str, edges: Edges, guards: Mapping[str, GuardSpec | None]) -> Reachability:
     """Return all walks from `initial`.
 
     A guard that counts visits is evaluated exactly; every other may go either way at any time, so that a walk is
@@ -43,7 +43,7 @@ def explore(initial: str, edges: Edges, guards: Mapping[str, GuardSpec | None]) 
     """
     space = _Space(initial, edges, guards)
     steps = space.steps()
-    return Walk(
+    return Reachability(
         reached=frozenset(state for state, _ in steps),
         fires=frozenset((here[0], index) for here, onward in steps.items() for index, _ in onward),
         rounds=() if space.exceeded else tuple(_rounds(steps)),

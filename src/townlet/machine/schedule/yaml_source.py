@@ -21,7 +21,7 @@ from ruamel.yaml.reader import ReaderError
 
 from townlet.dto.codec import Problem
 
-__all__ = ["Document", "Mistake", "Place", "SyntaxMistakeError", "read"]
+__all__ = ["Document", "Position", "SourceError", "SyntaxMistakeError", "read"]
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
@@ -40,7 +40,7 @@ _DROPPED = object()
 
 
 @frozen(order=True)
-class Place:
+class Position:
     """Where something stands, both counted from 1."""
 
     line: int
@@ -50,10 +50,10 @@ class Place:
 
 
 @frozen(order=True)
-class Mistake:
+class SourceError:
     """Something that is wrong, and where."""
 
-    place: Place
+    place: Position
     """Line and column."""
     message: str
     """What was found, what was expected, what to do."""
@@ -62,9 +62,9 @@ class Mistake:
 class SyntaxMistakeError(Exception):
     """Text that cannot be read as YAML at all; it comes alone."""
 
-    def __init__(self, place: Place, message: str, lines: tuple[str, ...]) -> None:
+    def __init__(self, place: Position, message: str, lines: tuple[str, ...]) -> None:
         super().__init__(message)
-        self.mistake = Mistake(place, message)
+        self.mistake = SourceError(place, message)
         self.lines = lines
 
 
@@ -76,16 +76,16 @@ class Document:
     """Dicts, lists, text, numbers, booleans and None."""
     lines: tuple[str, ...]
     """The text, for the carets."""
-    keys: Mapping[Path, Place]
-    """Place of the key that leads to each path."""
-    values: Mapping[Path, Place]
-    """Place of the value at each path."""
-    mistakes: tuple[Mistake, ...]
+    keys: Mapping[Path, Position]
+    """Position of the key that leads to each path."""
+    values: Mapping[Path, Position]
+    """Position of the value at each path."""
+    mistakes: tuple[SourceError, ...]
     """What a schedule may not contain: duplicate keys, anchors, tags, keys that are no text."""
     broken: frozenset[Path]
     """Paths whose value was replaced because of such a mistake; what is said of them elsewhere is noise."""
 
-    def locate(self, problem: Problem) -> Mistake | None:
+    def locate(self, problem: Problem) -> SourceError | None:
         """Return the problem with its place, that of the nearest thing present; None where it is mere noise."""
         path = problem.path
         if any(path[:length] in self.broken for length in range(len(path) + 1)):
@@ -93,9 +93,9 @@ class Document:
         key = problem.key
         while path not in self.values:
             path, key = path[:-1], True
-        return Mistake(self._place(path, key), problem.message)
+        return SourceError(self._place(path, key), problem.message)
 
-    def _place(self, path: Path, key: bool) -> Place:
+    def _place(self, path: Path, key: bool) -> Position:
         value = self.values[path]
         at_key = self.keys.get(path, value)
         # A block mapping begins on the line of its first entry: its key says better which one is meant.
@@ -114,7 +114,7 @@ def read(source: bytes) -> Document:
         raise tree.refusal(_place_of(text, error.position), f"unprintable character U+{error.character:04X}") from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+        place = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
         raise tree.refusal(place, _sentence(error)) from error
     except (YAMLError, OverflowError, ValueError) as error:
         # The scanner turns escapes such as "\UFFFFFFFF" into characters without checking that they exist.
@@ -132,7 +132,7 @@ def _sentence(error: MarkedYAMLError) -> str:
 
 def _decode(source: bytes) -> str:
     if len(source) > MAX_BYTES:
-        raise SyntaxMistakeError(Place(1, 1), f"expected at most {MAX_BYTES} bytes, found {len(source)}", ())
+        raise SyntaxMistakeError(Position(1, 1), f"expected at most {MAX_BYTES} bytes, found {len(source)}", ())
     try:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -141,9 +141,9 @@ def _decode(source: bytes) -> str:
         raise SyntaxMistakeError(_place_of(before, len(before)), message, tuple(_LINE_BREAK.split(before))) from error
 
 
-def _place_of(text: str, position: int) -> Place:
+def _place_of(text: str, position: int) -> Position:
     lines = _LINE_BREAK.split(text[:position])
-    return Place(len(lines), len(lines[-1]) + 1)
+    return Position(len(lines), len(lines[-1]) + 1)
 
 
 def _scalar(text: str) -> Any:
@@ -178,20 +178,20 @@ class _Tree:
     """Grows plain data from events, one at a time and without recursion."""
 
     lines: tuple[str, ...]
-    here: Place = Place(1, 1)
+    here: Position = Position(1, 1)
     data: Any = _DROPPED
     stack: list[_Frame] = field(factory=list)
-    keys: dict[Path, Place] = field(factory=dict)
-    values: dict[Path, Place] = field(factory=dict)
-    mistakes: list[Mistake] = field(factory=list)
+    keys: dict[Path, Position] = field(factory=dict)
+    values: dict[Path, Position] = field(factory=dict)
+    mistakes: list[SourceError] = field(factory=list)
     broken: set[Path] = field(factory=set)
 
-    def refusal(self, place: Place, message: str) -> SyntaxMistakeError:
+    def refusal(self, place: Position, message: str) -> SyntaxMistakeError:
         return SyntaxMistakeError(place, message, self.lines)
 
     def document(self) -> Document:
         if self.data is _DROPPED:
-            raise self.refusal(Place(1, 1), "expected a schedule, found an empty file")
+            raise self.refusal(Position(1, 1), "expected a schedule, found an empty file")
         return Document(
             data=self.data,
             lines=self.lines,
@@ -202,7 +202,7 @@ class _Tree:
         )
 
     def take(self, event: Event) -> None:
-        self.here = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        self.here = Position(event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, DocumentStartEvent):
             if self.data is not _DROPPED:
                 raise self.refusal(self.here, "expected one document, found a second")
@@ -219,7 +219,7 @@ class _Tree:
             self.stack.pop()
 
     def wrong(self, message: str) -> None:
-        self.mistakes.append(Mistake(self.here, message))
+        self.mistakes.append(SourceError(self.here, message))
 
     def scalar(self, event: ScalarEvent) -> Any:
         if any("\ud800" <= character <= "\udfff" for character in event.value):

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from townlet.dto.strategies import BCSpec
 from townlet.policy.model.inference import Layers
 
-__all__ = ["CloneFit", "CloneState", "ValueState"]
+__all__ = ["CloneResult", "CloneState", "ValueState"]
 
 
 @frozen(kw_only=True, eq=False)
-class CloneFit:
+class CloneResult:
     """The actor of the best epoch and how it did."""
 
     layers: Layers
@@ -66,9 +66,9 @@ class CloneState:
         """Tell whether all passes are made or patience ran out."""
         return self.epoch >= spec.update_epochs or self.since >= spec.patience
 
-    def fit(self, spec: BCSpec, samples: int) -> CloneFit:
+    def fit(self, spec: BCSpec, samples: int) -> CloneResult:
         """Return what the passes over `samples` led to."""
-        return CloneFit(
+        return CloneResult(
             layers=self.best_layers,
             heldout_nll=self.best[0],
             heldout_accuracy=self.best[1],

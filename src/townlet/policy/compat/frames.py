@@ -1,12 +1,12 @@
 """Recorded play as frames: one record per decision of one world."""
 
 from townlet.dto.boundary import RolloutFrameDTO
-from townlet.policy.data.trajectories import Experience
+from townlet.policy.data.trajectories import Trajectories
 
 __all__ = ["frames_of"]
 
 
-def frames_of(found: Experience, *, worlds: int | None = None) -> tuple[RolloutFrameDTO, ...]:
+def frames_of(found: Trajectories, *, worlds: int | None = None) -> tuple[RolloutFrameDTO, ...]:
     """Return the frames of the first `worlds` worlds (all by default), world by world, decisions in order."""
     play, actions = found.play, found.actions
     decisions, count = play.labels.shape[:2]

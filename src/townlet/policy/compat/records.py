@@ -12,22 +12,22 @@ from townlet.dto.policy import AnnealSummary, CaptureResult, ReplayResult
 from townlet.dto.train import TrainRequest
 from townlet.dto.training_log import BaselineFields, TrainingLogEntry
 from townlet.errors import BadInputError
-from townlet.machine.journal.result_codec import unpack
+from townlet.machine.journal.result_codec import load_result
 from townlet.policy.compat.rounds import Rounds
 from townlet.policy.data.dataset import read_dataset
-from townlet.policy.data.trajectories import Experience, read_experience, samples_of
+from townlet.policy.data.trajectories import Trajectories, read_experience, samples_of
 from townlet.store.blobs import BlobStore
 from townlet.store.files import make_directory, write_atomic
 from townlet.store.manifest import CAPTURE_MANIFEST, save_samples
 from townlet.store.training_log import TrainingLogWriter
 
-__all__ = ["RunRecords", "captured_play"]
+__all__ = ["CompatWriter", "captured_play"]
 
 RESULTS, SNAPSHOT, LOG = "anneal_results.json", "promotion_snapshot.json", "training_log.jsonl"
 
 
 @define
-class RunRecords:
+class CompatWriter:
     """Listens to one walk and writes what its request asked for."""
 
     request: TrainRequest
@@ -40,7 +40,7 @@ class RunRecords:
     """Of the data set that was replayed."""
 
     @classmethod
-    def of(cls, request: TrainRequest, rounds: Rounds) -> "RunRecords":
+    def of(cls, request: TrainRequest, rounds: Rounds) -> "CompatWriter":
         """Return the records of a request; BadInputError where a capture would be overwritten."""
         save = request.rollout_save_dir
         if save is not None and (Path(save) / CAPTURE_MANIFEST).exists():
@@ -65,7 +65,7 @@ class RunRecords:
         self.rounds = self.rounds.advance(entry)
         record = entry.record
         if isinstance(record, VisitFinished):
-            result = unpack(record.result, self.rounds.catalogue.entries[record.strategy].result)
+            result = load_result(record.result, self.rounds.catalogue.entries[record.strategy].result)
             if isinstance(result, ReplayResult):
                 known = {a.name: result.baseline.get(a.name, 0.0) for a in fields(BaselineFields)}
                 self.baseline = BaselineFields(**known)
@@ -92,7 +92,7 @@ def _write(path: Path, document: object) -> None:
     write_atomic(path, json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
 
 
-def captured_play(summary: AnnealSummary, blobs: BlobStore) -> Experience | None:
+def captured_play(summary: AnnealSummary, blobs: BlobStore) -> Trajectories | None:
     """Return the play of the walk's last capture; none where nothing was captured."""
     captured = [stage.result for stage in summary.stages if isinstance(stage.result, CaptureResult)]
     digests = captured[-1].blobs if captured else {}
@@ -105,4 +105,4 @@ def captured_play(summary: AnnealSummary, blobs: BlobStore) -> Experience | None
     cut = np.zeros(shape, np.bool_)
     cut[-1:] = True
     silent, expected = np.zeros(shape, np.float32), np.zeros((shape[0] + 1, *shape[1:]), np.float32)
-    return Experience(play=play, log_probs=silent, predictions=expected, truncations=cut, sums=np.zeros(0))
+    return Trajectories(play=play, log_probs=silent, predictions=expected, truncations=cut, sums=np.zeros(0))

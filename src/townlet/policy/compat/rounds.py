@@ -18,7 +18,7 @@ from townlet.dto.training_log import (
     StreamFields,
     TrainingLogEntry,
 )
-from townlet.machine.journal.result_codec import unpack
+from townlet.machine.journal.result_codec import load_result
 
 __all__ = ["OpenRound", "Rounds", "status"]
 
@@ -77,7 +77,7 @@ class Rounds:
         """Return the rounds after one more record."""
         record, here = entry.record, evolve(self, closing=None)
         if isinstance(record, VisitFinished):
-            return here._finished(record.state, unpack(record.result, self._answers(record.state)))
+            return here._finished(record.state, load_result(record.result, self._answers(record.state)))
         if isinstance(record, GuardsJudged):
             return here._judged(record)
         if isinstance(record, TransitionTaken):

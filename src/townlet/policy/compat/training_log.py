@@ -15,7 +15,7 @@ from townlet.dto.training_log import (
     StreamFields,
     TrainingLogEntry,
 )
-from townlet.policy.data.trajectories import Played
+from townlet.policy.data.trajectories import TrajectoryBatch
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.ppo.update_stats import UpdateStatistics
@@ -71,7 +71,7 @@ class Epoch:
     mode: Literal["rollout", "replay", "mixed"]
     """Where the data came from."""
 
-    def entry(self, played: Played, weights: Weights, events: EventFields) -> TrainingLogEntry:
+    def entry(self, played: TrajectoryBatch, weights: Weights, events: EventFields) -> TrainingLogEntry:
         """Return the line of the log; a number that is not finite is 0 there."""
         found = _finite(self.statistics)
         return TrainingLogEntry(
@@ -118,7 +118,7 @@ def _finite(statistics: UpdateStatistics) -> UpdateStatistics:
     return evolve(statistics, **odd)
 
 
-def _conflict(played: Played, weights: Weights) -> ConflictFields:
+def _conflict(played: TrajectoryBatch, weights: Weights) -> ConflictFields:
     """Return the rivalries that living agents saw, in raw units (clipped where the normaliser clips)."""
     features, lives = played.seen(weights), played.alive
     numbers: dict[str, float] = {}

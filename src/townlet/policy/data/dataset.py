@@ -1,6 +1,5 @@
 """Data sets of the teacher's play: recorded decisions as one safetensors blob, flattened into samples for learning."""
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -9,9 +8,8 @@ import attrs
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
+from townlet.canonical import read_tensors, write_tensors
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.dto.fields import array
 from townlet.errors import BadInputError
@@ -99,8 +97,7 @@ class Dataset(Record):
 
     def to_bytes(self, more: Mapping[str, NDArray[Any]] = MappingProxyType({})) -> bytes:
         """Return the safetensors file, `more` arrays beside the data set's; equal data sets give equal bytes."""
-        tensors = {**self.tensors, **{name: np.ascontiguousarray(values) for name, values in more.items()}}
-        return save(tensors, {_KEY: json.dumps(self.facts.model_dump(), sort_keys=True, separators=(",", ":"))})
+        return write_tensors({**self.tensors, **more}, _KEY, self.facts.model_dump())
 
 
 def read_dataset(data: bytes, source: str) -> Dataset:
@@ -114,13 +111,11 @@ def read_dataset(data: bytes, source: str) -> Dataset:
 def read_dataset_and(data: bytes, source: str) -> tuple[Dataset, Mapping[str, NDArray[Any]]]:
     """Return the data set of a safetensors file and the other arrays that stand in it, unchecked."""
     try:
-        size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + min(size, 2**20)])
-        facts = structure(json.loads(header["__metadata__"][_KEY]), DatasetFacts)
-        tensors: dict[str, Any] = load(data)
+        metadata, tensors = read_tensors(data, _KEY)
+        facts = structure(metadata, DatasetFacts)
         own = {a.name: tensors.pop(a.name) for a in attrs.fields(Dataset) if a.name != "facts"}
         dataset = Dataset(facts=facts, **own)
-    except (CodecError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (CodecError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{source}: not a data set of this project ({error})") from error
     for name in ("observations", "rewards"):
         if not np.isfinite(own[name]).all():

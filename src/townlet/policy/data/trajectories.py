@@ -18,12 +18,12 @@ from townlet.policy.model.weights import Weights
 from townlet.ports import EnvironmentDescription
 from townlet.store.samples import REQUIRED_FEATURES, ReplaySample
 
-__all__ = ["Experience", "Played", "experience_of", "metrics_of", "read_experience", "samples_of"]
+__all__ = ["Trajectories", "TrajectoryBatch", "experience_of", "metrics_of", "read_experience", "samples_of"]
 
 TEACHER = "teacher:"
 
 
-class Played(Protocol):
+class TrajectoryBatch(Protocol):
     """Decisions that ppo can learn from: T decisions of W worlds and N agents, all arrays [T, W, N …]."""
 
     @property
@@ -66,7 +66,7 @@ class Played(Protocol):
 
 
 @frozen(kw_only=True)
-class Experience(Record):
+class Trajectories(Record):
     """A policy's recorded play: its decisions, how likely it found them and what it expected. U = T + 1."""
 
     play: Dataset
@@ -136,11 +136,11 @@ class Experience(Record):
         )
 
 
-def read_experience(data: bytes, source: str) -> Experience:
+def read_experience(data: bytes, source: str) -> Trajectories:
     """Return the recorded play of a safetensors file; BadInputError naming `source` for anything unfit."""
     play, more = read_dataset_and(data, source)
     try:
-        found = Experience(play=play, **more)
+        found = Trajectories(play=play, **more)
     except (TypeError, ValueError) as error:
         raise BadInputError(f"{source}: not a policy's recorded play ({error})") from error
     if not all(np.isfinite(numbers).all() for numbers in (found.log_probs, found.predictions, found.sums)):
@@ -148,7 +148,7 @@ def read_experience(data: bytes, source: str) -> Experience:
     return found
 
 
-def metrics_of(found: Experience) -> RecordedMetrics:
+def metrics_of(found: Trajectories) -> RecordedMetrics:
     """Return what recorded play was worth, over its living agents."""
     play, lives = found.play, found.play.alive
     count = max(int(lives.sum()), 1)
@@ -170,7 +170,7 @@ def metrics_of(found: Experience) -> RecordedMetrics:
     )
 
 
-def samples_of(found: Experience) -> tuple[tuple[str, ReplaySample], ...]:
+def samples_of(found: Trajectories) -> tuple[tuple[str, ReplaySample], ...]:
     """Return one named sample per world and agent, such as other programs read; rivalries that nobody sees are 0."""
     facts, decisions = found.play.facts, len(found.play.labels)
     lacking = tuple(name for name in REQUIRED_FEATURES if name not in facts.features)
@@ -206,7 +206,7 @@ def samples_of(found: Experience) -> tuple[tuple[str, ReplaySample], ...]:
     return tuple(named)
 
 
-def _columns(found: Experience, world: int, agent: int) -> dict[str, Any]:
+def _columns(found: Trajectories, world: int, agent: int) -> dict[str, Any]:
     arrays = {"log_probs": found.log_probs, "predictions": found.predictions, "truncations": found.truncations}
     return {name: values[:, world : world + 1, agent : agent + 1] for name, values in arrays.items()}
 
@@ -217,7 +217,7 @@ def _only(play: Dataset, world: int, agent: int) -> Dataset:
     return attrs.evolve(play, **changes)
 
 
-def experience_of(samples: Sequence[ReplaySample], about: EnvironmentDescription, *, for_ppo: bool) -> Experience:
+def experience_of(samples: Sequence[ReplaySample], about: EnvironmentDescription, *, for_ppo: bool) -> Trajectories:
     """Return samples that this version wrote as one recording, each sample one world of one agent, aligned by name.
 
     BadInputError naming the sample that cannot be trained on here: an older one, one of another environment, or
@@ -255,7 +255,7 @@ def experience_of(samples: Sequence[ReplaySample], about: EnvironmentDescription
         teacher=origin.player, discount=about.discount,
     )  # fmt: skip
     play = Dataset(facts=facts, **arrays)
-    return Experience(
+    return Trajectories(
         play=play, log_probs=log_probs, predictions=predictions, truncations=truncations, sums=np.zeros(0)
     )
 

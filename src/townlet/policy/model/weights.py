@@ -1,6 +1,5 @@
 """Weights on disk: one safetensors file with networks, normalisers and a probe that proves them. Never pickle."""
 
-import json
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -8,16 +7,15 @@ import attrs
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
+from townlet.canonical import read_tensors, write_tensors
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import ActingPolicy, Layers, choose_greedily, forward, masked, normalise
 from townlet.ports import EnvironmentDescription
 from townlet.store.blobs import BlobStore
 
-__all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "prover", "read_weights"]
+__all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "read_weights", "verifier"]
 
 PARITY = 1.0e-4
 """Largest difference of a logit that counts as the same policy."""
@@ -98,8 +96,7 @@ class Weights:
                 tensors[f"{name}.{index}.weight"], tensors[f"{name}.{index}.bias"] = weight, bias
         if self.probe is not None:
             tensors |= {f"probe.{k}": v for k, v in attrs.asdict(self.probe, recurse=False).items()}
-        facts = json.dumps(self.facts.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: facts})
+        return write_tensors(tensors, _KEY, self.facts.model_dump())
 
     def prove(self) -> float | None:
         """Return the largest logit difference on the probe now; none without a probe.
@@ -140,7 +137,7 @@ def make_probe(weights: Weights, observations: NDArray[np.float32], action_mask:
     return Probe(observations=observations, action_mask=action_mask, logits=logits, actions=actions)
 
 
-def prover(blobs: BlobStore) -> Callable[[str], Weights]:
+def verifier(blobs: BlobStore) -> Callable[[str], Weights]:
     """Return what proves stored weights: their digest, and the actions stored with them; BadInputError otherwise."""
     return lambda digest: read_weights(blobs.get(digest), f"weights {digest[:12]}")
 
@@ -153,11 +150,13 @@ def read_weights(data: bytes, source: str) -> Weights:
     """
     if len(data) > LIMIT:
         raise BadInputError(f"{source}: {len(data)} bytes; weights files of up to {LIMIT} are read")
-    facts = _facts(data, source)
     try:
-        tensors = load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{source}: not a safetensors file ({error})") from error
+        metadata, tensors = read_tensors(data, _KEY)
+        facts = structure(metadata, WeightsFacts)
+    except CodecError as error:
+        raise BadInputError(f"{source}: unfit weights metadata: {error}") from error
+    except ValueError as error:
+        raise BadInputError(f"{source}: no weights of this project: {error}") from error
     reader = _Reader(tensors, source)
     inputs, outputs = len(facts.features), len(facts.actions)
     scale = reader.take("normaliser.scale", np.float32, (inputs,))
@@ -180,19 +179,6 @@ def read_weights(data: bytes, source: str) -> Weights:
     except BadInputError as error:
         raise BadInputError(f"{source}: {error}") from error
     return weights
-
-
-def _facts(data: bytes, source: str) -> WeightsFacts:
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > len(data) - 8 or size > 2**20:
-        raise BadInputError(f"{source}: not a safetensors file (its header does not fit in it)")
-    try:
-        header = json.loads(data[8 : 8 + size])
-        return structure(json.loads(header["__metadata__"][_KEY]), WeightsFacts)
-    except CodecError as error:
-        raise BadInputError(f"{source}: unfit weights metadata: {error}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadInputError(f"{source}: no weights of this project (no {_KEY!r} entry in its metadata)") from error
 
 
 class _Reader:

@@ -14,13 +14,13 @@ from townlet.policy.model.inference import Layers
 from townlet.policy.model.torch_network import ActorCritic, Trunk
 from townlet.policy.ppo import objective
 from townlet.policy.ppo.batch import Batch, Labelled, Shard
-from townlet.policy.ppo.numpy_gradient import Workbench, gradient
+from townlet.policy.ppo.numpy_gradient import GradientBuffers, gradient
 from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["Autograd", "ByHand", "Differentiator", "differentiator"]
+__all__ = ["GradientBackend", "NumpyBackend", "TorchBackend", "differentiator"]
 
 
-class Differentiator(Protocol):
+class GradientBackend(Protocol):
     """Finds the gradient of a minibatch."""
 
     shards: int
@@ -30,12 +30,12 @@ class Differentiator(Protocol):
         """Leave the gradient on the parameters, none on those that play no part, and return the `Terms` [7]."""
 
 
-def differentiator(network: ActorCritic, spec: PPOSpec, device: torch.device) -> Differentiator:
+def differentiator(network: ActorCritic, spec: PPOSpec, device: torch.device) -> GradientBackend:
     """Return who serves on a device."""
-    return ByHand(network, spec) if device.type == "cpu" else Autograd(network, spec)
+    return NumpyBackend(network, spec) if device.type == "cpu" else TorchBackend(network, spec)
 
 
-class Autograd:
+class TorchBackend:
     """Torch differentiates what `policy.objective` says; also on the processor, where it is slower and the measure."""
 
     shards = 1
@@ -52,7 +52,7 @@ class Autograd:
         return torch.stack(list(terms))
 
 
-class ByHand:
+class NumpyBackend:
     """`policy.gradient` on two halves at once, the same halves on any machine.
 
     Its benches see the network's own numbers and its parameters see the first bench's gradient: nothing is copied.
@@ -62,7 +62,7 @@ class ByHand:
 
     def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
         self.network, self.spec = network, spec
-        self._benches = [Workbench(_views(network.actor), _views(network.critic)) for _ in range(self.shards)]
+        self._benches = [GradientBuffers(_views(network.actor), _views(network.critic)) for _ in range(self.shards)]
         self._pool = ThreadPoolExecutor(self.shards - 1, "shard")
         found = [tuple(torch.from_numpy(part) for part in layer) for layer in self._benches[0].parameters]
         self._of_actor, self._of_critic = found[: len(network.actor.biases)], found[len(network.actor.biases) :]

@@ -13,7 +13,7 @@ from torch import Tensor
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
-from townlet.policy.data.trajectories import Played
+from townlet.policy.data.trajectories import TrajectoryBatch
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.inference import forward, log_probabilities, masked
 from townlet.policy.model.torch_network import ActorCritic, choose_device, moments, moved, restore_moments
@@ -74,7 +74,9 @@ class Learner:
             probe=None,
         )
 
-    def update(self, rollout: Played, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
+    def update(
+        self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp, rng: np.random.Generator
+    ) -> UpdateStatistics:
         """Learn from one rollout that `weights` (the current ones) played, or from recorded play."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -84,7 +86,9 @@ class Learner:
         finally:
             torch.set_num_threads(threads)
 
-    def _update(self, rollout: Played, weights: Weights, ramp: Ramp, rng: np.random.Generator) -> UpdateStatistics:
+    def _update(
+        self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp, rng: np.random.Generator
+    ) -> UpdateStatistics:
         batch, living, whole = self._prepare(rollout, weights, ramp)
         for group, factor in zip(self.optimizer.param_groups, (ramp.actor, ramp.critic), strict=True):
             group["lr"] = self.spec.learning_rate * factor
@@ -105,7 +109,7 @@ class Learner:
         return summary(history, whole)
 
     def _prepare(
-        self, rollout: Played, weights: Weights, ramp: Ramp
+        self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp
     ) -> tuple[Batch[Tensor], NDArray[np.int64], UpdateStatistics]:
         """Return all decisions of a rollout as rows, which of them the living made, and what is known of it already."""
         v_t, v_tp1 = rollout.values(weights)
@@ -153,7 +157,7 @@ class Learner:
         return Batch(*here), np.flatnonzero(lives), statistics
 
     def _renormalise(self, returns: NDArray[np.float32]) -> None:
-        """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
+        """Transition the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
         keep, mean, scale = _NORMALISER_MEMORY, self.value_mean, self.value_scale
         self.value_mean = keep * mean + (1 - keep) * float(returns.mean(dtype=np.float64))
         self.value_scale = max(keep * scale + (1 - keep) * float(returns.std(dtype=np.float64)), 1e-3)

@@ -14,12 +14,12 @@ from townlet.policy.ppo.batch import Batch, Shard, Terms
 from townlet.policy.ppo.numba_kernels import lift, normalise, shift, spread, stop, surrogate, value_errors
 from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["Workbench", "gradient"]
+__all__ = ["GradientBuffers", "gradient"]
 
 Numbers = NDArray[Any]
 
 
-class _Room:
+class ScratchBuffer:
     """Rows that are made once and used again; more are made where more are asked for."""
 
     def __init__(self, shape: tuple[int, ...], kind: Any) -> None:
@@ -36,15 +36,15 @@ class _Room:
         return np.take(source, rows, 0, out=self.of(len(rows)), mode="clip")  # the mode that needs no copy
 
 
-class _Trunk:
+class MLPBackprop:
     """One trunk's way there and back: views of its weights, where their gradient goes, room for what lies between."""
 
     def __init__(self, layers: Layers, found: Layers) -> None:
         self.layers, self.found = layers, found
         self.kind = layers[0][0].dtype.type
-        self._there = [_Room(bias.shape, self.kind) for _, bias in layers]
-        self._back = [_Room(bias.shape, self.kind) for _, bias in layers[:-1]]
-        self._ones = _Room((), self.kind)
+        self._there = [ScratchBuffer(bias.shape, self.kind) for _, bias in layers]
+        self._back = [ScratchBuffer(bias.shape, self.kind) for _, bias in layers[:-1]]
+        self._ones = ScratchBuffer((), self.kind)
 
     def forward(self, x: Numbers) -> Numbers:
         """Return outputs [B, out] for inputs [B, in]; they are this trunk's own until it goes forward again."""
@@ -69,7 +69,7 @@ class _Trunk:
                 stop(d, before, self.kind(0))
 
 
-class Workbench:
+class GradientBuffers:
     """What one shard is worked on: its gradient, and all arrays that lie on the way to it."""
 
     def __init__(self, actor: Layers, critic: Layers) -> None:
@@ -80,16 +80,16 @@ class Workbench:
         """Of all parameters: layer by layer weight and bias, actor before critic."""
         self.parameters = _cut(self.gradient, (*actor, *critic))
         """The same numbers in the shapes of the layers."""
-        self.actor = _Trunk(actor, self.parameters[: len(actor)])
-        self.critic = _Trunk(critic, self.parameters[len(actor) :])
-        self.of_actor = self.gradient[: sum(sizes[: 2 * len(actor)])]
+        self.actor = MLPBackprop(actor, self.parameters[: len(actor)])
+        self.critic = MLPBackprop(critic, self.parameters[len(actor) :])
+        self.actor_gradient = self.gradient[: sum(sizes[: 2 * len(actor)])]
         features, actions = actor[0][0].shape[0], actor[-1][1].shape[0]
         self.x, self.p, self.anchor, self.q = (
-            _Room((width,), self.kind) for width in (features, actions, actions, actions)
+            ScratchBuffer((width,), self.kind) for width in (features, actions, actions, actions)
         )
-        self.mask, self.actions = _Room((actions,), np.bool_), _Room((), np.int64)
+        self.mask, self.actions = ScratchBuffer((actions,), np.bool_), ScratchBuffer((), np.int64)
         self.sums, self.chosen, self.ratio, self.slope, self.targets, self.old = (
-            _Room((), self.kind) for _ in range(6)
+            ScratchBuffer((), self.kind) for _ in range(6)
         )
 
 
@@ -107,7 +107,7 @@ def _cut(flat: Numbers, layers: Layers) -> Layers:
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def gradient(
-    bench: Workbench, shard: Shard[Numbers], batch: Batch[Numbers], ramp: Ramp, spec: PPOSpec
+    bench: GradientBuffers, shard: Shard[Numbers], batch: Batch[Numbers], ramp: Ramp, spec: PPOSpec
 ) -> tuple[Terms[float], bool]:
     """Leave a shard's part of the gradient on its bench; return its parts of the terms, and whether the actor has any.
 
@@ -121,12 +121,12 @@ def gradient(
     if acting:
         terms = _actor(bench, x[len(x) - acting :], own, shard, batch, ramp, spec)
     else:
-        bench.of_actor.fill(0)
+        bench.actor_gradient.fill(0)
         terms = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return terms._replace(total=terms.total + spec.vf_coef * value, value=value), acting > 0
 
 
-def _seen(bench: Workbench, own: Numbers, shard: Shard[Numbers], batch: Batch[Numbers]) -> Numbers:
+def _seen(bench: GradientBuffers, own: Numbers, shard: Shard[Numbers], batch: Batch[Numbers]) -> Numbers:
     """Return the features of all rows, then of own rows where they are others, then of demonstrations."""
     rows = shard.rows if own is shard.rows or not len(own) else np.concatenate((shard.rows, own))
     if shard.shown is None:
@@ -137,7 +137,7 @@ def _seen(bench: Workbench, own: Numbers, shard: Shard[Numbers], batch: Batch[Nu
     return x
 
 
-def _critic(bench: Workbench, x: Numbers, shard: Shard[Numbers], batch: Batch[Numbers], spec: PPOSpec) -> float:
+def _critic(bench: GradientBuffers, x: Numbers, shard: Shard[Numbers], batch: Batch[Numbers], spec: PPOSpec) -> float:
     """Write the critic's gradient and return this shard's part of its error."""
     of, kind, clip, sums = shard.shares[0] / len(x), bench.kind, spec.vf_clip_coef, np.zeros(1)
     d = bench.critic.forward(x)
@@ -150,7 +150,7 @@ def _critic(bench: Workbench, x: Numbers, shard: Shard[Numbers], batch: Batch[Nu
 
 
 def _actor(
-    bench: Workbench,
+    bench: GradientBuffers,
     x: Numbers,
     own: Numbers,
     shard: Shard[Numbers],
@@ -183,7 +183,7 @@ def _actor(
     return Terms(total, policy, 0.0, entropy, kl, clipped, pull)
 
 
-def _probabilities(bench: Workbench, logits: Numbers, mask: Numbers, actions: Numbers) -> tuple[Numbers, Numbers]:
+def _probabilities(bench: GradientBuffers, logits: Numbers, mask: Numbers, actions: Numbers) -> tuple[Numbers, Numbers]:
     """Turn logits [B, A] into log-probabilities; return probabilities [B, A], and log π(aₜ|sₜ) [B] of the actions."""
     p, sums, chosen = (room.of(len(logits)) for room in (bench.p, bench.sums, bench.chosen))
     shift(logits, mask, bench.kind(ILLEGAL))
@@ -194,7 +194,7 @@ def _probabilities(bench: Workbench, logits: Numbers, mask: Numbers, actions: Nu
     return p, chosen
 
 
-def _parent(bench: Workbench, own: Numbers, batch: Batch[Numbers]) -> tuple[Numbers, Numbers]:
+def _parent(bench: GradientBuffers, own: Numbers, batch: Batch[Numbers]) -> tuple[Numbers, Numbers]:
     """Return the parent's log-probabilities [O, A] and probabilities, both zeros where nothing pulls towards it."""
     anchor, q = bench.anchor.of(len(own)), bench.q.of(len(own))
     if batch.anchor is None:

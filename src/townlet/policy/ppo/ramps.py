@@ -24,9 +24,9 @@ class Ramp:
     """Share of the worlds that the teacher drives."""
 
 
-def ramp_at(ramps: tuple[RampSpec, ...], stint: int, agent_steps: int) -> Ramp:
-    """Return the factors at `agent_steps` into a visit; entry `stint` serves, the last repeats."""
-    spec = ramps[min(stint, len(ramps) - 1)]
+def ramp_at(ramps: tuple[RampSpec, ...], ramp_index: int, agent_steps: int) -> Ramp:
+    """Return the factors at `agent_steps` into a visit; entry `ramp_index` serves, the last repeats."""
+    spec = ramps[min(ramp_index, len(ramps) - 1)]
 
     def value(points: tuple[tuple[float, float], ...]) -> float:
         x, y = zip(*points, strict=True)

@@ -16,7 +16,7 @@ GIVEN = "given"
 
 
 @frozen(kw_only=True)
-class TaughtBy:
+class ProviderWithTeacher:
     """An environment with one more teacher."""
 
     inner: EnvironmentProvider
@@ -52,10 +52,10 @@ def anneal(
     if teacher is None:
         return orchestrator.run()
     if isinstance(teacher, str):
-        return orchestrator.taught_by(teacher).run()
+        return orchestrator.with_teacher(teacher).run()
     inner = environment
     if inner is None:
         spec = config if isinstance(config, ScheduleSpec) else orchestrator.plan().schedule
         inner = provider(spec.environment.id)
-    orchestrator.environments = TaughtBy(inner=inner, given=teacher)
-    return orchestrator.taught_by(GIVEN).run()
+    orchestrator.environments = ProviderWithTeacher(inner=inner, given=teacher)
+    return orchestrator.with_teacher(GIVEN).run()

@@ -13,7 +13,7 @@ from townlet.dto.strategies import BCSpec
 from townlet.policy.bc.fits import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
 from townlet.policy.model.inference import Layers
-from townlet.policy.training.checkpoint import Bookmark, Checkpoint
+from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 
 __all__ = ["Fitting"]
@@ -39,7 +39,7 @@ class Fitting:
     """Of the visit."""
     spec: BCSpec
     """Of the visit."""
-    bookmark: Bookmark
+    bookmark: VisitCheckpoints
     """Where checkpoints go."""
     actor: CloneState | None
     """How far the actor's fit is; none before its first pass."""
@@ -49,7 +49,7 @@ class Fitting:
     @classmethod
     def of_visit(cls, context: TrainingContext, spec: BCSpec) -> "Fitting":
         """Return the fits as an earlier process left them, or not begun."""
-        bookmark = Bookmark(context=context, every=spec.checkpoint_every)
+        bookmark = VisitCheckpoints(context=context, every=spec.checkpoint_every)
         found = bookmark.opened()
         actor = value = None
         if found is not None:

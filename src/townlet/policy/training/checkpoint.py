@@ -1,20 +1,17 @@
 """Checkpoints: everything a visit needs to go on with the same bits, as one blob, and when one is kept."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
+from townlet.canonical import read_tensors, write_tensors
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError, StoppedError, UnfitCheckpointError
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["Bookmark", "Checkpoint", "read_checkpoint", "unfit"]
+__all__ = ["Checkpoint", "VisitCheckpoints", "read_checkpoint", "unfit"]
 
 Facts = TypeVar("Facts", bound=Record)
 
@@ -70,18 +67,16 @@ class Checkpoint:
     def to_bytes(self) -> bytes:
         """Return the safetensors file."""
         header = _Header(strategy=self.strategy, step=self.step, points=self.points, facts=self.facts)
-        text = json.dumps(header.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        # ascontiguousarray would make a number an array of one
-        return save({k: np.array(v, order="C") for k, v in self.arrays.items()}, {_KEY: text})
+        return write_tensors(self.arrays, _KEY, header.model_dump())
 
 
 def read_checkpoint(data: bytes, strategy: str, source: str) -> Checkpoint:
     """Return the checkpoint of a safetensors file; BadInputError naming `source` for anything unfit. Never pickle."""
     try:
-        size = int.from_bytes(data[:8], "little")
-        header = structure(json.loads(json.loads(data[8 : 8 + min(size, 2**24)])["__metadata__"][_KEY]), _Header)
-        arrays = {name: values.copy() for name, values in load(data).items()}
-    except (CodecError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        metadata, found = read_tensors(data, _KEY)
+        header = structure(metadata, _Header)
+        arrays = {name: values.copy() for name, values in found.items()}
+    except (CodecError, ValueError) as error:
         raise BadInputError(f"{source}: not a checkpoint that this version reads ({error})") from error
     if header.strategy != strategy:
         raise BadInputError(f"{source}: a checkpoint of {header.strategy}, expected one of {strategy}")
@@ -97,7 +92,7 @@ def unfit(state: str, error: BadInputError) -> UnfitCheckpointError:
 
 
 @frozen(kw_only=True)
-class Bookmark:
+class VisitCheckpoints:
     """Where a visit stands: what it goes on from, and what it leaves for the next process."""
 
     context: TrainingContext

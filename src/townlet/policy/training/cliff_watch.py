@@ -9,7 +9,7 @@ from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.model.weights import Weights
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["CliffWatch", "Sighting", "WatchFacts"]
+__all__ = ["CliffCheck", "CliffWatch", "WatchFacts"]
 
 
 @frozen(kw_only=True)
@@ -17,7 +17,7 @@ class WatchFacts(Record):
     """What a watch knows between two looks, but for the best weights."""
 
     agent_steps: int
-    """Played for watching."""
+    """TrajectoryBatch for watching."""
     parent_values: tuple[float | None, ...]
     """The parent's objective, episode by episode; empty before the first look."""
     best: tuple[float, float] | None
@@ -25,7 +25,7 @@ class WatchFacts(Record):
 
 
 @define(kw_only=True)
-class Sighting:
+class CliffCheck:
     """One look."""
 
     weights: Weights
@@ -50,10 +50,10 @@ class CliffWatch:
     """Keys the episodes, the same at every look; fresh ones judge later."""
     parent: Weights
     """What the visit started from."""
-    best: Sighting | None = None
+    best: CliffCheck | None = None
     """Best by mean so far, the parent included."""
     agent_steps: int = 0
-    """Played for watching."""
+    """TrajectoryBatch for watching."""
     _parent_values: tuple[float | None, ...] = field(default=(), init=False)
 
     def facts(self) -> WatchFacts:
@@ -65,14 +65,16 @@ class CliffWatch:
         """Go on from what `facts` returned and the best weights then."""
         self.agent_steps, self._parent_values = facts.agent_steps, facts.parent_values
         if facts.best is not None:
-            self.best = Sighting(weights=best, mean=facts.best[0], difference=facts.best[1], cliff=False)
+            self.best = CliffCheck(weights=best, mean=facts.best[0], difference=facts.best[1], cliff=False)
 
-    def look(self, weights: Weights) -> Sighting:
+    def look(self, weights: Weights) -> CliffCheck:
         """Play `weights` and tell whether they fell off a cliff."""
         if not self._parent_values:
             self._parent_values = self._values(self.parent)
             known = [value for value in self._parent_values if value is not None]
-            self.best = Sighting(weights=self.parent, mean=sum(known) / max(len(known), 1), difference=0.0, cliff=False)
+            self.best = CliffCheck(
+                weights=self.parent, mean=sum(known) / max(len(known), 1), difference=0.0, cliff=False
+            )
         pairs = [
             (mine, theirs)
             for mine, theirs in zip(self._values(weights), self._parent_values, strict=True)
@@ -81,7 +83,7 @@ class CliffWatch:
         differences = [mine - theirs for mine, theirs in pairs]
         count = max(len(pairs), 1)
         _, high = bounds(differences, 1.0 - self.evidence.confidence)
-        sighting = Sighting(
+        sighting = CliffCheck(
             weights=weights,
             mean=sum(mine for mine, _ in pairs) / count,
             difference=sum(differences) / count,

@@ -1,4 +1,4 @@
-"""Gathering paired evidence: every policy plays the same episodes, each distinct policy only once."""
+"""EvidenceCollector paired evidence: every policy plays the same episodes, each distinct policy only once."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ from townlet.dto.schedule import EvidenceSpec
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["Gathering"]
+__all__ = ["EvidenceCollector"]
 
 
 @define(kw_only=True)
-class Gathering:
+class EvidenceCollector:
     """Episodes played so far by some policies, look by look."""
 
     context: TrainingContext
@@ -37,7 +37,7 @@ class Gathering:
 
     @property
     def agent_steps(self) -> int:
-        """Played so far."""
+        """TrajectoryBatch so far."""
         return sum(episodes.agent_steps for episodes in self.played.values())
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:

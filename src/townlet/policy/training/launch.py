@@ -24,7 +24,7 @@ from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
 from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
-from townlet.policy.model.weights import LIMIT, prover, read_weights
+from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
@@ -37,8 +37,8 @@ from townlet.store.rundir import RunDirectory
 from townlet.store.untrusted import read_regular
 
 __all__ = [
-    "Launch",
-    "Paper",
+    "RunLauncher",
+    "ScheduleSource",
     "changes",
     "fingerprint",
     "read_schedule",
@@ -99,7 +99,7 @@ def require_means(plan: Plan, known: StrategyCatalogue) -> None:
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
     """Return the registry a schedule is about: the home's, or the run's own."""
     path = home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry
-    return Registry(path, prove=prover(BlobStore(home / "blobs")))
+    return Registry(path, prove=verifier(BlobStore(home / "blobs")))
 
 
 def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:
@@ -139,7 +139,7 @@ def changes(before: Mapping[str, str]) -> dict[str, str]:
 
 
 @frozen(kw_only=True)
-class Paper:
+class ScheduleSource:
     """The schedule as it was handed in."""
 
     text: bytes
@@ -151,7 +151,7 @@ class Paper:
 
 
 @frozen(kw_only=True)
-class Launch:
+class RunLauncher:
     """One walk, ready to begin or to go on."""
 
     plan: Plan
@@ -171,7 +171,7 @@ class Launch:
     stopping: Callable[[], bool]
     """Whether somebody asked the process to stop."""
 
-    def walk(self, paper: Paper, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
+    def walk(self, paper: ScheduleSource, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Walk the machine in a new run directory and return what happened.
 
         Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights

@@ -18,8 +18,8 @@ from townlet.dto.train import TrainRequest
 from townlet.errors import HoldError, StrategyFailedError
 from townlet.policy.compat.frames import frames_of
 from townlet.policy.compat.records import captured_play
-from townlet.policy.data.trajectories import Experience
-from townlet.policy.training.runner import Walker
+from townlet.policy.data.trajectories import Trajectories
+from townlet.policy.training.runner import ScheduleRunner
 from townlet.store.blobs import BlobStore
 
 __all__ = ["PolicyTrainingOrchestrator"]
@@ -28,7 +28,7 @@ Result = TypeVar("Result", bound=TrainingResult)
 
 
 @define
-class PolicyTrainingOrchestrator(Walker):
+class PolicyTrainingOrchestrator(ScheduleRunner):
     """Takes a scripted policy to a learned one: every method delegates to a strategy and returns a frozen result.
 
     Methods named for one strategy walk a machine of that part of the schedule; HoldError or StrategyFailedError where
@@ -81,7 +81,7 @@ class PolicyTrainingOrchestrator(Walker):
         played = self._played()
         return () if played is None else frames_of(played, worlds=1)
 
-    def _played(self) -> Experience | None:
+    def _played(self) -> Trajectories | None:
         return None if self._last_walk is None else captured_play(self._last_walk, BlobStore(self.home / "blobs"))
 
     def _last(self, request: TrainRequest, kind: type[Result]) -> Result:

@@ -11,7 +11,7 @@ from townlet.dto.strategies import PPOSpec
 from townlet.dto.training_log import EventFields
 from townlet.errors import BadInputError
 from townlet.policy.compat.training_log import EVENTS, EventCounter
-from townlet.policy.data.trajectories import Experience, Played
+from townlet.policy.data.trajectories import Trajectories, TrajectoryBatch
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.rollout import Rollout
@@ -20,16 +20,16 @@ from townlet.policy.training.contexts import TrainingContext
 from townlet.ports import StubTeacher, Teacher
 from townlet.rng import derive, seed_sequence
 
-__all__ = ["PlayedData"]
+__all__ = ["PPODataSource"]
 
 
 @define(kw_only=True)
-class PlayedData:
+class PPODataSource:
     """The visit's data, iteration by iteration."""
 
     rollout: Rollout | None
     """Own play; none where every iteration learns from recorded play."""
-    recorded: Experience | None
+    recorded: Trajectories | None
     """Recorded play; none where every iteration plays itself."""
     counter: EventCounter | None
     """Counts the events of own play."""
@@ -39,7 +39,7 @@ class PlayedData:
     """Names of the environment's KPIs."""
     after_replay: bool
     """Whether the schedule replays a data set too."""
-    last: Played
+    last: TrajectoryBatch
     """What the present iteration learns from."""
     teacher: Teacher | None
     """Drives a share of the worlds; none where no ramp gives it any."""
@@ -49,7 +49,7 @@ class PlayedData:
     """Agent-steps of own rollouts so far; recorded play was counted by the visit that recorded it."""
 
     @classmethod
-    def of_visit(cls, context: TrainingContext, spec: PPOSpec, found: Checkpoint | None = None) -> "PlayedData":
+    def of_visit(cls, context: TrainingContext, spec: PPOSpec, found: Checkpoint | None = None) -> "PPODataSource":
         """Return what a visit asks for; BadInputError for recorded play of another environment.
 
         A visit that goes on from a checkpoint whose environment offers no snapshot plays new episodes.
@@ -119,7 +119,7 @@ class PlayedData:
         """What the training log calls the present iteration's data."""
         return "replay" if self.rollout is None else "mixed" if self.after_replay else "rollout"
 
-    def gather(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> Played:
+    def gather(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> TrajectoryBatch:
         """Return what the n-th iteration (from 0) learns from; the teacher drives a share of own play's worlds."""
         if self.recorded is not None and (self.rollout is None or iteration == 0):
             self.last = self.recorded

@@ -13,7 +13,7 @@ from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint
 from townlet.policy.training.cliff_watch import CliffWatch, WatchFacts
-from townlet.policy.training.ppo_data import PlayedData
+from townlet.policy.training.ppo_data import PPODataSource
 
 if TYPE_CHECKING:
     from townlet.policy.ppo.learner import Learner
@@ -67,7 +67,7 @@ class Progress:
         """Made so far."""
         return len(self.history)
 
-    def kept(self, learner: "Learner", data: PlayedData, watch: CliffWatch | None) -> Checkpoint:
+    def kept(self, learner: "Learner", data: PPODataSource, watch: CliffWatch | None) -> Checkpoint:
         """Return the visit between two iterations: parent, weights, optimizer, play, watch, statistics."""
         facts = _Facts(
             agent_steps=self.agent_steps, seconds=self.seconds, next_look=self.next_look, played=data.played,
@@ -88,7 +88,9 @@ class Progress:
         )
 
     @classmethod
-    def restored(cls, found: Checkpoint, learner: "Learner", data: PlayedData, watch: CliffWatch | None) -> "Progress":
+    def restored(
+        cls, found: Checkpoint, learner: "Learner", data: PPODataSource, watch: CliffWatch | None
+    ) -> "Progress":
         """Return the progress that was kept; learner, data and watch stand where they stood."""
         facts = found.about(_Facts)
         learner.resume(_weights(found, "weights"), found.part("adam"))

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from townlet.dto.schedule import EnvironmentSpec, Plan
 from townlet.machine.audit.rederive import Replay, ReplayReport
-from townlet.machine.audit.snapshot import created_of, stand
+from townlet.machine.audit.snapshot import first_record, load_run
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
@@ -30,8 +30,8 @@ def replay_run(
     hold, BadInputError where a stored schedule is missing.
     """
     blobs, known = BlobStore(home / "blobs"), catalogue(strategies)
-    standing = stand(run, blobs, known)
-    created = created_of(run, standing.entries)
+    standing = load_run(run, blobs, known)
+    created = first_record(run, standing.entries)
 
     def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
         return (environments or provider(spec.id)).describe(spec.scenario)

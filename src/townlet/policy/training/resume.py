@@ -14,24 +14,24 @@ from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunClose
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, JournalBrokenError
-from townlet.machine.audit.snapshot import created_of, schedule_in_force, schedules, stand
+from townlet.machine.audit.snapshot import first_record, load_run, schedule_in_force, schedules
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import fold
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
-from townlet.policy.training.launch import Launch, changes, read_schedule, require_means
+from townlet.policy.training.launch import RunLauncher, changes, read_schedule, require_means
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["Resumption"]
+__all__ = ["RunResumer"]
 
 
 @frozen(kw_only=True)
-class Resumption:
+class RunResumer:
     """One run, taken up again."""
 
     run: RunDirectory
@@ -42,7 +42,7 @@ class Resumption:
     """Whether an edit of the schedule is taken over."""
     describe: Describe
     """Tells what an environment would be."""
-    launch: Callable[[Plan], Launch]
+    launch: Callable[[Plan], RunLauncher]
     """Makes ready what walks a plan."""
     blobs: BlobStore
     """Where the schedules in force are kept."""
@@ -55,17 +55,17 @@ class Resumption:
         """
         known = catalogue()
         with suppress(JournalBrokenError):  # a process at work may look broken; under the lock it is looked at again
-            standing = stand(self.run, self.blobs, known)
+            standing = load_run(self.run, self.blobs, known)
             if standing.state.closed is not None and standing.whole:
                 return self._walk(Journal(self.run.journal, self.run.head, known))
         with self.run.lock():
             journal = Journal(self.run.journal, self.run.head, known)
-            created_of(self.run, journal.entries)
+            first_record(self.run, journal.entries)
             self._check_schedule(journal)
             return self._walk(journal)
 
     def _walk(self, journal: Journal) -> AnnealSummary:
-        created = created_of(self.run, journal.entries)
+        created = first_record(self.run, journal.entries)
         plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
         launch = self.launch(shrink(plan) if created.rehearsal else plan)
         if not any(isinstance(entry.record, RunClosed) for entry in journal.entries):
@@ -106,7 +106,7 @@ class Resumption:
                 f"{where}: the schedule was edited since the run began; undo the edit, or take it over with "
                 f"--accept-schedule\n{difference}"
             )
-        created = created_of(self.run, journal.entries)
+        created = first_record(self.run, journal.entries)
         old, new = (self._plan(text).schedule for text in (before, after))
         _check_same_machine(old, new, where)
         self._plan(after, created.seed)
@@ -118,7 +118,7 @@ class Resumption:
         write_atomic(self.run.schedule, after)
 
 
-def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch: Launch) -> ProcessStarted:
+def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch: RunLauncher) -> ProcessStarted:
     changed = changes(created.fingerprint)
     visit = fold(entries, plan.schedule, catalogue(launch.strategies)).visit
     resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launch.environments, plan)

@@ -16,10 +16,10 @@ from townlet.dto.train import TrainRequest
 from townlet.machine.engine.visit import never
 from townlet.machine.schedule.loader import load, load_text
 from townlet.policy.compat.modes import check_request, find_data, machine_of
-from townlet.policy.compat.records import RunRecords
+from townlet.policy.compat.records import CompatWriter
 from townlet.policy.compat.rounds import Rounds
-from townlet.policy.training.launch import Launch, Paper, read_schedule, schedule_text
-from townlet.policy.training.resume import Resumption
+from townlet.policy.training.launch import RunLauncher, ScheduleSource, read_schedule, schedule_text
+from townlet.policy.training.resume import RunResumer
 from townlet.policy.training.services import TrainingServices
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
 from townlet.policy.training.telemetry import MetricPoint, Telemetry
@@ -27,7 +27,7 @@ from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["Walker"]
+__all__ = ["ScheduleRunner"]
 
 
 def _nobody(_: object) -> None:
@@ -39,7 +39,7 @@ def _or_empty(strategies: Mapping[str, TrainingStrategy] | None) -> Mapping[str,
 
 
 @define
-class Walker:
+class ScheduleRunner:
     """A schedule with all that a walk of it needs; remembers how its last walk ended."""
 
     config: ScheduleSpec | Path
@@ -69,7 +69,7 @@ class Walker:
             return load_text(schedule_text(self.config), self.config.name, known, self._describe, seed=self.seed)
         return load(self.config, known, self._describe, seed=self.seed)
 
-    def taught_by(self, teacher: str) -> Self:
+    def with_teacher(self, teacher: str) -> Self:
         """Return what walks the same schedule with another of the environment's teachers."""
         schedule = self.plan().schedule
         if isinstance(self.config, Path):
@@ -100,14 +100,16 @@ class Walker:
         else:
             text, name = schedule_text(machine), f"{machine.name} --mode {request.mode}"
             plan = load_text(text, name, known, self._describe, folder=folder)
-        records = RunRecords.of(request, Rounds(schedule=plan.schedule, catalogue=known))
+        records = CompatWriter.of(request, Rounds(schedule=plan.schedule, catalogue=known))
 
         def listen(entry: Entry) -> None:
             records.listen(entry)
             self.listen(entry)
 
         launch = self._launch(plan, listen, Telemetry(listen=self.watch, log=records.log))
-        summary = launch.walk(Paper(text=text, folder=folder, source=source), rehearse=rehearse, directory=directory)
+        summary = launch.walk(
+            ScheduleSource(text=text, folder=folder, source=source), rehearse=rehearse, directory=directory
+        )
         records.close(summary, BlobStore(self.home / "blobs"))
         self._last_walk = summary
         return summary
@@ -119,7 +121,7 @@ class Walker:
         schedule was edited since, unless `accept_schedule` takes the edit over; JournalBrokenError where the journal
         does not hold; HoldError where another process is at work.
         """
-        self._last_walk = Resumption(
+        self._last_walk = RunResumer(
             run=RunDirectory.find(self.home, run), config=self.config, accept=accept_schedule,
             describe=self._describe, launch=self._launch, blobs=BlobStore(self.home / "blobs"),
         ).walk()  # fmt: skip
@@ -127,8 +129,8 @@ class Walker:
 
     def _launch(
         self, plan: Plan, listen: Callable[[Entry], None] | None = None, telemetry: Telemetry | None = None
-    ) -> Launch:
-        return Launch(
+    ) -> RunLauncher:
+        return RunLauncher(
             plan=plan, home=self.home, environments=self._provider(plan.schedule.environment.id),
             services=self.services, strategies=self.strategies, listen=listen or self.listen,
             telemetry=telemetry or Telemetry(listen=self.watch), stopping=self.stopping,

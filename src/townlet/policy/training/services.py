@@ -19,7 +19,7 @@ from townlet.errors import BadInputError
 from townlet.machine.guards.verdicts import all_of, evaluate
 from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
 from townlet.policy.data.imported import ReplayDataset, open_dataset
-from townlet.policy.data.trajectories import Experience, experience_of, read_experience
+from townlet.policy.data.trajectories import Trajectories, experience_of, read_experience
 from townlet.policy.model.inference import log_probabilities, sample
 from townlet.policy.model.weights import Weights
 from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher
@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 class Recording:
     """One captured batch of episodes."""
 
-    experience: Experience
+    experience: Trajectories
     """What was seen, done (a teacher's labels) and earned, and what the player thought of it."""
     tallies: Tallies
     """KPI sums of the recorded play."""
@@ -110,7 +110,7 @@ class RolloutCaptureService:
             terminations=terminations,
         )  # fmt: skip
         tallies = environment.tallies()
-        experience = Experience(
+        experience = Trajectories(
             play=play, log_probs=log_probs, predictions=predictions, truncations=cut, sums=tallies.sums.sum(1)
         )
         return Recording(experience=experience, tallies=tallies, perturbed=changed)
@@ -157,7 +157,7 @@ class ReplayDatasetService:
         """Return the data set with this digest, verified; BadInputError where it is missing or unfit."""
         return read_dataset(self.blobs.get(digest), f"data set {digest[:12]}")
 
-    def experience(self, digest: str) -> Experience:
+    def experience(self, digest: str) -> Trajectories:
         """Return the recorded play with this digest, verified; BadInputError where it is missing or unfit."""
         return read_experience(self.blobs.get(digest), f"recorded play {digest[:12]}")
 
@@ -165,7 +165,7 @@ class ReplayDatasetService:
         """Return a data set from outside, its digest verified; BadInputError naming the file that is unfit."""
         return open_dataset(data, streaming=streaming)
 
-    def trainable(self, data: DataSpec, about: EnvironmentDescription, *, for_ppo: bool) -> Experience:
+    def trainable(self, data: DataSpec, about: EnvironmentDescription, *, for_ppo: bool) -> Trajectories:
         """Return the accepted samples as one recording of an environment; BadInputError naming the unfit one."""
         return experience_of(tuple(self.open(data).samples(accepted=True)), about, for_ppo=for_ppo)
 

@@ -8,12 +8,11 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
+from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.registry import Booking
 from townlet.errors import BadInputError, TownletError
@@ -22,7 +21,6 @@ from townlet.store.files import append_durable, told
 __all__ = ["Ledger", "LedgerBrokenError", "lines"]
 
 VERSION = 1
-_GENESIS = "0" * 64
 _LIMIT = 64 * 2**20
 
 
@@ -70,13 +68,13 @@ class Ledger:
     def _read(self) -> tuple[tuple[Booking, ...], int, str]:
         """Return the bookings, the bytes they take, and the hash of the last line."""
         if not self.path.exists():
-            return (), 0, _GENESIS
+            return (), 0, GENESIS
         with told("read the registry's ledger", self.path), self.path.open("rb") as file:
             data = file.read(_LIMIT + 1)
         if len(data) > _LIMIT:
             raise LedgerBrokenError(f"{self.path}: more than {_LIMIT >> 20} MiB; expected a ledger of Townlet", ())
         found: list[Booking] = []
-        previous = _GENESIS
+        previous = GENESIS
         *whole, torn = data.split(b"\n")
         for seq, line in enumerate(whole):
             try:
@@ -96,13 +94,14 @@ class Ledger:
             os.fsync(file.fileno())
 
 
-def lines(bookings: Sequence[Booking], *, first: int = 0, previous: str = _GENESIS) -> bytes:
+def lines(bookings: Sequence[Booking], *, first: int = 0, previous: str = GENESIS) -> bytes:
     """Return the lines of bookings, the first of them number `first` after the line with the hash `previous`."""
     written = []
     for seq, booking in enumerate(bookings, start=first):
         line = {"v": VERSION, "seq": seq, "previous": previous, "booking": unstructure(booking)}
-        previous = _digest(line)
-        written.append(_canonical({**line, "hash": previous}) + b"\n")
+        sealed = seal_line(line)
+        previous = sealed["hash"]
+        written.append(canonical_json(sealed) + b"\n")
     return b"".join(written)
 
 
@@ -112,16 +111,5 @@ def _parsed(line: bytes, seq: int, previous: str) -> tuple[Booking, str]:
         raise ValueError("expected {booking, hash, previous, seq, v}")
     if data["v"] != VERSION:
         raise ValueError(f"written as version {data['v']!r}, expected {VERSION}; use the Townlet that wrote it")
-    if data["seq"] != seq or data["previous"] != previous:
-        raise ValueError("it does not follow the line before it")
-    if data["hash"] != _digest({key: value for key, value in data.items() if key != "hash"}):
-        raise ValueError("its hash does not match its content")
+    check_line(data, seq=seq, previous=previous)
     return structure(data["booking"], Booking), data["hash"]
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _digest(value: Any) -> str:
-    return sha256(_canonical(value)).hexdigest()

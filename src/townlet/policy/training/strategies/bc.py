@@ -21,7 +21,7 @@ from townlet.policy.training.strategies.base import require_torch
 from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
-    from townlet.policy.bc.fits import CloneFit
+    from townlet.policy.bc.fits import CloneResult
     from townlet.policy.training.bc_progress import Fitting
 
 __all__ = ["BCStrategy", "flatten"]
@@ -124,7 +124,7 @@ def _with_critic(
     spec: BCSpec,
     dataset: Dataset,
     episodes: NDArray[np.intp],
-    fit: "CloneFit",
+    fit: "CloneResult",
     normaliser: tuple[NDArray[np.float32], NDArray[np.float32]],
     fitting: "Fitting",
     rng: np.random.Generator,

@@ -16,7 +16,7 @@ from townlet.policy.data.trajectories import metrics_of
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.rollout import Rollout
-from townlet.policy.training.checkpoint import Bookmark
+from townlet.policy.training.checkpoint import VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import Recording
 from townlet.ports import Environment, Teacher
@@ -50,7 +50,7 @@ class CaptureStrategy:
         player, stored = _player(context, spec, decisions)
         environment = _make(context, spec, "episodes", decisions)
         per_decision = spec.episodes * about.agents
-        bookmark = Bookmark(context=context, every=0)
+        bookmark = VisitCheckpoints(context=context, every=0)
         bookmark.opened()
 
         def report(done: int) -> None:

@@ -1,18 +1,18 @@
 """evaluate: candidate and baselines play the same fresh episodes; the weights are only read."""
 
-import json
 from time import perf_counter
 
 from attrs import frozen
 
+from townlet.canonical import canonical_json
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import EvaluateSpec
-from townlet.policy.training.checkpoint import Bookmark, Checkpoint
+from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.evidence import Gathering
+from townlet.policy.training.evidence import EvidenceCollector
 from townlet.rng import derive
 
 __all__ = ["EvaluateStrategy"]
@@ -38,13 +38,13 @@ class EvaluateStrategy:
         started, spec, visit = perf_counter(), context.spec_of(EvaluateSpec), context.visit
         evidence, candidate = context.schedule.evidence[spec.evidence], _candidate(context)
         baselines = {name: visit.pins[name] for name in _baselines(context) if name in visit.pins}
-        gathering = Gathering(
+        gathering = EvidenceCollector(
             context=context,
             evidence=evidence,
             seed=_seed(context, spec.evidence, evidence, candidate),
             policies={CANDIDATE: candidate} | baselines,
         )
-        bookmark = Bookmark(context=context, every=1)
+        bookmark = VisitCheckpoints(context=context, every=1)
         found = bookmark.opened()
         if found is not None:
             gathering.resume(found.arrays)
@@ -82,7 +82,7 @@ class EvaluateStrategy:
         )
 
 
-def _checkpoint(gathering: Gathering, look: int) -> Checkpoint:
+def _checkpoint(gathering: EvidenceCollector, look: int) -> Checkpoint:
     """Return what was played up to a look; its line of the metric stream comes after it."""
     return Checkpoint(strategy="evaluate", step=look, points=look - 1, facts={}, arrays=gathering.arrays())
 
@@ -110,14 +110,14 @@ def _seed(context: TrainingContext, name: str, evidence: EvidenceSpec, candidate
     return derive(context.visit.seed, "fresh evidence", name, candidate)
 
 
-def _headline(gathering: Gathering) -> dict[str, float]:
+def _headline(gathering: EvidenceCollector) -> dict[str, float]:
     """Return the objective's mean per policy name, for whoever watches."""
     row = gathering.rows()[0]
     known = {name: [value for value in values if value is not None] for name, values in row.values.items()}
     return {f"{name} {row.metric}": sum(values) / len(values) for name, values in known.items() if values}
 
 
-def _stochastic(gathering: Gathering, candidate: str, episodes: int) -> tuple[tuple[Measurement, ...], int]:
+def _stochastic(gathering: EvidenceCollector, candidate: str, episodes: int) -> tuple[tuple[Measurement, ...], int]:
     """Return the candidate's KPIs with stochastic actions over the first episodes, and the agent-steps played."""
     measurements: tuple[Measurement, ...] = ()
     steps = 0
@@ -129,4 +129,4 @@ def _stochastic(gathering: Gathering, candidate: str, episodes: int) -> tuple[tu
 
 
 def _canonical(table: EvidenceTable) -> bytes:
-    return json.dumps(table.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return canonical_json(table.model_dump())

@@ -14,14 +14,14 @@ from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, PPOSpec
 from townlet.policy.compat.training_log import Epoch
 from townlet.policy.data.dataset import Samples
-from townlet.policy.data.trajectories import Played
+from townlet.policy.data.trajectories import TrajectoryBatch
 from townlet.policy.model.inference import forward, normalise
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.ramps import ramp_at
-from townlet.policy.training.checkpoint import Bookmark, Checkpoint
+from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.cliff_watch import CliffWatch
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.ppo_data import PlayedData
+from townlet.policy.training.ppo_data import PPODataSource
 from townlet.policy.training.ppo_progress import Progress, parent_of
 from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.training.strategies.bc import flatten
@@ -55,9 +55,9 @@ class PPOStrategy:
         from townlet.policy.ppo.learner import Learner
 
         started, spec, about = perf_counter(), context.spec_of(PPOSpec), context.description
-        bookmark = Bookmark(context=context, every=spec.checkpoint_every)
+        bookmark = VisitCheckpoints(context=context, every=spec.checkpoint_every)
         found = bookmark.opened()
-        data = PlayedData.of_visit(context, spec, found)
+        data = PPODataSource.of_visit(context, spec, found)
         parent = _parent(context, spec, data, found)
         demonstrations = _demonstrations(context, spec, parent)
         learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
@@ -77,11 +77,11 @@ class PPOStrategy:
 def _train(
     context: TrainingContext,
     spec: PPOSpec,
-    data: PlayedData,
+    data: PPODataSource,
     learner: "Learner",
     watch: CliffWatch | None,
     progress: Progress,
-    bookmark: Bookmark,
+    bookmark: VisitCheckpoints,
 ) -> None:
     """Make the iterations that are left."""
     iterations = spec.iterations or -(-spec.agent_steps // data.per_iteration)
@@ -101,12 +101,12 @@ def _train(
 
 
 def _iterate(
-    context: TrainingContext, spec: PPOSpec, data: PlayedData, learner: "Learner", progress: Progress
+    context: TrainingContext, spec: PPOSpec, data: PPODataSource, learner: "Learner", progress: Progress
 ) -> dict[str, float]:
     """Play and learn once, and return what was measured."""
     started, iteration = perf_counter(), progress.iterations
     rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
-    ramp = ramp_at(spec.ramps, context.visit.stint, progress.agent_steps)
+    ramp = ramp_at(spec.ramps, context.visit.ramp_index, progress.agent_steps)
     rollout = data.gather(iteration, progress.weights, ramp.teacher_share)
     statistics = learner.update(rollout, progress.weights, ramp, rng)
     updated = learner.weights()
@@ -130,7 +130,7 @@ def _iterate(
     return numbers
 
 
-def _parent(context: TrainingContext, spec: PPOSpec, data: PlayedData, found: Checkpoint | None) -> Weights:
+def _parent(context: TrainingContext, spec: PPOSpec, data: PPODataSource, found: Checkpoint | None) -> Weights:
     """Return the weights the visit started from; a fresh start's are in its checkpoint."""
     if "start" in context.inputs:
         return context.weights(context.inputs["start"])
@@ -160,7 +160,7 @@ def _watch(context: TrainingContext, spec: PPOSpec, parent: Weights) -> CliffWat
     return CliffWatch(context=context, evidence=evidence, seed=seed, parent=parent)
 
 
-def _probe_of(played: Played, parent: Weights) -> Probe:
+def _probe_of(played: TrajectoryBatch, parent: Weights) -> Probe:
     """Return a probe of what was played, for parents that bring none."""
     rows = np.flatnonzero(played.alive)[:PROBE_ROWS]
     features = played.seen(parent)
@@ -174,7 +174,7 @@ def _result(
     ended: Weights,
     probe: Probe,
     progress: Progress,
-    data: PlayedData,
+    data: PPODataSource,
     watch: CliffWatch | None,
     facts: Mapping[str, Any],
     duration: float,
