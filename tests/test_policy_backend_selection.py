@@ -17,7 +17,8 @@ from townlet.policy.training.strategies.base import TrainingStrategy, catalogue,
 
 ROOT = Path(__file__).parents[1]
 TORCH_FILES = {
-    f"townlet.policy.{name}" for name in ("cloning", "descent", "losses", "network", "objective", "updating")
+    f"townlet.policy.{name}"
+    for name in ("bc.cloning", "losses", "model.torch_network", "ppo.gradient_backend", "ppo.learner", "ppo.objective")
 }
 """The only modules that import torch; pyproject's second contract names the same."""
 FOREIGN = {f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")}
