@@ -93,7 +93,7 @@ def rollback(
     run: Run | None = None,
     home: Home = HOME,
 ) -> int:
-    """Transition an alias back to the version before, once the weights there are proven; the history keeps both."""
+    """Move an alias back to the version before, once the weights there are proven; the history keeps both."""
     from townlet.errors import BadInputError
     from townlet.report import terminal
 

@@ -157,7 +157,7 @@ class Learner:
         return Batch(*here), np.flatnonzero(lives), statistics
 
     def _renormalise(self, returns: NDArray[np.float32]) -> None:
-        """Transition the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
+        """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
         keep, mean, scale = _NORMALISER_MEMORY, self.value_mean, self.value_scale
         self.value_mean = keep * mean + (1 - keep) * float(returns.mean(dtype=np.float64))
         self.value_scale = max(keep * scale + (1 - keep) * float(returns.std(dtype=np.float64)), 1e-3)

@@ -17,7 +17,7 @@ class WatchFacts(Record):
     """What a watch knows between two looks, but for the best weights."""
 
     agent_steps: int
-    """TrajectoryBatch for watching."""
+    """Agent-steps played for watching."""
     parent_values: tuple[float | None, ...]
     """The parent's objective, episode by episode; empty before the first look."""
     best: tuple[float, float] | None
@@ -53,7 +53,7 @@ class CliffWatch:
     best: CliffCheck | None = None
     """Best by mean so far, the parent included."""
     agent_steps: int = 0
-    """TrajectoryBatch for watching."""
+    """Agent-steps played for watching."""
     _parent_values: tuple[float | None, ...] = field(default=(), init=False)
 
     def facts(self) -> WatchFacts:

@@ -1,4 +1,4 @@
-"""EvidenceCollector paired evidence: every policy plays the same episodes, each distinct policy only once."""
+"""Collect paired evidence: every policy plays the same episodes, each distinct policy only once."""
 
 from collections.abc import Mapping
 
@@ -37,7 +37,7 @@ class EvidenceCollector:
 
     @property
     def agent_steps(self) -> int:
-        """TrajectoryBatch so far."""
+        """Agent-steps played so far."""
         return sum(episodes.agent_steps for episodes in self.played.values())
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
