@@ -1,21 +1,14 @@
 """A catalogue of the seven strategies and an environment's description, as the checker would be handed them."""
 
-from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
+from attrs import evolve
+
 from townlet.dto.codec import did_you_mean
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
-from townlet.dto.policy import (
-    BCTrainingResult,
-    CaptureResult,
-    EvaluationResult,
-    PPOTrainingResult,
-    PromotionResult,
-    ReplayResult,
-    RollbackResult,
-)
 from townlet.dto.schedule import EnvironmentSpec
-from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, ReplaySpec, RollbackSpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue
+from townlet.policy.training.strategies import base
 from townlet.ports import EnvironmentDescription
 
 SCENARIOS = ("small_town", "crowded")
@@ -31,17 +24,8 @@ KPIS = {
 
 
 def catalogue(*, torch: bool = True) -> StrategyCatalogue:
-    """Return the seven strategies, with or without torch."""
-    entries = (
-        StrategyEntry(name="capture", spec=CaptureSpec, result=CaptureResult),
-        StrategyEntry(name="replay", spec=ReplaySpec, result=ReplayResult),
-        StrategyEntry(name="bc", spec=BCSpec, result=BCTrainingResult, requires_torch=True),
-        StrategyEntry(name="ppo", spec=PPOSpec, result=PPOTrainingResult, requires_torch=True),
-        StrategyEntry(name="evaluate", spec=EvaluateSpec, result=EvaluationResult, measures=True),
-        StrategyEntry(name="promote", spec=PromoteSpec, result=PromotionResult, effect=True),
-        StrategyEntry(name="rollback", spec=RollbackSpec, result=RollbackResult),
-    )
-    return StrategyCatalogue(entries={entry.name: entry for entry in entries}, torch_available=torch)
+    """Return the built-in strategies, with or without torch."""
+    return evolve(base.catalogue(), torch_available=torch)
 
 
 def describe(spec: EnvironmentSpec) -> EnvironmentDescription:

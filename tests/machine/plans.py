@@ -95,4 +95,6 @@ def make_plan(most_visits: Mapping[str, int] | None = None, **changes: Any) -> P
         name: structure(dict(state.with_), CATALOGUE.entries[state.strategy].spec)
         for name, state in schedule.states.items()
     }
-    return Plan(schedule=schedule, options=options, most_visits=dict(most_visits or MOST_VISITS))
+    entries = {name: CATALOGUE.entries[state.strategy] for name, state in schedule.states.items()}
+    gathers = {name: entry.evidence(options[name]) for name, entry in entries.items() if entry.measures}
+    return Plan(schedule=schedule, options=options, most_visits=dict(most_visits or MOST_VISITS), gathers=gathers)

@@ -68,9 +68,15 @@ def edited(*changes: tuple[str, str]) -> str:
         (("start_from: clone ", "start_from: klone "), "unknown weights 'klone'; did you mean 'clone'?"),
         (("ppo.learning_rate: 0.5", "pp.learning_rate: 0.5"), "unknown state 'pp'; did you mean 'ppo'?"),
         (("ppo.learning_rate: 0.5", "ppo.learnin_rate: 0.5"), "unknown option of ppo 'learnin_rate'"),
-        (("ppo.learning_rate: 0.5", "ppo.start_from: 0.5"), "ppo.start_from is no number that can be scaled"),
+        (
+            ("ppo.learning_rate: 0.5", "ppo.start_from: 0.5"),
+            "ppo.start_from cannot be scaled; expected an option of ppo with decimals",
+        ),
         (("ppo.learning_rate: 0.5", "ppo.learning_rate: 0"), "expected a factor above 0"),
-        (("with: {scale: {", "with: {target: chmpion, scale: {"), "unknown target 'chmpion'; did you mean 'champion'?"),
+        (
+            ("with: {scale: {", "with: {target: chmpion, scale: {"),
+            "expected 'accepted' or 'champion', found 'chmpion'; did you mean 'champion'?",
+        ),
         (("episodes: [20]", "episodes: [19]"), "expected at least 20 pairs at the first look, found 19"),
         (("{policy: teacher}", "{policy: teachr}"), "unknown policy 'teachr'; did you mean 'teacher'?"),
         (("otherwise: champion}", "otherwise: chmp}"), "unknown baseline 'chmp'; did you mean 'champion'?"),
@@ -253,7 +259,7 @@ def test_an_unproven_promotion_must_be_asked_for() -> None:
     [
         (
             ("initial: capture", "initial: bc"),
-            "'bc' learns from a data set, but can be reached before any was captured",
+            "'bc' needs a data set, but can be reached before there is one",
         ),
         (("{to: bc, when: [enough_data, varied_actions]}", "{to: ppo, when: [enough_data]}"), "'ppo' needs the clone"),
         (("initial: capture", "initial: evaluate"), "'evaluate' needs the candidate"),

@@ -9,7 +9,7 @@ import pytest
 from fakes import Bench, Clock, ppo_result
 from plans import CATALOGUE
 
-from townlet.canonical import canonical_json
+from townlet.canonical import canonical_json, seal_line
 from townlet.dto.codec import CodecError
 from townlet.dto.journal import ProcessStarted, Recovered, RunCreated, TransitionTaken, VisitFinished
 from townlet.errors import EnvironmentFaultError, JournalBrokenError
@@ -42,8 +42,7 @@ def _change_and_rehash(lines: list[bytes]) -> list[bytes]:
     data = json.loads(lines[5])
     data["body"]["why"] = "because I say so"
     del data["hash"]
-    data["hash"] = journals._digest(data)
-    return [*lines[:5], canonical_json(data) + b"\n", *lines[6:]]
+    return [*lines[:5], canonical_json(seal_line(data)) + b"\n", *lines[6:]]
 
 
 TAMPERINGS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int]] = {

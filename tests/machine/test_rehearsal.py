@@ -1,6 +1,6 @@
 """The rehearsal walks everything in little."""
 
-from plans import SCHEDULE, make_plan
+from plans import CATALOGUE, SCHEDULE, make_plan
 
 from townlet.dto.codec import structure
 from townlet.dto.schedule import ScheduleSpec
@@ -13,7 +13,7 @@ PLAN = make_plan()
 
 def test_every_number_that_costs_time_is_small() -> None:
     """And what makes the work of another kind stays as it is."""
-    plan = shrink(PLAN)
+    plan = shrink(PLAN, CATALOGUE)
     capture, bc, ppo = plan.options["capture"], plan.options["bc"], plan.options["ppo"]
     assert isinstance(capture, CaptureSpec)
     assert isinstance(bc, BCSpec)
@@ -28,7 +28,7 @@ def test_a_watch_is_rehearsed_too() -> None:
     """Its first look comes with the first iteration."""
     states = {**SCHEDULE["states"]}
     states["ppo"] = {**states["ppo"], "with": {"watch": {"every": 250000, "evidence": "full"}}}
-    ppo = shrink(make_plan(states=states)).options["ppo"]
+    ppo = shrink(make_plan(states=states), CATALOGUE).options["ppo"]
     assert isinstance(ppo, PPOSpec)
     assert WatchSpec(every=1, evidence="full") == ppo.watch
 

@@ -1,7 +1,7 @@
 """Frozen results: what every strategy answers."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 from attrs import frozen
@@ -19,6 +19,7 @@ __all__ = [
     "BCTrainingResult",
     "CaptureResult",
     "EvaluationResult",
+    "FineTuningResult",
     "PPOTrainingResult",
     "PromotionResult",
     "ReplayResult",
@@ -36,6 +37,9 @@ Resumable = Literal["exact", "reset", "none"]
 class TrainingResult(Record):
     """What every strategy's answer carries."""
 
+    metrics_of_weights: ClassVar[bool] = True
+    """Whether its metrics describe `weights`: a guard then refuses them for other weights than the candidate's."""
+
     weights: str | None = None
     """Digest of the weights the visit answers with; none where it makes none."""
     flags: tuple[str, ...] = ()
@@ -52,6 +56,7 @@ class TrainingResult(Record):
 class CaptureResult(TrainingResult):
     """A data set of the teacher's decisions."""
 
+    metrics_of_weights: ClassVar[bool] = False
     episodes: float = metric("episodes", HIGHER)
     """Recorded episodes."""
     samples: float = metric("agent-steps", HIGHER)
@@ -105,7 +110,15 @@ class BCTrainingResult(TrainingResult):
 
 
 @frozen(kw_only=True)
-class PPOTrainingResult(TrainingResult):
+class FineTuningResult(TrainingResult):
+    """Weights that were made from others (`weights`, never none)."""
+
+    parent: str = ""
+    """Digest of the weights the visit started from; empty for a fresh start."""
+
+
+@frozen(kw_only=True)
+class PPOTrainingResult(FineTuningResult):
     """A fine-tuned policy; losses are means of the last 5 iterations."""
 
     iterations: int = 0
@@ -136,8 +149,6 @@ class PPOTrainingResult(TrainingResult):
     """Of the training episodes; 0 where the environment has no such metric."""
     parity: float = metric("1", LOWER, default=0.0)
     """Largest difference between torch's logits and numpy's on the probe batch."""
-    parent: str = ""
-    """Digest of the weights the visit started from."""
     total_loss: float = metric("1", LOWER, default=0.0)
     """What was minimised."""
     queue_conflicts: float = metric("conflicts", LOWER, default=0.0)
@@ -159,6 +170,7 @@ class PPOTrainingResult(TrainingResult):
 class ReplayResult(TrainingResult):
     """A data set from outside, summarised."""
 
+    metrics_of_weights: ClassVar[bool] = False
     samples: tuple[ReplaySampleSummary, ...]
     """In the order of the manifest."""
     batches: tuple[ReplayBatchSummary, ...]
@@ -257,7 +269,14 @@ class AnnealSummary(TrainingResult):
     """Every clone and every round of ppo, with the flags of its guards."""
 
 
-_BY_NAME = {cls.__name__: cls for cls in TrainingResult.__subclasses__()}
+def _result_classes() -> dict[str, type[TrainingResult]]:
+    """Return every class of results by name, those of installed packages included."""
+    classes, unread = {}, [TrainingResult]
+    while unread:
+        subclasses = unread.pop().__subclasses__()
+        classes.update({cls.__name__: cls for cls in subclasses})
+        unread += subclasses
+    return classes
 
 
 def _dump_any_result(result: TrainingResult) -> dict[str, Any]:
@@ -266,10 +285,11 @@ def _dump_any_result(result: TrainingResult) -> dict[str, Any]:
 
 
 def _structure_any_result(value: Any, _: Any) -> TrainingResult:
-    if not isinstance(value, Mapping) or value.get("kind") not in _BY_NAME:
-        raise ValueError(f"expected a result whose kind is one of {', '.join(_BY_NAME)}")
+    classes = _result_classes()
+    if not isinstance(value, Mapping) or value.get("kind") not in classes:
+        raise ValueError(f"expected a result whose kind is one of {', '.join(sorted(classes))}")
     fields = {name: item for name, item in value.items() if name != "kind"}
-    return converter.structure(fields, _BY_NAME[value["kind"]])
+    return converter.structure(fields, classes[value["kind"]])
 
 
 # A field that holds any strategy's answer says which it is.

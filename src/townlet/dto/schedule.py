@@ -222,3 +222,5 @@ class Plan:
     """The structured `with:` block of each state."""
     most_visits: Mapping[str, int]
     """The most visits the counters allow, per state."""
+    gathers: Mapping[str, str]
+    """The evidence that visits to a state gather, for the states that measure."""

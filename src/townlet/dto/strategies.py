@@ -12,6 +12,7 @@ from townlet.dto.quantities import Percent
 
 __all__ = [
     "PROBE_ROWS",
+    "REFERENCE",
     "BCSpec",
     "CaptureSpec",
     "DataSpec",
@@ -20,6 +21,7 @@ __all__ = [
     "PPOSpec",
     "PromoteSpec",
     "RampSpec",
+    "Reference",
     "ReplaySpec",
     "RollbackSpec",
     "StrategySpec",
@@ -29,8 +31,22 @@ __all__ = [
 Points = tuple[tuple[float, float], ...]
 Device = Literal["auto", "cpu", "cuda"]
 
+REFERENCE = "reference"
+"""Metadata key: a `Reference`, for an option that names something else of the schedule."""
+
 PROBE_ROWS = 256
 """Observations that the weights a visit answers with are proven on."""
+
+
+@frozen
+class Reference:
+    """What an option names; `check` proves that it exists."""
+
+    to: Literal["weights", "evidence", "options"]
+    """`weights`: clone, candidate, champion, or a name under `policies`; `evidence`: a name under `evidence`;
+    `options`: the keys are ``STATE.OPTION``, each a number that may be scaled."""
+    also: tuple[str, ...] = ()
+    """Further words with a meaning of their own."""
 
 
 def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
@@ -82,6 +98,11 @@ def not_negative(default: Any = attrs.NOTHING) -> Any:
     return attrs.field(default=default, validator=_not_negative)
 
 
+def reference(to: Literal["weights", "evidence", "options"], default: Any = attrs.NOTHING, *also: str) -> Any:
+    """Return a field that names something else of the schedule; `also` are words with a meaning of their own."""
+    return attrs.field(default=default, metadata={REFERENCE: Reference(to, also)})
+
+
 def fraction(default: Any = attrs.NOTHING) -> Any:
     """Return a field for a number between 0 and 1."""
     return attrs.field(default=default, validator=_fraction)
@@ -124,7 +145,7 @@ class CaptureSpec(StrategySpec):
     """Share of decisions at which a random legal action is played while the teacher's own is the label."""
     ticks: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     """Length of an episode in simulated ticks, rounded up to whole decisions; takes the place of days."""
-    player: str = "teacher"
+    player: str = reference("weights", "teacher", "teacher", "fresh")
     """Who plays: `teacher`, or weights that act stochastically and go on to ppo: `fresh`, `clone`, `champion`,
     `candidate` or a name under `policies`. Policies are never perturbed."""
     hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
@@ -185,17 +206,17 @@ class WatchSpec(Record):
 
     every: int = count()
     """Agent-steps between two looks."""
-    evidence: str = attrs.field()
+    evidence: str = reference("evidence")
     """Name of the evidence to gather at each look."""
-    against: str = "parent"
-    """Baseline; only `parent` is meaningful inside a visit."""
+    against: Literal["parent"] = "parent"
+    """Baseline: the weights that the visit started from."""
 
 
 @frozen(kw_only=True)
 class PPOSpec(StrategySpec):
     """Fine-tuning by proximal policy optimisation (Schulman et al. 2017)."""
 
-    start_from: str = "clone"
+    start_from: str = reference("weights", "clone", "fresh")
     """Weights of round 1: `clone`, `champion`, `candidate`, `fresh`, or a name under `policies`."""
     agent_steps: int = count(2_000_000)
     """Samples to gather; the last iteration is the first that reaches it."""
@@ -274,9 +295,9 @@ class ReplaySpec(StrategySpec):
 class EvaluateSpec(StrategySpec):
     """Paired episodes of the candidate and the baselines on fresh seeds."""
 
-    evidence: str = "full"
+    evidence: str = reference("evidence", "full")
     """Name of the evidence to gather."""
-    candidate: str = "candidate"
+    candidate: str = reference("weights", "candidate")
     """Policy under test: `candidate`, `clone`, `champion`, or a name under `policies`."""
 
 
@@ -292,7 +313,7 @@ class PromoteSpec(StrategySpec):
 class RollbackSpec(StrategySpec):
     """Discard the candidate and name the weights to go on from."""
 
-    target: str = "accepted"
+    target: Literal["accepted", "champion"] = "accepted"
     """`accepted` (the last accepted weights, in round 1 the clone) or `champion`."""
-    scale: Mapping[str, float] = attrs.field(factory=dict)
+    scale: Mapping[str, float] = reference("options", attrs.Factory(dict))
     """Factors such as ``ppo.learning_rate: 0.5`` for every later visit of that state, cumulative."""

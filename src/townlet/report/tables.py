@@ -2,11 +2,11 @@
 
 from rich.table import Table
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.comparison import ComparisonResult
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import bounds
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.schedule.forecast import Forecast
 
 __all__ = [

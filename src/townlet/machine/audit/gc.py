@@ -7,11 +7,11 @@ from pathlib import Path
 
 from attrs import frozen
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Record, structure, unstructure
 from townlet.dto.journal import Checkpoint, Entry, VisitFinished, VisitStarted
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read as read_journal
 from townlet.machine.schedule.yaml_source import SyntaxMistakeError, read
 from townlet.store.blobs import BlobStore

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, RunCreated, TransitionTaken, VisitStarted
 from townlet.dto.provenance import Provenance, ResourceDescriptor, Statement
 from townlet.errors import BadInputError
 from townlet.machine.audit.registry_rebuild import Promotion, promotions
+from townlet.machine.catalogue import StrategyCatalogue
 
 __all__ = ["statement"]
 

@@ -7,7 +7,6 @@ from datetime import datetime
 import attrs
 from attrs import define, evolve, field, frozen
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Record
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import (
@@ -20,6 +19,7 @@ from townlet.dto.journal import (
 )
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import refusal
 from townlet.machine.guards.evaluator import GuardEvaluator, report_hash

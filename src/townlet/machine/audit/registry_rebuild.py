@@ -5,10 +5,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.journal import EffectDone, EffectIntent, Entry, RunCreated, VisitFinished
-from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.registry import AliasMove, Booking, Version
+from townlet.machine.catalogue import StrategyCatalogue
 
 __all__ = ["Promotion", "Reconstruction", "promotions", "reconstruct"]
 
@@ -42,7 +41,7 @@ def promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[
         record = entry.record
         if isinstance(record, RunCreated):
             created = record
-        elif isinstance(record, VisitFinished) and _is_ppo(record, catalogue):
+        elif isinstance(record, VisitFinished) and _fine_tunes(record, catalogue):
             parents = {str(record.result.get("weights")): str(record.result.get("parent") or "")}
         elif isinstance(record, EffectIntent) and created is not None:
             found.append(
@@ -61,9 +60,9 @@ def promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[
     return tuple(found)
 
 
-def _is_ppo(record: VisitFinished, catalogue: StrategyCatalogue) -> bool:
+def _fine_tunes(record: VisitFinished, catalogue: StrategyCatalogue) -> bool:
     entry = catalogue.entries.get(record.strategy)
-    return entry is not None and issubclass(entry.result, PPOTrainingResult)
+    return entry is not None and entry.fine_tunes
 
 
 @frozen(kw_only=True)

@@ -5,11 +5,11 @@ from hashlib import sha256
 
 from attrs import frozen
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import structure
 from townlet.dto.journal import Entry, OperatorCommand, RunCreated
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import JournalBrokenError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.fold import fold
 from townlet.machine.journal.run_state import RunState

@@ -6,7 +6,6 @@ from hashlib import sha256
 from attrs import frozen
 
 from townlet.canonical import GENESIS
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Record
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import (
@@ -29,6 +28,7 @@ from townlet.dto.journal import (
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.gc import open_checkpoint
 from townlet.machine.audit.snapshot import schedules
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.result_codec import load_result
 from townlet.store.blobs import BlobStore

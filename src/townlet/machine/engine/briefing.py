@@ -8,8 +8,9 @@ from attrs import evolve, fields
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.journal import EffectDone, VisitStarted
 from townlet.dto.schedule import BaselineSpec, Plan
-from townlet.dto.strategies import PPOSpec, StrategySpec
+from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError, HoldError
+from townlet.machine.catalogue import StrategyEntry
 from townlet.machine.engine.visit import Visit
 from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.journal.run_state import OpenVisit, RunState
@@ -18,11 +19,11 @@ from townlet.rng import derive
 __all__ = ["inputs", "pins", "scaled", "started", "visit"]
 
 
-def started(run: RunState, plan: Plan, champion: str | None, *, effect: bool) -> VisitStarted:
+def started(run: RunState, plan: Plan, champion: str | None, strategy: StrategyEntry) -> VisitStarted:
     """Return the record that begins the next visit, or the open one again with what it was told at first.
 
     `champion` is the digest that the alias names now. A visit with an effect expects the champion that its evidence was
-    gathered against instead. HoldError where a ppo visit has nothing to start from.
+    gathered against instead. HoldError where a strategy that fine-tunes has nothing to start from.
     """
     again = run.visit
     if again is not None:
@@ -30,11 +31,11 @@ def started(run: RunState, plan: Plan, champion: str | None, *, effect: bool) ->
             state=again.state, visit=again.number, attempt=again.attempt + 1, inputs=again.inputs, pins=again.pins,
             expected=again.expected,
         )  # fmt: skip
-    given = inputs(run, plan, run.state, champion)
+    given = inputs(run, plan, run.state, champion, strategy)
     return VisitStarted(
         state=run.state, visit=run.visits.get(run.state, 0) + 1, attempt=1, inputs=given,
         pins=pins(run, plan, run.state, given),
-        expected=run.judged_against if effect and run.evidence is not None else champion,
+        expected=run.judged_against if strategy.effect and run.evidence is not None else champion,
     )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ def visit(
     run: RunState,
     opened: OpenVisit,
     plan: Plan,
+    strategy: StrategyEntry,
     *,
     seed: int,
     save: Callable[[int, str], None],
@@ -53,16 +55,16 @@ def visit(
     state = opened.state
     spec = scaled(plan.options[state], state, run.scale)
     return Visit(
-        state=state, strategy=plan.schedule.states[state].strategy, number=opened.number, attempt=opened.attempt,
-        ramp_index=run.ramp_index if isinstance(spec, PPOSpec) else 0, spec=spec, scale=run.scale,
+        state=state, strategy=strategy.name, number=opened.number, attempt=opened.attempt,
+        ramp_index=run.ramp_index if strategy.fine_tunes else 0, spec=spec, scale=run.scale,
         seed=derive(seed, state, opened.number), inputs=opened.inputs, pins=opened.pins, expected=opened.expected,
         evaluate_visits=evaluate_visits(plan), checkpoint=opened.checkpoint, save=save, decided=decided,
         effect=effect, stopping=stopping,
     )  # fmt: skip
 
 
-def inputs(run: RunState, plan: Plan, state: str, champion: str | None) -> dict[str, str]:
-    """Return the digests a visit to `state` may use; HoldError where a ppo visit has nothing to start from."""
+def inputs(run: RunState, plan: Plan, state: str, champion: str | None, strategy: StrategyEntry) -> dict[str, str]:
+    """Return the digests a visit to `state` may use; HoldError where a fine-tuning has nothing to start from."""
     accepted = run.accepted[-1].result.weights if run.accepted else None
     known: dict[str, str | None] = {name: policy.sha256 for name, policy in plan.schedule.policies.items()}
     known |= {
@@ -74,16 +76,17 @@ def inputs(run: RunState, plan: Plan, state: str, champion: str | None) -> dict[
         "accepted": accepted,
         "evidence": run.evidence,
     }
-    options = plan.options[state]
-    if isinstance(options, PPOSpec):
-        known["start"] = _start(options, run, known, state)
+    if strategy.fine_tunes:
+        known["start"] = _start(strategy, plan.options[state], run, known, state)
     return {name: digest for name, digest in known.items() if digest is not None}
 
 
-def _start(options: PPOSpec, run: RunState, known: Mapping[str, str | None], state: str) -> str | None:
-    """Return where a ppo visit begins: `start_from` in round 1, the candidate afterwards."""
-    name = options.start_from if run.rounds == 0 else "candidate"
-    if options.experience != "own" and run.experience is None:
+def _start(
+    strategy: StrategyEntry, options: StrategySpec, run: RunState, known: Mapping[str, str | None], state: str
+) -> str | None:
+    """Return the weights a fine-tuning begins with: those its options name in round 1, the candidate afterwards."""
+    name = strategy.start(options) if run.rounds == 0 else "candidate"
+    if run.experience is None and any(needed.name == "experience" for needed in strategy.consumes(options)):
         raise HoldError(f"{state} learns from recorded play, but this run has recorded none")
     if name == "fresh":
         return None

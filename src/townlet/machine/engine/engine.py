@@ -15,7 +15,6 @@ from pathlib import Path
 
 from attrs import evolve
 
-from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.journal import (
     ApprovalRequested,
@@ -42,6 +41,7 @@ from townlet.errors import (
     StrategyFailedError,
     UnfitCheckpointError,
 )
+from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.engine import briefing
 from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import discard, waiting
@@ -196,9 +196,16 @@ class Engine:
         try:
             opened = self._opened()
             told = briefing.visit(
-                self._run, opened, self._plan, seed=self._created.seed, save=self._save, decided=self._decided,
-                effect=self._effect, stopping=self._stopping,
-            )  # fmt: skip
+                self._run,
+                opened,
+                self._plan,
+                self._entry(state),
+                seed=self._created.seed,
+                save=self._save,
+                decided=self._decided,
+                effect=self._effect,
+                stopping=self._stopping,
+            )
             result = dump_result(self._perform(told), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
         except (StoppedError, UnfitCheckpointError) as error:
@@ -225,11 +232,10 @@ class Engine:
         where = self._plan.schedule.registry
         version = None if self._run.visit else self._registry.champion(where.name, where.champion)
         champion = None if version is None else version.weights
-        effect = self._entry(self._run.state).effect
-        self._append(briefing.started(self._run, self._plan, champion, effect=effect))
+        self._append(briefing.started(self._run, self._plan, champion, self._entry(self._run.state)))
 
     def _entry(self, state: str) -> StrategyEntry:
-        return self._catalogue.entries[self._plan.schedule.states[state].strategy]
+        return self._catalogue.entry(self._plan.schedule.states[state].strategy)
 
     def _opened(self) -> OpenVisit:
         visit = self._run.visit

@@ -41,11 +41,11 @@ def move_champion(
     )  # fmt: skip
     if visit.intent is None:
         append(intent)
-    ppo = run.ppo
+    tuned = run.fine_tuned
     version = registry.promote(
         intent.registry, intent.alias, target=target, expected=intent.expected, evidence=intent.evidence,
         run=created.run, head=journal.head, facts=facts,
-        parent=(ppo.result.parent or None) if ppo is not None and ppo.result.weights == target else None,
+        parent=(tuned.result.parent or None) if tuned is not None and tuned.result.weights == target else None,
     )  # fmt: skip
     done = EffectDone(alias=intent.alias, target=target, version=version.version)
     append(done)

@@ -8,9 +8,8 @@ from attrs import frozen
 from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import EvidenceTable, GuardReport, GuardSpec, MarginSpec, Verdict
 from townlet.dto.metrics import MetricSpec
-from townlet.dto.policy import CaptureResult, EvaluationResult, TrainingResult, statistics
+from townlet.dto.policy import EvaluationResult, TrainingResult, statistics
 from townlet.dto.schedule import Plan
-from townlet.dto.strategies import EvaluateSpec
 from townlet.errors import BadInputError
 from townlet.machine.guards.paired_test import BaselineMargin, PairedComparison, sequential_paired_test
 from townlet.machine.guards.verdicts import guards_of
@@ -73,7 +72,7 @@ def decided(table: EvidenceTable, state: str, known: GuardContext) -> bool:
 
 def evaluate_visits(plan: Plan) -> int:
     """Return the most evaluate visits the counters allow in a run, at least 1: what the error is divided over."""
-    return max(1, sum(plan.most_visits[s] for s, spec in plan.options.items() if isinstance(spec, EvaluateSpec)))
+    return max(1, sum(plan.most_visits[state] for state in plan.gathers))
 
 
 def _judge(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
@@ -197,7 +196,7 @@ def _reading(guard: GuardSpec, known: GuardContext) -> _Reading:
     field = statistics(type(result)).get(name)
     if field is None:
         return _Reading(problem=f"{state} does not report {name}")
-    if not isinstance(result, CaptureResult) and result.weights != known.candidate:
+    if result.metrics_of_weights and result.weights != known.candidate:
         return _Reading(problem=f"it was measured on other weights ({_short(result.weights)}) than the candidate's")
     return _number(_statistic(result, name), field.metadata[DIRECTION])
 
@@ -206,8 +205,8 @@ def _measured(
     result: EvaluationResult, policy: str | None, state: str, scenario: str | None, name: str, known: GuardContext
 ) -> _Reading:
     spec = known.metrics[name]
-    options = known.plan.options[state]
-    actions = known.plan.schedule.evidence[options.evidence].actions if isinstance(options, EvaluateSpec) else "greedy"
+    gathered = known.plan.gathers.get(state)
+    actions = "greedy" if gathered is None else known.plan.schedule.evidence[gathered].actions
     where = scenario or known.plan.schedule.environment.scenario
     found = [m for m in result.measurements if (m.metric, m.scenario, m.actions) == (name, where, actions)]
     mine = next((m for m in found if m.policy == policy), None)

@@ -15,10 +15,10 @@ from typing import Any
 from attrs import frozen
 
 from townlet.canonical import GENESIS, canonical_json, check_line, digest_of, seal_line
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.journal import RECORDS, SEMANTIC_KINDS, Entry, JournalRecord, Recovered, VisitFinished
 from townlet.errors import JournalBrokenError, TownletError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.result_codec import semantic_part
 from townlet.store.files import append_durable, cut, told, write_atomic
 
@@ -53,10 +53,10 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
             break
     *lines, torn = data.split(b"\n")
     entries: list[Entry] = []
-    semantics = [GENESIS]
     for seq, line in enumerate(lines):
-        entry = _parse(path, seq, line, entries[-1].hash if entries else GENESIS)
-        entries.append(entry)
+        entries.append(_parse(path, seq, line, entries[-1].hash if entries else GENESIS))
+    semantics = [GENESIS]
+    for entry in entries:
         semantics.append(_semantic(semantics[-1], entry.record, catalogue))
     anchored = _anchor(head, anchor)
     _check_head(path, entries, semantics, anchored, torn)
@@ -141,8 +141,8 @@ def _semantic(previous: str, record: JournalRecord, catalogue: StrategyCatalogue
     if record.kind not in SEMANTIC_KINDS:
         return previous
     body = semantic_part(unstructure(record), type(record))
-    if isinstance(record, VisitFinished) and record.strategy in catalogue.entries:
-        body["result"] = semantic_part(record.result, catalogue.entries[record.strategy].result)
+    if isinstance(record, VisitFinished):
+        body["result"] = semantic_part(record.result, catalogue.entry(record.strategy).result)
     return digest_of([previous, record.kind, body])
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.journal import (
     ApprovalRequested,
     Checkpoint,
@@ -23,14 +22,13 @@ from townlet.dto.journal import (
 )
 from townlet.dto.policy import (
     AnnealStageResult,
-    BCTrainingResult,
-    CaptureResult,
     EvaluationResult,
-    PPOTrainingResult,
+    FineTuningResult,
     RollbackResult,
     TrainingResult,
 )
 from townlet.dto.schedule import ScheduleSpec
+from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.journal.result_codec import load_result
 from townlet.machine.journal.run_state import Accepted, OpenVisit, RunState
 
@@ -55,7 +53,8 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
         case VisitStarted():
             state = _started(state, record)
         case VisitFinished():
-            state = _finished(state, load_result(record.result, catalogue.entries[record.strategy].result))
+            strategy = catalogue.entry(record.strategy)
+            state = _finished(state, load_result(record.result, strategy.result), strategy)
         case TransitionTaken():
             state = _moved(state, record, schedule, catalogue)
         case RunClosed():
@@ -115,7 +114,8 @@ def _ordered(state: RunState, record: OperatorCommand) -> RunState:
     return evolve(state, orders=(*state.orders, record))
 
 
-def _finished(state: RunState, result: TrainingResult) -> RunState:
+def _finished(state: RunState, result: TrainingResult, strategy: StrategyEntry) -> RunState:
+    """Return the state after a result, which leaves to later visits what its strategy declares."""
     visit = state.visit
     assert visit is not None, "a visit_finished record follows its visit_started"
     state = evolve(
@@ -125,24 +125,25 @@ def _finished(state: RunState, result: TrainingResult) -> RunState:
         agent_steps=state.agent_steps + result.agent_steps,
         experience=result.blobs.get("experience", state.experience),
     )
-    if isinstance(result, CaptureResult):
-        return evolve(state, dataset=result.blobs.get("dataset"), candidate=result.weights or state.candidate)
-    if isinstance(result, BCTrainingResult):
-        return evolve(state, clone=result.weights, candidate=result.weights)
-    if isinstance(result, PPOTrainingResult):
+    if "dataset" in strategy.produces:
+        state = evolve(state, dataset=result.blobs.get("dataset"))
+    if "clone" in strategy.produces:
+        state = evolve(state, clone=result.weights or state.clone)
+    if "candidate" in strategy.produces:
+        state = evolve(state, candidate=result.weights or state.candidate)
+    if strategy.fine_tunes and isinstance(result, FineTuningResult):
         start = visit.inputs.get("start")
-        return evolve(
+        state = evolve(
             state,
-            candidate=result.weights,
-            ppo=Accepted(state=visit.state, visit=visit.number, result=result),
+            fine_tuned=Accepted(state=visit.state, visit=visit.number, result=result),
             starts={**state.starts, visit.state: start} if start is not None else state.starts,
             rounds=state.rounds + 1,
             ramp_index=state.ramp_index + 1,
         )
-    if isinstance(result, EvaluationResult):
-        return evolve(state, candidate=result.weights, evidence=result.evidence, judged_against=visit.expected)
-    if isinstance(result, RollbackResult):
-        return evolve(state, candidate=result.weights, scale=result.scale, ramp_index=0)
+    if strategy.measures and isinstance(result, EvaluationResult):
+        state = evolve(state, evidence=result.evidence, judged_against=visit.expected)
+    if strategy.discards and isinstance(result, RollbackResult):
+        state = evolve(state, scale=result.scale, ramp_index=0)
     return state
 
 
@@ -166,8 +167,8 @@ def _moved(state: RunState, record: TransitionTaken, schedule: ScheduleSpec, cat
 
 
 def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:
-    """Return the accepted visits after an evaluate state was left for anything but a rollback."""
-    last = state.ppo
+    """Return the accepted visits after a state that measures was left for anything but a rollback."""
+    last = state.fine_tuned
     if last is None or last in state.accepted or not isinstance(result, EvaluationResult):
         return state.accepted
     if result.weights != last.result.weights or last.result.weights in (None, last.result.parent):
@@ -178,4 +179,4 @@ def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:
 def is_rollback(state: str, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> bool:
     """Tell whether visits to a state discard the candidate."""
     spec = schedule.states.get(state)
-    return spec is not None and issubclass(catalogue.entries[spec.strategy].result, RollbackResult)
+    return spec is not None and catalogue.entry(spec.strategy).discards

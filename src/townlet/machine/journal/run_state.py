@@ -7,7 +7,7 @@ from attrs import frozen
 
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import ApprovalRequested, EffectDone, EffectIntent, OperatorCommand, RunClosed, RunCreated
-from townlet.dto.policy import AnnealStageResult, PPOTrainingResult, TrainingResult
+from townlet.dto.policy import AnnealStageResult, FineTuningResult, TrainingResult
 
 __all__ = ["Accepted", "OpenVisit", "RunState"]
 
@@ -50,14 +50,14 @@ class OpenVisit:
 
 @frozen(kw_only=True)
 class Accepted:
-    """A ppo visit that reached evaluate, changed its weights and was not rolled back."""
+    """A fine-tuning visit whose weights were evaluated, differ from its parent and were not rolled back."""
 
     state: str
-    """The ppo state."""
+    """The state that fine-tuned."""
     visit: int
     """Which visit to it."""
-    result: PPOTrainingResult
-    """What it answered."""
+    result: FineTuningResult
+    """Its result."""
 
 
 @frozen(kw_only=True)
@@ -93,17 +93,17 @@ class RunState:
     judged_against: str | None = None
     """Weights digest the champion's alias named when that evidence was begun."""
     starts: Mapping[str, str] = MappingProxyType({})
-    """Weights digest the last visit to each ppo state started from."""
-    ppo: Accepted | None = None
-    """The last ppo visit, not accepted yet."""
+    """Weights digest the last visit to each fine-tuning state started from."""
+    fine_tuned: Accepted | None = None
+    """The last fine-tuning visit, not accepted yet."""
     accepted: tuple[Accepted, ...] = ()
-    """Accepted ppo visits, oldest first."""
+    """Accepted fine-tuning visits, oldest first."""
     scale: Mapping[str, float] = MappingProxyType({})
     """Factors of all rollbacks so far."""
     rounds: int = 0
-    """Finished ppo visits."""
+    """Finished fine-tuning visits."""
     ramp_index: int = 0
-    """Finished ppo visits since the weights were last set."""
+    """Finished fine-tuning visits since the weights were last set."""
     agent_steps: int = 0
     """Agent-steps of all finished visits."""
     champion_moved: bool = False

@@ -6,16 +6,8 @@ import attrs
 
 from townlet.dto.codec import Problem
 from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
-from townlet.dto.policy import (
-    BCTrainingResult,
-    CaptureResult,
-    EvaluationResult,
-    PPOTrainingResult,
-    ReplayResult,
-    RollbackResult,
-)
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
-from townlet.dto.strategies import BCSpec, CaptureSpec, EvaluateSpec, PPOSpec, PromoteSpec, ReplaySpec
+from townlet.dto.strategies import PromoteSpec
 from townlet.machine.guards.verdicts import names
 from townlet.machine.schedule.partial import PartialSchedule, nearest, unknown
 from townlet.machine.schedule.reachability import MAX_CONFIGURATIONS, Reachability, explore
@@ -132,7 +124,7 @@ def check_walk(draft: PartialSchedule) -> tuple[Reachability, list[Problem]]:
         for name in stuck
     )
     problems.extend(_check_effect_first(draft, initial))
-    problems.extend(_check_weights(draft, initial, edges, reached))
+    problems.extend(_check_inputs(draft, initial, edges, reached))
     walk = explore(initial, edges, _readable(draft))
     if walk.exceeded:
         problems.append(
@@ -215,63 +207,30 @@ def _endless(walk: Reachability, stuck: frozenset[str]) -> Iterator[Problem]:
         )
 
 
-def _check_weights(draft: PartialSchedule, initial: str, edges: Edges, reached: frozenset[str]) -> Iterator[Problem]:
-    """Yield the states that may be reached before what they begin with exists."""
-    cloned = draft.states_answering(BCTrainingResult)
-    brought = cloned | draft.states_answering(PPOTrainingResult, RollbackResult)
-    brought |= {
-        name
-        for name in draft.states_answering(EvaluationResult)
-        if isinstance(options := draft.states[name].options, EvaluateSpec) and options.candidate != "candidate"
-    }
-    players = {
-        name
-        for name in draft.states_answering(CaptureResult)
-        if isinstance(options := draft.states[name].options, CaptureSpec) and options.player != "teacher"
-    }
-    brought |= players
-    recorded = frozenset(players) | {
-        name
-        for name in draft.states_answering(ReplayResult)
-        if isinstance(options := draft.states[name].options, ReplaySpec) and options.train
-    }
+_MEANINGS: Mapping[str, str] = {
+    "dataset": "a data set",
+    "experience": "recorded play of a policy",
+    "clone": "the clone",
+    "candidate": "the candidate",
+}
+"""What the run itself makes; champions and policies from outside may be there before it."""
+
+
+def _check_inputs(draft: PartialSchedule, initial: str, edges: Edges, reached: frozenset[str]) -> Iterator[Problem]:
+    """Yield the states that can be reached before what they need exists."""
     for name, state in draft.states.items():
-        here = ("states", name, "with")
-        if name not in reached or state.strategy is None:
+        if name not in reached or state.strategy is None or state.options is None:
             continue
-        brings_own = isinstance(state.options, BCSpec) and state.options.data is not None
-        if issubclass(state.strategy.result, BCTrainingResult) and not brings_own:
-            captured = draft.states_answering(CaptureResult)
-            if name in reachable(initial, edges, without=captured) and name not in captured:
-                yield Problem(
-                    (*here[:2], "strategy"),
-                    f"{name!r} learns from a data set, but can be reached before any was "
-                    "captured; lead every way through a capture state",
-                )
-        options = state.options
-        wanted = (
-            (options.start_from, "start_from")
-            if isinstance(options, PPOSpec)
-            else (options.player, "player")
-            if isinstance(options, CaptureSpec)
-            else (options.candidate, "candidate")
-            if isinstance(options, EvaluateSpec)
-            else ("candidate", "candidate")
-            if state.strategy.effect
-            else ("", "")
-        )
-        learns_recorded = isinstance(options, PPOSpec) and options.experience != "own"
-        if learns_recorded and name in reachable(initial, edges, without=recorded):
+        for needed in state.strategy.consumes(state.options):
+            meaning = _MEANINGS.get(needed.name)
+            if meaning is None:
+                continue
+            makers = draft.states_producing(needed.name)
+            if name not in reachable(initial, edges, without=makers - {name}):
+                continue
+            strategies = [entry.name for entry in draft.catalogue.entries.values() if needed.name in entry.produces]
             yield Problem(
-                (*here, "experience"),
-                f"{name!r} learns from recorded play, but can be reached before there is any; lead every way "
-                "through a capture state whose player is not the teacher, or a replay state with train: true",
-            )
-        sources = {"clone": cloned, "candidate": brought - ({name} if isinstance(options, EvaluateSpec) else set())}
-        makers = sources.get(wanted[0])
-        if makers is not None and name in reachable(initial, edges, without=makers - {name}):
-            yield Problem(
-                (*here, wanted[1]),
-                f"{name!r} needs the {wanted[0]}, but can be reached before there is one; lead "
-                "every way through a state that makes it",
+                ("states", name, "with", needed.option) if needed.option else ("states", name, "strategy"),
+                f"{name!r} needs {meaning}, but can be reached before there is one; lead every way through "
+                f"a state that makes it ({' or '.join(strategies)})",
             )

@@ -9,7 +9,6 @@ from townlet.dto.codec import Problem
 from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import GuardSpec, MarginSpec
 from townlet.dto.policy import statistics
-from townlet.dto.strategies import EvaluateSpec
 from townlet.machine.schedule.partial import PartialSchedule, PartialState, unknown
 
 __all__ = ["MetricName", "check_guards"]
@@ -87,7 +86,7 @@ def _check_metric(
             f"{metric.name!r} has no better direction, so nothing can be better or worse; expected at_least or at_most",
         )
     statistic = metric.name in statistics(state.strategy.result)
-    gathered = state.options.evidence if isinstance(state.options, EvaluateSpec) else None
+    gathered = state.gathers
     yield from _check_scenario(draft, metric, gathered, path, statistic=statistic)
     if guard.evidence is None or guard.evidence not in draft.evidence:
         return

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from townlet.dto.codec import Problem
-from townlet.dto.policy import PPOTrainingResult
+from townlet.dto.codec import Problem, Record
 from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
-from townlet.dto.strategies import CaptureSpec, EvaluateSpec, PPOSpec, RollbackSpec, StrategySpec
+from townlet.dto.strategies import REFERENCE
 from townlet.errors import BadInputError
 from townlet.machine.schedule.check_guards import check_guards
 from townlet.machine.schedule.partial import PartialSchedule, unknown
@@ -24,9 +24,10 @@ _MOST = 64 * 2**20
 """Bytes of a weights file."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
-_WEIGHTS = frozenset({"clone", "champion", "candidate", "fresh"})
+WEIGHTS = frozenset({"clone", "champion", "candidate"})
+"""Words for weights that every option which names some understands."""
 _RESERVED = {
-    "policies": _WEIGHTS | {"teacher", "accepted", "parent"},
+    "policies": WEIGHTS | {"fresh", "teacher", "accepted", "parent"},
     "states": frozenset(BUILT_IN_STATES),
     "baselines": frozenset({"candidate"}),
 }
@@ -46,7 +47,7 @@ def check(draft: PartialSchedule) -> Iterator[Problem]:
     yield from check_guards(draft)
     for name, state in draft.states.items():
         if state.options:
-            yield from _check_options(draft, name, state.options)
+            yield from _check_options(draft, state.options, ("states", name, "with"))
     yield from _check_budget(draft)
 
 
@@ -116,11 +117,13 @@ def _check_baseline(draft: PartialSchedule, name: str, baseline: BaselineSpec) -
                 f"a baseline with of: is called 'parent' (what a visit started from) or 'accepted' "
                 f"(the best earlier one), found {name!r}",
             )
-        trained = draft.states_answering(PPOTrainingResult)
+        trained = draft.states_that(lambda strategy: strategy.fine_tunes)
         if baseline.of not in draft.states:
             yield unknown("state", baseline.of, trained or draft.states, (*here, "of"))
         elif draft.states[baseline.of].strategy and baseline.of not in trained:
-            yield Problem((*here, "of"), f"state {baseline.of!r} fine-tunes no weights; expected one that runs ppo")
+            yield Problem(
+                (*here, "of"), f"state {baseline.of!r} fine-tunes no weights; expected one that does, such as ppo"
+            )
     elif name in ("parent", "accepted"):
         yield Problem(here, f"{name!r} is the baseline of a state; expected of: STATE", key=True)
     if baseline.policy is not None and baseline.policy != "teacher" and baseline.policy not in draft.policies:
@@ -144,34 +147,23 @@ def _check_fallback(draft: PartialSchedule, name: str, baseline: BaselineSpec) -
         after = following.otherwise if following else None
 
 
-def _check_options(draft: PartialSchedule, name: str, options: StrategySpec) -> Iterator[Problem]:
-    here = ("states", name, "with")
-    if isinstance(options, EvaluateSpec):
-        if options.evidence not in draft.evidence:
-            yield unknown("evidence", options.evidence, draft.evidence, (*here, "evidence"))
-        weights = _WEIGHTS - {"fresh"} | set(draft.policies)
-        if options.candidate not in weights:
-            yield unknown("weights", options.candidate, weights, (*here, "candidate"))
-    elif isinstance(options, CaptureSpec):
-        players = {"teacher"} | _WEIGHTS | set(draft.policies)
-        if options.player not in players:
-            yield unknown("player", options.player, players, (*here, "player"))
-    elif isinstance(options, PPOSpec):
-        if options.start_from not in _WEIGHTS | set(draft.policies):
-            yield unknown("weights", options.start_from, _WEIGHTS | set(draft.policies), (*here, "start_from"))
-        if options.watch and options.watch.evidence not in draft.evidence:
-            yield unknown("evidence", options.watch.evidence, draft.evidence, (*here, "watch", "evidence"))
-        if options.watch and options.watch.against != "parent":
-            yield Problem(
-                (*here, "watch", "against"),
-                f"expected 'parent', found {options.watch.against!r}: a visit is "
-                "watched against the weights it started from",
-            )
-    elif isinstance(options, RollbackSpec):
-        if options.target not in ("accepted", "champion"):
-            yield unknown("target", options.target, ("accepted", "champion"), (*here, "target"))
-        for key, factor in options.scale.items():
-            yield from _check_scale(draft, key, factor, (*here, "scale", key))
+def _check_options(draft: PartialSchedule, options: Any, here: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield the options of a `with:` block that name what does not exist."""
+    for field in attrs.fields(type(options)):
+        value, path = getattr(options, field.name), (*here, field.name)
+        if isinstance(value, Record):
+            yield from _check_options(draft, value, path)
+            continue
+        reference = field.metadata.get(REFERENCE)
+        if reference is None or value is None:
+            continue
+        if reference.to == "options":
+            for key, factor in value.items():
+                yield from _check_scale(draft, key, factor, (*path, key))
+            continue
+        named = draft.evidence if reference.to == "evidence" else {*WEIGHTS, *reference.also, *draft.policies}
+        if value not in named:
+            yield unknown(reference.to, value, named, path)
 
 
 def _check_scale(draft: PartialSchedule, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
@@ -182,10 +174,11 @@ def _check_scale(draft: PartialSchedule, key: str, factor: float, path: tuple[st
         return
     if factor <= 0:
         yield Problem(path, f"expected a factor above 0, found {factor}")
-    if state.options is None:
+    if state.strategy is None or state.options is None:
         return
     fields = attrs.fields_dict(type(state.options))
     if name not in fields:
         yield attrs.evolve(unknown(f"option of {of}", name, fields, path), key=True)
-    elif type(getattr(state.options, name)) is not float:
-        yield Problem(path, f"{key} is no number that can be scaled; expected a field with decimals", key=True)
+    elif name not in state.strategy.scalable_options or getattr(state.options, name) is None:
+        allowed = ", ".join(sorted(state.strategy.scalable_options)) or "none"
+        yield Problem(path, f"{key} cannot be scaled; expected an option of {of} with decimals: {allowed}", key=True)

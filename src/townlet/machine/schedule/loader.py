@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from townlet.dto import codec
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.codec import Problem
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.schedule.check_graph import check_edges, check_walk
 from townlet.machine.schedule.check_sections import check, check_policies
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
@@ -118,10 +118,16 @@ def _refuse(name: str, document: Document, problems: list[Problem], instead: Map
 
 def _plan(data: Any, draft: PartialSchedule, walk: Reachability) -> Plan:
     options = {name: state.options for name, state in draft.states.items() if state.options is not None}
+    gathers = {
+        name: state.strategy.evidence(state.options)
+        for name, state in draft.states.items()
+        if state.strategy and state.strategy.measures and state.options is not None
+    }
     return Plan(
         schedule=codec.structure(data, ScheduleSpec),
         options=MappingProxyType(options),
         most_visits=MappingProxyType(dict(walk.most_visits)),
+        gathers=MappingProxyType(gathers),
     )
 
 
@@ -146,7 +152,7 @@ def torch_needs(plan: Plan, catalogue: StrategyCatalogue) -> tuple[str, ...]:
     if catalogue.torch_available:
         return ()
     states = plan.schedule.states.items()
-    return tuple(name for name, state in states if catalogue.entries[state.strategy].requires_torch)
+    return tuple(name for name, state in states if catalogue.entry(state.strategy).requires_torch)
 
 
 def require_torch(plan: Plan, catalogue: StrategyCatalogue) -> None:

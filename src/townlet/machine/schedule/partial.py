@@ -8,7 +8,6 @@ import attrs
 from attrs import frozen
 
 from townlet.dto import codec
-from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.dto.codec import CodecError, Problem
 from townlet.dto.guards import GuardSpec
 from townlet.dto.schedule import (
@@ -22,6 +21,7 @@ from townlet.dto.schedule import (
 )
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.ports import EnvironmentDescription
 
 __all__ = ["Describe", "PartialSchedule", "PartialState", "nearest", "parse_sections", "unknown"]
@@ -41,6 +41,13 @@ class PartialState:
     """The structured `with:` block."""
     edges: tuple[EdgeSpec | None, ...]
     """The ways out, in order."""
+
+    @property
+    def gathers(self) -> str | None:
+        """Evidence that visits gather; None where they gather none, or where it cannot be read."""
+        if self.strategy is None or self.options is None or not self.strategy.measures:
+            return None
+        return self.strategy.evidence(self.options)
 
 
 @frozen(kw_only=True)
@@ -77,11 +84,18 @@ class PartialSchedule:
         """Whether every guard and edge could be read."""
         return None not in self.guards.values() and all(None not in state.edges for state in self.states.values())
 
-    def states_answering(self, *results: type) -> frozenset[str]:
-        """Return the states whose strategy answers with one of these result classes."""
+    def states_producing(self, product: str) -> frozenset[str]:
+        """Return the states whose visits certainly produce something; one that cannot be read counts as such."""
         return frozenset(
-            name for name, state in self.states.items() if state.strategy and issubclass(state.strategy.result, results)
+            name
+            for name, state in self.states.items()
+            if state.strategy
+            and product in (state.strategy.produces if state.options is None else state.strategy.output(state.options))
         )
+
+    def states_that(self, holds: Callable[[StrategyEntry], bool]) -> frozenset[str]:
+        """Return the states whose strategy declares something."""
+        return frozenset(name for name, state in self.states.items() if state.strategy and holds(state.strategy))
 
 
 def unknown(kind: str, found: str, known: Any, path: Path) -> Problem:
@@ -144,7 +158,7 @@ def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[P
     found, edges, options = block.get("strategy"), block.get("next"), block.get("with", {})
     entry = catalogue.entries.get(found) if isinstance(found, str) else None
     if isinstance(found, str) and entry is None:
-        problems.append(unknown("strategy", found, catalogue.entries, ("states", name, "strategy")))
+        problems.append(Problem(("states", name, "strategy"), catalogue.problem(found)))
     structured = None
     if entry is not None and isinstance(options, Mapping):
         try:

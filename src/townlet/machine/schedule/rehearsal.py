@@ -5,38 +5,27 @@ from collections.abc import Collection, Mapping
 from attrs import evolve
 
 from townlet.dto.schedule import Plan, ScheduleSpec, StateSpec
-from townlet.dto.strategies import BCSpec, CaptureSpec, PPOSpec, StrategySpec
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.paired_test import LEAST_PAIRS
 
 __all__ = ["next_edge", "shrink"]
 
-_EPISODES = 10
 _WORLDS = 8
-_DECISIONS = 16
+"""Worlds that train side by side at the most."""
 
 
-def shrink(plan: Plan) -> Plan:
-    """Return a plan whose whole walk takes seconds: every strategy does all its kinds of work, but little of it."""
+def shrink(plan: Plan, catalogue: StrategyCatalogue) -> Plan:
+    """Return a plan whose whole run takes seconds: every strategy does all its kinds of work, but little of it."""
     schedule = plan.schedule
     evidence = {
         name: evolve(spec, episodes=(LEAST_PAIRS,), days=1, scenarios=spec.scenarios)
         for name, spec in schedule.evidence.items()
     }
     environment = evolve(schedule.environment, worlds=min(_WORLDS, schedule.environment.worlds))
-    options = {state: _little(spec) for state, spec in plan.options.items()}
+    options = {
+        state: catalogue.entry(schedule.states[state].strategy).shrink(spec) for state, spec in plan.options.items()
+    }
     return evolve(plan, schedule=evolve(schedule, evidence=evidence, environment=environment), options=options)
-
-
-def _little(spec: StrategySpec) -> StrategySpec:
-    if isinstance(spec, CaptureSpec):
-        return evolve(spec, episodes=min(_EPISODES, spec.episodes), days=1, ticks=None)
-    if isinstance(spec, BCSpec):
-        return evolve(spec, update_epochs=1, value_epochs=min(1, spec.value_epochs))
-    if isinstance(spec, PPOSpec):
-        watch = None if spec.watch is None else evolve(spec.watch, every=1)
-        steps = min(_DECISIONS, spec.num_steps)
-        return evolve(spec, agent_steps=1, iterations=None, num_steps=steps, days=1, update_epochs=1, watch=watch)
-    return spec
 
 
 def next_edge(schedule: ScheduleSpec, state: str, seen: Collection[str]) -> int:

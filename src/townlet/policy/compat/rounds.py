@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, frozen
 
 from townlet.dto.anneal import BCRound, PPORound, Status
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import Entry, GuardsJudged, RunClosed, TransitionTaken, VisitFinished
 from townlet.dto.policy import BCTrainingResult, EvaluationResult, PPOTrainingResult, RollbackResult, TrainingResult
@@ -18,6 +17,7 @@ from townlet.dto.training_log import (
     StreamFields,
     TrainingLogEntry,
 )
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.result_codec import load_result
 
 __all__ = ["OpenRound", "Rounds", "status"]

@@ -13,8 +13,9 @@ from townlet.canonical import read_tensors, write_tensors
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.dto.fields import array
 from townlet.errors import BadInputError
+from townlet.policy.model.inference import normalise
 
-__all__ = ["Dataset", "DatasetFacts", "Samples", "read_dataset", "read_dataset_and"]
+__all__ = ["Dataset", "DatasetFacts", "Samples", "flatten", "read_dataset", "read_dataset_and"]
 
 _KEY = "townlet"
 
@@ -124,3 +125,15 @@ def read_dataset_and(data: bytes, source: str) -> tuple[Dataset, Mapping[str, ND
     if labels.size and not (labels.min() >= 0 and labels.max() < len(facts.actions)):
         raise BadInputError(f"{source}: labels outside the {len(facts.actions)} actions")
     return dataset, tensors
+
+
+def flatten(
+    dataset: Dataset, episodes: NDArray[np.intp], mean: NDArray[np.float32], scale: NDArray[np.float32]
+) -> Samples:
+    """Return the unforced decisions of some episodes as flat, normalised samples."""
+    chosen = dataset.unforced[:, episodes]
+    return Samples(
+        features=normalise(dataset.observations[:, episodes][chosen], mean, scale),
+        action_mask=dataset.action_mask[:, episodes][chosen],
+        labels=dataset.labels[:, episodes][chosen].astype(np.int64),
+    )

@@ -14,12 +14,11 @@ from types import MappingProxyType
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.journal import Entry, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
-from townlet.dto.strategies import BCSpec, PPOSpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
 from townlet.machine.schedule.loader import require_torch as require_torch_for
@@ -28,7 +27,7 @@ from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
-from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, require_torch
+from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
@@ -91,9 +90,10 @@ def require_means(plan: Plan, known: StrategyCatalogue) -> None:
     """Raise TorchNotAvailableError or BadInputError where torch, or a device that a state names, is missing here."""
     require_torch_for(plan, known)
     for name, options in plan.options.items():
-        entry = known.entries[plan.schedule.states[name].strategy]
-        if entry.requires_torch and isinstance(options, BCSpec | PPOSpec):
-            require_torch(f"state {name}", options.device)
+        entry = known.entry(plan.schedule.states[name].strategy)
+        if entry.requires_torch:
+            device = getattr(options, entry.device_option) if entry.device_option else "cpu"
+            require_torch(f"state {name}", device)
 
 
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
@@ -162,8 +162,8 @@ class RunLauncher:
     """Makes environments and teachers."""
     services: TrainingServices | None
     """Used instead of the built-in ones."""
-    strategies: Mapping[str, TrainingStrategy]
-    """Used instead of the built-in ones, by name."""
+    catalogue: StrategyCatalogue
+    """The strategies that the schedule may name."""
     listen: Callable[[Entry], None]
     """Hears every journal record once it is durable."""
     telemetry: Telemetry
@@ -177,7 +177,8 @@ class RunLauncher:
         Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights
         from outside that do not fit, a champion of another environment. The run begins to exist with its first record.
         """
-        plan, known = shrink(self.plan) if rehearse else self.plan, catalogue(self.strategies)
+        known = self.catalogue
+        plan = shrink(self.plan, known) if rehearse else self.plan
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
         require_means(plan, known)
         description = self.environments.describe(schedule.environment.scenario)
@@ -209,7 +210,7 @@ class RunLauncher:
 
     def go_on(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
         """Walk from wherever a journal stands; hold the run's lock around it."""
-        known, blobs = catalogue(self.strategies), BlobStore(self.home / "blobs")
+        blobs = BlobStore(self.home / "blobs")
         context = TrainingContext(
             visit=Visit.outermost(plan.schedule.seed),
             plan=plan,
@@ -222,8 +223,7 @@ class RunLauncher:
             run_directory=run,
             journal=journal,
             registry=_open_registry(plan.schedule, self.home, run),
-            catalogue=known,
-            strategies=self.strategies,
+            catalogue=self.catalogue,
             process=process,
             stopping=self.stopping,
             listen=self.listen,

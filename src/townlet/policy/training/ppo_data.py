@@ -7,20 +7,22 @@ from attrs import define
 from numpy.typing import NDArray
 
 from townlet.dto.policy import Resumable
-from townlet.dto.strategies import PPOSpec
+from townlet.dto.strategies import PROBE_ROWS, PPOSpec
 from townlet.dto.training_log import EventFields
 from townlet.errors import BadInputError
 from townlet.policy.compat.training_log import EVENTS, EventCounter
+from townlet.policy.data.dataset import Samples, flatten
 from townlet.policy.data.trajectories import Trajectories, TrajectoryBatch
+from townlet.policy.model.inference import forward
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
-from townlet.policy.model.weights import Weights
+from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext
 from townlet.ports import StubTeacher, Teacher
 from townlet.rng import derive, seed_sequence
 
-__all__ = ["PPODataSource"]
+__all__ = ["PPODataSource", "acts_finitely", "demonstrations_of", "probe_of"]
 
 
 @define(kw_only=True)
@@ -164,3 +166,28 @@ def _teacher(context: TrainingContext, spec: PPOSpec) -> Teacher | None:
     if isinstance(teacher, StubTeacher):
         raise BadInputError(f"teacher_share: teacher {about.teacher!r} cannot drive a world: {teacher.never_acts}")
     return teacher
+
+
+def demonstrations_of(context: TrainingContext, spec: PPOSpec, parent: Weights) -> Samples | None:
+    """Return what the demonstration loss learns from; None where no ramp gives it weight, or nothing was captured."""
+    if "dataset" not in context.inputs or all(y == 0 for ramp in spec.ramps for _, y in ramp.bc_weight):
+        return None
+    dataset = context.services.replay.load(context.inputs["dataset"])
+    return flatten(dataset, np.arange(dataset.labels.shape[1]), parent.mean, parent.scale)
+
+
+def probe_of(played: TrajectoryBatch, parent: Weights) -> Probe:
+    """Return a probe of what was played, for parents that bring none."""
+    rows = np.flatnonzero(played.alive)[:PROBE_ROWS]
+    features = played.seen(parent)
+    features = features.reshape(-1, features.shape[-1])[rows]
+    mask = played.action_mask.reshape(-1, played.action_mask.shape[-1])[rows]
+    return make_probe(parent, features * parent.scale + parent.mean, mask)
+
+
+def acts_finitely(weights: Weights, seen: NDArray[np.float32]) -> bool:
+    """Tell whether actor and critic still answer with finite numbers to what was last seen [W, N, F]."""
+    features = seen.reshape(-1, seen.shape[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        answers = (forward(weights.actor, features), weights.values(features))
+    return all(bool(np.isfinite(answer).all()) for answer in answers)

@@ -1,6 +1,5 @@
 """Deciding a run again from what it stored, without training."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,7 +8,7 @@ from townlet.machine.audit.rederive import Replay, ReplayReport
 from townlet.machine.audit.snapshot import first_record, load_run
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.rehearsal import shrink
-from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
+from townlet.policy.training.strategies.base import Strategies, catalogue
 from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
@@ -22,7 +21,7 @@ def replay_run(
     home: Path,
     *,
     environments: EnvironmentProvider | None = None,
-    strategies: Mapping[str, TrainingStrategy] = MappingProxyType({}),
+    strategies: Strategies = MappingProxyType({}),
 ) -> ReplayReport:
     """Return every difference between what a run's journal decided and what its stored results and evidence decide.
 
@@ -39,7 +38,7 @@ def replay_run(
     def plan_of(digest: str) -> Plan:
         text = run.schedule.read_bytes() if digest == standing.state.text else blobs.get(digest)
         plan = load_text(text, str(run.schedule), known, describe, folder=run.folder, seed=created.seed)
-        return shrink(plan) if created.rehearsal else plan
+        return shrink(plan, known) if created.rehearsal else plan
 
     metrics = {spec.name: spec for spec in describe(standing.schedule.environment).metrics}
     return Replay(plan_of=plan_of, metrics=metrics, blobs=blobs, catalogue=known).of(standing.entries)

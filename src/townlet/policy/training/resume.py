@@ -15,13 +15,13 @@ from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.snapshot import first_record, load_run, schedule_in_force, schedules
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import fold
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.training.launch import RunLauncher, changes, read_schedule, require_means
-from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
@@ -42,6 +42,8 @@ class RunResumer:
     """Whether an edit of the schedule is taken over."""
     describe: Describe
     """Tells what an environment would be."""
+    catalogue: StrategyCatalogue
+    """The strategies that the schedule may name."""
     launch: Callable[[Plan], RunLauncher]
     """Makes ready what walks a plan."""
     blobs: BlobStore
@@ -53,7 +55,7 @@ class RunResumer:
         Raises JournalBrokenError for a journal that does not hold, BadInputError for an edited schedule or another
         environment, HoldError where another process is at work.
         """
-        known = catalogue()
+        known = self.catalogue
         with suppress(JournalBrokenError):  # a process at work may look broken; under the lock it is looked at again
             standing = load_run(self.run, self.blobs, known)
             if standing.state.closed is not None and standing.whole:
@@ -67,16 +69,16 @@ class RunResumer:
     def _walk(self, journal: Journal) -> AnnealSummary:
         created = first_record(self.run, journal.entries)
         plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
-        launch = self.launch(shrink(plan) if created.rehearsal else plan)
+        launch = self.launch(shrink(plan, self.catalogue) if created.rehearsal else plan)
         if not any(isinstance(entry.record, RunClosed) for entry in journal.entries):
-            require_means(plan, catalogue(launch.strategies))
+            require_means(plan, self.catalogue)
             self._check_environment(launch.environments.describe(plan.schedule.environment.scenario), created)
         process = _process(created, journal.entries, plan, launch)
         return launch.go_on(launch.plan, self.run, journal, process)
 
     def _plan(self, text: bytes, seed: int | None = None) -> Plan:
         name, folder = str(self.run.schedule), self.run.folder
-        return load_text(text, name, catalogue(), self.describe, folder=folder, seed=seed)
+        return load_text(text, name, self.catalogue, self.describe, folder=folder, seed=seed)
 
     def _check_environment(self, here: EnvironmentDescription, created: RunCreated) -> None:
         if here.signature != created.environment:
@@ -120,7 +122,7 @@ class RunResumer:
 
 def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch: RunLauncher) -> ProcessStarted:
     changed = changes(created.fingerprint)
-    visit = fold(entries, plan.schedule, catalogue(launch.strategies)).visit
+    visit = fold(entries, plan.schedule, launch.catalogue).visit
     resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launch.environments, plan)
     promise = "none" if changed else "reset" if resets else "exact"
     return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)

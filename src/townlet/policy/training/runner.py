@@ -1,18 +1,18 @@
 """What walks a schedule: ready for a run, a part of one that a mode asks for, or one that stopped."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import attrs
 from attrs import define
 
-from townlet.dto.catalogue import StrategyAvailability
 from townlet.dto.journal import Entry
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
 from townlet.dto.strategies import Device
 from townlet.dto.train import TrainRequest
+from townlet.machine.catalogue import StrategyAvailability
 from townlet.machine.engine.visit import never
 from townlet.machine.schedule.loader import load, load_text
 from townlet.policy.compat.modes import check_request, find_data, machine_of
@@ -21,7 +21,7 @@ from townlet.policy.compat.rounds import Rounds
 from townlet.policy.training.launch import RunLauncher, ScheduleSource, read_schedule, schedule_text
 from townlet.policy.training.resume import RunResumer
 from townlet.policy.training.services import TrainingServices
-from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
+from townlet.policy.training.strategies.base import Strategies, catalogue
 from townlet.policy.training.telemetry import MetricPoint, Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.store.blobs import BlobStore
@@ -34,7 +34,7 @@ def _nobody(_: object) -> None:
     """Listen to nothing."""
 
 
-def _or_empty(strategies: Mapping[str, TrainingStrategy] | None) -> Mapping[str, TrainingStrategy]:
+def _or_empty(strategies: "Strategies | None") -> "Strategies":
     return strategies or {}
 
 
@@ -46,8 +46,8 @@ class ScheduleRunner:
     """A schedule, or the path of one."""
     services: TrainingServices | None = attrs.field(default=None, kw_only=True)
     """Used instead of the built-in services."""
-    strategies: Mapping[str, TrainingStrategy] = attrs.field(factory=dict, kw_only=True, converter=_or_empty)
-    """Used instead of the built-in strategies, by name."""
+    strategies: Strategies = attrs.field(factory=dict, kw_only=True, converter=_or_empty)
+    """Strategies that run in place of declared ones, or entries that add one, by name."""
     environments: EnvironmentProvider | None = attrs.field(default=None, kw_only=True)
     """Used instead of the provider that the schedule's environment id is registered under."""
     home: Path = attrs.field(default=Path(".townlet"), kw_only=True)
@@ -122,9 +122,14 @@ class ScheduleRunner:
         does not hold; HoldError where another process is at work.
         """
         self._last_walk = RunResumer(
-            run=RunDirectory.find(self.home, run), config=self.config, accept=accept_schedule,
-            describe=self._describe, launch=self._launch, blobs=BlobStore(self.home / "blobs"),
-        ).walk()  # fmt: skip
+            run=RunDirectory.find(self.home, run),
+            config=self.config,
+            accept=accept_schedule,
+            describe=self._describe,
+            catalogue=catalogue(self.strategies),
+            launch=self._launch,
+            blobs=BlobStore(self.home / "blobs"),
+        ).walk()
         return self._last_walk
 
     def _launch(
@@ -132,7 +137,7 @@ class ScheduleRunner:
     ) -> RunLauncher:
         return RunLauncher(
             plan=plan, home=self.home, environments=self._provider(plan.schedule.environment.id),
-            services=self.services, strategies=self.strategies, listen=listen or self.listen,
+            services=self.services, catalogue=catalogue(self.strategies), listen=listen or self.listen,
             telemetry=telemetry or Telemetry(listen=self.watch), stopping=self.stopping,
         )  # fmt: skip
 

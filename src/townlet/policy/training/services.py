@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from townlet.dto.anneal import PromotionPass, PromotionSnapshot
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.guards import Verdict
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, VisitFinished, VisitStarted
 from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.verdicts import all_of, evaluate
 from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
 from townlet.policy.data.imported import ReplayDataset, open_dataset

@@ -1,19 +1,19 @@
 """anneal: the strategy made of strategies; it walks the machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import perf_counter
 
 from attrs import field, frozen
 
-from townlet.dto.catalogue import StrategyCatalogue
 from townlet.dto.journal import Entry, ProcessStarted
 from townlet.dto.policy import AnnealSummary, TrainingResult
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit, never
 from townlet.machine.journal.chain import Journal
 from townlet.policy.compat.rounds import Rounds, status
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.strategies.base import TrainingStrategy, resolve
+from townlet.policy.training.strategies.base import resolve
 from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
@@ -37,9 +37,7 @@ class AnnealStrategy:
     registry: Registry
     """Where promote moves the alias."""
     catalogue: StrategyCatalogue
-    """What the strategies answer."""
-    strategies: Mapping[str, TrainingStrategy] = field(factory=dict)
-    """Strategies used instead of the built-in ones, by name."""
+    """The strategies that the schedule may name."""
     process: ProcessStarted
     """How this process introduces itself in the journal."""
     stopping: Callable[[], bool] = field(default=never)
@@ -50,7 +48,7 @@ class AnnealStrategy:
     def prepare(self, context: TrainingContext) -> None:
         """Resolve every strategy the schedule names, so that a missing one is found before any work."""
         for state in context.schedule.states.values():
-            self._strategy(state.strategy)
+            resolve(state.strategy, self.catalogue)
 
     def run(self, context: TrainingContext) -> AnnealSummary:
         """Walk from wherever the journal stands to the end, or to a hold."""
@@ -99,10 +97,7 @@ class AnnealStrategy:
             rounds=rounds.told,
         )
 
-    def _strategy(self, name: str) -> TrainingStrategy:
-        return self.strategies[name] if name in self.strategies else resolve(name)
-
     def _perform(self, context: TrainingContext, visit: Visit) -> TrainingResult:
-        strategy, own = self._strategy(visit.strategy), context.of_visit(visit)
+        strategy, own = resolve(visit.strategy, self.catalogue), context.of_visit(visit)
         strategy.prepare(own)
         return strategy.run(own)

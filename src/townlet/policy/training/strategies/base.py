@@ -1,22 +1,21 @@
-"""The one protocol of all strategies, and the lazy registry that finds them by name."""
+"""The protocol of strategies, and the catalogue that finds them: built in, installed, or handed in."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from attrs import evolve
 
-from townlet.dto import policy, strategies
-from townlet.dto.catalogue import StrategyCatalogue, StrategyEntry
-from townlet.dto.codec import did_you_mean
 from townlet.dto.policy import TrainingResult
 from townlet.errors import BadInputError, TorchNotAvailableError
+from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["TrainingStrategy", "catalogue", "require_torch", "resolve", "torch_available"]
+__all__ = ["Strategies", "TrainingStrategy", "catalogue", "require_torch", "resolve", "torch_available"]
 
 
 @runtime_checkable
@@ -42,64 +41,37 @@ class TrainingStrategy(Protocol):
         ...
 
 
-_HERE = "townlet.policy.training.strategies"
-_MODULES: Mapping[str, str] = {
-    "capture": f"{_HERE}.capture:CaptureStrategy",
-    "replay": f"{_HERE}.replay:ReplayStrategy",
-    "bc": f"{_HERE}.bc:BCStrategy",
-    "ppo": f"{_HERE}.ppo:PPOStrategy",
-    "evaluate": f"{_HERE}.evaluate:EvaluateStrategy",
-    "promote": f"{_HERE}.release:PromoteStrategy",
-    "rollback": f"{_HERE}.release:RollbackStrategy",
-}
-_ENTRIES: tuple[StrategyEntry, ...] = (
-    StrategyEntry(
-        name="capture",
-        spec=strategies.CaptureSpec,
-        result=policy.CaptureResult,
-        doc="The teacher plays and is recorded.",
-    ),
-    StrategyEntry(
-        name="replay",
-        spec=strategies.ReplaySpec,
-        result=policy.ReplayResult,
-        doc="A data set from outside is read, checked and summarised.",
-    ),
-    StrategyEntry(
-        name="bc",
-        spec=strategies.BCSpec,
-        result=policy.BCTrainingResult,
-        requires_torch=True,
-        doc="A network is cloned from the recorded teacher.",
-    ),
-    StrategyEntry(
-        name="ppo",
-        spec=strategies.PPOSpec,
-        result=policy.PPOTrainingResult,
-        requires_torch=True,
-        doc="The clone is fine-tuned on its own experience.",
-    ),
-    StrategyEntry(
-        name="evaluate",
-        spec=strategies.EvaluateSpec,
-        result=policy.EvaluationResult,
-        measures=True,
-        doc="Candidate and baselines play the same fresh episodes.",
-    ),
-    StrategyEntry(
-        name="promote",
-        spec=strategies.PromoteSpec,
-        result=policy.PromotionResult,
-        effect=True,
-        doc="The champion's alias moves to the candidate.",
-    ),
-    StrategyEntry(
-        name="rollback",
-        spec=strategies.RollbackSpec,
-        result=policy.RollbackResult,
-        doc="The candidate is discarded; the weights to go on from are proven.",
-    ),
-)
+Strategies = Mapping[str, TrainingStrategy | StrategyEntry]
+"""Strategies by name: objects that run in place of declared ones, or entries that add one."""
+_BUILT_IN = ("capture", "replay", "bc", "ppo", "evaluate", "release")
+"""Modules of this folder that declare strategies, each in a tuple `ENTRIES`."""
+ENTRY_POINTS = "townlet.strategies"
+"""Group of entry points under which installed packages declare theirs: ``NAME = MODULE:ENTRY``."""
+
+
+@cache
+def _declared() -> tuple[Mapping[str, StrategyEntry], Mapping[str, str]]:
+    """Return the entries of built-in and installed strategies by name, and why others are refused."""
+    modules = (import_module(f"{__package__}.{name}") for name in _BUILT_IN)
+    entries: dict[str, StrategyEntry] = {entry.name: entry for module in modules for entry in module.ENTRIES}
+    refused: dict[str, str] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            entries[point.name] = _loaded(point, entries)
+        except Exception as error:  # noqa: BLE001 - code of another package: whatever it raises refuses that package only
+            refused[point.name] = f"its entry point {point.value} is refused ({type(error).__name__}: {error})"
+    return entries, refused
+
+
+def _loaded(point: EntryPoint, known: Mapping[str, StrategyEntry]) -> StrategyEntry:
+    entry = point.load()
+    if not isinstance(entry, StrategyEntry):
+        raise TypeError(f"expected a StrategyEntry, found {entry!r}")
+    if entry.name != point.name:
+        raise ValueError(f"it declares the name {entry.name!r}, expected {point.name!r}")
+    if entry.name in known:
+        raise ValueError("a strategy of this name is there already")
+    return entry
 
 
 def torch_available() -> bool:
@@ -120,19 +92,42 @@ def require_torch(what: str, device: str = "cpu") -> None:
             raise BadInputError(f"{what}: {error}") from error
 
 
-def catalogue(instead: Mapping[str, TrainingStrategy] = MappingProxyType({})) -> StrategyCatalogue:
-    """Return what the checker must know of the strategies, imports none; `instead` are used for built-in ones."""
-    entries = {
-        entry.name: evolve(entry, requires_torch=instead[entry.name].requires_torch) if entry.name in instead else entry
-        for entry in _ENTRIES
-    }
-    return StrategyCatalogue(entries=entries, torch_available=torch_available())
+def catalogue(strategies: Strategies = MappingProxyType({})) -> StrategyCatalogue:
+    """Return the strategies that a schedule may name: built-in ones, those of installed packages, and `strategies`.
+
+    A `TrainingStrategy` runs in place of the declared one of its name; a `StrategyEntry` adds one, or replaces one
+    with its declaration. BadInputError for an object that is neither, or for a name that nothing declares.
+    """
+    declared, refused = _declared()
+    entries = dict(declared)
+    for name, given in strategies.items():
+        if isinstance(given, StrategyEntry):
+            entries[name] = evolve(given, name=name)
+        elif name in entries and isinstance(given, TrainingStrategy):
+            entries[name] = evolve(entries[name], strategy=partial(_same, given), requires_torch=given.requires_torch)
+        else:
+            raise BadInputError(
+                f"strategies: {name!r} is {type(given).__name__}; expected a StrategyEntry, or an object with name, "
+                f"requires_torch, prepare and run under one of the declared names: {', '.join(entries)}"
+            )
+    return StrategyCatalogue(entries=entries, torch_available=torch_available(), refused=refused)
 
 
-@cache
-def resolve(name: str) -> TrainingStrategy:
-    """Return the strategy of a name, importing its module now; BadInputError for an unknown one."""
-    if name not in _MODULES:
-        raise BadInputError(f"unknown strategy {name!r}{did_you_mean(name, list(_MODULES))}")
-    module, _, attribute = _MODULES[name].partition(":")
-    return cast("TrainingStrategy", vars(import_module(module))[attribute]())
+def _same(strategy: TrainingStrategy) -> TrainingStrategy:
+    return strategy
+
+
+def resolve(name: str, known: StrategyCatalogue | None = None) -> TrainingStrategy:
+    """Return the strategy of a name, its module imported now; BadInputError for an unknown or an unfit one."""
+    entry = (known or catalogue()).entry(name)
+    if isinstance(entry.strategy, str):
+        module, _, attribute = entry.strategy.partition(":")
+        make = vars(import_module(module)).get(attribute)
+    else:
+        make = entry.strategy
+    strategy = make() if callable(make) else None
+    if not isinstance(strategy, TrainingStrategy):
+        raise BadInputError(
+            f"strategy {name!r}: {entry.strategy} makes no strategy; expected name, requires_torch, prepare and run"
+        )
+    return strategy

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
 from townlet.policy.advantages import discounted_returns
-from townlet.policy.data.dataset import Dataset, Samples
+from townlet.policy.data.dataset import Dataset, flatten
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.initialise import fresh_layers
 from townlet.policy.model.weights import Weights, WeightsFacts, make_probe
@@ -24,10 +25,38 @@ if TYPE_CHECKING:
     from townlet.policy.bc.fits import CloneResult
     from townlet.policy.training.bc_progress import Fitting
 
-__all__ = ["BCStrategy", "flatten"]
+__all__ = ["ENTRIES", "BCStrategy"]
 
 _COMMON = 0.005
 """Share of the held-out labels above which an action's recall counts."""
+
+
+def _cost(options: BCSpec, context: CostContext) -> Cost:
+    passes = options.update_epochs + options.value_epochs
+    checkpoints = passes // options.checkpoint_every if options.checkpoint_every else 0
+    saved = checkpoints * context.checkpoint_bytes(options.hidden_sizes)
+    return Cost(disk=context.network_bytes(options.hidden_sizes) + context.probe_bytes + saved)
+
+
+def _shrink(options: BCSpec) -> BCSpec:
+    return attrs.evolve(options, update_epochs=1, value_epochs=min(1, options.value_epochs))
+
+
+ENTRIES = (
+    StrategyEntry(
+        name="bc",
+        doc="A network is cloned from the recorded teacher.",
+        strategy=f"{__name__}:BCStrategy",
+        spec=BCSpec,
+        result=BCTrainingResult,
+        consumes=lambda options: (Input("dataset"),) if options.data is None else (),
+        produces=frozenset({"clone", "candidate"}),
+        cost=_cost,
+        shrink=_shrink,
+        requires_torch=True,
+        device_option="device",
+    ),
+)
 
 
 @frozen
@@ -106,18 +135,6 @@ def _split(episodes: int, heldout: float, rng: np.random.Generator) -> tuple[NDA
     order = rng.permutation(episodes)
     count = min(max(1, round(heldout * episodes)), episodes - 1)
     return np.sort(order[count:]), np.sort(order[:count])
-
-
-def flatten(
-    dataset: Dataset, episodes: NDArray[np.intp], mean: NDArray[np.float32], scale: NDArray[np.float32]
-) -> Samples:
-    """Return the unforced decisions of some episodes as flat, normalised samples."""
-    chosen = dataset.unforced[:, episodes]
-    return Samples(
-        features=normalise(dataset.observations[:, episodes][chosen], mean, scale),
-        action_mask=dataset.action_mask[:, episodes][chosen],
-        labels=dataset.labels[:, episodes][chosen].astype(np.int64),
-    )
 
 
 def _with_critic(

@@ -11,6 +11,7 @@ from attrs import frozen
 from townlet.dto.policy import CaptureResult
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, StrategyEntry
 from townlet.policy.data.dataset import DatasetFacts
 from townlet.policy.data.trajectories import metrics_of
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
@@ -22,10 +23,49 @@ from townlet.policy.training.services import Recording
 from townlet.ports import Environment, Teacher
 from townlet.rng import derive, seed_sequence
 
-__all__ = ["CaptureStrategy"]
+__all__ = ["ENTRIES", "CaptureStrategy"]
 
 _FIRST_LOOK = 48
 """Decisions at the most that fit the normaliser of a fresh player."""
+
+
+def _consumes(options: CaptureSpec) -> tuple[Input, ...]:
+    return () if options.player in ("teacher", "fresh") else (Input(options.player, "player"),)
+
+
+def _output(options: CaptureSpec) -> frozenset[Product]:
+    return frozenset({"dataset"} if options.player == "teacher" else {"experience", "candidate"})
+
+
+def _cost(options: CaptureSpec, context: CostContext) -> Cost:
+    environment = context.environment
+    decisions = options.days * environment.decisions_per_day
+    if options.ticks is not None:
+        decisions = ceil(options.ticks / environment.ticks_per_decision)
+    agent_steps = options.episodes * decisions * environment.agents
+    # Features, label and reward; the mask; four flags of one byte.
+    row = FLOAT32 * (len(environment.features) + 2) + len(environment.actions) + 4
+    return Cost(agent_steps=agent_steps, disk=agent_steps * row)
+
+
+def _shrink(options: CaptureSpec) -> CaptureSpec:
+    return attrs.evolve(options, episodes=min(10, options.episodes), days=1, ticks=None)
+
+
+ENTRIES = (
+    StrategyEntry(
+        name="capture",
+        doc="The teacher plays and is recorded.",
+        strategy=f"{__name__}:CaptureStrategy",
+        spec=CaptureSpec,
+        result=CaptureResult,
+        consumes=_consumes,
+        produces=frozenset({"dataset", "experience", "candidate"}),
+        produces_with=_output,
+        cost=_cost,
+        shrink=_shrink,
+    ),
+)
 
 
 @frozen

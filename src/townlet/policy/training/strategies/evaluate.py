@@ -10,16 +10,50 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import EvaluateSpec
+from townlet.machine.catalogue import Cost, CostContext, Input, Product, StrategyEntry
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.evidence import EvidenceCollector
 from townlet.rng import derive
 
-__all__ = ["EvaluateStrategy"]
+__all__ = ["ENTRIES", "EvaluateStrategy"]
 
 CANDIDATE = "candidate"
 _STOCHASTIC_EPISODES = 20
 """Episodes in which the candidate's stochastic play is reported beside the greedy play that is judged."""
+
+
+_NUMBER_BYTES = 20
+"""Bytes of a number in a stored table of evidence."""
+
+
+def _output(options: EvaluateSpec) -> frozenset[Product]:
+    return frozenset({"evidence"} if options.candidate == CANDIDATE else {"evidence", "candidate"})
+
+
+def _cost(options: EvaluateSpec, context: CostContext) -> Cost:
+    evidence = context.plan.schedule.evidence[options.evidence]
+    # The candidate plays twice: judged in one way of acting, reported in the other.
+    policies = 2 + context.baselines
+    steps = sum(context.episode_steps(evidence, scenario) for scenario in evidence.scenarios or (None,))
+    rows = len(context.environment.metrics) * max(1, len(evidence.scenarios)) * (1 + context.baselines)
+    return Cost(agent_steps=policies * evidence.episodes[-1] * steps, disk=rows * evidence.episodes[-1] * _NUMBER_BYTES)
+
+
+ENTRIES = (
+    StrategyEntry(
+        name="evaluate",
+        doc="Candidate and baselines play the same fresh episodes.",
+        strategy=f"{__name__}:EvaluateStrategy",
+        spec=EvaluateSpec,
+        result=EvaluationResult,
+        consumes=lambda options: (Input(options.candidate, "candidate"),),
+        produces=frozenset({"evidence", "candidate"}),
+        produces_with=_output,
+        cost=_cost,
+        evidence_option="evidence",
+    ),
+)
 
 
 @frozen

@@ -2,38 +2,85 @@
 
 from collections.abc import Mapping
 from functools import partial
+from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from townlet.dto.policy import PPOTrainingResult
-from townlet.dto.strategies import PROBE_ROWS, PPOSpec
+from townlet.dto.strategies import PPOSpec
+from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, StrategyEntry
 from townlet.policy.compat.training_log import Epoch
-from townlet.policy.data.dataset import Samples
-from townlet.policy.data.trajectories import TrajectoryBatch
-from townlet.policy.model.inference import forward, normalise
+from townlet.policy.model.inference import normalise
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.ramps import ramp_at
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.cliff_watch import CliffWatch
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.ppo_data import PPODataSource
+from townlet.policy.training.ppo_data import PPODataSource, acts_finitely, demonstrations_of, probe_of
 from townlet.policy.training.ppo_progress import Progress, parent_of
 from townlet.policy.training.strategies.base import require_torch
-from townlet.policy.training.strategies.bc import flatten
 from townlet.rng import derive, seed_sequence
 
 if TYPE_CHECKING:
     from townlet.policy.ppo.learner import Learner
 
-__all__ = ["PPOStrategy"]
+__all__ = ["ENTRIES", "PPOStrategy"]
 
 _LAST = 5
 """Iterations whose mean a loss is reported as."""
+_AGENT_BYTES = 512
+"""Bytes of an environment's state per agent, roughly."""
+
+
+def _consumes(options: PPOSpec) -> tuple[Input, ...]:
+    start = () if options.start_from == "fresh" else (Input(options.start_from, "start_from"),)
+    return start if options.experience == "own" else (*start, Input("experience", "experience"))
+
+
+def _cost(options: PPOSpec, context: CostContext) -> Cost:
+    environment, worlds = context.environment, context.plan.schedule.environment.worlds
+    per_iteration = worlds * environment.agents * options.num_steps
+    iterations = options.iterations or ceil(options.agent_steps / per_iteration)
+    agent_steps = iterations * per_iteration
+    if options.watch is not None:
+        evidence = context.plan.schedule.evidence[options.watch.evidence]
+        checks = agent_steps // options.watch.every
+        agent_steps += checks * 2 * evidence.episodes[-1] * context.episode_steps(evidence)  # the policy and its parent
+    hidden = options.hidden_sizes
+    hidden = hidden if options.start_from == "fresh" else context.clone_widths(hidden)
+    playing = worlds * environment.agents * (_AGENT_BYTES + FLOAT32 * len(environment.features))
+    saved = context.checkpoint_bytes(hidden) + 2 * context.probe_bytes + playing
+    checkpoints = iterations // options.checkpoint_every if options.checkpoint_every else 0
+    disk = context.network_bytes(hidden) + context.probe_bytes + checkpoints * saved
+    return Cost(agent_steps=agent_steps, disk=disk)
+
+
+def _shrink(options: PPOSpec) -> PPOSpec:
+    watch = None if options.watch is None else attrs.evolve(options.watch, every=1)
+    steps = min(16, options.num_steps)
+    return attrs.evolve(options, agent_steps=1, iterations=None, num_steps=steps, days=1, update_epochs=1, watch=watch)
+
+
+ENTRIES = (
+    StrategyEntry(
+        name="ppo",
+        doc="The clone is fine-tuned on its own experience.",
+        strategy=f"{__name__}:PPOStrategy",
+        spec=PPOSpec,
+        result=PPOTrainingResult,
+        consumes=_consumes,
+        produces=frozenset({"candidate"}),
+        cost=_cost,
+        shrink=_shrink,
+        requires_torch=True,
+        device_option="device",
+        start_option="start_from",
+    ),
+)
 
 
 @frozen
@@ -59,7 +106,7 @@ class PPOStrategy:
         found = bookmark.opened()
         data = PPODataSource.of_visit(context, spec, found)
         parent = _parent(context, spec, data, found)
-        demonstrations = _demonstrations(context, spec, parent)
+        demonstrations = demonstrations_of(context, spec, parent)
         learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
         watch = _watch(context, spec, parent)
         progress = (
@@ -69,7 +116,7 @@ class PPOStrategy:
         )
         _train(context, spec, data, learner, watch, progress, bookmark)
         ended = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
-        probe = parent.probe or _probe_of(data.last, parent)
+        probe = parent.probe or probe_of(data.last, parent)
         facts = {"device": device_name(learner.device), "resumable": data.promise(spec)}
         return _result(context, ended, probe, progress, data, watch, facts, perf_counter() - started)
 
@@ -117,7 +164,7 @@ def _iterate(
     own = rollout.alive & ~rollout.taught[:, None]
     progress.rewards.append(float(rollout.rewards[own].mean(dtype=np.float64)) if own.any() else 0.0)
     numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
-    if not statistics.finite or not _sound(updated, rollout.seen(updated)[-1]):
+    if not statistics.finite or not acts_finitely(updated, rollout.seen(updated)[-1]):
         progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
     else:
         progress.weights = updated
@@ -137,36 +184,12 @@ def _parent(context: TrainingContext, spec: PPOSpec, data: PPODataSource, found:
     return data.fresh(context, spec) if found is None else parent_of(found)
 
 
-def _sound(weights: Weights, seen: NDArray[np.float32]) -> bool:
-    """Tell whether actor and critic still answer with finite numbers to what was last seen [W, N, F]."""
-    features = seen.reshape(-1, seen.shape[-1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        answers = (forward(weights.actor, features), weights.values(features))
-    return all(bool(np.isfinite(answer).all()) for answer in answers)
-
-
-def _demonstrations(context: TrainingContext, spec: PPOSpec, parent: Weights) -> Samples | None:
-    if "dataset" not in context.inputs or all(y == 0 for ramp in spec.ramps for _, y in ramp.bc_weight):
-        return None
-    dataset = context.services.replay.load(context.inputs["dataset"])
-    return flatten(dataset, np.arange(dataset.labels.shape[1]), parent.mean, parent.scale)
-
-
 def _watch(context: TrainingContext, spec: PPOSpec, parent: Weights) -> CliffWatch | None:
     if spec.watch is None:
         return None
     evidence = context.schedule.evidence[spec.watch.evidence]
     seed = derive(context.visit.seed, "watch", spec.watch.evidence)
     return CliffWatch(context=context, evidence=evidence, seed=seed, parent=parent)
-
-
-def _probe_of(played: TrajectoryBatch, parent: Weights) -> Probe:
-    """Return a probe of what was played, for parents that bring none."""
-    rows = np.flatnonzero(played.alive)[:PROBE_ROWS]
-    features = played.seen(parent)
-    features = features.reshape(-1, features.shape[-1])[rows]
-    mask = played.action_mask.reshape(-1, played.action_mask.shape[-1])[rows]
-    return make_probe(parent, features * parent.scale + parent.mean, mask)
 
 
 def _result(

@@ -5,11 +5,36 @@ from time import perf_counter
 from attrs import frozen
 
 from townlet.dto.policy import PromotionResult, RollbackResult
-from townlet.dto.strategies import RollbackSpec
+from townlet.dto.strategies import PromoteSpec, RollbackSpec
 from townlet.errors import HoldError
+from townlet.machine.catalogue import Cost, Input, StrategyEntry
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["PromoteStrategy", "RollbackStrategy"]
+__all__ = ["ENTRIES", "PromoteStrategy", "RollbackStrategy"]
+
+ENTRIES = (
+    StrategyEntry(
+        name="promote",
+        doc="The champion's alias moves to the candidate.",
+        strategy=f"{__name__}:PromoteStrategy",
+        spec=PromoteSpec,
+        result=PromotionResult,
+        consumes=lambda options: (Input("candidate"),),
+        produces=frozenset({"champion"}),
+        cost=lambda options, context: Cost(),
+    ),
+    StrategyEntry(
+        name="rollback",
+        doc="The candidate is discarded; the weights to go on from are proven.",
+        strategy=f"{__name__}:RollbackStrategy",
+        spec=RollbackSpec,
+        result=RollbackResult,
+        consumes=lambda options: (),
+        produces=frozenset({"candidate"}),
+        cost=lambda options, context: Cost(),
+        discards=True,
+    ),
+)
 
 
 @frozen

@@ -8,10 +8,26 @@ from attrs import frozen
 from townlet.dto.policy import ReplayResult
 from townlet.dto.strategies import ReplaySpec
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import Cost, StrategyEntry
 from townlet.policy.training.contexts import TrainingContext
 from townlet.rng import seed_sequence
 
-__all__ = ["ReplayStrategy"]
+__all__ = ["ENTRIES", "ReplayStrategy"]
+
+
+ENTRIES = (
+    StrategyEntry(
+        name="replay",
+        doc="A data set from outside is checked and summarised.",
+        strategy=f"{__name__}:ReplayStrategy",
+        spec=ReplaySpec,
+        result=ReplayResult,
+        consumes=lambda options: (),
+        produces=frozenset({"experience"}),
+        produces_with=lambda options: frozenset({"experience"} if options.train else ()),
+        cost=lambda options, context: Cost(),
+    ),
+)
 
 
 @frozen
