@@ -18,7 +18,7 @@ def test_every_number_that_costs_time_is_small() -> None:
     assert isinstance(capture, CaptureSpec)
     assert isinstance(bc, BCSpec)
     assert isinstance(ppo, PPOSpec)
-    assert (10, 1, 1, 1, 1) == (capture.episodes, capture.days, bc.update_epochs, ppo.agent_steps, ppo.days)
+    assert (10, 2, 1, 1, 1) == (capture.episodes, capture.days, bc.update_epochs, ppo.agent_steps, ppo.days)
     assert ((20,), 1) == (plan.schedule.evidence["full"].episodes, plan.schedule.evidence["full"].days)
     assert PLAN.schedule.states == plan.schedule.states
     assert PLAN.schedule.guards == plan.schedule.guards

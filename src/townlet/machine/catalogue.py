@@ -146,6 +146,12 @@ class StrategyEntry:
     """True where a visit discards the candidate and names weights to go on from."""
 
     def __attrs_post_init__(self) -> None:
+        for cls, base in ((self.spec, StrategySpec), (self.result, TrainingResult)):
+            if not (isinstance(cls, type) and issubclass(cls, base)):
+                raise ValueError(f"expected a class derived from {base.__name__}, found {cls!r}")
+        for role in ("consumes", "cost", "shrink"):
+            if not callable(getattr(self, role)):
+                raise ValueError(f"{role}: expected a function of the options, found {getattr(self, role)!r}")
         unknown = self.produces - set(get_args(Product))
         if unknown:
             raise ValueError(

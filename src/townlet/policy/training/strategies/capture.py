@@ -49,7 +49,8 @@ def _cost(options: CaptureSpec, context: CostContext) -> Cost:
 
 
 def _shrink(options: CaptureSpec) -> CaptureSpec:
-    return attrs.evolve(options, episodes=min(10, options.episodes), days=1, ticks=None)
+    # two days: one is too short for the critic where nobody dies within it
+    return attrs.evolve(options, episodes=min(10, options.episodes), days=min(2, options.days), ticks=None)
 
 
 ENTRIES = (
