@@ -75,7 +75,7 @@ class Actor:
 
     def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
         spec = context.spec_of(EvaluateSpec)
-        candidate, baselines = context.input(spec.candidate), dict(context.visit.pins)
+        candidate, baselines = context.input(spec.candidate), dict(context.visit.baseline_digests)
         evidence = context.schedule.evidence[spec.evidence]
         looks, rows, measured = evidence.episodes, [], []
         own = context.schedule.environment.scenario

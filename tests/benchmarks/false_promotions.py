@@ -64,7 +64,8 @@ class Gate:
         result = EvaluationResult(weights=CANDIDATE, measurements=(), evidence=EVIDENCE, looks=1)
         known = GuardContext(
             plan=plan, metrics={spec.name: spec for spec in metrics}, candidate=CANDIDATE, visits={state: 1},
-            results={state: result}, accepted=(), pins=dict.fromkeys(schedule.baselines, "b" * 64), table=_no_table,
+            results={state: result}, accepted=(),
+            baseline_digests=dict.fromkeys(schedule.baselines, "b" * 64), table=_no_table,
         )  # fmt: skip
         better = tuple(name for name, guard in schedule.guards.items() if name in asked and guard.better_by is not None)
         return cls(plan=plan, state=state, guards=better, known=known)

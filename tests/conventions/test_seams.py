@@ -17,11 +17,11 @@ FREE: Mapping[str, str] = {
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
     "townlet.machine.journal.result_codec.dump_result": "is how a result enters the journal",
     "townlet.machine.journal.result_codec.load_result": "is how a result leaves the journal",
-    "townlet.machine.journal.result_codec.semantic_part": "is what the journal hashes",
+    "townlet.machine.journal.semantic_hash.semantic_part": "is what the journal hashes",
     "townlet.machine.schedule.json_schema.schedule_schema": "is a JSON Schema",
     "townlet.dto.provenance.Statement.layout": "is JSON under the names that in-toto gives its fields",
     "townlet.store.rundir.RunDirectory.create": "is what run.json holds, as it stands there",
-    "townlet.store.rundir.RunDirectory.facts": "is what run.json holds, as it stands there",
+    "townlet.store.rundir.RunDirectory.metadata": "is what run.json holds, as it stands there",
     "townlet.store.untrusted.read_json": "reads what nobody has checked yet",
 }
 """Functions whose business is plain data, and why."""

@@ -58,9 +58,17 @@ class FakeProvider:
     def describe(self, scenario: str) -> EnvironmentDescription:
         """Return what the checker must know."""
         return EnvironmentDescription(
-            id="town", scenario=scenario, agents=4, features=("hunger",), actions=("wait", "eat"), decisions_per_day=24,
-            discount=0.99, metrics=METRICS, teachers=("scripted",), signature="1" * 64,
-        )  # fmt: skip
+            id="town",
+            scenario=scenario,
+            agents=4,
+            features=("hunger",),
+            actions=("wait", "eat"),
+            decisions_per_day=24,
+            discount=0.99,
+            metrics=METRICS,
+            teachers=("scripted",),
+            signature="1" * 64,
+        )
 
     def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Environment:
         """Return nowhere: fake strategies play nothing."""

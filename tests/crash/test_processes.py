@@ -57,7 +57,7 @@ def entries_of(home: Path) -> tuple[Entry, ...]:
     return read(run.journal, run.head, catalogue()).entries
 
 
-def told(home: Path) -> tuple[str, str | None]:
+def outcome(home: Path) -> tuple[str, str | None]:
     """Return a run's semantic hash and the weights in force."""
     run = RunDirectory.find(home, "latest")
     version = Registry(run.registry).champion("tiny", "champion")
@@ -99,7 +99,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, 
     code, said = end(go_on(tmp_path))
     assert 0 == code, said
     assert killed > 0
-    assert told(undisturbed) == told(tmp_path)
+    assert outcome(undisturbed) == outcome(tmp_path)
     run = RunDirectory.find(tmp_path, "latest")
     assert 1 == len(Registry(run.registry).history())
     assert () == verify(run, BlobStore(tmp_path / "blobs"), catalogue()).problems
@@ -121,7 +121,7 @@ def test_a_run_killed_right_after_a_record_ends_with_the_same_bits(
     end(process)
     code, said = end(go_on(tmp_path))
     assert 0 == code, said
-    assert told(undisturbed) == told(tmp_path)
+    assert outcome(undisturbed) == outcome(tmp_path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -138,7 +138,7 @@ def test_one_signal_stops_where_the_run_can_go_on(
     assert "operator" == entries_of(tmp_path)[-1].record.kind
     found, said = end(go_on(tmp_path))
     assert 0 == found, said
-    assert told(undisturbed) == told(tmp_path)
+    assert outcome(undisturbed) == outcome(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -170,7 +170,7 @@ def test_a_second_process_is_refused_and_a_dead_ones_lock_is_none(tmp_path: Path
     assert (RunDirectory.find(tmp_path, "latest").path / "lock").exists()
     code, said = end(go_on(tmp_path))
     assert 0 == code, said
-    assert told(undisturbed) == told(tmp_path)
+    assert outcome(undisturbed) == outcome(tmp_path)
 
 
 def test_an_order_reaches_a_running_process(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Town:
 
     def run(self, index: int) -> RunDirectory:
         """Return the run that was created n-th."""
-        return sorted(RunDirectory.every(self.home), key=lambda run: str(run.facts()["created"]))[index]
+        return sorted(RunDirectory.every(self.home), key=lambda run: str(run.metadata()["created"]))[index]
 
 
 def twice_promoted(folder: Path) -> Town:

@@ -99,8 +99,11 @@ def test_permissions_that_go_during_a_run_stop_it_where_it_is(undisturbed: str) 
         home.chmod(0o777)
         done = subprocess.run(
             [sys.executable, HERE / "losing_permissions.py", home],
-            capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": _machine()},
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": _machine()},
+        )
         expected = f"refused Permission denied\ndone {undisturbed}"
         assert (expected, 0) == (done.stdout.strip(), done.returncode), done.stderr
     finally:

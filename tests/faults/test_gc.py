@@ -14,7 +14,7 @@ from townlet.cli import _guarded
 from townlet.dto.journal import Checkpoint, Entry, OperatorCommand
 from townlet.dto.quantities import parse_bytes
 from townlet.dto.schedule import BudgetSpec
-from townlet.machine.audit.gc import named, open_checkpoint
+from townlet.machine.audit.gc import live_digests, open_checkpoint
 from townlet.machine.audit.verify import verify
 from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import send
@@ -105,7 +105,7 @@ def test_a_resumed_run_finds_all_it_needs(tmp_path: Path) -> None:
 
         with suppress(KeyboardInterrupt):
             bench.engine(listen).run()
-        keep = named(bench.journal().entries, b"", bench.school.blobs)
+        keep = live_digests(bench.journal().entries, b"", bench.school.blobs)
         keep |= {version.weights for version in bench.registry.versions()}
         freed += bench.school.blobs.sweep(keep, bench.school.blobs.mark() + 1)[0]
     bench.walk()
@@ -128,12 +128,12 @@ def test_superseded_checkpoints_go_and_the_last_open_one_stays(tmp_path: Path) -
     entries = bench.journal().entries
     first, second = (e.record.blob for e in entries if isinstance(e.record, Checkpoint))
     assert second == open_checkpoint(entries)
-    assert (False, True) == tuple(d in named(entries, b"", bench.school.blobs) for d in (first, second))
+    assert (False, True) == tuple(d in live_digests(entries, b"", bench.school.blobs) for d in (first, second))
 
     bench.walk()
     entries = bench.journal().entries
     assert open_checkpoint(entries) is None
-    assert second not in named(entries, b"", bench.school.blobs)
+    assert second not in live_digests(entries, b"", bench.school.blobs)
 
 
 def test_a_disk_budget_holds_before_the_next_visit(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_disk_budget_holds_before_the_next_visit(tmp_path: Path) -> None:
     state = bench.walk()
 
     assert "hold" == state.state
-    assert state.why.startswith("beyond the budget of disk")
+    assert state.reason.startswith("beyond the budget of disk")
     bench.school.blobs.sweep(frozenset(), bench.school.blobs.mark() + 1)
     fresh = Bench(tmp_path / "fresh").engine().state
     blobs = bench.school.blobs
@@ -167,7 +167,7 @@ def test_a_disk_budget_holds_before_the_disk_is_full(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(os, "statvfs", almost_full)
         state = bench.walk()
-    assert ("hold", "the disk is almost full: 409600B free, expected 1048576B") == (state.state, state.why)
+    assert ("hold", "the disk is almost full: 409600B free, expected 1048576B") == (state.state, state.reason)
     assert "visit_started" not in bench.kinds()
     (bench.home / "inbox").mkdir()
     send(bench.home / "inbox", OperatorCommand(command="retry", actor="ada"))

@@ -148,9 +148,10 @@ def _npz(header: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
 
 @fuzz
 @given(
-    st.binary(max_size=300) | edited(NPZ)
+    st.binary(max_size=300)
+    | edited(NPZ)
     | st.builds(_npz, st.binary(max_size=80) | edited(b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }"))
-)  # fmt: skip
+)
 @example(_npz(b"{'descr': ("))
 @example(_npz(b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2), }"))
 @example(_npz(b"{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 9999999999), }"))
@@ -206,8 +207,22 @@ def test_a_journal_of_any_bytes_says_what_it_said_or_is_refused(
 
 
 @fuzz
-@given(grafted(json.loads(canonical_json({"at": "2026-01-01T00:00:00+00:00", "body": {"pid": 1, "host": "h"},
-       "kind": "process_started", "seq": 0, "previous": "0" * 64, "v": 1}))))  # fmt: skip
+@given(
+    grafted(
+        json.loads(
+            canonical_json(
+                {
+                    "at": "2026-01-01T00:00:00+00:00",
+                    "body": {"pid": 1, "host": "h"},
+                    "kind": "process_started",
+                    "seq": 0,
+                    "previous": "0" * 64,
+                    "v": 1,
+                }
+            )
+        )
+    )
+)
 def test_a_line_with_a_true_hash_and_any_content_is_a_record_or_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, line: object
 ) -> None:
@@ -229,7 +244,14 @@ def _registry(folder: Path) -> Registry:
     expected = None
     for target in ("w1", "w2"):
         registry.promote(
-            "town", "champion", target=target, expected=expected, evidence=None, run=target, head="h", facts={"a": "b"}
+            "town",
+            "champion",
+            target=target,
+            expected=expected,
+            evidence=None,
+            run=target,
+            head="h",
+            metadata={"a": "b"},
         )
         expected = target
     return registry
@@ -250,7 +272,7 @@ def test_a_registry_of_any_bytes_says_what_it_said_or_is_refused(
     answer(registry.history)
     answer(registry.versions)
     answer(lambda: registry.rollback("town", "champion", actor="a", reason="r"))
-    answer(registry.witness)
+    answer(registry.recover_history)
     assert isinstance(found, TownletError) or found == before or path == registry.ledger.path
 
 

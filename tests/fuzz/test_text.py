@@ -30,8 +30,16 @@ from townlet.store.untrusted import read_document
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 SMALL = (SCHEDULES / "small_town.yaml").read_bytes()
 DATA: dict[str, Any] = read(SMALL).data
-KINDS = (ScheduleSpec, EvidenceTable, Booking, TownSpec, AnnealSummary, EvaluationResult, PPOTrainingResult,
-         *RECORDS.values())  # fmt: skip
+KINDS = (
+    ScheduleSpec,
+    EvidenceTable,
+    Booking,
+    TownSpec,
+    AnnealSummary,
+    EvaluationResult,
+    PPOTrainingResult,
+    *RECORDS.values(),
+)
 
 
 def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
@@ -115,7 +123,7 @@ def test_a_run_of_any_name_and_facts_is_found_or_refused(
     run.mkdir(parents=True, exist_ok=True)
     (run / "run.json").write_bytes(facts)
     for word in (which, "latest", "2026"):
-        answer(lambda word=word: RunDirectory.find(home, word).facts())  # type: ignore[misc]
+        answer(lambda word=word: RunDirectory.find(home, word).metadata())  # type: ignore[misc]
     answer(lambda: RunDirectory.every(home))
 
 

@@ -13,7 +13,7 @@ from townlet.canonical import canonical_json
 from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, RunCreated, TransitionTaken, VisitFinished
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
-from townlet.machine.audit.gc import named, stored_schedule
+from townlet.machine.audit.gc import live_digests, stored_schedule
 from townlet.machine.audit.verify import verify
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit
@@ -145,7 +145,7 @@ def test_its_town_goes_on(home: Path) -> None:
 def test_nothing_of_it_is_unnamed(home: Path) -> None:
     """A sweep of a finished run would free nothing but checkpoints."""
     run, blobs = RunDirectory.find(home, "latest"), BlobStore(home / "blobs")
-    keep = named(read(run.journal, run.head, KNOWN).entries, run.schedule.read_bytes(), blobs)
+    keep = live_digests(read(run.journal, run.head, KNOWN).entries, run.schedule.read_bytes(), blobs)
     assert (0, 0) == blobs.sweep(keep, blobs.mark() + 1, dry=True)
 
 

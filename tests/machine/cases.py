@@ -38,7 +38,7 @@ def known(
     found = GuardContext(
         plan=plan, metrics={spec.name: spec for spec in METRICS}, candidate=CANDIDATE,
         visits={"evaluate": 1, "ppo": 2}, results={"evaluate": evaluation, "ppo": ppo_result(CANDIDATE)}, accepted=(),
-        pins={"champion": CHAMPION}, table=read,
+        baseline_digests={"champion": CHAMPION}, table=read,
     )  # fmt: skip
     return evolve(found, **changes)
 

@@ -44,19 +44,37 @@ from townlet.store.registry.registry import Registry
 def measurement(metric: str, value: float | None, policy: str, **changes: Any) -> Measurement:
     """Return a greedy measurement in ``small_town``."""
     found = Measurement(
-        metric=metric, value=value, unit=KPIS[metric][0], policy=policy, scenario="small_town", actions="greedy",
-        seed=0, episodes=40, exposure=640.0,
-    )  # fmt: skip
+        metric=metric,
+        value=value,
+        unit=KPIS[metric][0],
+        policy=policy,
+        scenario="small_town",
+        actions="greedy",
+        seed=0,
+        episodes=40,
+        exposure=640.0,
+    )
     return evolve(found, **changes)
 
 
 def ppo_result(weights: str | None, **changes: Any) -> PPOTrainingResult:
     """Return an unremarkable fine-tuning."""
     found = PPOTrainingResult(
-        weights=weights, agent_steps=1000, value_loss=0.2, policy_loss=-0.01, entropy=1.0, approx_kl=0.01,
-        approx_kl_p95=0.02, clip_fraction=0.1, explained_variance=0.8, grad_norm=0.4, anchor_kl=0.01,
-        nonfinite_updates=0.0, reward_per_decision=0.1, queue_intensity=1.0,
-    )  # fmt: skip
+        weights=weights,
+        agent_steps=1000,
+        value_loss=0.2,
+        policy_loss=-0.01,
+        entropy=1.0,
+        approx_kl=0.01,
+        approx_kl_p95=0.02,
+        clip_fraction=0.1,
+        explained_variance=0.8,
+        grad_norm=0.4,
+        anchor_kl=0.01,
+        nonfinite_updates=0.0,
+        reward_per_decision=0.1,
+        queue_intensity=1.0,
+    )
     return evolve(found, **changes)
 
 
@@ -78,9 +96,13 @@ class FakeSchool:
         """Return the strategy's answer."""
         self.visits.append(visit)
         answers: dict[str, Callable[[Visit], TrainingResult]] = {
-            "capture": self._capture, "bc": self._bc, "ppo": self._ppo, "evaluate": self._evaluate,
-            "promote": self._promote, "rollback": self._rollback,
-        }  # fmt: skip
+            "capture": self._capture,
+            "bc": self._bc,
+            "ppo": self._ppo,
+            "evaluate": self._evaluate,
+            "promote": self._promote,
+            "rollback": self._rollback,
+        }
         result = answers[visit.strategy](visit)
         change = self.script.get((visit.state, visit.number))
         return result if change is None else change(visit, result)
@@ -95,17 +117,29 @@ class FakeSchool:
 
     def _capture(self, visit: Visit) -> TrainingResult:
         return CaptureResult(
-            blobs={"dataset": self.blobs.put(f"data {visit.seed}".encode())}, episodes=256.0, samples=1e5,
-            action_entropy=1.2, perturbed_share=0.08, return_per_agent_day=10.0, action_counts={"idle": 5},
-            agent_steps=500, duration=random.random(),
-        )  # fmt: skip
+            blobs={"dataset": self.blobs.put(f"data {visit.seed}".encode())},
+            episodes=256.0,
+            samples=1e5,
+            action_entropy=1.2,
+            perturbed_share=0.08,
+            return_per_agent_day=10.0,
+            action_counts={"idle": 5},
+            agent_steps=500,
+            duration=random.random(),
+        )
 
     def _bc(self, visit: Visit) -> TrainingResult:
         return BCTrainingResult(
-            weights=self.policy("clone"), heldout_accuracy=0.95, heldout_nll=0.2, train_accuracy=0.96, train_loss=0.2,
-            value_loss=0.3, worst_recall=0.8, dataset=visit.inputs["dataset"],
+            weights=self.policy("clone"),
+            heldout_accuracy=0.95,
+            heldout_nll=0.2,
+            train_accuracy=0.96,
+            train_loss=0.2,
+            value_loss=0.3,
+            worst_recall=0.8,
+            dataset=visit.inputs["dataset"],
             samples_per_second=random.random(),
-        )  # fmt: skip
+        )
 
     def _ppo(self, visit: Visit) -> TrainingResult:
         assert isinstance(visit.spec, PPOSpec)
@@ -117,8 +151,8 @@ class FakeSchool:
     def _evaluate(self, visit: Visit) -> TrainingResult:
         assert isinstance(visit.spec, EvaluateSpec)
         candidate = visit.inputs[visit.spec.candidate]
-        pins = {"candidate": candidate, **visit.pins}
-        rows = {name: self._row(visit, pins, name) for name in ("return_per_agent_day", "queue_intensity")}
+        baseline_digests = {"candidate": candidate, **visit.baseline_digests}
+        rows = {name: self._row(visit, baseline_digests, name) for name in ("return_per_agent_day", "queue_intensity")}
         table, digest = self._resumed(visit)
         for look in ((20,), (20, 40)):
             if table is not None and (visit.decided(table) or len(look) <= len(table.looks)):
@@ -126,7 +160,7 @@ class FakeSchool:
             table = EvidenceTable(
                 evidence=visit.spec.evidence,
                 candidate=candidate,
-                baselines=dict(visit.pins),
+                baselines=dict(visit.baseline_digests),
                 seed=visit.seed,
                 looks=look,
                 metrics=tuple(
@@ -137,11 +171,19 @@ class FakeSchool:
             digest = store(self.blobs, table)
             visit.save(len(look), digest)
         assert table is not None
-        measured = {(name, pins[pin]): math.fsum(row) / len(row) for name, v in rows.items() for pin, row in v.items()}
+        measured = {
+            (name, baseline_digests[pin]): math.fsum(row) / len(row)
+            for name, v in rows.items()
+            for pin, row in v.items()
+        }
         return EvaluationResult(
-            weights=candidate, evidence=digest, looks=len(table.looks), blobs={"evidence": digest}, agent_steps=200,
+            weights=candidate,
+            evidence=digest,
+            looks=len(table.looks),
+            blobs={"evidence": digest},
+            agent_steps=200,
             measurements=tuple(measurement(name, value, pin) for (name, pin), value in measured.items()),
-        )  # fmt: skip
+        )
 
     def _resumed(self, visit: Visit) -> tuple[EvidenceTable | None, str]:
         """Return the evidence an earlier attempt gathered."""
@@ -149,10 +191,10 @@ class FakeSchool:
             return None, ""
         return structure(json.loads(self.blobs.get(visit.checkpoint)), EvidenceTable), visit.checkpoint
 
-    def _row(self, visit: Visit, pins: Mapping[str, str], name: str) -> dict[str, tuple[float, ...]]:
+    def _row(self, visit: Visit, baseline_digests: Mapping[str, str], name: str) -> dict[str, tuple[float, ...]]:
         """Return each policy's episodes: a common part, the policy's worth, and what it does differently."""
         rows = {}
-        for pin, policy in pins.items():
+        for pin, policy in baseline_digests.items():
             common = random.Random(derive(visit.seed, name))
             own = random.Random(derive(visit.seed, name, policy))
             level = self.worth(policy) if name == "return_per_agent_day" else 1.0
@@ -174,9 +216,12 @@ class FakeSchool:
             scale[name] = scale.get(name, 1.0) * factor
         target = "accepted" if "accepted" in visit.inputs else "clone"
         return RollbackResult(
-            weights=visit.inputs[target], discarded=visit.inputs.get("candidate"), target=target, parity=0.0,
+            weights=visit.inputs[target],
+            discarded=visit.inputs.get("candidate"),
+            target=target,
+            parity=0.0,
             scale=scale,
-        )  # fmt: skip
+        )
 
 
 def store(blobs: BlobStore, table: EvidenceTable) -> str:
@@ -240,10 +285,17 @@ class Bench:
     def engine(self, listen: Callable[[Entry], None] | None = None) -> Engine:
         """Return an engine on the run, as a new process would build it."""
         return Engine(
-            self.plan, self.journal(), perform=self.school, registry=self.registry, blobs=self.school.blobs,
-            catalogue=CATALOGUE, metrics=METRICS, traceback=self.home / "traceback.txt", inbox=self.home / "inbox",
+            self.plan,
+            self.journal(),
+            perform=self.school,
+            registry=self.registry,
+            blobs=self.school.blobs,
+            catalogue=CATALOGUE,
+            metrics=METRICS,
+            traceback=self.home / "traceback.txt",
+            inbox=self.home / "inbox",
             listen=(lambda entry: None) if listen is None else listen,
-        )  # fmt: skip
+        )
 
     def walk(self) -> RunState:
         """Walk until there is nothing to do."""

@@ -23,7 +23,7 @@ def test_an_edge_that_asks_holds_and_says_what_is_open(bench: Bench) -> None:
     """The question is bound to the hash of the guard report, and its deadline is absolute."""
     state = bench.walk()
     asked = question_of(bench)
-    assert ("hold", "edge 1 of evaluate (to promote) waits for an approval") == (state.state, state.why)
+    assert ("hold", "edge 1 of evaluate (to promote) waits for an approval") == (state.state, state.reason)
     assert state.held is not None
     assert report_hash(state.held) == asked.report
     requested = next(e for e in bench.journal().entries if isinstance(e.record, ApprovalRequested))
@@ -44,8 +44,11 @@ def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
     assert () == waiting(bench.home / "inbox")
     moves = [e.record for e in bench.journal().entries if isinstance(e.record, TransitionTaken)]
     assert ("hold", "promote", 1, "approve by ada: I looked") == (
-        moves[-2].source, moves[-2].target, moves[-2].edge, moves[-2].why
-    )  # fmt: skip
+        moves[-2].source,
+        moves[-2].target,
+        moves[-2].edge,
+        moves[-2].why,
+    )
     found = replayed(bench)
     assert (True, 1) == (found.clean, found.orders)
 
@@ -54,7 +57,7 @@ def test_a_rejection_aborts_and_the_champion_stays(bench: Bench) -> None:
     """No is an answer that ends the run."""
     bench.walk()
     give_order(bench, "reject", report=question_of(bench).report)
-    assert ("aborted", "reject by ada: I looked") == ((state := bench.walk()).state, state.why)
+    assert ("aborted", "reject by ada: I looked") == ((state := bench.walk()).state, state.reason)
     assert bench.registry.champion("fake-town", "champion") is None
     assert replayed(bench).clean
 
@@ -76,7 +79,7 @@ def test_a_question_that_nobody_answers_in_time_aborts(bench: Bench) -> None:
     """The deadline counts across processes; a later yes comes too late."""
     bench.walk()
     bench.clock.now += timedelta(hours=73)
-    assert ("aborted", "nobody approved in time") == ((state := bench.walk()).state, state.why)
+    assert ("aborted", "nobody approved in time") == ((state := bench.walk()).state, state.reason)
     assert replayed(bench).clean
 
 

@@ -49,8 +49,18 @@ RECORDS = 55
 def test_the_eventful_run_is_eventful(undisturbed: Bench) -> None:
     """Else the other tests of this file would say little."""
     assert [
-        "capture", "bc", "ppo", "evaluate", "rollback", "ppo", "evaluate", "ppo", "evaluate", "promote", "done"
-    ] == undisturbed.path_taken()  # fmt: skip
+        "capture",
+        "bc",
+        "ppo",
+        "evaluate",
+        "rollback",
+        "ppo",
+        "evaluate",
+        "ppo",
+        "evaluate",
+        "promote",
+        "done",
+    ] == undisturbed.path_taken()
     assert RECORDS == len(undisturbed.journal().entries)
 
 

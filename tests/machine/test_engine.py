@@ -41,14 +41,35 @@ def test_the_journal_is_written_in_the_promised_order(bench: Bench) -> None:
     """Started before the work, finished before the guards, guards before the transition, intent before the effect."""
     bench.walk()
     assert [
-        "run_created", "process_started",
-        "visit_started", "visit_finished", "guards", "transition",
-        "visit_started", "visit_finished", "guards", "transition",
-        "visit_started", "checkpoint", "checkpoint", "visit_finished", "guards", "transition",
-        "visit_started", "checkpoint", "visit_finished", "guards", "transition",
-        "visit_started", "effect_intent", "effect_done", "visit_finished", "guards", "transition",
+        "run_created",
+        "process_started",
+        "visit_started",
+        "visit_finished",
+        "guards",
+        "transition",
+        "visit_started",
+        "visit_finished",
+        "guards",
+        "transition",
+        "visit_started",
+        "checkpoint",
+        "checkpoint",
+        "visit_finished",
+        "guards",
+        "transition",
+        "visit_started",
+        "checkpoint",
+        "visit_finished",
+        "guards",
+        "transition",
+        "visit_started",
+        "effect_intent",
+        "effect_done",
+        "visit_finished",
+        "guards",
+        "transition",
         "run_closed",
-    ] == bench.kinds()  # fmt: skip
+    ] == bench.kinds()
 
 
 def test_guards_are_judged_all_at_once_and_recorded_with_sentences(bench: Bench) -> None:
@@ -67,9 +88,7 @@ def test_a_worse_candidate_is_rolled_back_with_a_smaller_learning_rate(bench: Be
     """Round 1 falls off a cliff and rolls back to the clone; round 2 starts there, scaled, and is promoted."""
     bench.school.skill = {"ppo 1": 5.0}
     bench.walk()
-    assert [
-        "capture", "bc", "ppo", "evaluate", "rollback", "ppo", "evaluate", "promote", "done"
-    ] == bench.path_taken()  # fmt: skip
+    assert ["capture", "bc", "ppo", "evaluate", "rollback", "ppo", "evaluate", "promote", "done"] == bench.path_taken()
     second = [visit for visit in bench.school.visits if visit.state == "ppo"][1]
     assert second.inputs["start"] == bench.school.policy("clone")
     assert (second.number, second.ramp_index, second.scale) == (2, 0, {"ppo.learning_rate": 0.5})
@@ -80,7 +99,7 @@ def test_rollbacks_end_in_a_hold_with_the_champion_untouched(bench: Bench) -> No
     """Three rollbacks are the most; factors accumulate on the way."""
     bench.school.skill = {f"ppo {n}": 5.0 for n in range(1, 5)}
     state = bench.walk()
-    assert ("hold", "rolled back too often") == (state.state, state.why)
+    assert ("hold", "rolled back too often") == (state.state, state.reason)
     assert state.scale == {"ppo.learning_rate": 0.125}
     assert bench.registry.champion("fake-town", "champion") is None
     assert state.closed is None
@@ -98,7 +117,7 @@ def test_equal_candidates_are_never_promoted(bench: Bench) -> None:
     bench.school.noise = 0.0
     bench.school.skill = {f"ppo {n}": 10.0 for n in range(1, 5)}
     state = bench.walk()
-    assert ("done", "no round produced a better policy", False) == (state.state, state.why, state.champion_moved)
+    assert ("done", "no round produced a better policy", False) == (state.state, state.reason, state.champion_moved)
     assert 4 == state.rounds
     assert [0, 1, 2, 3] == [visit.ramp_index for visit in bench.school.visits if visit.state == "ppo"]
 
@@ -129,7 +148,9 @@ def test_nan_leads_to_hold_naming_guard_and_edge(bench: Bench) -> None:
     bench.school.script = {("bc", 1): changing(heldout_accuracy=float("nan"))}
     state = bench.walk()
     assert "hold" == state.state
-    assert state.why == ("unknown on edge 0 of bc (to ppo): cloned: bc.heldout_accuracy is not known: its value is nan")
+    assert state.reason == (
+        "unknown on edge 0 of bc (to ppo): cloned: bc.heldout_accuracy is not known: its value is nan"
+    )
 
 
 def test_a_lost_race_holds(bench: Bench) -> None:
@@ -137,14 +158,14 @@ def test_a_lost_race_holds(bench: Bench) -> None:
 
     def overtaken(visit: Visit, result: TrainingResult) -> TrainingResult:
         bench.registry.promote(
-            "fake-town", "champion", target="f" * 64, expected=None, evidence=None, run="other", head="h", facts={}
+            "fake-town", "champion", target="f" * 64, expected=None, evidence=None, run="other", head="h", metadata={}
         )
         return result
 
     bench.school.script = {("evaluate", 1): overtaken}
     state = bench.walk()
     assert "hold" == state.state
-    assert state.why.startswith("champion moved")
+    assert state.reason.startswith("champion moved")
     kinds = bench.kinds()
     assert ("effect_intent" in kinds, "effect_done" in kinds, "run_closed" in kinds) == (True, False, False)
     assert not state.champion_moved
@@ -155,12 +176,12 @@ def test_the_champion_in_force_is_the_bar_once_there_is_one(bench: Bench) -> Non
     champion = bench.school.policy("old champion")
     bench.school.skill = {"old champion": 11.0}
     bench.registry.promote(
-        "fake-town", "champion", target=champion, expected=None, evidence=None, run="other", head="h", facts={}
+        "fake-town", "champion", target=champion, expected=None, evidence=None, run="other", head="h", metadata={}
     )
     state = bench.walk()
     assert state.champion_moved
     started = [e.record for e in bench.journal().entries if isinstance(e.record, VisitStarted)]
-    assert {champion} == {record.pins["champion"] for record in started}
+    assert {champion} == {record.baseline_digests["champion"] for record in started}
     intents = [e.record for e in bench.journal().entries if isinstance(e.record, EffectIntent)]
     assert [champion] == [record.expected for record in intents]
 
@@ -168,9 +189,9 @@ def test_the_champion_in_force_is_the_bar_once_there_is_one(bench: Bench) -> Non
 def test_parent_is_what_the_last_fine_tuning_started_from(bench: Bench) -> None:
     """Pinned inside ppo and in the evaluation after it."""
     bench.walk()
-    pins = {visit.state: visit.pins.get("parent") for visit in bench.school.visits}
+    baseline_digests = {visit.state: visit.baseline_digests.get("parent") for visit in bench.school.visits}
     clone = bench.school.policy("clone")
-    assert (None, clone, clone) == (pins["capture"], pins["ppo"], pins["evaluate"])
+    assert (None, clone, clone) == (baseline_digests["capture"], baseline_digests["ppo"], baseline_digests["evaluate"])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +206,7 @@ def test_budgets_hold(tmp_path: Path, budget: dict[str, object], reason: str) ->
     """Between two visits, never inside the judgement of one."""
     bench = Bench(tmp_path, plan=make_plan(budget=budget))
     state = bench.walk()
-    assert ("hold", reason) == (state.state, state.why)
+    assert ("hold", reason) == (state.state, state.reason)
     assert "transition" == bench.kinds()[-1]
 
 
@@ -194,7 +215,7 @@ def test_fine_tuning_may_start_from_the_champion_and_holds_where_there_is_none(t
     states = {**SCHEDULE["states"]}
     states["ppo"] = {**states["ppo"], "with": {"start_from": "champion"}}
     bench = Bench(tmp_path, plan=make_plan(states=states))
-    assert "ppo starts from the champion, but this run has none" == bench.walk().why
+    assert "ppo starts from the champion, but this run has none" == bench.walk().reason
 
 
 def test_a_promotion_of_anything_but_the_candidate_fails(bench: Bench) -> None:
@@ -207,7 +228,7 @@ def test_a_promotion_of_anything_but_the_candidate_fails(bench: Bench) -> None:
     bench.school.script = {("bc", 1): sneaky}
     state = bench.walk()
     assert "failed" == state.state
-    assert "may not move" in state.why
+    assert "may not move" in state.reason
     assert bench.registry.champion("fake-town", "champion") is None
 
 
@@ -265,9 +286,16 @@ def test_a_journal_without_a_run_is_refused(bench: Bench) -> None:
     empty = Journal(bench.home / "empty.jsonl", bench.home / "empty.json", CATALOGUE)
     with pytest.raises(BadInputError, match="run_created"):
         Engine(
-            bench.plan, empty, perform=bench.school, registry=bench.registry, blobs=bench.school.blobs,
-            catalogue=CATALOGUE, metrics=METRICS, traceback=bench.home / "traceback.txt", inbox=bench.home / "inbox",
-        )  # fmt: skip
+            bench.plan,
+            empty,
+            perform=bench.school,
+            registry=bench.registry,
+            blobs=bench.school.blobs,
+            catalogue=CATALOGUE,
+            metrics=METRICS,
+            traceback=bench.home / "traceback.txt",
+            inbox=bench.home / "inbox",
+        )
 
 
 def test_every_transition_names_an_edge_or_is_the_engines_own(bench: Bench) -> None:

@@ -15,7 +15,8 @@ from townlet.dto.journal import ProcessStarted, Recovered, RunCreated, Transitio
 from townlet.errors import EnvironmentFaultError, JournalBrokenError
 from townlet.machine.journal import chain as journals
 from townlet.machine.journal.chain import Journal, read
-from townlet.machine.journal.result_codec import dump_result, load_result, semantic_part
+from townlet.machine.journal.result_codec import dump_result, load_result
+from townlet.machine.journal.semantic_hash import semantic_part
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ def test_a_budget_that_was_used_up_stays_used_up(tmp_path: Path) -> None:
         return result
 
     bench.school.script = {("capture", 1): late}
-    assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().why
+    assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().reason
     bench.clock.now -= timedelta(hours=3)
     give_order(bench, "retry")
-    assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().why
+    assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().reason
 
 
 def test_hold_stops_before_the_next_visit_and_retry_goes_on(bench: Bench) -> None:
@@ -62,10 +62,10 @@ def test_hold_stops_before_the_next_visit_and_retry_goes_on(bench: Bench) -> Non
 
     bench.school.script = {("capture", 1): interrupt}
     state = bench.walk()
-    assert ("hold", "bc", "hold by ada: I looked") == (state.state, state.held_in, state.why)
+    assert ("hold", "bc", "hold by ada: I looked") == (state.state, state.held_state, state.reason)
     assert ("retry", "abort") == open_commands(state, bench.plan.schedule)
     give_order(bench, "retry")
-    assert "edge 1 of evaluate (to promote) waits for an approval" == bench.walk().why
+    assert "edge 1 of evaluate (to promote) waits for an approval" == bench.walk().reason
     assert {"capture": 1, "bc": 1, "ppo": 1, "evaluate": 1} == dict(bench.engine().state.visits)
     assert replayed(bench).clean
 
@@ -88,7 +88,7 @@ def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_
     bench = Bench(tmp_path, plan=make_plan(most_visits={**dict.fromkeys(SCHEDULE["states"], 1), "evaluate": 0}))
     (tmp_path / "inbox").mkdir()
     state = bench.walk()
-    assert "beyond those the error was divided over" in state.why
+    assert "beyond those the error was divided over" in state.reason
     edge = edge_named(state, bench.plan.schedule, "promote")
     give_order(bench, "accept_risk", edge=edge)
     state = bench.walk()

@@ -48,7 +48,7 @@ def test_faults_beyond_the_attempts_fail_with_a_traceback(bench: Bench) -> None:
     """Capture has one attempt."""
     bench.school.script = {("capture", 1): raising(EnvironmentFaultError("a world froze"))}
     state = bench.walk()
-    assert ("failed", "capture: EnvironmentFaultError: a world froze") == (state.state, state.why)
+    assert ("failed", "capture: EnvironmentFaultError: a world froze") == (state.state, state.reason)
     assert state.closed is not None
     assert "a world froze" in (bench.home / "traceback.txt").read_text()
 
@@ -56,20 +56,20 @@ def test_faults_beyond_the_attempts_fail_with_a_traceback(bench: Bench) -> None:
 def test_any_other_exception_fails_at_once(bench: Bench) -> None:
     """A bug is not retried."""
     bench.school.script = {("ppo", 1): raising(ZeroDivisionError("oops"))}
-    assert ("failed", "ppo: ZeroDivisionError: oops") == (bench.walk().state, bench.engine().state.why)
+    assert ("failed", "ppo: ZeroDivisionError: oops") == (bench.walk().state, bench.engine().state.reason)
     assert 1 == len([visit for visit in bench.school.visits if visit.state == "ppo"])
 
 
 def test_an_answer_of_another_class_fails(bench: Bench) -> None:
     """The journal could not be read back otherwise."""
     bench.school.script = {("ppo", 1): lambda visit, result: TrainingResult()}
-    assert "ppo: StrategyFailedError: answered with TrainingResult, expected PPOTrainingResult" == bench.walk().why
+    assert "ppo: StrategyFailedError: answered with TrainingResult, expected PPOTrainingResult" == bench.walk().reason
 
 
 def test_a_strategy_may_ask_to_hold(bench: Bench) -> None:
     """HoldError is a reason, not a failure."""
     bench.school.script = {("ppo", 1): raising(HoldError("look at this first"))}
-    assert ("hold", "look at this first") == (bench.walk().state, bench.engine().state.why)
+    assert ("hold", "look at this first") == (bench.walk().state, bench.engine().state.reason)
 
 
 def test_ctrl_c_passes_through_and_leaves_the_visit_open(bench: Bench) -> None:
@@ -89,4 +89,4 @@ def test_a_visit_that_ends_three_processes_without_a_checkpoint_holds(bench: Ben
         with pytest.raises(SystemExit):
             bench.walk()
     state = bench.walk()
-    assert ("hold", "bc ended 3 processes without a new checkpoint") == (state.state, state.why)
+    assert ("hold", "bc ended 3 processes without a new checkpoint") == (state.state, state.reason)

@@ -135,14 +135,14 @@ class Script:
 
     def evaluate(self, context: TrainingContext) -> EvaluationResult:
         """Return paired episodes that differ as the round says."""
-        candidate, pins = context.input("candidate"), dict(context.visit.pins)
+        candidate, baseline_digests = context.input("candidate"), dict(context.visit.baseline_digests)
         worth = {"return_per_agent_day": self.now.gain, "conflicts": self.now.conflicts}
         worth["queue_intensity"] = self.now.intensity
         rows, measured = [], []
         for spec in context.description.metrics:
             base = tuple(10.0 + 0.1 * (i % 5) for i in range(20))
             shift = worth.get(spec.name, 0.0)
-            values: dict[str, Any] = dict.fromkeys(pins, base)
+            values: dict[str, Any] = dict.fromkeys(baseline_digests, base)
             values["candidate"] = tuple(x + shift + 0.01 * (i % 3) for i, x in enumerate(base))
             rows.append(PairedMetric(metric=spec.name, values=values))
             measured.append(
@@ -150,7 +150,7 @@ class Script:
                             scenario=context.description.scenario, seed=0, episodes=20, exposure=1.0)
             )  # fmt: skip
         table = EvidenceTable(
-            evidence="full", candidate=candidate, baselines=pins, seed=0, looks=(20,), metrics=tuple(rows)
+            evidence="full", candidate=candidate, baselines=baseline_digests, seed=0, looks=(20,), metrics=tuple(rows)
         )
         digest = context.blobs.put(json.dumps(table.model_dump(), sort_keys=True).encode())
         return EvaluationResult(

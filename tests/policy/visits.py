@@ -33,7 +33,7 @@ class Visits:
     environments: EnvironmentProvider
     text: str
     inputs: dict[str, str] = field(factory=dict)
-    pins: Mapping[str, str] = field(factory=dict)
+    baseline_digests: Mapping[str, str] = field(factory=dict)
     plan: Plan = field(init=False)
     blobs: BlobStore = field(init=False)
     saved: list[tuple[int, str]] = field(factory=list)
@@ -60,11 +60,12 @@ class Visits:
             asked += 1
             return asked == boundaries
 
-        spec, pins = self.plan.schedule.states[state], dict(self.pins)
+        spec, baseline_digests = self.plan.schedule.states[state], dict(self.baseline_digests)
         visit = evolve(
             Visit.outermost(5),
             state=state, strategy=spec.strategy, attempt=attempt, spec=self.plan.options[state], inputs=self.inputs,
-            pins=pins, checkpoint=checkpoint, save=lambda step, digest: self.saved.append((step, digest)),
+            baseline_digests=baseline_digests,
+            checkpoint=checkpoint, save=lambda step, digest: self.saved.append((step, digest)),
             decided=lambda table: False, stopping=stopping,
         )  # fmt: skip
         context = TrainingContext(

@@ -9,5 +9,5 @@ FACTS = {"environment": "e" * 64, "features": "hunger hygiene", "actions": "wait
 def promote(registry: Registry, target: str, expected: str | None, run: str = "run-1", evidence: str = "ev") -> Version:
     """Move the champion's alias to `target`."""
     return registry.promote(
-        "town", "champion", target=target, expected=expected, evidence=evidence, run=run, head="head", facts=FACTS
+        "town", "champion", target=target, expected=expected, evidence=evidence, run=run, head="head", metadata=FACTS
     )

@@ -118,7 +118,7 @@ def test_an_edited_ledger_names_the_line(registry: Registry, line: int) -> None:
 
     with pytest.raises(BadInputError, match=f"line {line} does not hold .its hash"):
         registry.history()
-    found, doubts = registry.witness()
+    found, doubts = registry.recover_history()
     assert 2 == len(found)
     assert 1 == len(doubts)
 

@@ -26,7 +26,7 @@ def test_the_first_promotion_names_version_one(registry: Registry) -> None:
         version.evidence,
         version.run,
         version.head,
-        version.facts,
+        version.metadata,
     )
     assert registry.champion("town", "other") is None
     assert registry.champion("other", "champion") is None

@@ -22,7 +22,7 @@ path, me = Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 try:
     version = Registry(path).promote(
-        "town", "champion", target=me, expected=None, evidence="ev", run=me, head="h", facts={}
+        "town", "champion", target=me, expected=None, evidence="ev", run=me, head="h", metadata={}
     )
     sys.stdout.write(f"won {version.version}")
 except ChampionMovedError as error:
@@ -145,7 +145,7 @@ if os.getuid() == 0:
 found = Registry(Path(sys.argv[1]), patience=0.1)
 sys.stdout.write(found.champion("town", "champion").weights)
 try:
-    found.promote("town", "champion", target="w2", expected="w1", evidence=None, run="r", head="h", facts={})
+    found.promote("town", "champion", target="w2", expected="w1", evidence=None, run="r", head="h", metadata={})
 except TownletError as error:
     sys.stdout.write(" " + type(error).__name__)
 """

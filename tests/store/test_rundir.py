@@ -31,7 +31,7 @@ def test_a_new_run_holds_its_schedule_its_facts_and_an_inbox(tmp_path: Path) -> 
 
     assert ["inbox", "run.json", "schedule.yaml"] == sorted(path.name for path in run.path.iterdir())
     assert b"schedule: townlet/v1\n" == run.schedule.read_bytes()
-    assert (7, run.id) == (run.facts()["seed"], run.facts()["id"])
+    assert (7, run.id) == (run.metadata()["seed"], run.metadata()["id"])
     assert run.path == tmp_path / "runs" / run.id
     assert not run.journal.exists()
 

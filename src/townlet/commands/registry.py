@@ -77,7 +77,7 @@ def show(
         terminal.show_json(version.model_dump())
     else:
         plain = version.model_dump()
-        facts = " ".join(f"{name}={value}" for name, value in sorted(version.facts.items()))
+        facts = " ".join(f"{name}={value}" for name, value in sorted(version.metadata.items()))
         told = {**plain, "facts": facts, "parent": version.parent or "none", "evidence": version.evidence or "none"}
         terminal.show("\n".join(f"{name.replace('_', ' '):<10} {value}" for name, value in told.items()))
     return 0
@@ -134,9 +134,9 @@ def rebuild(
             told += promotions(read(each.journal, each.head, known).entries, known)
         except TownletError as error:
             doubts.append(str(error))
-    written, more = target.witness()
+    written, more = target.recover_history()
     found = reconstruct(written, told, lambda promotion: _facts(home, by_id[promotion.created.run], promotion))
-    doubts += [*more, *found.doubts]
+    doubts += [*more, *found.warnings]
     if doubts and not accept_loss:
         raise BadInputError(
             f"{target.path}: not rebuilt, for something would be lost: {'; '.join(doubts)}; "

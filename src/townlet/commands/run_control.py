@@ -116,14 +116,14 @@ def _send(home: Path, run: str, command: str, arguments: dict[str, str], actor: 
     """Leave an order in a run's inbox; what fits nothing is refused here where it can be known."""
     from townlet.dto.journal import OperatorCommand
     from townlet.machine.engine.inbox import send
-    from townlet.machine.engine.operator_commands import refusal
+    from townlet.machine.engine.operator_commands import rejection_reason
     from townlet.report import terminal
 
     directory, standing = _stand(home, run)
     order = OperatorCommand(
         command=command, actor=actor or getpass.getuser(), reason=reason, arguments=arguments, sent=time()
     )
-    why = refusal(standing.state, standing.schedule, order)
+    why = rejection_reason(standing.state, standing.schedule, order)
     if why:
         raise BadInputError(f"{directory.id}: {why}")
     send(directory.inbox, order)
@@ -139,7 +139,7 @@ def _open(home: Path, directory: "RunDirectory") -> str:
     commands = ", ".join(open_commands(standing.state, standing.schedule))
     asked = standing.state.approval
     about = "" if asked is None else f"; guard report {asked.report}"
-    return f"{standing.state.why}; open commands: {commands}{about}"
+    return f"{standing.state.reason}; open commands: {commands}{about}"
 
 
 def _stand(home: Path, run: str) -> "tuple[RunDirectory, RunSnapshot]":

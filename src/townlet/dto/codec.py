@@ -25,6 +25,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from townlet.dto import quantities
+from townlet.dto.evolution import disk_name, earlier_name
 from townlet.dto.fields import AXES
 from townlet.errors import BadInputError
 
@@ -67,41 +68,37 @@ class Record:
         return cast("dict[str, Any]", converter.unstructure(self))
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _exact(kind: type, name: str) -> Callable[[Any, Any], Any]:
+def _exact_type(kind: type, name: str) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not kind:
-            raise ValueError(f"expected {name}, found {_shown(value)}")
+            raise ValueError(f"expected {name}, found {_short_repr(value)}")
         return value
 
     return hook
 
 
-def _word(value: Any, kind: type[StrEnum]) -> StrEnum:
+def _enum_value(value: Any, kind: type[StrEnum]) -> StrEnum:
     words = [member.value for member in kind]
     if type(value) is not str or value not in words:
-        raise ValueError(f"expected one of: {', '.join(words)}; found {_shown(value)}")
+        raise ValueError(f"expected one of: {', '.join(words)}; found {_short_repr(value)}")
     return kind(value)
 
 
 def _finite_float(value: Any, _: Any) -> float:
     if type(value) not in (int, float):
-        raise ValueError(f"expected a number, found {_shown(value)}")
+        raise ValueError(f"expected a number, found {_short_repr(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"expected a finite number, found {_shown(value)}")
+        raise ValueError(f"expected a finite number, found {_short_repr(value)}")
     return number
-
-
-def _public(name: str) -> str:
-    return name.rstrip("_")
 
 
 def _validated(attribute: "attrs.Attribute[Any]") -> Callable[[Any, Any], Any]:
@@ -113,12 +110,16 @@ def _validated(attribute: "attrs.Attribute[Any]") -> Callable[[Any, Any], Any]:
     return hook
 
 
+def _rename(attribute: "attrs.Attribute[Any]") -> str | None:
+    return None if disk_name(attribute) == attribute.name else disk_name(attribute)
+
+
 def _field_override(attribute: "attrs.Attribute[Any]") -> Any:
     # A validator that ran only when the record is built would name no field and hide the next mistake; an array is
     # checked against its neighbours and has to wait for them.
     early = attribute.validator is not None and AXES not in attribute.metadata
     return override(
-        rename=_public(attribute.name) if attribute.name.endswith("_") else None,
+        rename=_rename(attribute),
         struct_hook=_validated(attribute) if early else None,
     )
 
@@ -129,19 +130,31 @@ def _record_structure(cls: type) -> Callable[[Any, Any], Any]:
         cls, converter, _cattrs_forbid_extra_keys=True, **cast("Any", overrides)
     )
 
+    earlier = {earlier_name(a): disk_name(a) for a in attrs.fields(cls) if earlier_name(a) != disk_name(a)}
+
     def hook(value: Any, kind: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise ValueError(f"expected a mapping, found {_shown(value)}")
-        if any(type(key) is not str for key in value):
-            raise ValueError(f"expected text as keys, found {_shown(next(k for k in value if type(k) is not str))}")
-        return inner(value, kind)
+        _check_text_keys(value)
+        return inner(_with_present_names(value, earlier) if earlier else value, kind)
 
     return hook
 
 
+def _with_present_names(value: Mapping[str, Any], earlier: Mapping[str, str]) -> dict[str, Any]:
+    """Return a mapping whose earlier names are replaced; a name that stands under both stays, and is refused."""
+    return {name if earlier.get(name, name) in value else earlier.get(name, name): item for name, item in value.items()}
+
+
 def _record_unstructure(cls: type) -> Callable[[Any], Any]:
-    renames = {a.name: override(rename=_public(a.name)) for a in attrs.fields(cls) if a.name.endswith("_")}
+    renames = {a.name: override(rename=disk_name(a)) for a in attrs.fields(cls) if _rename(a)}
     return make_dict_unstructure_fn(cls, converter, **cast("Any", renames))
+
+
+def _check_text_keys(value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping, found {_short_repr(value)}")
+    for key in value:
+        if type(key) is not str:
+            raise ValueError(f"expected text as keys, found {_short_repr(key)}")
 
 
 def _sequence_structure(kind: Any) -> Callable[[Any, Any], Any]:
@@ -151,7 +164,7 @@ def _sequence_structure(kind: Any) -> Callable[[Any, Any], Any]:
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"expected a list, found {_shown(value)}")
+            raise ValueError(f"expected a list, found {_short_repr(value)}")
         if fixed and len(value) != len(arguments):
             raise ValueError(f"expected a list of {len(arguments)}, found {len(value)} items")
         kinds = arguments if fixed else (item,) * len(value)
@@ -177,10 +190,7 @@ def _mapping_structure(kind: Any) -> Callable[[Any, Any], Any]:
     item = (get_args(kind) or (str, Any))[1]
 
     def hook(value: Any, _: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise ValueError(f"expected a mapping, found {_shown(value)}")
-        if any(type(key) is not str for key in value):
-            raise ValueError(f"expected text as keys, found {_shown(next(k for k in value if type(k) is not str))}")
+        _check_text_keys(value)
         values = _each(value.items(), (item,) * len(value), kind)
         return MappingProxyType(dict(zip(value, values, strict=True)))
 
@@ -192,7 +202,7 @@ def _array_structure(kind: Any) -> Callable[[Any, Any], Any]:
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping) or set(value) != {"dtype", "shape", "data"} or value["dtype"] != str(dtype):
-            raise ValueError(f"expected an array as {{dtype: {dtype}, shape, data}}, found {_shown(value)}")
+            raise ValueError(f"expected an array as {{dtype: {dtype}, shape, data}}, found {_short_repr(value)}")
         item: Any = {"b": bool, "i": int, "u": int, "f": float}[dtype.kind]
         data = converter.structure(value["data"], cast("Any", tuple[item, ...]))
         return np.array(data, dtype).reshape(converter.structure(value["shape"], tuple[int, ...]))
@@ -212,7 +222,7 @@ def _literal_structure(kind: Any) -> Callable[[Any, Any], Any]:
             hint = did_you_mean(value, list(known)) if isinstance(value, str) else ""
             newer = type(value) is int and any(type(word) is int for word in known)  # numbers are schema versions
             advice = "; use the Townlet that wrote it" if newer else hint.partition("; expected")[0]
-            raise ValueError(f"expected {' or '.join(map(repr, known))}, found {_shown(value)}{advice}")
+            raise ValueError(f"expected {' or '.join(map(repr, known))}, found {_short_repr(value)}{advice}")
         return value
 
     return hook
@@ -246,12 +256,12 @@ def _build() -> cattrs.Converter:
         _originates(Mapping, dict),
         lambda kind: lambda value: {key: built.unstructure(item) for key, item in value.items()},
     )
-    built.register_structure_hook(bool, _exact(bool, "true or false"))
-    built.register_structure_hook(int, _exact(int, "a whole number"))
-    built.register_structure_hook(str, _exact(str, "text"))
+    built.register_structure_hook(bool, _exact_type(bool, "true or false"))
+    built.register_structure_hook(int, _exact_type(int, "a whole number"))
+    built.register_structure_hook(str, _exact_type(str, "text"))
     built.register_structure_hook(float, _finite_float)
     built.register_unstructure_hook(StrEnum, lambda word: word.value)
-    built.register_structure_hook(StrEnum, _word)  # else the hook of `str` would serve it and let any text pass
+    built.register_structure_hook(StrEnum, _enum_value)  # else the hook of `str` would serve it and let any text pass
     for kind, parse, shown in (
         (quantities.Duration, quantities.parse_duration, quantities.format_duration),
         (quantities.Bytes, quantities.parse_bytes, quantities.format_bytes),
@@ -267,6 +277,14 @@ converter = _build()
 """The one converter. Use `structure` and `unstructure`; register hooks nowhere else."""
 
 
+def _step(error: BaseException, note: Any) -> str | int:
+    """Return the key or index that a note of cattrs names, as it stands on disk."""
+    if not isinstance(note, cattrs.AttributeValidationNote):
+        return cast("int", note.index)
+    attribute = attrs.fields_dict(error.cl).get(note.name) if isinstance(error, ClassValidationError) else None
+    return note.name if attribute is None else disk_name(attribute)
+
+
 def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]:
     if isinstance(error, BaseValidationError):
         noted, bare = (
@@ -276,7 +294,7 @@ def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]
         )
         problems: list[Problem] = []
         for inner, note in noted:
-            step = _public(note.name) if isinstance(note, cattrs.AttributeValidationNote) else note.index
+            step = _step(error, note)
             if isinstance(inner, KeyError):
                 problems.append(Problem(path, f"{step!r} is missing"))
             else:
@@ -285,7 +303,7 @@ def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]
             problems.extend(_flatten(inner, path))
         return problems
     if isinstance(error, ForbiddenExtraKeysError):
-        known = sorted(_public(a.name) for a in attrs.fields(error.cl))
+        known = sorted(disk_name(a) for a in attrs.fields(error.cl))
         return [
             Problem((*path, name), f"unknown key {name!r}{did_you_mean(name, known)}", key=True)
             for name in sorted(error.extra_fields)

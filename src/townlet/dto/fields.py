@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Direction", "array", "field_docs", "is_semantic", "metric", "private_to_run"]
+__all__ = ["Direction", "array", "field_docs", "is_semantic", "metric", "nonsemantic"]
 
 AXES = "axes"
 DTYPE = "dtype"
@@ -38,7 +38,7 @@ def metric(
     return attrs.field(default=default, metadata={UNIT: unit, DIRECTION: better, SEMANTIC: semantic})
 
 
-def private_to_run(default: Any = attrs.NOTHING) -> Any:
+def nonsemantic(default: Any = attrs.NOTHING) -> Any:
     """Return a field that two equal runs may disagree on (times, paths, pids); the semantic hash leaves it out."""
     return attrs.field(default=default, metadata={SEMANTIC: False})
 

@@ -8,7 +8,8 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
-from townlet.dto.fields import private_to_run
+from townlet.dto.evolution import evolved
+from townlet.dto.fields import nonsemantic
 from townlet.dto.guards import GuardReport
 
 __all__ = [
@@ -44,7 +45,7 @@ class RunCreated(JournalRecord):
     """The run exists."""
 
     kind: ClassVar[str] = "run_created"
-    run: str = private_to_run()
+    run: str = nonsemantic()
     """Run id."""
     name: str
     """Name of the schedule."""
@@ -56,7 +57,7 @@ class RunCreated(JournalRecord):
     """True for a rehearsal."""
     environment: str
     """Signature of the environment."""
-    fingerprint: Mapping[str, str] = private_to_run()
+    fingerprint: Mapping[str, str] = nonsemantic()
     """Versions and machine."""
 
 
@@ -65,14 +66,14 @@ class ProcessStarted(JournalRecord):
     """A process took the run up."""
 
     kind: ClassVar[str] = "process_started"
-    pid: int = private_to_run()
+    pid: int = nonsemantic()
     """Process id."""
-    host: str = private_to_run()
+    host: str = nonsemantic()
     """Host name."""
-    changed: Mapping[str, str] = private_to_run(default=MappingProxyType({}))
+    changed: Mapping[str, str] = nonsemantic(default=MappingProxyType({}))
     """Versions and facts of the machine that are no longer those of `run_created`, as ``old → new``: the same bits are
     not promised from here on. Empty where nothing changed."""
-    promise: str = private_to_run(default="exact")
+    promise: str = nonsemantic(default="exact")
     """What going on from a checkpoint means here: exact (the same bits), reset (the environment begins new episodes)
     or none (the visit begins again)."""
 
@@ -101,9 +102,9 @@ class VisitStarted(JournalRecord):
     """The n-th start of this visit, from 1."""
     inputs: Mapping[str, str]
     """Digest of each input by name (`candidate`, `clone`, `dataset`, …)."""
-    pins: Mapping[str, str]
+    baseline_digests: Mapping[str, str] = evolved(since=2, was="pins")
     """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``."""
-    expected: str | None
+    expected_champion: str | None = evolved(since=2, was="expected")
     """Weights digest the champion's alias names at this moment; none where it names nothing."""
 
 
@@ -211,7 +212,7 @@ class ApprovalRequested(JournalRecord):
     """Index of the edge."""
     report: str
     """Hash of the guard report the answer is bound to."""
-    expires: float | None = private_to_run()
+    expires: float | None = nonsemantic()
     """Absolute deadline, seconds since the epoch."""
 
 
@@ -222,15 +223,15 @@ class OperatorCommand(JournalRecord):
     kind: ClassVar[str] = "operator"
     command: str
     """approve, reject, retry, accept_risk, hold or abort; accept_schedule and stop come from the process itself."""
-    actor: str = private_to_run()
+    actor: str = nonsemantic()
     """Who."""
     reason: str = ""
     """Why."""
     arguments: Mapping[str, str] = attrs.field(factory=dict)
     """What it was bound to: `report` (hash of the guard report), `edge` (index), `schedule` (SHA-256)."""
-    id: str = private_to_run(default="")
+    id: str = nonsemantic(default="")
     """Name of its file in the inbox, so that none is obeyed twice; empty for the process's own."""
-    sent: float | None = private_to_run(default=None)
+    sent: float | None = nonsemantic(default=None)
     """When it was given, seconds since the epoch; an approval must be older than its deadline."""
     refused: str = ""
     """Why it fits nothing and changed nothing; empty where it was obeyed."""

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
 from townlet.dto.codec import Record, converter
-from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, private_to_run
+from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, nonsemantic
 from townlet.dto.metrics import Measurement
 from townlet.dto.samples import RecordedMetrics, ReplayBatchSummary, ReplaySampleSummary
 from townlet.dto.training_log import TrainingLogEntry
@@ -48,7 +48,7 @@ class TrainingResult(Record):
     """Digest of each stored artefact, by name."""
     agent_steps: int = 0
     """Agent-steps the visit played, for the budget."""
-    duration: float = private_to_run(0.0)
+    duration: float = nonsemantic(0.0)
     """Seconds the strategy ran."""
 
 
@@ -97,11 +97,11 @@ class BCTrainingResult(TrainingResult):
     """Training samples."""
     dataset: str = ""
     """Digest of the data set."""
-    manifest: str = private_to_run("")
+    manifest: str = nonsemantic("")
     """Path of the manifest it came from; empty for a captured one."""
     parity: float = metric("1", LOWER, default=0.0)
     """Largest difference between torch's logits and numpy's on the probe batch."""
-    device: str = private_to_run("cpu")
+    device: str = nonsemantic("cpu")
     """Where it was trained: `cpu`, or `cuda` and the GPU's name."""
     resumable: Resumable = "exact"
     """What the visit would have gone on with, had it been cut off."""
@@ -155,12 +155,12 @@ class PPOTrainingResult(FineTuningResult):
     """Queue conflicts of the training episodes, a count; 0 where the environment has no such metric."""
     queue_intensity_sum: float = metric("1", LOWER, default=0.0)
     """Their sizes added up."""
-    device: str = private_to_run("cpu")
+    device: str = nonsemantic("cpu")
     """Where updates were computed: `cpu`, or `cuda` and the GPU's name."""
     resumable: Resumable = "exact"
     """What the visit would have gone on with, had it been cut off: `exact` the same bits, `reset` new episodes of an
     environment that offers no snapshot (flag ``reset`` where it happened), `none` from its beginning again."""
-    last_epoch: TrainingLogEntry | None = private_to_run(None)
+    last_epoch: TrainingLogEntry | None = nonsemantic(None)
     """The last iteration, as the training log tells it."""
     agent_steps_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
     """Agent-steps ÷ seconds of rollouts and updates."""
@@ -179,7 +179,7 @@ class ReplayResult(TrainingResult):
     """Baseline metrics of the data set: ``sample_count``, totals and means."""
     dataset: str
     """Digest over everything the data set names."""
-    manifest: str = private_to_run("")
+    manifest: str = nonsemantic("")
     """Path it was read from."""
 
 
@@ -241,9 +241,9 @@ class AnnealStageResult(Record):
 class AnnealSummary(TrainingResult):
     """One walk of the machine."""
 
-    run: str = private_to_run()
+    run: str = nonsemantic()
     """Run id."""
-    path: str = private_to_run()
+    path: str = nonsemantic()
     """Run directory."""
     state: str
     """Where the walk ended: done, hold, failed or aborted."""
@@ -255,7 +255,7 @@ class AnnealSummary(TrainingResult):
     """True where the schedule has a promote state."""
     stages: tuple[AnnealStageResult, ...]
     """Every visit in order."""
-    head: str = private_to_run()
+    head: str = nonsemantic()
     """Hash of the journal's last record."""
     semantic_hash: str
     """What equal runs agree on."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from townlet.dto.codec import Record
-from townlet.dto.fields import private_to_run
+from townlet.dto.evolution import stored_as
+from townlet.dto.fields import nonsemantic
 
 __all__ = ["AliasMove", "Booking", "Version"]
 
@@ -24,13 +25,13 @@ class Version(Record):
     """Digest of the weights it was trained from; none where it began fresh."""
     evidence: str | None
     """Digest of the evidence it was promoted on; none where it was promoted unproven."""
-    run: str = private_to_run()
+    run: str = nonsemantic()
     """Id of the run that registered it."""
-    head: str = private_to_run()
+    head: str = nonsemantic()
     """Hash of the journal's last record at that moment; anchors the journal from outside."""
-    created_at: str = private_to_run()
+    created_at: str = nonsemantic()
     """UTC time, ISO 8601."""
-    facts: Mapping[str, str]
+    metadata: Mapping[str, str] = stored_as("facts")
     """What it fits: ``environment`` (signature), ``features``, ``actions``, and whatever else the run stated."""
 
 
@@ -56,15 +57,15 @@ class AliasMove(Record):
     """Weights digest it named before."""
     evidence: str | None
     """Digest of the evidence the move stands on; none for a rollback or an unproven promotion."""
-    run: str | None = private_to_run()
+    run: str | None = nonsemantic()
     """Id of the run that moved it; none for a person."""
-    head: str | None = private_to_run()
+    head: str | None = nonsemantic()
     """Hash of that run's last journal record."""
-    actor: str = private_to_run()
+    actor: str = nonsemantic()
     """Who moved it: a person, or ``run ID``."""
     reason: str
     """Why, in words."""
-    at: str = private_to_run()
+    at: str = nonsemantic()
     """UTC time, ISO 8601."""
 
 

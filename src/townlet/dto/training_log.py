@@ -9,7 +9,7 @@ from typing import Literal
 from attrs import frozen
 
 from townlet.dto.codec import Record
-from townlet.dto.fields import private_to_run
+from townlet.dto.fields import nonsemantic
 
 __all__ = [
     "VERSION",
@@ -82,7 +82,7 @@ class HealthFields(Record):
 class StreamFields(Record):
     """What version 1.1 added."""
 
-    epoch_duration_sec: float = private_to_run()
+    epoch_duration_sec: float = nonsemantic()
     """Seconds of rollout and update."""
     data_mode: Literal["rollout", "replay", "mixed"]
     """Where the data came from: own play, a data set, or a data set first and own play afterwards."""
@@ -100,7 +100,7 @@ class StreamFields(Record):
     """Correlation of reward and advantage over the epoch's decisions."""
     rollout_ticks: int
     """Simulated ticks of one world behind the epoch's data."""
-    log_stream_offset: int = private_to_run(0)
+    log_stream_offset: int = nonsemantic(0)
     """Lines written before this one, rotated files included."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from townlet.errors import BadInputError
-from townlet.store.files import contained, make_directory, told, write_atomic
+from townlet.store.files import contained, make_directory, resource_errors, write_atomic
 
 __all__ = ["BlobStore"]
 
@@ -35,7 +35,7 @@ class BlobStore:
         digest = sha256(data).hexdigest()
         path = contained(self.root, str(self.path(digest).relative_to(self.root)))
         if path.is_file():
-            with told("read this blob", path), suppress(FileNotFoundError):
+            with resource_errors("read this blob", path), suppress(FileNotFoundError):
                 if path.read_bytes() == data:
                     os.utime(path)  # a sweep that began before now must know that somebody counts on it
                     return digest
@@ -48,7 +48,7 @@ class BlobStore:
         path = self.path(digest)
         if not path.is_file():
             raise BadInputError(f"{self.root}: blob {digest} is missing; restore it or run its state again")
-        with told("read this blob", path):
+        with resource_errors("read this blob", path):
             data = path.read_bytes()
         found = sha256(data).hexdigest()
         if found != digest:
@@ -69,14 +69,14 @@ class BlobStore:
     def free(self) -> int:
         """Return the bytes that the file system still has for this process."""
         root = next(place for place in (self.root, *self.root.absolute().parents) if place.exists())
-        with told("ask this file system for its free space", root):
+        with resource_errors("ask this file system for its free space", root):
             return shutil.disk_usage(root).free
 
     def mark(self) -> int:
         """Return the file system's present time in ns; what is stored or asked for again afterwards is never swept."""
         make_directory(self.root)
         marker = self.root / ".sweep"
-        with told("mark this store", marker):
+        with resource_errors("mark this store", marker):
             marker.touch()
             os.utime(marker)
             return marker.stat().st_mtime_ns
@@ -100,7 +100,7 @@ class BlobStore:
 def _removed(path: Path, begun: int) -> bool:
     """Remove a file unless somebody stores it again this very moment; tell whether it is gone."""
     aside = path.with_name(f".{path.name.strip('.')}.swept.tmp")
-    with told("free this blob", path):
+    with resource_errors("free this blob", path):
         path.rename(aside)
         if aside.stat().st_mtime_ns >= begun:
             aside.rename(path)

@@ -21,7 +21,7 @@ __all__ = [
     "fsync_directory",
     "make_directory",
     "move",
-    "told",
+    "resource_errors",
     "write_atomic",
 ]
 
@@ -58,7 +58,7 @@ DISK: ContextVar[Disk] = ContextVar("DISK", default=Disk())  # noqa: B039  it ha
 
 
 @contextmanager
-def told(what: str, path: Path) -> Iterator[None]:
+def resource_errors(what: str, path: Path) -> Iterator[None]:
     """Turn an OSError of the body into a ResourceFaultError that says what could not be done, where and why."""
     try:
         yield
@@ -98,7 +98,7 @@ def make_directory(path: Path) -> None:
     """Create a directory and its missing parents durably; one that exists is fine."""
     if path.is_dir():
         return
-    with told("create this directory", path):
+    with resource_errors("create this directory", path):
         missing = [path, *(parent for parent in path.parents if not parent.exists())]
         path.mkdir(parents=True, exist_ok=True)
         for created in reversed(missing):
@@ -117,7 +117,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises ResourceFaultError where the disk is full or the directory is read-only; what stood there before stays.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    with told("write this file", path):
+    with resource_errors("write this file", path):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             try:
@@ -138,7 +138,7 @@ def append_durable(path: Path, data: bytes) -> None:
     A write that the disk cuts short is taken back, so that the file is as before when ResourceFaultError is raised.
     Only a process that dies within the call can leave a torn end.
     """
-    with told("append to this file", path):
+    with resource_errors("append to this file", path):
         is_new = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from townlet.errors import BadInputError
-from townlet.store.files import make_directory, told, write_atomic
+from townlet.store.files import make_directory, resource_errors, write_atomic
 from townlet.store.samples import ReplaySample, sample_files
 from townlet.store.untrusted import finite_numbers, read_document, read_json
 
@@ -168,7 +168,7 @@ def save_samples(directory: Path, samples: Sequence[tuple[str, ReplaySample]]) -
     manifest = directory / CAPTURE_MANIFEST
     if manifest.exists():
         raise BadInputError(f"{directory}: holds a capture already; name another directory, or empty it first")
-    with told("write this capture", directory):
+    with resource_errors("write this capture", directory):
         for name, sample in samples:
             arrays, meta = sample_files(sample)
             (directory / f"{name}.npz").write_bytes(arrays)

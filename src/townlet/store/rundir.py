@@ -15,17 +15,17 @@ from attrs import frozen
 from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
-from townlet.store.files import make_directory, move, told, write_atomic
+from townlet.store.files import make_directory, move, resource_errors, write_atomic
 from townlet.store.untrusted import read_json
 
 __all__ = ["RunDirectory"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-_FACTS, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
-_ELSEWHERE = "elsewhere"
+_METADATA, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
+_EXTERNAL_RUNS = "elsewhere"
 """In a home: one file per run that was created outside it, holding its path, so that its blobs are known to be used."""
 _STAGING = ".staging-"
-_FORGOTTEN = timedelta(hours=1)
+_STAGING_TTL = timedelta(hours=1)
 """Age of a staging directory that no living process can still be at work in: filling one takes milliseconds."""
 
 
@@ -83,14 +83,14 @@ class RunDirectory:
         home: Path,
         name: str,
         schedule: bytes,
-        facts: Mapping[str, Any],
+        metadata: Mapping[str, Any],
         *,
         target: Path | None = None,
         begin: Callable[["RunDirectory"], None] = _nothing,
     ) -> "RunDirectory":
         """Create a run under ``home/runs`` (or at `target`) and return it; it exists wholly or not at all.
 
-        `facts` go into ``run.json`` beside the id and the time of creation; `begin` may add to the staged directory
+        `metadata` go into ``run.json`` beside the id and the time of creation; `begin` may add to the staged directory
         what must never be missing, such as the journal's first record. A crash can leave a staging directory, which
         nothing ever looks at and a later creation removes. BadInputError for a name that is no file name and for a
         target that exists; ResourceFaultError where the disk refuses.
@@ -104,44 +104,44 @@ class RunDirectory:
             raise BadInputError(f"{path}: the run directory exists already; name another, or resume the run in it")
         make_directory(path.parent)
         if target is not None:
-            make_directory(home / _ELSEWHERE)
-            write_atomic(home / _ELSEWHERE / run_id, f"{target.absolute()}\n".encode())
-        _sweep(path.parent, now)
+            make_directory(home / _EXTERNAL_RUNS)
+            write_atomic(home / _EXTERNAL_RUNS / run_id, f"{target.absolute()}\n".encode())
+        _remove_stale_staging(path.parent, now)
         staging = path.parent / f"{_STAGING}{run_id}"
         try:
-            with told("create this run directory", path):
+            with resource_errors("create this run directory", path):
                 (staging / _INBOX).mkdir(parents=True)
                 write_atomic(staging / _SCHEDULE, schedule)
-                known = {**facts, "id": run_id, "created": now.isoformat()}
-                write_atomic(staging / _FACTS, json.dumps(known, indent=2, sort_keys=True, allow_nan=False).encode())
+                known = {**metadata, "id": run_id, "created": now.isoformat()}
+                write_atomic(staging / _METADATA, json.dumps(known, indent=2, sort_keys=True, allow_nan=False).encode())
                 begin(cls(staging, run_id))
                 move(staging, path)
         except BaseException:  # whatever stopped it, half a run must not stay; the error goes on
             shutil.rmtree(staging, ignore_errors=True)
-            (home / _ELSEWHERE / run_id).unlink(missing_ok=True)
+            (home / _EXTERNAL_RUNS / run_id).unlink(missing_ok=True)
             raise
         return cls(path, run_id)
 
     @classmethod
     def at(cls, path: Path) -> "RunDirectory":
         """Return the run in a directory; BadInputError where there is none."""
-        facts = _read_facts(path)
+        metadata = _read_metadata(path)
         link = next((file for file in sorted(path.iterdir()) if file.is_symlink()), None)
         if link is not None:
             raise BadInputError(f"{link}: a symbolic link in a run directory; a run writes into files of its own only")
-        if not isinstance(facts.get("id"), str):
-            raise BadInputError(f"{path / _FACTS}: names no run id; expected a file that `townlet run` wrote")
-        return cls(path, facts["id"])
+        if not isinstance(metadata.get("id"), str):
+            raise BadInputError(f"{path / _METADATA}: names no run id; expected a file that `townlet run` wrote")
+        return cls(path, metadata["id"])
 
     @classmethod
     def every(cls, home: Path) -> "tuple[RunDirectory, ...]":
         """Return all runs of a home, those created elsewhere too, by id; BadInputError for one that is gone."""
-        inside, outside = home / "runs", home / _ELSEWHERE
+        inside, outside = home / "runs", home / _EXTERNAL_RUNS
         paths = [path for path in inside.iterdir() if _is_run(path)] if inside.is_dir() else []
         for note in outside.iterdir() if outside.is_dir() else ():
             if note.name.startswith("."):
                 continue
-            with told("read this note", note):
+            with resource_errors("read this note", note):
                 path = Path(note.read_text().strip())
             if not _is_run(path):
                 raise BadInputError(
@@ -174,17 +174,17 @@ class RunDirectory:
     @property
     def folder(self) -> Path:
         """Where the files that the schedule names are looked for."""
-        return Path(str(self.facts().get("folder", ".")))
+        return Path(str(self.metadata().get("folder", ".")))
 
     @property
     def source(self) -> Path | None:
         """The file that the schedule was read from; none where it was made, or the file is gone."""
-        source = self.facts().get("source")
+        source = self.metadata().get("source")
         return Path(source) if isinstance(source, str) and Path(source).is_file() else None
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Return what ``run.json`` holds; BadInputError where it cannot be read."""
-        return _read_facts(self.path)
+        return _read_metadata(self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -194,7 +194,7 @@ class RunDirectory:
         """
         path = self.path / "lock"
         lock = FileLock(path, timeout=0)
-        with told("lock this run", path):
+        with resource_errors("lock this run", path):
             try:
                 lock.acquire()
             except Timeout as error:
@@ -213,26 +213,26 @@ class RunDirectory:
             lock.release()
 
 
-def _sweep(parent: Path, now: datetime) -> None:
+def _remove_stale_staging(parent: Path, now: datetime) -> None:
     """Remove what processes that died while they created a run left behind."""
     for left in parent.glob(f"{_STAGING}*"):
         with suppress(OSError):
-            if datetime.fromtimestamp(left.stat().st_mtime, UTC) < now - _FORGOTTEN:
+            if datetime.fromtimestamp(left.stat().st_mtime, UTC) < now - _STAGING_TTL:
                 shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_run(path: Path) -> bool:
-    return not path.name.startswith(".") and (path / _FACTS).is_file()
+    return not path.name.startswith(".") and (path / _METADATA).is_file()
 
 
 def _latest(runs: Path, ids: list[str]) -> RunDirectory:
     second = ids[-1].split("-", 1)[0]
     newest = [RunDirectory.at(runs / run_id) for run_id in ids if run_id.startswith(second)]
-    return max(newest, key=lambda run: str(run.facts().get("created", "")))
+    return max(newest, key=lambda run: str(run.metadata().get("created", "")))
 
 
-def _read_facts(path: Path) -> dict[str, Any]:
-    file = path / _FACTS
+def _read_metadata(path: Path) -> dict[str, Any]:
+    file = path / _METADATA
     if not file.is_file():
-        raise BadInputError(f"{path}: not a run directory (it has no {_FACTS}); name a run that `townlet run` made")
+        raise BadInputError(f"{path}: not a run directory (it has no {_METADATA}); name a run that `townlet run` made")
     return dict(read_json(file))

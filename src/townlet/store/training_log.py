@@ -23,7 +23,7 @@ from townlet.dto.training_log import (
     TrainingLogEntry,
 )
 from townlet.errors import BadInputError
-from townlet.store.files import make_directory, told
+from townlet.store.files import make_directory, resource_errors
 
 __all__ = ["LogLine", "TrainingLogWriter", "log_files", "read_log", "summarise", "to_line"]
 
@@ -111,7 +111,7 @@ class TrainingLogWriter:
         line = to_line(evolve(entry, stream=evolve(entry.stream, log_stream_offset=written)))
         index = 0 if self.max_entries is None else written // self.max_entries
         path = self.path if index == 0 else self.path.with_name(f"{self.path.name}.{index}")
-        with told("append to this log", path), path.open("a", encoding="utf-8") as file:
+        with resource_errors("append to this log", path), path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         self._written = written + 1
 
@@ -148,7 +148,7 @@ def read_log(path: Path) -> tuple[LogLine, ...]:
     lines: list[LogLine] = []
     problems: list[str] = []
     for file in log_files(path):
-        with told("read this log", file):
+        with resource_errors("read this log", file):
             data = file.read_bytes()
         for number, raw in enumerate(data.splitlines(), start=1):
             try:

@@ -148,7 +148,7 @@ def test_bc_killed_anywhere_goes_on_from_its_last_checkpoint(town: Visits, check
 def test_evaluate_cut_off_at_every_look_finds_the_same_evidence(town: Visits) -> None:
     """Three looks, and no episode is played twice: the table's digest and every measurement agree."""
     judged = evolve(
-        town, inputs=town.inputs | {"candidate": town.inputs["clone"]}, pins={"teacher": "teacher:scripted"}
+        town, inputs=town.inputs | {"candidate": town.inputs["clone"]}, baseline_digests={"teacher": "teacher:scripted"}
     )
     whole = judged.whole("evaluate")
     again, processes = judged.cut("evaluate")

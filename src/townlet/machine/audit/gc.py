@@ -15,18 +15,18 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read as read_journal
 from townlet.machine.schedule.yaml_source import SyntaxMistakeError, read
 from townlet.store.blobs import BlobStore
-from townlet.store.files import told
+from townlet.store.files import resource_errors
 from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["SweepReport", "named", "open_checkpoint", "stored_schedule", "sweep"]
+__all__ = ["SweepReport", "live_digests", "open_checkpoint", "stored_schedule", "sweep"]
 
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.ASCII)
 
 
 def stored_schedule(directory: RunDirectory) -> ScheduleSpec:
     """Return the schedule a run directory keeps, as it was written; BadInputError where it cannot be read."""
-    with told("read this schedule", directory.schedule):
+    with resource_errors("read this schedule", directory.schedule):
         text = directory.schedule.read_bytes()
     try:
         return structure(read(text).data, ScheduleSpec)
@@ -46,7 +46,7 @@ def open_checkpoint(entries: Sequence[Entry]) -> str | None:
     return found
 
 
-def named(entries: Sequence[Entry], schedule: bytes, blobs: BlobStore) -> frozenset[str]:
+def live_digests(entries: Sequence[Entry], schedule: bytes, blobs: BlobStore) -> frozenset[str]:
     """Return the digests a run needs, so that it can be resumed, audited and explained.
 
     Every digest in a record counts, and every one in the schedule. Of checkpoints only the last of the visit that is
@@ -91,8 +91,8 @@ def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> Swe
         for run in runs:
             held.enter_context(run.lock())
             reading = read_journal(run.journal, run.head, catalogue)
-            with told("read this schedule", run.schedule):
-                keep |= named(reading.entries, run.schedule.read_bytes() + reading.torn, blobs)
+            with resource_errors("read this schedule", run.schedule):
+                keep |= live_digests(reading.entries, run.schedule.read_bytes() + reading.torn, blobs)
             keep.update(_registered(Registry(run.registry)))
         count, size = blobs.sweep(frozenset(keep), begun, dry=dry)
     return SweepReport(blobs=count, bytes_=size, kept=len(keep), runs=len(runs))

@@ -56,11 +56,22 @@ def _predicate(
 ) -> Provenance:
     created, intent = promotion.created, promotion.intent
     return Provenance(
-        run=created.run, schedule=_descriptor_of(created), seed=created.seed, registry=intent.registry,
-        alias=intent.alias, version=version, replaced=intent.expected, promoted_at=done.at, journal_head=done.hash,
-        journal_seq=done.seq, versions=created.fingerprint, evidence=intent.evidence, guards=reports, edge=edge,
+        run=created.run,
+        schedule=_descriptor_of(created),
+        seed=created.seed,
+        registry=intent.registry,
+        alias=intent.alias,
+        version=version,
+        replaced=intent.expected,
+        promoted_at=done.at,
+        journal_head=done.hash,
+        journal_seq=done.seq,
+        versions=created.fingerprint,
+        evidence=intent.evidence,
+        guards=reports,
+        edge=edge,
         materials=materials,
-    )  # fmt: skip
+    )
 
 
 def _descriptor_of(created: RunCreated) -> ResourceDescriptor:

@@ -21,7 +21,7 @@ from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import Plan
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
-from townlet.machine.engine.operator_commands import refusal
+from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.guards.evaluator import GuardEvaluator, report_hash
 from townlet.machine.journal.fold import advance
 from townlet.machine.journal.run_state import RunState
@@ -73,8 +73,8 @@ class Replay:
         plan = self.plan_of(first.schedule)
         run = RunState(state=plan.schedule.initial)
         for entry in entries:
-            if run.text and run.text != first.schedule:
-                plan, first = self.plan_of(run.text), evolve(first, schedule=run.text)
+            if run.schedule_sha256 and run.schedule_sha256 != first.schedule:
+                plan, first = self.plan_of(run.schedule_sha256), evolve(first, schedule=run.schedule_sha256)
             for difference in self._differences(run, plan, entry):
                 told = (*self._report.differences, f"record {entry.seq}: {difference}")
                 self._report = evolve(self._report, differences=told)
@@ -91,7 +91,7 @@ class Replay:
                 yield f"approval of edge {record.edge} was asked, derived: {move.asks}, on another guard report"
         elif isinstance(record, OperatorCommand) and record.command not in ("stop", "accept_schedule"):
             self._report = evolve(self._report, orders=self._report.orders + 1)
-            why = refusal(run, plan.schedule, record)
+            why = rejection_reason(run, plan.schedule, record)
             if bool(why) != bool(record.refused):
                 yield f"{record.command} was {'refused' if record.refused else 'obeyed'}, derived: {why or 'obeyed'}"
         elif isinstance(record, TransitionTaken):

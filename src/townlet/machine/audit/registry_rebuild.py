@@ -71,23 +71,23 @@ class Reconstruction:
 
     bookings: tuple[Booking, ...]
     """Every move, oldest first."""
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
     """What is lost or guessed; empty where the registry is the one that was."""
 
 
 def reconstruct(
-    known: Sequence[Booking], told: Sequence[Promotion], facts: Callable[[Promotion], Mapping[str, str]]
+    known: Sequence[Booking], told: Sequence[Promotion], metadata: Callable[[Promotion], Mapping[str, str]]
 ) -> Reconstruction:
-    """Return what the ledger's bookings and the promotions of all runs add up to; `facts` says what a policy fits.
+    """Return what the ledger's bookings and the promotions of all runs add up to; `metadata` says what a policy fits.
 
     Promotions the bookings lack are put in the order that compare-and-set enforced: each follows the one whose weights
     it expected, the lower version first. A rollback nobody wrote down shows where the next promotion expects weights
     that were in force before; it is put in with a doubt, since who asked for it and why is lost.
     """
-    work = _Work(bookings=list(known), facts=facts)
+    work = _Rebuilder(bookings=list(known), metadata=metadata)
     booked = {(b.move.run, b.move.name, b.move.alias, b.move.weights, b.move.evidence) for b in known}
     left = [p for p in told if _key(p) not in booked]
-    work.doubts.extend(
+    work.warnings.extend(
         f"run {p.created.run} announced a promotion and never said that it happened; resume it first"
         for p in left
         if p.done is None
@@ -98,10 +98,10 @@ def reconstruct(
         line_first = {p.intent.registry: p for p in reversed(following)}  # sorted: the lowest version of each line
         promotion = min(line_first.values(), key=lambda p: (p.at, _order(p))) if line_first else left[0]
         if not line_first:
-            work.bridge(promotion)
+            work.infer_rollback(promotion)
         work.promote(promotion)
         left.remove(promotion)
-    return Reconstruction(bookings=tuple(work.bookings), doubts=tuple(work.doubts))
+    return Reconstruction(bookings=tuple(work.bookings), warnings=tuple(work.warnings))
 
 
 def _key(promotion: Promotion) -> tuple[str, str, str, str, str | None]:
@@ -115,10 +115,10 @@ def _order(promotion: Promotion) -> tuple[Any, ...]:
 
 
 @frozen
-class _Work:
+class _Rebuilder:
     bookings: list[Booking]
-    facts: Callable[[Promotion], Mapping[str, str]]
-    doubts: list[str] = field(factory=list)
+    metadata: Callable[[Promotion], Mapping[str, str]]
+    warnings: list[str] = field(factory=list)
 
     def last(self, promotion: Promotion) -> Booking | None:
         where = (promotion.intent.registry, promotion.intent.alias)
@@ -128,20 +128,20 @@ class _Work:
         last = self.last(promotion)
         return last.version.weights if last else None
 
-    def bridge(self, promotion: Promotion) -> None:
+    def infer_rollback(self, promotion: Promotion) -> None:
         """Explain why a promotion expected other weights than those in force: a rollback, or a run that is gone."""
         intent = promotion.intent
         where = f"{intent.alias!r} of {intent.registry!r}"
         line = [b.version for b in self.bookings if b.version.name == intent.registry]
         earlier = [version for version in line if version.weights == intent.expected]
         if not earlier:
-            self.doubts.append(
+            self.warnings.append(
                 f"run {promotion.created.run} replaced {intent.expected or 'nothing'} as {where}, and no journal and "
                 "no ledger tells how that came into force"
             )
             return
-        self.doubts.append(f"{where} was rolled back to version {earlier[-1].version}; by whom and why is lost")
-        self.book(promotion, earlier[-1], kind="rollback", actor="unknown", reason="seen from the promotion after it")
+        self.warnings.append(f"{where} was rolled back to version {earlier[-1].version}; by whom and why is lost")
+        self.append(promotion, earlier[-1], kind="rollback", actor="unknown", reason="seen from the promotion after it")
 
     def promote(self, promotion: Promotion) -> None:
         intent, created, done = promotion.intent, promotion.created, promotion.done
@@ -150,26 +150,43 @@ class _Work:
         again = next((v for v in line if (v.weights, v.run) == (intent.target, created.run)), None)
         expected = max((v.version for v in line), default=0) + 1 if again is None else again.version
         if done.version != expected:
-            self.doubts.append(
+            self.warnings.append(
                 f"run {created.run} made version {done.version} of {intent.registry!r}, expected {expected}: "
                 "versions between are told of by no journal and no ledger"
             )
         version = again or Version(
-            name=intent.registry, version=done.version, weights=intent.target, parent=promotion.parent,
-            evidence=intent.evidence, run=created.run, head=promotion.head, created_at=promotion.at,
-            facts=self.facts(promotion),
-        )  # fmt: skip
-        self.book(
-            promotion, version, kind="promote", actor=f"run {created.run}", reason="promoted by its run",
-            evidence=intent.evidence, run=created.run, head=promotion.head,
-        )  # fmt: skip
+            name=intent.registry,
+            version=done.version,
+            weights=intent.target,
+            parent=promotion.parent,
+            evidence=intent.evidence,
+            run=created.run,
+            head=promotion.head,
+            created_at=promotion.at,
+            metadata=self.metadata(promotion),
+        )
+        self.append(
+            promotion,
+            version,
+            kind="promote",
+            actor=f"run {created.run}",
+            reason="promoted by its run",
+            evidence=intent.evidence,
+            run=created.run,
+            head=promotion.head,
+        )
 
-    def book(self, promotion: Promotion, version: Version, **why: Any) -> None:
+    def append(self, promotion: Promotion, version: Version, **why: Any) -> None:
         last = self.last(promotion)
         move = AliasMove(
             **{"evidence": None, "run": None, "head": None, **why},
-            move=len(self.bookings) + 1, name=version.name, alias=promotion.intent.alias, version=version.version,
-            weights=version.weights, previous_version=last.version.version if last else None,
-            previous=last.version.weights if last else None, at=promotion.at,
-        )  # fmt: skip
+            move=len(self.bookings) + 1,
+            name=version.name,
+            alias=promotion.intent.alias,
+            version=version.version,
+            weights=version.weights,
+            previous_version=last.version.version if last else None,
+            previous=last.version.weights if last else None,
+            at=promotion.at,
+        )
         self.bookings.append(Booking(move=move, version=version))

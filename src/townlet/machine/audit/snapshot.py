@@ -15,7 +15,7 @@ from townlet.machine.journal.fold import fold
 from townlet.machine.journal.run_state import RunState
 from townlet.machine.schedule.yaml_source import read as read_document
 from townlet.store.blobs import BlobStore
-from townlet.store.files import told
+from townlet.store.files import resource_errors
 from townlet.store.rundir import RunDirectory
 
 __all__ = ["RunSnapshot", "first_record", "load_run", "schedule_in_force", "schedules"]
@@ -78,6 +78,6 @@ def schedule_in_force(run: RunDirectory, entries: Iterable[Entry], blobs: BlobSt
     BadInputError where neither has the digest.
     """
     digest = schedules(entries)[-1]
-    with told("read the run's schedule", run.schedule):
+    with resource_errors("read the run's schedule", run.schedule):
         copy = run.schedule.read_bytes() if run.schedule.is_file() else b""
     return copy if sha256(copy).hexdigest() == digest else blobs.get(digest)

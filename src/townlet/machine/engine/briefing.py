@@ -16,7 +16,7 @@ from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.rng import derive
 
-__all__ = ["inputs", "pins", "scaled", "started", "visit"]
+__all__ = ["baseline_digests", "inputs", "scaled", "started", "visit"]
 
 
 def started(run: RunState, plan: Plan, champion: str | None, strategy: StrategyEntry) -> VisitStarted:
@@ -28,14 +28,14 @@ def started(run: RunState, plan: Plan, champion: str | None, strategy: StrategyE
     again = run.visit
     if again is not None:
         return VisitStarted(
-            state=again.state, visit=again.number, attempt=again.attempt + 1, inputs=again.inputs, pins=again.pins,
-            expected=again.expected,
+            state=again.state, visit=again.number, attempt=again.attempt + 1, inputs=again.inputs,
+            baseline_digests=again.baseline_digests, expected_champion=again.expected_champion,
         )  # fmt: skip
     given = inputs(run, plan, run.state, champion, strategy)
     return VisitStarted(
         state=run.state, visit=run.visits.get(run.state, 0) + 1, attempt=1, inputs=given,
-        pins=pins(run, plan, run.state, given),
-        expected=run.judged_against if strategy.effect and run.evidence is not None else champion,
+        baseline_digests=baseline_digests(run, plan, run.state, given),
+        expected_champion=run.judged_against if strategy.effect and run.evidence is not None else champion,
     )  # fmt: skip
 
 
@@ -57,7 +57,8 @@ def visit(
     return Visit(
         state=state, strategy=strategy.name, number=opened.number, attempt=opened.attempt,
         ramp_index=run.ramp_index if strategy.fine_tunes else 0, spec=spec, scale=run.scale,
-        seed=derive(seed, state, opened.number), inputs=opened.inputs, pins=opened.pins, expected=opened.expected,
+        seed=derive(seed, state, opened.number), inputs=opened.inputs,
+        baseline_digests=opened.baseline_digests, expected_champion=opened.expected_champion,
         evaluate_visits=evaluate_visits(plan), checkpoint=opened.checkpoint, save=save, decided=decided,
         effect=effect, stopping=stopping,
     )  # fmt: skip
@@ -96,7 +97,7 @@ def _start(
     return digest
 
 
-def pins(run: RunState, plan: Plan, state: str, given: Mapping[str, str]) -> dict[str, str]:
+def baseline_digests(run: RunState, plan: Plan, state: str, given: Mapping[str, str]) -> dict[str, str]:
     """Return what each baseline's name stands for during a visit to `state`; absent ones do not exist."""
     resolved = {name: _resolve(name, run, plan, state, given, frozenset()) for name in plan.schedule.baselines}
     return {name: policy for name, policy in resolved.items() if policy is not None}

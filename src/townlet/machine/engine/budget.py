@@ -33,6 +33,6 @@ def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobSto
             return f"beyond the budget of disk: {format_bytes(budget.disk)}"
         if free < min(left, _ROOM):
             return f"the disk is almost full: {format_bytes(free)} free, expected {format_bytes(min(left, _ROOM))}"
-    if run.visit is not None and run.visit.deaths >= _DEATHS:
-        return f"{run.state} ended {run.visit.deaths} processes without a new checkpoint"
+    if run.visit is not None and run.visit.crash_count >= _DEATHS:
+        return f"{run.state} ended {run.visit.crash_count} processes without a new checkpoint"
     return ""

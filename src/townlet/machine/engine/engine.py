@@ -46,7 +46,7 @@ from townlet.machine.engine import briefing
 from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import discard, waiting
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
-from townlet.machine.engine.operator_commands import refusal
+from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.engine.promote_alias import move_champion
 from townlet.machine.engine.state_machine import StateMachine
 from townlet.machine.engine.visit import RunVisit, never
@@ -84,7 +84,7 @@ class Engine:
         metrics: tuple[MetricSpec, ...],
         traceback: Path,
         inbox: Path,
-        facts: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
         process: ProcessStarted | None = None,
         stopping: Callable[[], bool] = never,
         listen: Callable[[Entry], None] = _nobody,
@@ -92,14 +92,14 @@ class Engine:
         """Fold the journal; BadInputError where its first record, run_created, is missing.
 
         Run id, seed and whether it is a rehearsal come from that record. `metrics` are the environment's KPIs,
-        `traceback` the file a failure leaves its stack in, `inbox` where operators leave their commands, `facts` what
-        the registry notes beside a version, `process` how this process introduces itself; `stopping` tells that
-        somebody wants it to end; `listen` hears every record once it is durable.
+        `traceback` is the file for the stack of a failure, `inbox` the directory of operator commands, `metadata` what
+        the registry stores beside a version, `process` the record that begins this process; `stopping` is true once
+        somebody asked it to stop; `listen` gets every record once it is durable.
         """
         self._plan, self._journal, self._catalogue = plan, journal, catalogue
         self._perform, self._registry, self._blobs, self._listen = perform, registry, blobs, listen
-        self._court = GuardEvaluator(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
-        self._traceback, self._inbox, self._facts = traceback, inbox, dict(facts or {})
+        self._evaluator = GuardEvaluator(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
+        self._traceback, self._inbox, self._facts = traceback, inbox, dict(metadata or {})
         self._process = process or ProcessStarted(pid=os.getpid(), host=socket.gethostname())
         self._stopping = stopping
         self._run = fold(journal.entries, plan.schedule, catalogue)
@@ -120,13 +120,13 @@ class Engine:
         """
         if self._run.closed is not None:
             return self._run
-        if self._run.state in self._plan.schedule.states or (self._run.state == "hold" and self._is_called()):
+        if self._run.state in self._plan.schedule.states or (self._run.state == "hold" and self._has_commands()):
             self._append(self._process)
         while self._step():
             pass
         if self._run.state != "hold":
             end = self._run
-            self._append(RunClosed(state=end.state, reason=end.why, champion_moved=end.champion_moved))
+            self._append(RunClosed(state=end.state, reason=end.reason, champion_moved=end.champion_moved))
         return self._run
 
     def _append(self, record: JournalRecord) -> None:
@@ -134,25 +134,25 @@ class Engine:
         self._run = advance(self._run, entry, self._plan.schedule, self._catalogue)
         self._listen(entry)
 
-    def _is_called(self) -> bool:
-        return bool(waiting(self._inbox)) or self._ordered() is not None
+    def _has_commands(self) -> bool:
+        return bool(waiting(self._inbox)) or self._commanded() is not None
 
-    def _ordered(self) -> Transition | None:
+    def _commanded(self) -> Transition | None:
         now = max(self._journal.clock(), datetime.fromisoformat(self._run.latest))
         return from_command(self._run, self._plan.schedule, now.timestamp())
 
     def _read_inbox(self) -> None:
         """Put every order into the journal, with the reason where it fits nothing, and its file away."""
         for order in waiting(self._inbox):
-            if order.id not in self._run.read:
-                why = order.refused or refusal(self._run, self._plan.schedule, order)
+            if order.id not in self._run.seen_command_ids:
+                why = order.refused or rejection_reason(self._run, self._plan.schedule, order)
                 self._append(evolve(order, refused=why))
             discard(self._inbox, order)
 
     def _step(self) -> bool:
         """Do whatever comes next; False where nothing does."""
         self._read_inbox()
-        move, visit = self._ordered(), self._run.visit
+        move, visit = self._commanded(), self._run.visit
         if self._run.state == "hold" or (move is not None and move.trigger == "abort"):
             if move is not None:
                 self._walk().take(move)
@@ -160,7 +160,7 @@ class Engine:
         if self._run.state not in self._plan.schedule.states:
             return False
         if self._stopping():
-            raise self._leaving(StoppedError(f"stopped in {self._run.state}"))
+            raise self._record_clean_exit(StoppedError(f"stopped in {self._run.state}"))
         if visit is None or visit.result is None:
             reason = hold_reason(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
             if reason:
@@ -170,16 +170,16 @@ class Engine:
             else:
                 self._work()
         elif visit.reports is None:
-            reports = self._court.reports(self._run, visit)
+            reports = self._evaluator.reports(self._run, visit)
             self._append(GuardsJudged(state=visit.state, visit=visit.number, reports=reports))
         else:
-            self._leave(visit)
+            self._take_transition(visit)
         return True
 
     def _walk(self) -> StateMachine:
         return StateMachine(self._plan.schedule, self._run.state, self._append)
 
-    def _leaving(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
+    def _record_clean_exit(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
         """Journal that the process leaves in peace, so that nobody counts it among the dead."""
         actor = "signal" if isinstance(error, StoppedError) else "engine"
         self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
@@ -194,7 +194,7 @@ class Engine:
             return
         state, spec = self._run.state, self._plan.schedule.states[self._run.state]
         try:
-            opened = self._opened()
+            opened = self._open_visit()
             told = briefing.visit(
                 self._run,
                 opened,
@@ -209,11 +209,13 @@ class Engine:
             result = dump_result(self._perform(told), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
         except (StoppedError, UnfitCheckpointError) as error:
-            raise self._leaving(error) from error
+            raise self._record_clean_exit(error) from error
         except ResourceFaultError:
             raise
         except MemoryError as error:
-            raise self._leaving(ResourceFaultError(f"{state}: the memory is exhausted; resume with more")) from error
+            raise self._record_clean_exit(
+                ResourceFaultError(f"{state}: the memory is exhausted; resume with more")
+            ) from error
         except ChampionMovedError as error:
             self._walk().hold(f"champion moved: {error}")
         except HoldError as error:
@@ -221,7 +223,7 @@ class Engine:
         except (EnvironmentFaultError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
                 raise ResourceFaultError(f"{state}: {error}; free space or grant access, then resume") from error
-            if self._opened().retries + 1 >= spec.retry.attempts:
+            if self._open_visit().retries + 1 >= spec.retry.attempts:
                 self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever a strategy raises ends the run in the journal, with its stack
             self._fail(error)
@@ -237,27 +239,32 @@ class Engine:
     def _entry(self, state: str) -> StrategyEntry:
         return self._catalogue.entry(self._plan.schedule.states[state].strategy)
 
-    def _opened(self) -> OpenVisit:
+    def _open_visit(self) -> OpenVisit:
         visit = self._run.visit
         assert visit is not None, "visit_started is journalled before anything works in a visit"
         return visit
 
     def _save(self, step: int, digest: str) -> None:
-        visit = self._opened()
+        visit = self._open_visit()
         self._append(Checkpoint(state=visit.state, visit=visit.number, step=step, blob=digest))
 
     def _decided(self, table: EvidenceTable) -> bool:
-        return self._court.is_decided(self._run, self._opened(), table)
+        return self._evaluator.is_decided(self._run, self._open_visit(), table)
 
     def _effect(self, target: str) -> EffectDone:
         if not self._entry(self._run.state).effect:
             raise StrategyFailedError(f"{self._run.state} may not move anything; expected a strategy with an effect")
         return move_champion(
-            self._run, target, self._plan.schedule.registry,
-            registry=self._registry, journal=self._journal, append=self._append, facts=self._facts,
-        )  # fmt: skip
+            self._run,
+            target,
+            self._plan.schedule.registry,
+            registry=self._registry,
+            journal=self._journal,
+            append=self._append,
+            metadata=self._facts,
+        )
 
-    def _leave(self, visit: OpenVisit) -> None:
+    def _take_transition(self, visit: OpenVisit) -> None:
         """Take the way that the recorded verdicts lead to; ask first where a person must agree."""
         move = from_verdicts(self._run, visit, self._plan.schedule)
         if move.asks is not None and self._run.approval is None:

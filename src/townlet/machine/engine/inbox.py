@@ -11,7 +11,7 @@ from townlet.canonical import canonical_json
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.journal import OperatorCommand
 from townlet.errors import BadInputError, TownletError
-from townlet.store.files import DISK, told, write_atomic
+from townlet.store.files import DISK, resource_errors, write_atomic
 from townlet.store.untrusted import read_regular
 
 __all__ = ["discard", "send", "waiting"]
@@ -41,7 +41,7 @@ def waiting(inbox: Path) -> tuple[OperatorCommand, ...]:
     """
     if not inbox.is_dir():
         return ()
-    with told("read this inbox", inbox):
+    with resource_errors("read this inbox", inbox):
         names = sorted(path.name for path in inbox.iterdir() if _NAME.fullmatch(path.name) and not _is_folder(path))
     orders = [_read(inbox / name) for name in names]
     return tuple(sorted(orders, key=lambda order: (order.command != "abort", order.id)))
@@ -53,7 +53,7 @@ def _is_folder(path: Path) -> bool:
 
 def discard(inbox: Path, order: OperatorCommand) -> None:
     """Remove the file of an order that is in the journal."""
-    with told("remove this command", inbox / order.id):
+    with resource_errors("remove this command", inbox / order.id):
         DISK.get().remove(inbox / order.id)
 
 

@@ -71,9 +71,9 @@ def _obeyed(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> Tr
     if order.command == "hold":
         return _hold(why)
     if order.command == "retry":
-        return Transition(trigger="release", target=run.held_in, why=why)
+        return Transition(trigger="release", target=run.held_state, why=why)
     edge = run.approval.edge if order.command == "approve" and run.approval else int(order.arguments["edge"])
-    return Transition(trigger="release", target=schedule.states[run.held_in].next[edge].to, edge=edge, why=why)
+    return Transition(trigger="release", target=schedule.states[run.held_state].next[edge].to, edge=edge, why=why)
 
 
 def _leave(edges: tuple[EdgeSpec, ...], edge: int, why: str) -> Transition:

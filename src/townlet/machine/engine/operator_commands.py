@@ -7,10 +7,10 @@ from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
 from townlet.machine.journal.run_state import RunState
 
-__all__ = ["edge_named", "open_commands", "refusal"]
+__all__ = ["edge_named", "open_commands", "rejection_reason"]
 
 
-def refusal(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> str:
+def rejection_reason(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> str:
     """Return in one sentence why an order fits nothing; empty where it can be obeyed."""
     if run.closed is not None or run.state not in (*schedule.states, "hold"):
         return f"the run has ended ({run.state}); nothing can be ordered any more"
@@ -55,23 +55,23 @@ def _risk_refused(run: RunState, schedule: ScheduleSpec, order: OperatorCommand)
     if run.approval is not None:
         return "the run waits for an approval; approve or reject it"
     if run.held is None or run.held.reports is None:
-        return f"{run.held_in} was not judged in this visit, so there is no risk to accept; retry it"
-    edges, word = schedule.states[run.held_in].next, order.arguments.get("edge", "")
+        return f"{run.held_state} was not judged in this visit, so there is no risk to accept; retry it"
+    edges, word = schedule.states[run.held_state].next, order.arguments.get("edge", "")
     if not (word.isascii() and word.isdecimal() and int(word) < len(edges)):
-        return f"{run.held_in} has no edge {word!r}; expected 0 to {len(edges) - 1}"
-    return f"edge {word} of {run.held_in} leads to hold, where the run is" if edges[int(word)].to == "hold" else ""
+        return f"{run.held_state} has no edge {word!r}; expected 0 to {len(edges) - 1}"
+    return f"edge {word} of {run.held_state} leads to hold, where the run is" if edges[int(word)].to == "hold" else ""
 
 
 def edge_named(run: RunState, schedule: ScheduleSpec, word: str) -> str:
     """Return the index, as text, of the held state's edge that `word` names by its index or by where it leads."""
     if run.state != "hold":
         raise BadInputError(_not_held(run, "accept-risk"))
-    edges = schedule.states[run.held_in].next
+    edges = schedule.states[run.held_state].next
     found = [str(index) for index, edge in enumerate(edges) if word in (str(index), edge.to)]
     if len(found) == 1:
         return found[0]
     known = ", ".join(f"{index} (to {edge.to})" for index, edge in enumerate(edges))
-    raise BadInputError(f"{run.held_in} has {len(found) or 'no'} edges {word!r}; expected one of: {known}")
+    raise BadInputError(f"{run.held_state} has {len(found) or 'no'} edges {word!r}; expected one of: {known}")
 
 
 def open_commands(run: RunState, schedule: ScheduleSpec) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def open_commands(run: RunState, schedule: ScheduleSpec) -> tuple[str, ...]:
         return (f"approve{expires}", "reject", "retry", "abort")
     risks: tuple[str, ...] = ()
     if run.held is not None and run.held.reports is not None:
-        edges = enumerate(schedule.states[run.held_in].next)
+        edges = enumerate(schedule.states[run.held_state].next)
         risks = tuple(f"accept-risk {index} (to {edge.to})" for index, edge in edges if edge.to != "hold")
     return ("retry", *risks, "abort")
 

@@ -20,11 +20,11 @@ def move_champion(
     registry: Registry,
     journal: Journal,
     append: Callable[[JournalRecord], None],
-    facts: Mapping[str, str],
+    metadata: Mapping[str, str],
 ) -> EffectDone:
     """Move the alias to the candidate `target`: intent, compare-and-set, done, each journalled before the next.
 
-    `append` puts a record into `journal`; `facts` stand beside the version. What an earlier attempt of the visit
+    `append` puts a record into `journal`; `metadata` stand beside the version. What an earlier attempt of the visit
     journalled is not done again; a rehearsal moves nothing. StrategyFailedError for another target, ChampionMovedError
     where the alias has left the weights that the evidence was gathered against.
     """
@@ -36,17 +36,28 @@ def move_champion(
     if run.rehearsal:
         return EffectDone(alias=where.champion, target=target, version=0)
     intent = visit.intent or EffectIntent(
-        state=visit.state, visit=visit.number, registry=where.name, alias=where.champion, target=target,
-        expected=visit.expected, evidence=run.evidence,
-    )  # fmt: skip
+        state=visit.state,
+        visit=visit.number,
+        registry=where.name,
+        alias=where.champion,
+        target=target,
+        expected=visit.expected_champion,
+        evidence=run.evidence,
+    )
     if visit.intent is None:
         append(intent)
     tuned = run.fine_tuned
     version = registry.promote(
-        intent.registry, intent.alias, target=target, expected=intent.expected, evidence=intent.evidence,
-        run=created.run, head=journal.head, facts=facts,
+        intent.registry,
+        intent.alias,
+        target=target,
+        expected=intent.expected,
+        evidence=intent.evidence,
+        run=created.run,
+        head=journal.head,
+        metadata=metadata,
         parent=(tuned.result.parent or None) if tuned is not None and tuned.result.weights == target else None,
-    )  # fmt: skip
+    )
     done = EffectDone(alias=intent.alias, target=target, version=version.version)
     append(done)
     return done

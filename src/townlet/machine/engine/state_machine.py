@@ -38,9 +38,15 @@ class StateMachine:
         self._persist = persist
         self._place = _Model()
         self._machine = Machine(
-            model=self._place, states=[State(name) for name in known], initial=state, auto_transitions=False,
-            queued=False, send_event=True, ignore_invalid_triggers=False, before_state_change=[self._before],
-        )  # fmt: skip
+            model=self._place,
+            states=[State(name) for name in known],
+            initial=state,
+            auto_transitions=False,
+            queued=False,
+            send_event=True,
+            ignore_invalid_triggers=False,
+            before_state_change=[self._before],
+        )
         for source, spec in schedule.states.items():
             for index, edge in enumerate(spec.next):
                 self._machine.add_transition("leave", source, edge.to, conditions=[_edge_is(index)])

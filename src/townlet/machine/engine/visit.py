@@ -44,10 +44,10 @@ class Visit:
     """Digests by name, as far as they exist: `dataset`, `experience` (a policy's recorded play), `clone`, `candidate`,
     `champion`, `accepted`, `start` (where this ppo visit begins; absent for a fresh start), `evidence` (of the last
     evaluate visit), and every name under `policies`."""
-    pins: Mapping[str, str]
+    baseline_digests: Mapping[str, str]
     """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``; absent where the
     baseline does not exist."""
-    expected: str | None
+    expected_champion: str | None
     """Weights digest the champion's alias named when the visit began."""
     evaluate_visits: int
     """The most evaluate visits the counters allow, all evaluate states together; divides the error."""
@@ -59,7 +59,7 @@ class Visit:
     """Whether every evidence guard of this state is decided by what the table holds so far (by the judge itself)."""
     effect: Callable[[str], EffectDone]
     """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
-    `expected`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
+    `expected_champion`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
     stopping: Callable[[], bool] = never
     """Whether somebody asked the process to stop. A long strategy asks it at every point it could go on from, and where
     it is true saves a checkpoint and raises StoppedError."""
@@ -81,8 +81,8 @@ class Visit:
             scale={},
             seed=seed,
             inputs={},
-            pins={},
-            expected=None,
+            baseline_digests={},
+            expected_champion=None,
             evaluate_visits=1,
             checkpoint=None,
             save=refuse,

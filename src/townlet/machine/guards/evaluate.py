@@ -35,7 +35,7 @@ class GuardContext:
     """Last result of each state."""
     accepted: tuple[Accepted, ...]
     """This run's accepted ppo visits."""
-    pins: Mapping[str, str]
+    baseline_digests: Mapping[str, str]
     """What each baseline's name stood for in the visit that is judged."""
     table: Callable[[str], EvidenceTable]
     """Reads stored evidence by digest."""
@@ -153,7 +153,7 @@ def _mismatch(guard: GuardSpec, table: EvidenceTable, known: GuardContext) -> st
         return f"the evidence is about other weights ({_short(table.candidate)}) than the candidate's"
     if not table.looks or table.looks != declared[: len(table.looks)]:
         return f"looks were taken after {list(table.looks)} episodes, declared were {list(declared)}"
-    pinned = known.pins.get(baseline)
+    pinned = known.baseline_digests.get(baseline)
     if pinned is not None and table.baselines.get(baseline, pinned) != pinned:
         return f"the evidence names another {baseline} ({table.baselines[baseline]}) than this visit pinned ({pinned})"
     return ""
@@ -167,7 +167,7 @@ def _contest(name: str, guard: GuardSpec, known: GuardContext, table: EvidenceTa
     row = f"[{scenario}].{metric}" if scenario else metric
     values = next((paired.values for paired in table.metrics if paired.metric == row), {})
     spec = known.plan.schedule.evidence[guard.evidence]
-    exists = margin.baseline in known.pins
+    exists = margin.baseline in known.baseline_digests
     direction = known.metrics[metric].direction
     return PairedComparison(
         question=BaselineMargin(name=name, guard=guard, against=_pinned(margin.baseline, known), direction=direction),
@@ -232,7 +232,7 @@ def _baseline_value(guard: GuardSpec, margin: MarginSpec, direction: Direction, 
     state, scenario, name = _parts(guard)
     result = known.results[state]
     if isinstance(result, EvaluationResult):
-        pinned = known.pins.get(margin.baseline)
+        pinned = known.baseline_digests.get(margin.baseline)
         return None if pinned is None else _measured(result, pinned, state, scenario, name, known).value
     if margin.baseline != "accepted":
         return None
@@ -249,7 +249,7 @@ def _baseline_value(guard: GuardSpec, margin: MarginSpec, direction: Direction, 
 
 
 def _pinned(baseline: str, known: GuardContext) -> str:
-    pinned = known.pins.get(baseline)
+    pinned = known.baseline_digests.get(baseline)
     return baseline if pinned is None else f"{baseline} ({_short(pinned)})"
 
 

@@ -42,7 +42,7 @@ class GuardEvaluator:
     def _known(self, run: RunState, visit: OpenVisit, candidate: str | None) -> GuardContext:
         return GuardContext(
             plan=self.plan, metrics=self.metrics, candidate=candidate, visits=run.visits, results=run.results,
-            accepted=run.accepted, pins=visit.pins, table=self._table,
+            accepted=run.accepted, baseline_digests=visit.baseline_digests, table=self._table,
         )  # fmt: skip
 
     def _table(self, digest: str) -> EvidenceTable:

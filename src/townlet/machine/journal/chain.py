@@ -1,8 +1,9 @@
 """The journal: write-ahead log and audit log in one, hash-chained, appended and synced line by line.
 
-A line is canonical JSON ``{at, body, hash, kind, previous, seq, v}``; `hash` is the SHA-256 of the line without it, and
-`previous` the hash of the line before. ``head.json`` names the last line and is replaced after every append, so that a
-cut tail shows. The chain makes edits evident to anyone who holds the head; its owner could rewrite everything.
+A line is canonical JSON ``{at, body, hash, kind, previous, seq, v}``; `hash` is the SHA-256 of the line without it,
+`previous` the hash of the line before, `v` the version of the record's kind. ``head.json`` names the last line and is
+replaced after every append, so that a cut tail shows. The chain makes edits evident to anyone who holds the head; its
+owner could rewrite everything.
 """
 
 import json
@@ -14,17 +15,16 @@ from typing import Any
 
 from attrs import frozen
 
-from townlet.canonical import GENESIS, canonical_json, check_line, digest_of, seal_line
+from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
-from townlet.dto.journal import RECORDS, SEMANTIC_KINDS, Entry, JournalRecord, Recovered, VisitFinished
+from townlet.dto.evolution import schema_version
+from townlet.dto.journal import RECORDS, Entry, JournalRecord, ProcessStarted, Recovered, RunCreated
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.journal.result_codec import semantic_part
-from townlet.store.files import append_durable, cut, told, write_atomic
+from townlet.machine.journal.semantic_hash import next_semantic_hash
+from townlet.store.files import append_durable, cut, resource_errors, write_atomic
 
 __all__ = ["Journal", "Reading", "read"]
-
-VERSION = 1
 
 
 @frozen(kw_only=True)
@@ -53,21 +53,27 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
             break
     *lines, torn = data.split(b"\n")
     entries: list[Entry] = []
+    creator = writer = ""
     for seq, line in enumerate(lines):
-        entries.append(_parse(path, seq, line, entries[-1].hash if entries else GENESIS))
+        entry = _parse(path, seq, line, entries[-1].hash if entries else GENESIS, writer)
+        entries.append(entry)
+        writer = _writer(entry.record, writer, creator)
+        creator = creator or writer
     semantics = [GENESIS]
     for entry in entries:
-        semantics.append(_semantic(semantics[-1], entry.record, catalogue))
+        semantics.append(next_semantic_hash(semantics[-1], entry.record, catalogue))
     anchored = _anchor(head, anchor)
     _check_head(path, entries, semantics, anchored, torn)
     return Reading(
-        entries=tuple(entries), semantic=semantics[-1], torn=torn,
+        entries=tuple(entries),
+        semantic=semantics[-1],
+        torn=torn,
         stale=len(entries) - 1 > (-1 if anchored is None else anchored["seq"]),
-    )  # fmt: skip
+    )
 
 
 def _bytes(path: Path) -> bytes | None:
-    with told("read this file", path):
+    with resource_errors("read this file", path):
         return path.read_bytes() if path.exists() else None
 
 
@@ -77,17 +83,14 @@ def _broken(path: Path, seq: int, why: str) -> JournalBrokenError:
     )
 
 
-def _parse(path: Path, seq: int, line: bytes, previous: str) -> Entry:
+def _parse(path: Path, seq: int, line: bytes, previous: str, writer: str) -> Entry:
     try:
         data = json.loads(line)
         if not isinstance(data, dict) or canonical_json(data) != line:
             raise _broken(path, seq, "the line is not canonical JSON")
-        if type(data.get("v")) is int and data["v"] > VERSION:
-            raise JournalBrokenError(
-                f"{path}: record {seq} is of version {data['v']}, expected {VERSION}; use the Townlet that wrote it"
-            )
-        if set(data) != {"v", "seq", "at", "kind", "body", "previous", "hash"} or data["v"] != VERSION:
-            raise _broken(path, seq, f"expected an envelope of version {VERSION}")
+        if set(data) != {"v", "seq", "at", "kind", "body", "previous", "hash"} or type(data["v"]) is not int:
+            raise _broken(path, seq, "expected an envelope of {at, body, hash, kind, previous, seq, v}")
+        _check_version(path, seq, data, writer)
         try:
             check_line(data, seq=seq, previous=previous)
         except ValueError as error:
@@ -99,6 +102,31 @@ def _parse(path: Path, seq: int, line: bytes, previous: str) -> Entry:
         raise
     except TownletError as error:
         raise _broken(path, seq, str(error)) from error
+
+
+def _check_version(path: Path, seq: int, data: Mapping[str, Any], writer: str) -> None:
+    """Refuse a record that only a later Townlet can read, `writer` where the journal says which."""
+    advice = f"use the Townlet that wrote it{f', {writer}' if writer else ''}"
+    cls = RECORDS.get(data["kind"])
+    if cls is None:
+        raise JournalBrokenError(
+            f"{path}: record {seq} is of kind {data['kind']!r}, expected one of {', '.join(RECORDS)}; {advice}"
+        )
+    if data["v"] > schema_version(cls):
+        raise JournalBrokenError(
+            f"{path}: record {seq} ({cls.kind}) is of version {data['v']}, expected {schema_version(cls)}; {advice}"
+        )
+    if data["v"] < 1:
+        raise _broken(path, seq, f"its version is {data['v']}, expected 1 or more")
+
+
+def _writer(record: JournalRecord, before: str, created: str) -> str:
+    """Return the version of Townlet that writes from a record on; `created` is the one that created the run."""
+    if isinstance(record, RunCreated):
+        return record.fingerprint.get("townlet", "")
+    if isinstance(record, ProcessStarted):
+        return record.changed.get("townlet", created).rpartition(" ")[2]
+    return before
 
 
 def _entry(data: Mapping[str, Any]) -> Entry:
@@ -137,15 +165,6 @@ def _check_head(
         raise _broken(path, named, "the head names another hash")
 
 
-def _semantic(previous: str, record: JournalRecord, catalogue: StrategyCatalogue) -> str:
-    if record.kind not in SEMANTIC_KINDS:
-        return previous
-    body = semantic_part(unstructure(record), type(record))
-    if isinstance(record, VisitFinished):
-        body["result"] = semantic_part(record.result, catalogue.entry(record.strategy).result)
-    return digest_of([previous, record.kind, body])
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -168,7 +187,7 @@ class Journal:
         self._stale = reading.stale
         self._reanchor()
         if reading.torn:
-            with told("cut the torn last line", path):
+            with resource_errors("cut the torn last line", path):
                 cut(path, path.stat().st_size - len(reading.torn))
             self.append(Recovered(torn_bytes=len(reading.torn), torn_sha256=sha256(reading.torn).hexdigest()))
 
@@ -195,14 +214,18 @@ class Journal:
         """
         self._reanchor()
         envelope = {
-            "v": VERSION, "seq": len(self._entries), "at": self.clock().isoformat(), "kind": record.kind,
-            "body": unstructure(record), "previous": self.head,
-        }  # fmt: skip
+            "v": schema_version(type(record)),
+            "seq": len(self._entries),
+            "at": self.clock().isoformat(),
+            "kind": record.kind,
+            "body": unstructure(record),
+            "previous": self.head,
+        }
         line = canonical_json(seal_line(envelope))
         entry = _entry(json.loads(line))
         append_durable(self.path, line + b"\n")
         self._entries.append(entry)
-        self._semantic = _semantic(self._semantic, entry.record, self._catalogue)
+        self._semantic = next_semantic_hash(self._semantic, entry.record, self._catalogue)
         self._stale = True
         self._reanchor()
         return entry

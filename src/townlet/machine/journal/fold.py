@@ -49,26 +49,26 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
     state = evolve(state, latest=max(state.latest, entry.at))
     match record:
         case RunCreated():
-            state = evolve(state, created=record, created_at=entry.at, text=record.schedule)
+            state = evolve(state, created=record, created_at=entry.at, schedule_sha256=record.schedule)
         case VisitStarted():
             state = _started(state, record)
         case VisitFinished():
             strategy = catalogue.entry(record.strategy)
             state = _finished(state, load_result(record.result, strategy.result), strategy)
         case TransitionTaken():
-            state = _moved(state, record, schedule, catalogue)
+            state = _apply_transition(state, record, schedule, catalogue)
         case RunClosed():
             state = evolve(state, closed=record)
         case OperatorCommand():
-            state = _ordered(state, record)
+            state = _apply_command(state, record)
         case ApprovalRequested():
             state = evolve(state, approval=record)
         case _ if state.visit is not None:
-            state = evolve(state, visit=_within(state.visit, record))
+            state = evolve(state, visit=_apply_to_visit(state.visit, record))
     return evolve(state, champion_moved=True) if isinstance(record, EffectDone) else state
 
 
-def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
+def _apply_to_visit(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
     """Return the open visit after a record that belongs to it; others leave it as it is."""
     if isinstance(record, Checkpoint):
         is_new = record.step > visit.step
@@ -76,10 +76,10 @@ def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
             visit,
             checkpoint=record.blob,
             step=max(record.step, visit.step),
-            deaths=0 if is_new else visit.deaths,
+            crash_count=0 if is_new else visit.crash_count,
         )
     if isinstance(record, ProcessStarted) and visit.result is None:
-        return evolve(visit, deaths=visit.deaths + 1, taken_up=True)
+        return evolve(visit, crash_count=visit.crash_count + 1, resumed=True)
     if isinstance(record, EffectIntent):
         return evolve(visit, intent=record)
     if isinstance(record, EffectDone):
@@ -92,25 +92,29 @@ def _within(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
 def _started(state: RunState, record: VisitStarted) -> RunState:
     if state.visit is not None:
         again = state.visit
-        retries = again.retries + (0 if again.taken_up else 1)
-        return evolve(state, visit=evolve(again, attempt=record.attempt, retries=retries, taken_up=False))
+        retries = again.retries + (0 if again.resumed else 1)
+        return evolve(state, visit=evolve(again, attempt=record.attempt, retries=retries, resumed=False))
     visit = OpenVisit(
-        state=record.state, number=record.visit, attempt=record.attempt, inputs=record.inputs, pins=record.pins,
-        expected=record.expected,
-    )  # fmt: skip
+        state=record.state,
+        number=record.visit,
+        attempt=record.attempt,
+        inputs=record.inputs,
+        baseline_digests=record.baseline_digests,
+        expected_champion=record.expected_champion,
+    )
     return evolve(state, visit=visit, visits={**state.visits, record.state: record.visit})
 
 
-def _ordered(state: RunState, record: OperatorCommand) -> RunState:
+def _apply_command(state: RunState, record: OperatorCommand) -> RunState:
     if record.id:
-        state = evolve(state, read=state.read | {record.id})
+        state = evolve(state, seen_command_ids=state.seen_command_ids | {record.id})
     if record.refused:
         return state
     if record.command == "accept_schedule":
-        return evolve(state, text=record.arguments["schedule"])
+        return evolve(state, schedule_sha256=record.arguments["schedule"])
     if record.command == "stop":  # the process that takes the visit up next follows no death
         visit = state.visit
-        return state if visit is None else evolve(state, visit=evolve(visit, deaths=visit.deaths - 1))
+        return state if visit is None else evolve(state, visit=evolve(visit, crash_count=visit.crash_count - 1))
     return evolve(state, orders=(*state.orders, record))
 
 
@@ -141,13 +145,15 @@ def _finished(state: RunState, result: TrainingResult, strategy: StrategyEntry) 
             ramp_index=state.ramp_index + 1,
         )
     if strategy.measures and isinstance(result, EvaluationResult):
-        state = evolve(state, evidence=result.evidence, judged_against=visit.expected)
+        state = evolve(state, evidence=result.evidence, judged_against=visit.expected_champion)
     if strategy.discards and isinstance(result, RollbackResult):
         state = evolve(state, scale=result.scale, ramp_index=0)
     return state
 
 
-def _moved(state: RunState, record: TransitionTaken, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
+def _apply_transition(
+    state: RunState, record: TransitionTaken, schedule: ScheduleSpec, catalogue: StrategyCatalogue
+) -> RunState:
     visit = state.visit
     if visit is not None and visit.result is not None:
         stage = AnnealStageResult(
@@ -158,12 +164,12 @@ def _moved(state: RunState, record: TransitionTaken, schedule: ScheduleSpec, cat
     kept = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
     if kept and left is not None and left.result is not None:
         state = evolve(state, accepted=_accept(state, left.result))
-    state = evolve(state, state=record.target, why=record.why, visit=None)
+    state = evolve(state, state=record.target, reason=record.why, visit=None)
     if record.target == "hold":
-        return evolve(state, held=visit, held_in=record.source, orders=())
+        return evolve(state, held=visit, held_state=record.source, orders=())
     # An order to hold waits for the next visit: no work is thrown away for it.
     holds = tuple(order for order in state.orders if order.command == "hold")
-    return evolve(state, held=None, held_in="", approval=None, orders=holds)
+    return evolve(state, held=None, held_state="", approval=None, orders=holds)
 
 
 def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:

@@ -11,11 +11,10 @@ from typing import Any
 import attrs
 
 from townlet.dto.codec import structure
-from townlet.dto.fields import is_semantic
 from townlet.dto.policy import TrainingResult
 from townlet.errors import StrategyFailedError
 
-__all__ = ["dump_result", "load_result", "semantic_part"]
+__all__ = ["dump_result", "load_result"]
 
 
 def dump_result(result: TrainingResult, cls: type[TrainingResult]) -> dict[str, Any]:
@@ -36,12 +35,6 @@ def load_result(plain: Mapping[str, Any], cls: type[TrainingResult]) -> Training
     result = structure({**plain, **dict.fromkeys(lost, 0.0)}, cls)
     nans: dict[str, Any] = dict.fromkeys(lost, math.nan)
     return attrs.evolve(result, **nans)
-
-
-def semantic_part(plain: Mapping[str, Any], cls: type) -> dict[str, Any]:
-    """Return the fields of a record that two equal runs agree on."""
-    kept = (a.name.rstrip("_") for a in attrs.fields(cls) if is_semantic(a))
-    return {name: plain[name] for name in kept if name in plain}
 
 
 def _without_nan(value: Any) -> Any:

@@ -24,15 +24,15 @@ class OpenVisit:
     """Starts so far."""
     inputs: Mapping[str, str]
     """Digests by name, as journalled at the first start."""
-    pins: Mapping[str, str]
+    baseline_digests: Mapping[str, str]
     """What each baseline's name stands for."""
-    expected: str | None
+    expected_champion: str | None
     """Weights digest the champion's alias must name when it moves."""
-    deaths: int = 0
+    crash_count: int = 0
     """Processes that took the visit up again since it last came further, so that one that kills them all is noticed."""
     retries: int = 0
     """Starts again within one process: after a fault of the environment, not after the death of a process."""
-    taken_up: bool = False
+    resumed: bool = False
     """Whether a process took the visit up and has not started it again yet."""
     step: int = 0
     """Step of its furthest checkpoint."""
@@ -70,7 +70,7 @@ class RunState:
     """When, UTC, ISO 8601."""
     state: str
     """Where the walk is."""
-    why: str = ""
+    reason: str = ""
     """Why it is there, in words."""
     visit: OpenVisit | None = None
     """The visit it is in; none before the first record of a visit."""
@@ -110,15 +110,15 @@ class RunState:
     """Whether promote moved the alias."""
     held: OpenVisit | None = None
     """The visit that was left for hold; none where the run holds before one, or does not hold."""
-    held_in: str = ""
+    held_state: str = ""
     """The state that was left for hold; empty where the run does not hold."""
     approval: ApprovalRequested | None = None
     """The question that waits for an answer."""
     orders: tuple[OperatorCommand, ...] = ()
     """What the operator ordered since the last transition."""
-    read: frozenset[str] = frozenset()
+    seen_command_ids: frozenset[str] = frozenset()
     """Ids of the commands that were read."""
-    text: str = ""
+    schedule_sha256: str = ""
     """SHA-256 of the schedule in force: the one the run began with, or the last that was accepted."""
     latest: str = ""
     """The latest time of any record; a clock that goes back does not go back behind it."""

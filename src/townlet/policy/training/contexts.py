@@ -28,7 +28,7 @@ class TrainingContext:
     """What one visit may use: its spec, inputs, pinned baselines, seeds, services and telemetry."""
 
     visit: Visit
-    """Spec, inputs, pins, seed and the engine's callbacks."""
+    """Spec, inputs, baseline_digests, seed and the engine's callbacks."""
     plan: Plan
     """The sound schedule, its seed the run's."""
     blobs: BlobStore

@@ -36,7 +36,7 @@ def replay_run(
         return (environments or provider(spec.id)).describe(spec.scenario)
 
     def plan_of(digest: str) -> Plan:
-        text = run.schedule.read_bytes() if digest == standing.state.text else blobs.get(digest)
+        text = run.schedule.read_bytes() if digest == standing.state.schedule_sha256 else blobs.get(digest)
         plan = load_text(text, str(run.schedule), known, describe, folder=run.folder, seed=created.seed)
         return shrink(plan, known) if created.rehearsal else plan
 

@@ -202,8 +202,8 @@ class PromotionServiceAdapter:
     def _advance(self, known: PromotionSnapshot, entry: Entry) -> PromotionSnapshot:
         record = entry.record
         if isinstance(record, VisitStarted):
-            initial = known.initial_release if known.begun else record.expected
-            return evolve(known, current_release=record.expected, initial_release=initial, begun=True)
+            initial = known.initial_release if known.begun else record.expected_champion
+            return evolve(known, current_release=record.expected_champion, initial_release=initial, begun=True)
         if isinstance(record, VisitFinished) and self.catalogue.entries[record.strategy].measures:
             return evolve(known, candidate=record.result.get("weights"))
         if isinstance(record, GuardsJudged):

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from townlet.dto.registry import AliasMove, Booking
 from townlet.errors import BadInputError, EnvironmentFaultError, ResourceFaultError
-from townlet.store.files import fsync_directory, make_directory, told, write_atomic
+from townlet.store.files import fsync_directory, make_directory, resource_errors, write_atomic
 from townlet.store.registry import rows
 from townlet.store.registry.ledger import Ledger, lines
 
@@ -40,26 +40,26 @@ class RegistryFile:
         if not self.path.exists():
             yield None
             return
-        with self._told(), self._opened("rw") as connection:
+        with self._sqlite_errors(), self._connection("rw") as connection:
             connection.execute("BEGIN")
-            laid_out = self._is_laid_out(connection)
-            self._compared(rows.moves(connection) if laid_out else ())
-            yield connection if laid_out else None
+            has_schema = self._has_schema(connection)
+            self._compared(rows.moves(connection) if has_schema else ())
+            yield connection if has_schema else None
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Yield a transaction; what it moves is announced in the ledger and then committed, or nothing happens."""
         self._check_present()
         make_directory(self.path.parent)
-        with self._told(), self._opened("rwc") as connection:
+        with self._sqlite_errors(), self._connection("rwc") as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                if not self._is_laid_out(connection):
-                    rows.lay_out(connection)
+                if not self._has_schema(connection):
+                    rows.create_schema(connection)
                 moves = rows.moves(connection)
                 announced = self._compared(moves)
                 for booking in announced[len(moves) :]:
-                    rows.book(connection, booking)
+                    rows.insert(connection, booking)
                 yield connection
                 with self.ledger.announced(rows.bookings(connection)[len(announced) :]):
                     connection.execute("COMMIT")
@@ -68,11 +68,11 @@ class RegistryFile:
                     connection.execute("ROLLBACK")
                 raise
 
-    def salvaged(self) -> tuple[Booking, ...]:
+    def read_best_effort(self) -> tuple[Booking, ...]:
         """Return what the file holds, whatever the ledger says; nothing where it is missing or damaged."""
         try:
-            with self._opened("ro") as connection:
-                return rows.bookings(connection) if self._is_laid_out(connection) else ()
+            with self._connection("ro") as connection:
+                return rows.bookings(connection) if self._has_schema(connection) else ()
         except (BadInputError, sqlite3.Error, UnicodeDecodeError):
             return ()
 
@@ -85,7 +85,7 @@ class RegistryFile:
         fresh = evolve(self, path=self.path.with_name(f".{self.path.stem}-{secrets.token_hex(4)}.sqlite"))
         olds = (self.path, self.path.with_name(f"{self.path.name}-journal"), self.ledger.path)
         try:
-            with self._alone(), told("replace the registry", self.path):
+            with self._exclusive(), resource_errors("replace the registry", self.path):
                 fresh._write(bookings)
                 for old in olds:
                     if old.exists():
@@ -98,11 +98,11 @@ class RegistryFile:
                 left.unlink(missing_ok=True)
 
     def _write(self, bookings: tuple[Booking, ...]) -> None:
-        with self._told(), self._opened("rwc") as connection:
+        with self._sqlite_errors(), self._connection("rwc") as connection:
             connection.execute("BEGIN IMMEDIATE")
-            rows.lay_out(connection)
+            rows.create_schema(connection)
             for booking in bookings:
-                rows.book(connection, booking)
+                rows.insert(connection, booking)
             connection.execute("COMMIT")
         write_atomic(self.ledger.path, lines(bookings))
 
@@ -126,14 +126,14 @@ class RegistryFile:
         return announced
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         """Keep other processes out of the file, where it is sound enough to be locked."""
         if not self.path.is_file():
             yield
             return
         with ExitStack() as held:
             try:
-                held.enter_context(self._opened("rw")).execute("BEGIN EXCLUSIVE")
+                held.enter_context(self._connection("rw")).execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 raise EnvironmentFaultError(f"{self.path}: is in use ({error}); stop what uses it first") from error
             except (sqlite3.DatabaseError, UnicodeDecodeError):
@@ -141,7 +141,7 @@ class RegistryFile:
             yield
 
     @contextmanager
-    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+    def _connection(self, mode: str) -> Iterator[sqlite3.Connection]:
         address = f"{self.path.absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(address, uri=True, timeout=self.patience, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
@@ -149,7 +149,7 @@ class RegistryFile:
                 connection.execute(f"PRAGMA {setting}")
             yield connection
 
-    def _is_laid_out(self, connection: sqlite3.Connection) -> bool:
+    def _has_schema(self, connection: sqlite3.Connection) -> bool:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if (application, found) == (rows.APPLICATION, rows.SCHEMA_VERSION):
@@ -164,7 +164,7 @@ class RegistryFile:
         return False
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _sqlite_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

@@ -16,7 +16,7 @@ from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.registry import Booking
 from townlet.errors import BadInputError, TownletError
-from townlet.store.files import append_durable, told
+from townlet.store.files import append_durable, resource_errors
 
 __all__ = ["Ledger", "LedgerBrokenError", "lines"]
 
@@ -69,7 +69,7 @@ class Ledger:
         """Return the bookings, the bytes they take, and the hash of the last line."""
         if not self.path.exists():
             return (), 0, GENESIS
-        with told("read the registry's ledger", self.path), self.path.open("rb") as file:
+        with resource_errors("read the registry's ledger", self.path), self.path.open("rb") as file:
             data = file.read(_LIMIT + 1)
         if len(data) > _LIMIT:
             raise LedgerBrokenError(f"{self.path}: more than {_LIMIT >> 20} MiB; expected a ledger of Townlet", ())
@@ -89,7 +89,7 @@ class Ledger:
         return tuple(found), len(data) - len(torn), previous
 
     def _cut(self, size: int) -> None:
-        with told("cut the registry's ledger", self.path), self.path.open("r+b") as file:
+        with resource_errors("cut the registry's ledger", self.path), self.path.open("r+b") as file:
             file.truncate(size)
             os.fsync(file.fileno())
 

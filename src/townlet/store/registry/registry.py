@@ -72,7 +72,7 @@ class Registry:
         run: str,
         head: str,
         parent: str | None = None,
-        facts: Mapping[str, str],
+        metadata: Mapping[str, str],
     ) -> Version:
         """Register the weights `target` and move the alias to them, in one transaction; return the version.
 
@@ -92,9 +92,16 @@ class Registry:
                 )
             self.prove(target)
             wanted = Version(
-                name=name, version=rows.next_version(connection, name), weights=target, parent=parent,
-                evidence=evidence, run=run, head=head, created_at=_now(), facts=facts,
-            )  # fmt: skip
+                name=name,
+                version=rows.next_version(connection, name),
+                weights=target,
+                parent=parent,
+                evidence=evidence,
+                run=run,
+                head=head,
+                created_at=_now(),
+                metadata=metadata,
+            )
             version = rows.register(connection, wanted)
             move = _move(connection, version, alias, "promote", f"run {run}", "promoted by its run")
             rows.append_move(connection, evolve(move, evidence=evidence, run=run, head=head))
@@ -121,22 +128,22 @@ class Registry:
             rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
             return target
 
-    def witness(self) -> tuple[tuple[Booking, ...], tuple[str, ...]]:
+    def recover_history(self) -> tuple[tuple[Booking, ...], tuple[str, ...]]:
         """Return the moves that ledger and file still tell of, and in words what of them is lost or contradictory."""
-        doubts: list[str] = []
+        warnings: list[str] = []
         try:
             announced = self.ledger.read()
         except LedgerBrokenError as error:
             announced = error.sound
-            doubts.append(str(error))
-        held = self._file.salvaged()
+            warnings.append(str(error))
+        held = self._file.read_best_effort()
         longer = max(announced, held, key=len)
         if longer[: len(announced)] != announced or longer[: len(held)] != held:
             longer = announced
-            doubts.append(
+            warnings.append(
                 f"{self.path.name} and {self.ledger.path.name} tell different stories; the ledger is believed"
             )
-        return longer, tuple(doubts)
+        return longer, tuple(warnings)
 
     def replace(self, bookings: tuple[Booking, ...]) -> None:
         """Write the registry and its ledger anew from `bookings`; what stood there stays beside it as ``.replaced``.
@@ -151,11 +158,21 @@ def _move(
 ) -> AliasMove:
     last, latest = _last_move(connection, version.name, alias), rows.moves(connection, last=True)
     return AliasMove(
-        move=latest[0].move + 1 if latest else 1, name=version.name, alias=alias, kind=kind, version=version.version,
-        weights=version.weights, previous_version=last.version if last else None,
-        previous=last.weights if last else None, evidence=None, run=None, head=None, actor=actor, reason=reason,
+        move=latest[0].move + 1 if latest else 1,
+        name=version.name,
+        alias=alias,
+        kind=kind,
+        version=version.version,
+        weights=version.weights,
+        previous_version=last.version if last else None,
+        previous=last.weights if last else None,
+        evidence=None,
+        run=None,
+        head=None,
+        actor=actor,
+        reason=reason,
         at=_now(),
-    )  # fmt: skip
+    )
 
 
 def _last_move(connection: sqlite3.Connection, name: str, alias: str) -> AliasMove | None:

@@ -8,9 +8,18 @@ from townlet.dto.registry import AliasMove, Booking, Version
 from townlet.errors import BadInputError
 
 __all__ = [
-    "APPLICATION", "SCHEMA_VERSION", "append_move", "book", "bookings", "lay_out", "moves", "next_version", "register",
-    "version", "versions",
-]  # fmt: skip
+    "APPLICATION",
+    "SCHEMA_VERSION",
+    "append_move",
+    "bookings",
+    "create_schema",
+    "insert",
+    "moves",
+    "next_version",
+    "register",
+    "version",
+    "versions",
+]
 
 APPLICATION = 0x546F776E
 """Marks the file as Townlet's."""
@@ -43,7 +52,7 @@ LEFT JOIN versions p ON p.name = m.name AND p.version = m.previous_version
 """
 
 
-def lay_out(connection: sqlite3.Connection) -> None:
+def create_schema(connection: sqlite3.Connection) -> None:
     """Create the tables of an empty file, within the transaction that is open."""
     statement = ""
     for line in _SCHEMA.splitlines():
@@ -97,7 +106,7 @@ def register(connection: sqlite3.Connection, wanted: Version) -> Version:
     connection.execute(
         "INSERT INTO versions (name, version, weights, parent, evidence, run, head, created_at, facts) "
         "VALUES (:name, :version, :weights, :parent, :evidence, :run, :head, :created_at, :facts)",
-        {**wanted.model_dump(), "facts": json.dumps(dict(wanted.facts), sort_keys=True)},
+        {**wanted.model_dump(), "facts": json.dumps(dict(wanted.metadata), sort_keys=True)},
     )
     return wanted
 
@@ -112,7 +121,7 @@ def append_move(connection: sqlite3.Connection, move: AliasMove) -> None:
     )
 
 
-def book(connection: sqlite3.Connection, booking: Booking) -> None:
+def insert(connection: sqlite3.Connection, booking: Booking) -> None:
     """Carry out what a line of the ledger says."""
     register(connection, booking.version)
     append_move(connection, booking.move)

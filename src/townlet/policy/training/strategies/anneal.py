@@ -65,7 +65,7 @@ class AnnealStrategy:
             inbox=self.run_directory.inbox,
             process=self.process,
             stopping=self.stopping,
-            facts={
+            metadata={
                 "environment": context.description.id,
                 "scenario": context.description.scenario,
                 "signature": context.description.signature,
@@ -85,7 +85,7 @@ class AnnealStrategy:
             run=self.run_directory.id,
             path=str(self.run_directory.path),
             state=end.state,
-            reason=end.why,
+            reason=end.reason,
             champion_moved=end.champion_moved,
             has_promote=any(state.strategy in effects for state in context.schedule.states.values()),
             stages=end.stages,

@@ -71,7 +71,9 @@ class EvaluateStrategy:
         """Gather paired evidence and store it as a table from which every verdict can be derived again."""
         started, spec, visit = perf_counter(), context.spec_of(EvaluateSpec), context.visit
         evidence, candidate = context.schedule.evidence[spec.evidence], _candidate(context)
-        baselines = {name: visit.pins[name] for name in _baselines(context) if name in visit.pins}
+        baselines = {
+            name: visit.baseline_digests[name] for name in _baselines(context) if name in visit.baseline_digests
+        }
         gathering = EvidenceCollector(
             context=context,
             evidence=evidence,

@@ -56,7 +56,7 @@ class PromoteStrategy:
             weights=candidate,
             alias=done.alias,
             version=done.version,
-            previous=context.visit.expected,
+            previous=context.visit.expected_champion,
             duration=perf_counter() - started,
         )
 
