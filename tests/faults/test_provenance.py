@@ -13,7 +13,7 @@ from townlet.policy.training.strategies.base import catalogue
 
 
 @pytest.fixture
-def resource_errors(town: Town, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def told(town: Town, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The statement of the champion."""
     assert 0 == _guarded(["registry", "show", "given@champion", "--provenance", "--home", str(town.home)])
     statement: dict[str, Any] = json.loads(capsys.readouterr().out)

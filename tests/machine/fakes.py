@@ -207,7 +207,9 @@ class FakeSchool:
 
     def _promote(self, visit: Visit) -> TrainingResult:
         done = visit.effect(visit.inputs["candidate"])
-        return PromotionResult(weights=done.target, alias=done.alias, version=done.version, previous=visit.expected)
+        return PromotionResult(
+            weights=done.target, alias=done.alias, version=done.version, previous=visit.expected_champion
+        )
 
     def _rollback(self, visit: Visit) -> TrainingResult:
         assert isinstance(visit.spec, RollbackSpec)

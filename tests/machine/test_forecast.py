@@ -12,7 +12,7 @@ from townlet.machine.schedule.loader import load, load_text
 
 
 @pytest.fixture
-def resource_errors() -> Forecast:
+def told() -> Forecast:
     """Return the forecast of the reference schedule on a machine without torch."""
     plan = load(Path(__file__).parent / "data" / "small_town.yaml", catalogue(), describe)
     return forecast(plan, catalogue(torch=False), describe(plan.schedule.environment))

@@ -161,7 +161,7 @@ class Script:
         """Move the alias."""
         done = context.visit.effect(context.input("candidate"))
         return PromotionResult(
-            weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected
+            weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected_champion
         )
 
     def rollback(self, context: TrainingContext) -> RollbackResult:

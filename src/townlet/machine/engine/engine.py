@@ -99,7 +99,7 @@ class Engine:
         self._plan, self._journal, self._catalogue = plan, journal, catalogue
         self._perform, self._registry, self._blobs, self._listen = perform, registry, blobs, listen
         self._evaluator = GuardEvaluator(plan=plan, metrics={spec.name: spec for spec in metrics}, blobs=blobs)
-        self._traceback, self._inbox, self._facts = traceback, inbox, dict(metadata or {})
+        self._traceback, self._inbox, self._metadata = traceback, inbox, dict(metadata or {})
         self._process = process or ProcessStarted(pid=os.getpid(), host=socket.gethostname())
         self._stopping = stopping
         self._run = fold(journal.entries, plan.schedule, catalogue)
@@ -261,7 +261,7 @@ class Engine:
             registry=self._registry,
             journal=self._journal,
             append=self._append,
-            metadata=self._facts,
+            metadata=self._metadata,
         )
 
     def _take_transition(self, visit: OpenVisit) -> None:

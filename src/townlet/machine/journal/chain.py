@@ -57,8 +57,10 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
     for seq, line in enumerate(lines):
         entry = _parse(path, seq, line, entries[-1].hash if entries else GENESIS, writer)
         entries.append(entry)
-        writer = _writer(entry.record, writer, creator)
-        creator = creator or writer
+        if isinstance(entry.record, RunCreated):
+            creator = writer = _writer(entry.record.fingerprint)
+        elif isinstance(entry.record, ProcessStarted):
+            writer = _writer(entry.record.changed) or creator
     semantics = [GENESIS]
     for entry in entries:
         semantics.append(next_semantic_hash(semantics[-1], entry.record, catalogue))
@@ -105,7 +107,9 @@ def _parse(path: Path, seq: int, line: bytes, previous: str, writer: str) -> Ent
 
 
 def _check_version(path: Path, seq: int, data: Mapping[str, Any], writer: str) -> None:
-    """Refuse a record that only a later Townlet can read, `writer` where the journal says which."""
+    """Refuse a record that only a later Townlet can read; `writer` is the one that wrote the records before it."""
+    body = data["body"] if isinstance(data["body"], dict) else {}
+    writer = _writer(body.get("fingerprint")) or _writer(body.get("changed")) or writer
     advice = f"use the Townlet that wrote it{f', {writer}' if writer else ''}"
     cls = RECORDS.get(data["kind"])
     if cls is None:
@@ -120,13 +124,10 @@ def _check_version(path: Path, seq: int, data: Mapping[str, Any], writer: str) -
         raise _broken(path, seq, f"its version is {data['v']}, expected 1 or more")
 
 
-def _writer(record: JournalRecord, before: str, created: str) -> str:
-    """Return the version of Townlet that writes from a record on; `created` is the one that created the run."""
-    if isinstance(record, RunCreated):
-        return record.fingerprint.get("townlet", "")
-    if isinstance(record, ProcessStarted):
-        return record.changed.get("townlet", created).rpartition(" ")[2]
-    return before
+def _writer(versions: object) -> str:
+    """Return the version of Townlet that a fingerprint, or its changes as ``old → new``, names; empty for none."""
+    named = versions.get("townlet") if isinstance(versions, Mapping) else None
+    return named.rpartition(" ")[2] if isinstance(named, str) else ""
 
 
 def _entry(data: Mapping[str, Any]) -> Entry:
