@@ -161,3 +161,13 @@ def test_an_entry_without_products_costs_nothing_by_its_own_word() -> None:
     entry = catalogue().entries["rollback"]
     assert Cost() == entry.cost(StrategySpec(), None)  # type: ignore[arg-type]
     assert isinstance(entry, StrategyEntry)
+
+
+def test_the_reference_page_names_every_part_and_every_built_in_strategy() -> None:
+    """docs/reference/strategies.md has a row for each field of an entry, and for each strategy its result's class."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "strategies.md").read_text("utf-8")
+    rows = {line.split("|")[1].strip(" `"): line for line in page.splitlines() if line.startswith("| `")}
+    entries = catalogue().entries
+
+    assert {field.name for field in attrs.fields(StrategyEntry)} | set(entries) == set(rows)
+    assert all(f"`{entry.result.__name__}`" in rows[name] for name, entry in entries.items())
