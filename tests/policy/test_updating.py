@@ -139,7 +139,7 @@ def test_autograd_learns_what_the_hands_learn(monkeypatch: pytest.MonkeyPatch) -
     """Who finds the gradient changes the weights by rounding only, whole update by whole update."""
     rollout, weights = _played(0.25)
     ours, seen = _updated(rollout, weights, PLAIN)
-    monkeypatch.setattr(updating, "differentiator", lambda network, spec, device: TorchBackend(network, spec))
+    monkeypatch.setattr(updating, "choose_backend", lambda network, spec, device: TorchBackend(network, spec))
     theirs, expected = _updated(rollout, weights, PLAIN)
     assert expected.row() == pytest.approx(seen.row(), rel=1e-3, abs=1e-5)
     for part in ("actor", "critic"):

@@ -1,17 +1,17 @@
-"""The words of one PPO minibatch, spoken by both who differentiate it: arrays are numpy's or torch's. No torch here."""
+"""Data types of one PPO minibatch, for both gradient backends: their arrays are numpy's or torch's. No torch here."""
 
 from typing import Generic, NamedTuple, TypeVar
 
 from attrs import frozen
 
-__all__ = ["Batch", "Labelled", "Shard", "Terms"]
+__all__ = ["Batch", "Demonstrations", "Shard", "Terms"]
 
 Array = TypeVar("Array")
-"""`NDArray` on the processor, `Tensor` on a device."""
+"""`NDArray` for the numpy backend, `Tensor` for the torch backend."""
 
 
 class Batch(NamedTuple, Generic[Array]):
-    """All decisions of a rollout, first axis B; minibatches are rows of it that the living decided."""
+    """All decisions of a rollout, first axis B; a minibatch is a subset of the rows with a living agent."""
 
     features: Array
     """[B, F], normalised."""
@@ -20,60 +20,60 @@ class Batch(NamedTuple, Generic[Array]):
     actions: Array
     """[B]."""
     old_log_probs: Array
-    """[B]."""
+    """[B], log π_old(aₜ|sₜ)."""
     advantages: Array
-    """[B]."""
+    """[B], Âₜ."""
     targets: Array
     """[B], returns in units of the value normaliser."""
     old_values: Array
-    """[B], likewise."""
-    anchor: Array | None
-    """[B, A], the parent's log-probabilities; none where nothing pulls towards it."""
-    taught: Array | None
-    """[B], decisions that a teacher took; none where it took none."""
+    """[B], V_old(sₜ) in units of the value normaliser."""
+    anchor_log_probs: Array | None
+    """[B, A], the parent's log-probabilities; None without an anchor."""
+    teacher_controlled: Array | None
+    """[B], decisions that a teacher took; None where it took none."""
 
 
-class Labelled(NamedTuple, Generic[Array]):
-    """Demonstrations, first axis B."""
+class Demonstrations(NamedTuple, Generic[Array]):
+    """A teacher's decisions, first axis B."""
 
     features: Array
     """[B, F], normalised."""
     action_mask: Array
     """[B, A]."""
     labels: Array
-    """[B]."""
+    """[B], the teacher's actions."""
 
 
 class Terms(NamedTuple, Generic[Array]):
-    """Means over a minibatch, or a shard's parts of them."""
+    """The loss and its terms: means over a minibatch, or a shard's parts of those means."""
 
     total: Array
-    """What is minimised."""
+    """The loss that is minimised."""
     policy: Array
     """Clipped surrogate."""
     value: Array
-    """In units of the value normaliser."""
+    """Value loss, in units of the value normaliser."""
     entropy: Array
-    """Of the policy."""
+    """Entropy of the policy, nat."""
     approx_kl: Array
-    """KL(old ‖ new), estimated."""
+    """Estimate of KL(old ‖ new), nat."""
     clip_fraction: Array
     """Share of clipped ratios."""
     anchor_kl: Array
-    """KL(parent ‖ policy)."""
+    """KL(parent ‖ policy), nat."""
 
 
 @frozen(kw_only=True, eq=False)
 class Shard(Generic[Array]):
-    """A part of a minibatch; what a teacher drove trains the critic and the demonstration loss only."""
+    """A part of a minibatch; a teacher's decisions train the critic and the demonstration loss only."""
 
     rows: Array
-    """Of the batch."""
-    own: Array
-    """Those among them that the policy decided; the same array where it decided all."""
+    """[R], rows of the batch."""
+    policy_rows: Array
+    """[O], the rows among them that the policy decided; the same array as `rows` where it decided all."""
     advantages: Array
-    """Of `own`, normalised over the whole minibatch."""
-    shown: Labelled[Array] | None
-    """Demonstrations."""
-    shares: tuple[float, float, float]
-    """Of the minibatch's rows, own rows and demonstrations."""
+    """[O], of `policy_rows`, normalised over the whole minibatch."""
+    demos: Demonstrations[Array] | None
+    """Demonstrations; None where none are used."""
+    loss_shares: tuple[float, float, float]
+    """This shard's share of the minibatch's rows, policy rows and demonstrations."""

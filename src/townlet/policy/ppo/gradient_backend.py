@@ -1,5 +1,6 @@
-"""Who finds the gradient of a minibatch: autograd on a device, our own hands on the processor."""
+"""Two gradient backends: torch autograd (GPU) and hand-written numpy/numba (CPU)."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -12,92 +13,96 @@ from torch import Tensor
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.model.inference import Layers
 from townlet.policy.model.torch_network import ActorCritic, Trunk
-from townlet.policy.ppo import objective
-from townlet.policy.ppo.batch import Batch, Labelled, Shard
-from townlet.policy.ppo.numpy_gradient import GradientBuffers, gradient
+from townlet.policy.ppo.batch import Batch, Demonstrations, Shard
+from townlet.policy.ppo.numpy_gradient import GradientBuffers, shard_gradient
+from townlet.policy.ppo.objective import autograd_gradient
 from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["GradientBackend", "NumpyBackend", "TorchBackend", "differentiator"]
+__all__ = ["GradientBackend", "NumpyBackend", "TorchBackend", "choose_backend"]
 
 
 class GradientBackend(Protocol):
-    """Finds the gradient of a minibatch."""
+    """Computes the gradient of a minibatch."""
 
     shards: int
-    """Into how many parts it wants a minibatch."""
+    """Number of shards that a minibatch is split into."""
 
-    def gradient(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
-        """Leave the gradient on the parameters, none on those that play no part, and return the `Terms` [7]."""
+    def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
+        """Set `grad` of every parameter, None where the loss does not depend on it; return the `Terms` [7]."""
 
 
-def differentiator(network: ActorCritic, spec: PPOSpec, device: torch.device) -> GradientBackend:
-    """Return who serves on a device."""
+def choose_backend(network: ActorCritic, spec: PPOSpec, device: torch.device) -> GradientBackend:
+    """Return the numpy backend for the CPU, the torch backend for any other device."""
     return NumpyBackend(network, spec) if device.type == "cpu" else TorchBackend(network, spec)
 
 
 class TorchBackend:
-    """Torch differentiates what `policy.objective` says; also on the processor, where it is slower and the measure."""
+    """Differentiates `policy.ppo.objective` by autograd; on the CPU it is slower, and the reference of the tests."""
 
     shards = 1
 
     def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
         self.network, self.spec = network, spec
 
-    def gradient(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
-        """Leave the gradient of the one shard."""
-        (whole,) = shards
-        terms, found = objective.gradient(whole, self.network, batch, ramp, self.spec)
-        for parameter, by_parameter in zip(self.network.parameters(), found, strict=True):
-            parameter.grad = by_parameter
+    def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
+        """Set the gradient of the one shard; return the `Terms` [7]."""
+        (shard,) = shards
+        terms, gradients = autograd_gradient(shard, self.network, batch, ramp, self.spec)
+        for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
+            parameter.grad = gradient
         return torch.stack(list(terms))
 
 
 class NumpyBackend:
-    """`policy.gradient` on two halves at once, the same halves on any machine.
+    """Runs `policy.ppo.numpy_gradient` on two shards in parallel; the split is the same on any machine.
 
-    Its benches see the network's own numbers and its parameters see the first bench's gradient: nothing is copied.
+    Its buffers are views of the network's weights, and the parameters' gradients are views of the first buffers:
+    nothing is copied.
     """
 
     shards = 2
 
     def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
         self.network, self.spec = network, spec
-        self._benches = [GradientBuffers(_views(network.actor), _views(network.critic)) for _ in range(self.shards)]
+        actor, critic = _layer_views(network.actor), _layer_views(network.critic)
+        self._buffers = [GradientBuffers(actor, critic) for _ in range(self.shards)]
         self._pool = ThreadPoolExecutor(self.shards - 1, "shard")
-        found = [tuple(torch.from_numpy(part) for part in layer) for layer in self._benches[0].parameters]
-        self._of_actor, self._of_critic = found[: len(network.actor.biases)], found[len(network.actor.biases) :]
+        grads = [tuple(torch.from_numpy(part) for part in layer) for layer in self._buffers[0].layer_gradients]
+        self._actor_grads, self._critic_grads = grads[: len(actor)], grads[len(actor) :]
 
-    def gradient(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
-        """Leave the sum of the shards' gradients, in their order."""
-        given = Batch(*(None if values is None else values.numpy() for values in batch))
-        pairs = list(zip(self._benches, map(_arrays, shards), strict=False))
-        waiting = [self._pool.submit(gradient, *pair, given, ramp, self.spec) for pair in pairs[1:]]
-        answers = [gradient(*pairs[0], given, ramp, self.spec), *(found.result() for found in waiting)]
+    def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
+        """Set the sum of the shards' gradients, added in their order; return the sum of their `Terms` [7]."""
+        arrays = Batch(*(None if values is None else values.numpy() for values in batch))
+        (buffers, shard), *others = zip(self._buffers, map(_to_arrays, shards), strict=False)
+        futures = [self._pool.submit(shard_gradient, *other, arrays, ramp, self.spec) for other in others]
+        parts = [shard_gradient(buffers, shard, arrays, ramp, self.spec), *(future.result() for future in futures)]
         with np.errstate(over="ignore", invalid="ignore"):
-            for bench, _ in pairs[1:]:
-                self._benches[0].gradient += bench.gradient
-        acts = any(part for _, part in answers)
-        _give(self.network.actor, self._of_actor if acts else [(None, None)] * len(self._of_actor))
-        _give(self.network.critic, self._of_critic)
-        return torch.tensor([terms for terms, _ in answers], dtype=torch.float64).sum(0)
+            for other, _ in others:
+                buffers.gradient += other.gradient
+        trains_actor = any(trains for _, trains in parts)
+        no_grads: list[tuple[None, ...]] = [(None, None)] * len(self._actor_grads)
+        _assign_grads(self.network.actor, self._actor_grads if trains_actor else no_grads)
+        _assign_grads(self.network.critic, self._critic_grads)
+        return torch.tensor([terms for terms, _ in parts], dtype=torch.float64).sum(0)
 
 
-def _views(trunk: Trunk) -> Layers:
-    """Return the layers in the memory of the parameters."""
+def _layer_views(trunk: Trunk) -> Layers:
+    """Return the layers as views of the parameters' memory."""
     return tuple((w.detach().numpy(), b.detach().numpy()) for w, b in zip(trunk.weights, trunk.biases, strict=True))
 
 
-def _give(trunk: Trunk, found: list[tuple[Tensor | None, ...]]) -> None:
-    for weight, bias, (to_weight, to_bias) in zip(trunk.weights, trunk.biases, found, strict=True):
-        weight.grad, bias.grad = to_weight, to_bias
+def _assign_grads(trunk: Trunk, grads: Sequence[tuple[Tensor | None, ...]]) -> None:
+    for weight, bias, (grad_weight, grad_bias) in zip(trunk.weights, trunk.biases, grads, strict=True):
+        weight.grad, bias.grad = grad_weight, grad_bias
 
 
-def _arrays(shard: Shard[Tensor]) -> Shard[NDArray[Any]]:
+def _to_arrays(shard: Shard[Tensor]) -> Shard[NDArray[Any]]:
+    """Return the shard with numpy views of its tensors."""
     rows = shard.rows.numpy()
     return attrs.evolve(
         shard,
         rows=rows,
-        own=rows if shard.own is shard.rows else shard.own.numpy(),
+        policy_rows=rows if shard.policy_rows is shard.rows else shard.policy_rows.numpy(),
         advantages=shard.advantages.numpy(),
-        shown=None if shard.shown is None else Labelled(*(values.numpy() for values in shard.shown)),
+        demos=None if shard.demos is None else Demonstrations(*(values.numpy() for values in shard.demos)),
     )

@@ -1,4 +1,11 @@
-"""PPO's update: minibatch passes over one rollout, with anchor, demonstrations, value normalisation and Adam."""
+"""PPO's update: passes over the minibatches of one rollout, with anchor, demonstrations, value normaliser and Adam.
+
+For each rollout: advantages, value normaliser, then `update_epochs` passes over shuffled minibatches, each one step
+
+    g ← ∂L/∂θ,  g ← g·min(1, max_grad_norm ÷ ‖g‖),  θ ← Adam(θ, g)
+
+until the mean approximate KL of a pass exceeds `target_kl`. The loss L stands in `policy.ppo.objective`.
+"""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -18,25 +25,29 @@ from townlet.policy.model.blas import one_thread
 from townlet.policy.model.inference import forward, log_probabilities, masked
 from townlet.policy.model.torch_network import ActorCritic, choose_device, moments, moved, restore_moments
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import Batch, Labelled
-from townlet.policy.ppo.gradient_backend import differentiator
-from townlet.policy.ppo.objective import shards_of
+from townlet.policy.ppo.batch import Batch, Demonstrations, Terms
+from townlet.policy.ppo.gradient_backend import choose_backend
+from townlet.policy.ppo.objective import split_minibatch
 from townlet.policy.ppo.ramps import Ramp
 from townlet.policy.ppo.update_stats import MinibatchStatistics, UpdateStatistics, correlation, summary
 
 __all__ = ["Learner"]
 
 _ADAM_EPSILON = 1.0e-5
-_NORMALISER_MEMORY = 0.95
-"""Share of the value normaliser kept per iteration."""
+_NORMALISER_DECAY = 0.95
+"""β, weight of the old mean and scale in the value normaliser's moving average."""
+_MIN_VALUE_SCALE = 1.0e-3
+"""Lower limit of the value normaliser's scale: returns that hardly vary would make targets huge."""
+_DEMONSTRATIONS_PER_ROW = 4
+"""A minibatch gets one captured demonstration for this many of its rows."""
 
 
 class Learner:
-    """The trainable copy of some weights, with a fresh optimizer; `weights` gives them back."""
+    """Holds a trainable copy of the parent's weights and an optimizer; `update` learns from one rollout."""
 
     def __init__(self, parent: Weights, spec: PPOSpec, gamma: float, demonstrations: Samples | None) -> None:
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
-        self.demonstrations = None if demonstrations is None else _labelled(demonstrations, self.device)
+        self.demonstrations = None if demonstrations is None else _to_tensors(demonstrations, self.device)
         self.network = ActorCritic(parent.actor, parent.critic).to(self.device)
         if spec.compiled and self.device.type == "cuda":
             for trunk in (self.network.actor, self.network.critic):
@@ -50,21 +61,21 @@ class Learner:
             fused=True,
         )
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
-        self._differentiator = differentiator(self.network, spec, self.device)
+        self._backend = choose_backend(self.network, spec, self.device)
 
     def moments(self) -> dict[str, NDArray[Any]]:
-        """Return the optimizer's state; with `weights` it is all that `resume` needs."""
+        """Return Adam's state; with `weights` it is all that `resume` needs."""
         return moments(self.optimizer)
 
-    def resume(self, weights: Weights, found: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from weights that this learner reached and the optimizer's state there."""
+    def resume(self, weights: Weights, adam_state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from an earlier state of this learner: its weights and Adam's state."""
         self.network.actor.load(weights.actor)
         self.network.critic.load(weights.critic)
         self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
-        restore_moments(self.optimizer, found)
+        restore_moments(self.optimizer, adam_state)
 
     def weights(self) -> Weights:
-        """Return a copy of the current weights, without a probe."""
+        """Return a copy of the current weights, without a probe batch."""
         return attrs.evolve(
             self.parent,
             actor=self.network.actor.layers(),
@@ -77,7 +88,11 @@ class Learner:
     def update(
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp, rng: np.random.Generator
     ) -> UpdateStatistics:
-        """Learn from one rollout that `weights` (the current ones) played, or from recorded play."""
+        """Update from one rollout of `weights` (the current ones), or from recorded trajectories; return statistics.
+
+        `ramp` gives the iteration's loss weights and learning-rate factors. If a loss or gradient is not finite, the
+        update ends before that minibatch's step and the statistics say `finite=False`.
+        """
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -89,29 +104,32 @@ class Learner:
     def _update(
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp, rng: np.random.Generator
     ) -> UpdateStatistics:
-        batch, living, whole = self._prepare(rollout, weights, ramp)
+        batch, alive_rows, rollout_stats = self._prepare(rollout, weights, ramp)
         for group, factor in zip(self.optimizer.param_groups, (ramp.actor, ramp.critic), strict=True):
             group["lr"] = self.spec.learning_rate * factor
-        rows, size = len(living), self.spec.minibatch_size
-        parts = self.spec.num_minibatches or max(1, rows // size)
+        count = len(alive_rows)
+        minibatches = self.spec.num_minibatches or max(1, count // self.spec.minibatch_size)
         history: list[MinibatchStatistics] = []
         for _ in range(self.spec.update_epochs):
-            order = moved(living[rng.permutation(rows)], self.device)
+            shuffled = moved(alive_rows[rng.permutation(count)], self.device)
             epoch_kl: list[float] = []
-            for part in torch.tensor_split(order, min(parts, max(rows, 1))):
-                numbers = self._minibatch(batch, part, ramp, rng)
-                if numbers is None:
-                    return attrs.evolve(summary(history, whole), finite=False)
-                history.append(numbers)
-                epoch_kl.append(numbers.approx_kl)
+            for rows in torch.tensor_split(shuffled, min(minibatches, max(count, 1))):
+                statistics = self._minibatch_step(batch, rows, ramp, rng)
+                if statistics is None:
+                    return attrs.evolve(summary(history, rollout_stats), finite=False)
+                history.append(statistics)
+                epoch_kl.append(statistics.approx_kl)
             if float(np.mean(epoch_kl)) > self.spec.target_kl:
                 break
-        return summary(history, whole)
+        return summary(history, rollout_stats)
 
     def _prepare(
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp
     ) -> tuple[Batch[Tensor], NDArray[np.int64], UpdateStatistics]:
-        """Return all decisions of a rollout as rows, which of them the living made, and what is known of it already."""
+        """Return all decisions of a rollout as rows [B], the rows with a living agent, and the rollout's statistics.
+
+        Updates the value normaliser first, because the targets are in its units: target = (Â + V − μ) ÷ σ.
+        """
         v_t, v_tp1 = rollout.values(weights)
         advantages = generalised_advantages(
             rollout.rewards,
@@ -122,78 +140,103 @@ class Learner:
             gamma=self.gamma,
             gae_lambda=self.spec.gae_lambda,
         )
-        lives = rollout.alive
-        advantage, returns = advantages[lives], (advantages + v_t)[lives]
-        spread = float(returns.var(dtype=np.float64))
-        explained = 1.0 - float(advantage.var(dtype=np.float64)) / spread if spread > 0 else 0.0
-        self._renormalise(returns)
+        alive = rollout.alive
+        alive_advantages, alive_returns = advantages[alive], (advantages + v_t)[alive]
+        variance = float(alive_returns.var(dtype=np.float64))
+        explained = 1.0 - float(alive_advantages.var(dtype=np.float64)) / variance if variance > 0 else 0.0
+        self._update_value_normaliser(alive_returns)
         mean, scale = np.float32(self.value_mean), np.float32(self.value_scale)
-        features = rollout.seen(weights).reshape(lives.size, -1)
-        mask = rollout.action_mask.reshape(lives.size, -1)
+        features = rollout.seen(weights).reshape(alive.size, -1)
+        mask = rollout.action_mask.reshape(alive.size, -1)
         anchor = None
         if ramp.anchor_kl > 0 and ramp.actor > 0:
             anchor = log_probabilities(masked(forward(self.parent.actor, features), mask))
-        taught = np.broadcast_to(rollout.taught[:, None], lives.shape) if rollout.taught.any() else None
+        teacher_controlled = None
+        if rollout.taught.any():
+            teacher_controlled = np.broadcast_to(rollout.taught[:, None], alive.shape).ravel()
         batch = Batch(
-            features,
-            mask,
-            rollout.actions.ravel(),
-            rollout.log_probs.ravel(),
-            advantages.ravel(),
-            (advantages + v_t - mean).ravel() / scale,
-            (v_t - mean).ravel() / scale,
-            anchor,
-            None if taught is None else taught.ravel(),
+            features=features,
+            action_mask=mask,
+            actions=rollout.actions.ravel(),
+            old_log_probs=rollout.log_probs.ravel(),
+            advantages=advantages.ravel(),
+            targets=(advantages + v_t - mean).ravel() / scale,
+            old_values=(v_t - mean).ravel() / scale,
+            anchor_log_probs=anchor,
+            teacher_controlled=teacher_controlled,
         )
         statistics = UpdateStatistics(
             explained_variance=explained,
-            advantage_mean=float(advantage.mean(dtype=np.float64)),
-            advantage_std=float(advantage.std(dtype=np.float64)),
-            reward_advantage_corr=correlation(rollout.rewards[lives], advantage),
-            samples=len(advantage),
+            advantage_mean=float(alive_advantages.mean(dtype=np.float64)),
+            advantage_std=float(alive_advantages.std(dtype=np.float64)),
+            reward_advantage_corr=correlation(rollout.rewards[alive], alive_advantages),
+            samples=len(alive_advantages),
             learning_rate=self.spec.learning_rate * ramp.actor,
         )
-        here = (None if values is None else moved(values, self.device) for values in batch)
-        return Batch(*here), np.flatnonzero(lives), statistics
+        tensors = (None if values is None else moved(values, self.device) for values in batch)
+        return Batch(*tensors), np.flatnonzero(alive), statistics
 
-    def _renormalise(self, returns: NDArray[np.float32]) -> None:
-        """Move the value normaliser towards these returns and keep the critic's meaning (PopArt)."""
-        keep, mean, scale = _NORMALISER_MEMORY, self.value_mean, self.value_scale
-        self.value_mean = keep * mean + (1 - keep) * float(returns.mean(dtype=np.float64))
-        self.value_scale = max(keep * scale + (1 - keep) * float(returns.std(dtype=np.float64)), 1e-3)
+    def _update_value_normaliser(self, returns: NDArray[np.float32]) -> None:
+        """Move mean μ and scale σ towards these returns [B] and rescale the critic's output (PopArt).
+
+            μ' = β·μ + (1 − β)·mean(returns)
+            σ' = max(β·σ + (1 − β)·std(returns), 10⁻³)
+        The critic's last layer u = x·W + b stands for the value σ·u + μ, which must not change:
+            σ'·u' + μ' = σ·u + μ  ⇒  u' = (σ ÷ σ')·u + (μ − μ') ÷ σ'
+        and this is the layer W' = (σ ÷ σ')·W, b' = (σ ÷ σ')·b + (μ − μ') ÷ σ'
+        (van Hasselt et al. 2016, "Learning values across many orders of magnitude").
+        """
+        decay, mean, scale = _NORMALISER_DECAY, self.value_mean, self.value_scale
+        self.value_mean = decay * mean + (1 - decay) * float(returns.mean(dtype=np.float64))
+        self.value_scale = max(decay * scale + (1 - decay) * float(returns.std(dtype=np.float64)), _MIN_VALUE_SCALE)
         self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
-    def _minibatch(
-        self, batch: Batch[Tensor], part: Tensor, ramp: Ramp, rng: np.random.Generator
+    def _minibatch_step(
+        self, batch: Batch[Tensor], rows: Tensor, ramp: Ramp, rng: np.random.Generator
     ) -> MinibatchStatistics | None:
-        shown = None
+        """Take one optimizer step on these rows [B]; return None, without a step, if loss or gradient is not finite."""
+        demos = None
         if ramp.actor > 0 and ramp.bc_weight > 0:
-            shown = self._shown(batch, None if batch.taught is None else part[batch.taught[part]], len(part) // 4, rng)
-        shards, spread = shards_of(batch, part, self._differentiator.shards, shown, norm_adv=self.spec.norm_adv)
-        terms = self._differentiator.gradient(shards, batch, ramp)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
-        # one wait for the device a minibatch: all numbers come over together, before anything is stepped
-        grad_norm, spread_, total, *rest = torch.cat([torch.stack([norm, spread]), terms]).tolist()
-        if not np.isfinite((grad_norm, total)).all():
+            teacher_rows = None if batch.teacher_controlled is None else rows[batch.teacher_controlled[rows]]
+            demos = self._sample_demonstrations(batch, teacher_rows, len(rows) // _DEMONSTRATIONS_PER_ROW, rng)
+        shards, advantage_std = split_minibatch(batch, rows, self._backend.shards, demos, norm_adv=self.spec.norm_adv)
+        terms = self._backend.backward(shards, batch, ramp)
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
+        # one wait for the device per minibatch: all numbers come over together, before the optimizer's step
+        norm, std, *numbers = torch.cat([torch.stack([grad_norm, advantage_std]), terms]).tolist()
+        term = Terms(*numbers)
+        if not np.isfinite((norm, term.total)).all():
             return None
         self.optimizer.step()
-        policy_loss, value_loss, entropy, kl, clipped, pull = rest
-        return MinibatchStatistics(policy_loss, value_loss, entropy, kl, clipped, grad_norm, pull, total, spread_)
+        return MinibatchStatistics(
+            policy_loss=term.policy,
+            value_loss=term.value,
+            entropy=term.entropy,
+            approx_kl=term.approx_kl,
+            clip_fraction=term.clip_fraction,
+            grad_norm=norm,
+            anchor_kl=term.anchor_kl,
+            total_loss=term.total,
+            advantage_std=std,
+        )
 
-    def _shown(
-        self, batch: Batch[Tensor], theirs: Tensor | None, size: int, rng: np.random.Generator
-    ) -> Labelled[Tensor] | None:
-        """Return demonstrations: `size` of the captured ones, and the teacher's unforced decisions at `theirs`."""
+    def _sample_demonstrations(
+        self, batch: Batch[Tensor], teacher_rows: Tensor | None, size: int, rng: np.random.Generator
+    ) -> Demonstrations[Tensor] | None:
+        """Return `size` captured demonstrations and the teacher's unforced decisions at `teacher_rows`."""
         parts = []
         if self.demonstrations is not None:
-            rows = moved(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
-            parts.append(Labelled(*(values[rows] for values in self.demonstrations)))
-        if theirs is not None:
-            rows = theirs[batch.action_mask[theirs].sum(-1) > 1]
-            if len(rows):
-                parts.append(Labelled(batch.features[rows], batch.action_mask[rows], batch.actions[rows]))
-        return Labelled(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
+            indices = moved(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
+            parts.append(Demonstrations(*(values[indices] for values in self.demonstrations)))
+        if teacher_rows is not None:
+            unforced = teacher_rows[batch.action_mask[teacher_rows].sum(-1) > 1]
+            if len(unforced):
+                parts.append(
+                    Demonstrations(batch.features[unforced], batch.action_mask[unforced], batch.actions[unforced])
+                )
+        return Demonstrations(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
 
 
-def _labelled(samples: Samples, device: torch.device) -> Labelled[Tensor]:
-    return Labelled(moved(samples.features, device), moved(samples.action_mask, device), moved(samples.labels, device))
+def _to_tensors(samples: Samples, device: torch.device) -> Demonstrations[Tensor]:
+    arrays = (samples.features, samples.action_mask, samples.labels)
+    return Demonstrations(*(moved(values, device) for values in arrays))

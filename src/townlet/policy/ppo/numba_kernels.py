@@ -1,7 +1,11 @@
-"""What lies between the matrix products of PPO's gradient, in one pass each over its numbers.
+"""Element-wise kernels between the matrix products of PPO's gradient, each one pass over memory.
 
-The kernels hold no exponential and no logarithm (numpy has them by the dozen), so plain Python computes the same bits.
-Whatever is a number of the caller's precision comes as an argument: a bare literal would be a double.
+The kernels contain no exponential and no logarithm (numpy computes those, vectorised), so plain Python computes the
+same bits as numba. Every constant that must have the arrays' precision is an argument: a literal would be a double.
+
+Notation, the same as in docs/reference/ppo.md: z logits, l = log π = log_softmax(z), p = exp(l), q the parent's
+probabilities, ρ = π(a|s) ÷ π_old(a|s), Â advantage, ε clip range, w weight of one row in the mean, L loss.
+B rows, A actions, H outputs of a layer.
 """
 
 from typing import Any
@@ -11,33 +15,50 @@ from numpy.typing import NDArray
 
 from townlet.compiled import entry
 
-__all__ = ["lift", "normalise", "shift", "spread", "stop", "surrogate", "value_errors"]
+__all__ = [
+    "bias_relu",
+    "mask_and_shift",
+    "policy_logits_backward",
+    "relu_backward",
+    "softmax_divide",
+    "surrogate_backward",
+    "value_error_backward",
+]
 
-Numbers = NDArray[np.floating[Any]]
-Number = np.floating[Any]
-Weights = tuple[Number, ...]
+Reals = NDArray[np.floating[Any]]
+Real = np.floating[Any]
+Constants = tuple[Real, ...]
 
 
 @entry
-def lift(y: Numbers, bias: Numbers, floor: Number) -> None:
-    """Add the bias [H] to y [B, H] and raise to the floor what lies below: 0 is ReLU, −∞ is none."""
+def bias_relu(y: Reals, bias: Reals, floor: Real) -> None:
+    """Add the bias [H] to y [B, H] and clip at the floor, in place; floor 0 is ReLU, −∞ is the identity.
+
+    y ← max(y + bias, floor)
+    """
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
             number = y[i, j] + bias[j]
-            y[i, j] = floor if number <= floor else number  # what is not a number stays so
+            y[i, j] = floor if number <= floor else number  # a NaN stays NaN
 
 
 @entry
-def stop(d: Numbers, y: Numbers, zero: Number) -> None:
-    """Let nothing through d [B, H] where ReLU's answer y [B, H] was 0."""
+def relu_backward(d: Reals, y: Reals, zero: Real) -> None:
+    """Apply ReLU's derivative to d = ∂L/∂y [B, H], in place; y [B, H] is ReLU's output.
+
+    y = max(u, 0)  ⇒  ∂L/∂u = ∂L/∂y where y > 0, and 0 where y ≤ 0
+    """
     for i in range(d.shape[0]):
         for j in range(d.shape[1]):
             d[i, j] = zero if y[i, j] <= zero else d[i, j]
 
 
 @entry
-def shift(logits: Numbers, mask: NDArray[np.bool_], illegal: Number) -> None:
-    """Mask logits [B, A] and take each row's largest from it."""
+def mask_and_shift(logits: Reals, mask: NDArray[np.bool_], illegal: Real) -> None:
+    """Mask logits [B, A] and subtract each row's maximum, in place, so that no exponential overflows.
+
+    zⱼ ← illegal where action j is not legal;  zⱼ ← zⱼ − maxₖ zₖ
+    """
     for i in range(logits.shape[0]):
         largest = logits[i, 0] if mask[i, 0] else illegal
         for a in range(logits.shape[1]):
@@ -49,86 +70,127 @@ def shift(logits: Numbers, mask: NDArray[np.bool_], illegal: Number) -> None:
 
 
 @entry
-def normalise(p: Numbers, shifted: Numbers, actions: NDArray[np.int64], sums: Numbers, chosen: Numbers) -> None:
-    """Divide exponentials p [B, A] by their sums [B], and note the shifted logit [B] of each action."""
+def softmax_divide(p: Reals, shifted: Reals, actions: NDArray[np.int64], exp_sums: Reals, action_logits: Reals) -> None:
+    """Divide exponentials p [B, A] by their row sums, in place; write the sums [B] and each action's shifted logit [B].
+
+    pⱼ ← exp(zⱼ) ÷ Σₖ exp(zₖ), where p holds exp(z) at first and z is `shifted` [B, A]
+    """
     for i in range(p.shape[0]):
         total = p[i, 0]
         for a in range(1, p.shape[1]):
             total += p[i, a]
         for a in range(p.shape[1]):
             p[i, a] /= total
-        sums[i], chosen[i] = total, shifted[i, actions[i]]
+        exp_sums[i], action_logits[i] = total, shifted[i, actions[i]]
 
 
 @entry
-def surrogate(
-    slope: Numbers, ratio: Numbers, log_ratio: Numbers, advantages: Numbers, weights: Weights, sums: NDArray[np.float64]
+def surrogate_backward(
+    grad: Reals, ratio: Reals, log_ratio: Reals, advantages: Reals, constants: Constants, sums: NDArray[np.float64]
 ) -> None:
-    """Write ∂L/∂log π(aₜ|sₜ) of the clipped surrogate, and add up it, the estimated KL and the clipped ratios.
+    """Write ∂L/∂log π(a|s) of the clipped surrogate to `grad`; add to the sums of loss, approximate KL, clipped ratios.
 
-    `slope` may be longer than `ratio` [B]; its rest stays. `weights` are (each row's share, 1 − ε, 1 + ε, ε, 0, ½, 1).
-    Equal arms share the slope, as `torch.maximum` has it.
+    Loss of a row, ρ_clip = clip(ρ, 1 − ε, 1 + ε):
+        ℓ = max(−ρÂ, −ρ_clip·Â)
+    The first argument of max is active where it is larger; where both are equal each counts half (`torch.maximum`):
+        active = 1 where −ρÂ > −ρ_clip·Â;  ½ where they are equal;  0 elsewhere
+    Clipping passes the derivative on inside its range only (`torch.clamp`):
+        inside = ∂ρ_clip/∂ρ = 1 where 1 − ε ≤ ρ ≤ 1 + ε;  0 elsewhere
+    The ratio is an exponential, ρ = exp(log π − log π_old):
+        ∂ρ/∂log π = ρ
+    The chain rule gives
+        ∂ℓ/∂log π = −Â·ρ·(active + (1 − active)·inside)
+    Approximate KL(old ‖ new) of a row (Schulman):
+        (ρ − 1) − log ρ
+
+    `ratio`, `log_ratio` and `advantages` are [B]; `grad` may be longer, its rest is unchanged.
+    `constants` are (w, 1 − ε, 1 + ε, ε, 0, ½, 1).
     """
-    share, low, high, epsilon, zero, half, one = weights
+    row_weight, low, high, epsilon, zero, half, one = constants
     for i in range(len(ratio)):
         r = ratio[i]
-        held = low if r < low else (high if r > high else r)
-        free, bound = -r * advantages[i], -held * advantages[i]
-        arm = one if free > bound else (half if free == bound else zero)
+        clipped_r = low if r < low else (high if r > high else r)
+        free_loss, clipped_loss = -r * advantages[i], -clipped_r * advantages[i]
+        active = one if free_loss > clipped_loss else (half if free_loss == clipped_loss else zero)
         inside = one if low <= r <= high else zero
-        slope[i] = -share * advantages[i] * r * (arm + (one - arm) * inside)
-        sums[0] += free if free > bound else bound
+        grad[i] = -row_weight * advantages[i] * r * (active + (one - active) * inside)
+        sums[0] += free_loss if free_loss > clipped_loss else clipped_loss
         sums[1] += (r - one) - log_ratio[i]
         sums[2] += one if abs(r - one) > epsilon else zero
 
 
 @entry
-def spread(
-    log_p: Numbers,
-    p: Numbers,
+def policy_logits_backward(
+    log_p: Reals,
+    p: Reals,
     mask: NDArray[np.bool_],
     actions: NDArray[np.int64],
-    slope: Numbers,
-    parent: tuple[Numbers, Numbers],
-    weights: Weights,
+    grad_action: Reals,
+    anchor: tuple[Reals, Reals],
+    constants: Constants,
     sums: NDArray[np.float64],
 ) -> None:
-    """Turn log-probabilities [B, A] into ∂L/∂logits, and add up entropy and KL(parent ‖ policy).
+    """Turn l = log π [B, A] into ∂L/∂z [B, A], in place; add to the sums of entropy and KL(parent ‖ policy).
 
-    `slope` [B] is ∂L/∂log π of the actions. The first rows, as many as the `parent`'s log-probabilities and
-    probabilities [O, A] have, bear entropy and anchor as well; where both are zeros nothing pulls.
-    `weights` are (a row's share of the entropy's, of the anchor's, 0, 1).
+    Log-softmax, l = z − log Σₖ exp(zₖ), with Gⱼ = ∂L/∂lⱼ:
+        ∂lⱼ/∂zᵢ = [i = j] − pᵢ
+        ∂L/∂zᵢ = Gᵢ − pᵢ·ΣⱼGⱼ
+    Entropy bonus, weight e per row, pⱼ = exp(lⱼ):
+        −e·H = e·Σⱼ pⱼ·lⱼ                  ⇒  Gⱼ = e·pⱼ·(lⱼ + 1)
+    Anchor, weight k per row, q = parent:
+        k·KL(q ‖ p) = k·Σⱼ qⱼ·(log qⱼ − lⱼ)  ⇒  Gⱼ = −k·qⱼ
+    The surrogate (or the cross-entropy of a demonstration) depends on the action's l only:
+        Gₐ += `grad_action`
+
+    `grad_action` is [B]. `anchor` holds the parent's log-probabilities and probabilities [O, A]: entropy and anchor
+    apply to the first O rows (the policy's own), the rows after them are demonstrations. With both zero the KL term is
+    zero. `constants` are (e, k, 0, 1). Illegal actions get 0.
     """
-    anchor, q = parent
-    entropy, pull, zero, one = weights
+    anchor_log_p, anchor_p = anchor
+    entropy_weight, anchor_weight, zero, one = constants
+    grad = log_p  # the same memory: row by row it holds l, then G, then ∂L/∂z
     for i in range(log_p.shape[0]):
-        whole = slope[i]
-        own = i < anchor.shape[0]
+        grad_sum = grad_action[i]
+        is_own = i < anchor_log_p.shape[0]
         for a in range(log_p.shape[1]):
             g = zero
-            if own and mask[i, a]:
+            if is_own and mask[i, a]:
                 sums[0] -= p[i, a] * log_p[i, a]
-                sums[1] += q[i, a] * (anchor[i, a] - log_p[i, a])
-                g = entropy * p[i, a] * (log_p[i, a] + one) - pull * q[i, a]
-                whole += g
-            log_p[i, a] = g
-        log_p[i, actions[i]] += slope[i]
+                sums[1] += anchor_p[i, a] * (anchor_log_p[i, a] - log_p[i, a])
+                g = entropy_weight * p[i, a] * (log_p[i, a] + one) - anchor_weight * anchor_p[i, a]
+                grad_sum += g
+            grad[i, a] = g
+        grad[i, actions[i]] += grad_action[i]
         for a in range(log_p.shape[1]):
-            log_p[i, a] = log_p[i, a] - p[i, a] * whole if mask[i, a] else zero
+            grad[i, a] = grad[i, a] - p[i, a] * grad_sum if mask[i, a] else zero
 
 
 @entry
-def value_errors(v: Numbers, targets: Numbers, old: Numbers, weights: Weights, sums: NDArray[np.float64]) -> None:
-    """Turn values [B] into ∂L/∂v of ½·max((v − target)², (v_clip − target)²), and add up the maxima.
+def value_error_backward(
+    v: Reals, targets: Reals, old_v: Reals, constants: Constants, sums: NDArray[np.float64]
+) -> None:
+    """Turn values v [B] into ∂L/∂v [B] of the (clipped) value loss, in place; add to the sum of squared errors.
 
-    `weights` are (each row's share, ε, 0, ½, 1). Where `old` is `v` itself nothing is clipped.
+    Loss of a row, y the target, v_clip = v_old + clip(v − v_old, −ε, ε):
+        ℓ = ½·max((v − y)², (v_clip − y)²)
+    As in the surrogate, the larger argument of max is active and equal ones count half:
+        active = 1 where (v − y)² > (v_clip − y)²;  ½ where they are equal;  0 elsewhere
+        inside = ∂v_clip/∂v = 1 where |v − v_old| ≤ ε;  0 elsewhere
+        ∂ℓ/∂v = active·(v − y) + (1 − active)·inside·(v_clip − y)
+
+    `targets` and `old_v` are [B]; with `old_v` = `v` nothing is clipped. `constants` are (w, ε, 0, ½, 1).
     """
-    share, epsilon, zero, half, one = weights
+    row_weight, epsilon, zero, half, one = constants
+    grad = v  # the same memory: row by row it holds v, then ∂L/∂v
     for i in range(len(v)):
-        moved = v[i] - old[i]
-        inside = one if -epsilon <= moved <= epsilon else zero
-        held = old[i] + (-epsilon if moved < -epsilon else (epsilon if moved > epsilon else moved))
-        free, bound = v[i] - targets[i], held - targets[i]
-        arm = one if free * free > bound * bound else (half if free * free == bound * bound else zero)
-        sums[0] += free * free if free * free > bound * bound else bound * bound
-        v[i] = share * (arm * free + (one - arm) * inside * bound)
+        change = v[i] - old_v[i]
+        inside = one if -epsilon <= change <= epsilon else zero
+        clipped_v = old_v[i] + (-epsilon if change < -epsilon else (epsilon if change > epsilon else change))
+        error, clipped_error = v[i] - targets[i], clipped_v - targets[i]
+        active = (
+            one
+            if error * error > clipped_error * clipped_error
+            else (half if error * error == clipped_error * clipped_error else zero)
+        )
+        sums[0] += error * error if error * error > clipped_error * clipped_error else clipped_error * clipped_error
+        grad[i] = row_weight * (active * error + (one - active) * inside * clipped_error)

@@ -1,6 +1,13 @@
-"""PPO's loss and its gradient on the processor, by hand: numpy's matrix products, and kernels for all between them.
+"""PPO's loss and its hand-written gradient on the CPU: numpy's matrix products, numba kernels between them. No torch.
 
-The same loss as `policy.objective` differentiates by autograd, term by term, with torch's subgradients; torch-free.
+The loss is that of `policy.ppo.objective`, which torch differentiates by autograd: term by term the same, with torch's
+subgradients. The derivations stand in `policy.ppo.numba_kernels`, above each kernel. Back-propagation through a layer:
+
+    y = relu(x·W + b),  u = x·W + b
+    ∂L/∂u = ∂L/∂y where y > 0, and 0 elsewhere
+    ∂L/∂W = xᵀ·∂L/∂u
+    ∂L/∂b = Σ_rows ∂L/∂u
+    ∂L/∂x = ∂L/∂u·Wᵀ
 """
 
 from typing import Any
@@ -11,195 +18,227 @@ from numpy.typing import NDArray
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.model.inference import ILLEGAL, Layers
 from townlet.policy.ppo.batch import Batch, Shard, Terms
-from townlet.policy.ppo.numba_kernels import lift, normalise, shift, spread, stop, surrogate, value_errors
+from townlet.policy.ppo.numba_kernels import (
+    bias_relu,
+    mask_and_shift,
+    policy_logits_backward,
+    relu_backward,
+    softmax_divide,
+    surrogate_backward,
+    value_error_backward,
+)
 from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["GradientBuffers", "gradient"]
+__all__ = ["GradientBuffers", "MLPBackprop", "ScratchBuffer", "shard_gradient"]
 
-Numbers = NDArray[Any]
+Reals = NDArray[Any]
+
+_GROWTH = 8
+"""A scratch buffer that is too small is made larger by one in this many rows, so that it seldom grows again."""
 
 
 class ScratchBuffer:
-    """Rows that are made once and used again; more are made where more are asked for."""
+    """Reusable array [rows, …], allocated once and enlarged when more rows are needed."""
 
-    def __init__(self, shape: tuple[int, ...], kind: Any) -> None:
-        self._rows = np.empty((0, *shape), kind)
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self._array = np.empty((0, *shape), dtype)
 
-    def of(self, rows: int) -> Numbers:
-        """Return the first `rows` rows, whatever they hold."""
-        if rows > len(self._rows):
-            self._rows = np.empty((rows + rows // 8, *self._rows.shape[1:]), self._rows.dtype)
-        return self._rows[:rows]
+    def first(self, rows: int) -> Reals:
+        """Return a view of the first `rows` rows; their contents are undefined."""
+        if rows > len(self._array):
+            self._array = np.empty((rows + rows // _GROWTH, *self._array.shape[1:]), self._array.dtype)
+        return self._array[:rows]
 
-    def gathered(self, source: Numbers, rows: Numbers) -> Numbers:
-        """Return these rows of a source, in the first rows here."""
-        return np.take(source, rows, 0, out=self.of(len(rows)), mode="clip")  # the mode that needs no copy
+    def gather(self, source: Reals, rows: Reals) -> Reals:
+        """Copy `source[rows]` to the first rows and return them."""
+        return np.take(source, rows, 0, out=self.first(len(rows)), mode="clip")  # the mode that needs no copy
 
 
 class MLPBackprop:
-    """One trunk's way there and back: views of its weights, where their gradient goes, room for what lies between."""
+    """Forward and backward pass of one MLP, with views of its weights and gradients and scratch buffers."""
 
-    def __init__(self, layers: Layers, found: Layers) -> None:
-        self.layers, self.found = layers, found
-        self.kind = layers[0][0].dtype.type
-        self._there = [ScratchBuffer(bias.shape, self.kind) for _, bias in layers]
-        self._back = [ScratchBuffer(bias.shape, self.kind) for _, bias in layers[:-1]]
-        self._ones = ScratchBuffer((), self.kind)
+    def __init__(self, layers: Layers, gradients: Layers) -> None:
+        self.layers, self.gradients = layers, gradients
+        self.real = layers[0][0].dtype.type
+        self._outputs = [ScratchBuffer(bias.shape, self.real) for _, bias in layers]
+        self._grad_inputs = [ScratchBuffer(bias.shape, self.real) for _, bias in layers[:-1]]
+        self._ones = ScratchBuffer((), self.real)
 
-    def forward(self, x: Numbers) -> Numbers:
-        """Return outputs [B, out] for inputs [B, in]; they are this trunk's own until it goes forward again."""
-        for index, ((weight, bias), room) in enumerate(zip(self.layers, self._there, strict=True)):
-            y = np.matmul(x, weight, out=room.of(len(x)))
-            lift(y, bias, self.kind(0 if index < len(self.layers) - 1 else -np.inf))
+    def forward(self, x: Reals) -> Reals:
+        """Return outputs [B, out] for inputs [B, in]: a scratch buffer, overwritten by the next forward pass."""
+        for index, ((weight, bias), buffer) in enumerate(zip(self.layers, self._outputs, strict=True)):
+            y = np.matmul(x, weight, out=buffer.first(len(x)))
+            bias_relu(y, bias, self.real(0 if index < len(self.layers) - 1 else -np.inf))
             x = y
         return x
 
-    def backward(self, x: Numbers, d: Numbers) -> None:
-        """Write the gradient of the weights, given what `forward` was and its outputs' derivatives [B, out]."""
-        ones = self._ones.of(len(x))
+    def backward(self, x: Reals, d: Reals) -> None:
+        """Write ∂L/∂W and ∂L/∂b of every layer; x [B, in] as in the last forward pass, d = ∂L/∂output [B, out]."""
+        ones = self._ones.first(len(x))
         ones.fill(1)
         for index in range(len(self.layers) - 1, -1, -1):
-            before = self._there[index - 1].of(len(x)) if index else x
-            to_weight, to_bias = self.found[index]
-            np.matmul(before.T, d, out=to_weight)
-            np.matmul(ones, d, out=to_bias)
+            inputs = self._outputs[index - 1].first(len(x)) if index else x
+            grad_weight, grad_bias = self.gradients[index]
+            np.matmul(inputs.T, d, out=grad_weight)
+            np.matmul(ones, d, out=grad_bias)
             if index:
                 product = np.multiply if d.shape[1] == 1 else np.matmul  # the same, and four times as fast
-                d = product(d, self.layers[index][0].T, out=self._back[index - 1].of(len(x)))
-                stop(d, before, self.kind(0))
+                d = product(d, self.layers[index][0].T, out=self._grad_inputs[index - 1].first(len(x)))
+                relu_backward(d, inputs, self.real(0))
 
 
 class GradientBuffers:
-    """What one shard is worked on: its gradient, and all arrays that lie on the way to it."""
+    """Gradient of one shard, and the scratch buffers of all arrays on the way to it."""
 
     def __init__(self, actor: Layers, critic: Layers) -> None:
-        """Take the weights as views: what an optimizer changes in place is what is differentiated next."""
+        """Take the weights as views: the optimizer's changes in place are used by the next gradient."""
         sizes = [array.size for layers in (actor, critic) for layer in layers for array in layer]
-        self.kind = actor[0][0].dtype.type
-        self.gradient = np.zeros(sum(sizes), self.kind)
-        """Of all parameters: layer by layer weight and bias, actor before critic."""
-        self.parameters = _cut(self.gradient, (*actor, *critic))
-        """The same numbers in the shapes of the layers."""
-        self.actor = MLPBackprop(actor, self.parameters[: len(actor)])
-        self.critic = MLPBackprop(critic, self.parameters[len(actor) :])
+        self.real = actor[0][0].dtype.type
+        """Makes a number of the weights' precision."""
+        self.gradient = np.zeros(sum(sizes), self.real)
+        """[P], of all parameters: layer by layer weight and bias, actor before critic."""
+        self.layer_gradients = _views(self.gradient, (*actor, *critic))
+        """Views of `gradient` in the shapes of the layers."""
+        self.actor = MLPBackprop(actor, self.layer_gradients[: len(actor)])
+        self.critic = MLPBackprop(critic, self.layer_gradients[len(actor) :])
         self.actor_gradient = self.gradient[: sum(sizes[: 2 * len(actor)])]
+        """View of the actor's part of `gradient`."""
         features, actions = actor[0][0].shape[0], actor[-1][1].shape[0]
-        self.x, self.p, self.anchor, self.q = (
-            ScratchBuffer((width,), self.kind) for width in (features, actions, actions, actions)
-        )
+        self.features = ScratchBuffer((features,), self.real)
+        self.p, self.anchor_log_p, self.anchor_p = (ScratchBuffer((actions,), self.real) for _ in range(3))
         self.mask, self.actions = ScratchBuffer((actions,), np.bool_), ScratchBuffer((), np.int64)
-        self.sums, self.chosen, self.ratio, self.slope, self.targets, self.old = (
-            ScratchBuffer((), self.kind) for _ in range(6)
+        self.exp_sums, self.action_log_p, self.grad_action, self.ratio = (
+            ScratchBuffer((), self.real) for _ in range(4)
         )
+        self.targets, self.old_values = ScratchBuffer((), self.real), ScratchBuffer((), self.real)
 
 
-def _cut(flat: Numbers, layers: Layers) -> Layers:
-    """Return views of a flat array in the shapes of layers."""
-    found, start = [], 0
+def _views(flat: Reals, layers: Layers) -> Layers:
+    """Return views of a flat array [P] in the shapes of the layers."""
+    views, start = [], 0
     for layer in layers:
         parts = []
         for array in layer:
             parts.append(flat[start : start + array.size].reshape(array.shape))
             start += array.size
-        found.append((parts[0], parts[1]))
-    return tuple(found)
+        views.append((parts[0], parts[1]))
+    return tuple(views)
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def gradient(
-    bench: GradientBuffers, shard: Shard[Numbers], batch: Batch[Numbers], ramp: Ramp, spec: PPOSpec
+def shard_gradient(
+    buffers: GradientBuffers, shard: Shard[Reals], batch: Batch[Reals], ramp: Ramp, spec: PPOSpec
 ) -> tuple[Terms[float], bool]:
-    """Leave a shard's part of the gradient on its bench; return its parts of the terms, and whether the actor has any.
+    """Write a shard's gradient to `buffers.gradient`; return its parts of the terms, and whether it trains the actor.
 
-    Without a part the actor's gradient is zeros. Numbers that are not finite are no error here: they reach the total or
-    the gradient, where whoever asked finds them.
+    L = L_policy + vf_coef·L_value − ent_coef·H + anchor_kl·KL(parent ‖ policy) + bc_weight·L_imitation
+
+    A shard that does not train the actor leaves zeros as the actor's gradient. Numbers that are not finite raise
+    nothing here: they reach the total or the gradient, and the learner checks both.
     """
-    own = shard.own if ramp.actor > 0 else shard.own[:0]
-    x = _seen(bench, own, shard, batch)
-    value = _critic(bench, x[: len(shard.rows)], shard, batch, spec)
-    acting = len(own) + (0 if shard.shown is None else len(shard.shown.labels))
-    if acting:
-        terms = _actor(bench, x[len(x) - acting :], own, shard, batch, ramp, spec)
+    policy_rows = shard.policy_rows if ramp.actor > 0 else shard.policy_rows[:0]
+    features = _gather_features(buffers, policy_rows, shard, batch)
+    value = _critic_gradient(buffers, features[: len(shard.rows)], shard, batch, spec)
+    actor_rows = len(policy_rows) + (0 if shard.demos is None else len(shard.demos.labels))
+    if actor_rows:
+        terms = _actor_gradient(buffers, features[len(features) - actor_rows :], policy_rows, shard, batch, ramp, spec)
     else:
-        bench.actor_gradient.fill(0)
+        buffers.actor_gradient.fill(0)
         terms = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    return terms._replace(total=terms.total + spec.vf_coef * value, value=value), acting > 0
+    return terms._replace(total=terms.total + spec.vf_coef * value, value=value), actor_rows > 0
 
 
-def _seen(bench: GradientBuffers, own: Numbers, shard: Shard[Numbers], batch: Batch[Numbers]) -> Numbers:
-    """Return the features of all rows, then of own rows where they are others, then of demonstrations."""
-    rows = shard.rows if own is shard.rows or not len(own) else np.concatenate((shard.rows, own))
-    if shard.shown is None:
-        return bench.x.gathered(batch.features, rows)
-    x = bench.x.of(len(rows) + len(shard.shown.labels))
-    bench.x.gathered(batch.features, rows)
-    x[len(rows) :] = shard.shown.features
-    return x
+def _gather_features(buffers: GradientBuffers, policy_rows: Reals, shard: Shard[Reals], batch: Batch[Reals]) -> Reals:
+    """Return the features of all rows, then of the policy's rows where they differ, then of the demonstrations."""
+    same = policy_rows is shard.rows or not len(policy_rows)
+    rows = shard.rows if same else np.concatenate((shard.rows, policy_rows))
+    if shard.demos is None:
+        return buffers.features.gather(batch.features, rows)
+    features = buffers.features.first(len(rows) + len(shard.demos.labels))
+    buffers.features.gather(batch.features, rows)
+    features[len(rows) :] = shard.demos.features
+    return features
 
 
-def _critic(bench: GradientBuffers, x: Numbers, shard: Shard[Numbers], batch: Batch[Numbers], spec: PPOSpec) -> float:
-    """Write the critic's gradient and return this shard's part of its error."""
-    of, kind, clip, sums = shard.shares[0] / len(x), bench.kind, spec.vf_clip_coef, np.zeros(1)
-    d = bench.critic.forward(x)
-    v, targets = d[:, 0], bench.targets.gathered(batch.targets, shard.rows)
-    old = v if clip is None else bench.old.gathered(batch.old_values, shard.rows)
-    weights = (kind(spec.vf_coef * of), kind(clip or 0), kind(0), kind(0.5), kind(1))
-    value_errors(v, targets, old, weights, sums)
-    bench.critic.backward(x, d)
-    return float(0.5 * of * sums[0])
+def _critic_gradient(
+    buffers: GradientBuffers, features: Reals, shard: Shard[Reals], batch: Batch[Reals], spec: PPOSpec
+) -> float:
+    """Write the critic's gradient and return this shard's part of the value loss."""
+    row_weight, real, sums = shard.loss_shares[0] / len(features), buffers.real, np.zeros(1)
+    values = buffers.critic.forward(features)
+    v, targets = values[:, 0], buffers.targets.gather(batch.targets, shard.rows)
+    old_v = v if spec.vf_clip_coef is None else buffers.old_values.gather(batch.old_values, shard.rows)
+    constants = (real(spec.vf_coef * row_weight), real(spec.vf_clip_coef or 0), real(0), real(0.5), real(1))
+    value_error_backward(v, targets, old_v, constants, sums)
+    grad_values = values  # the kernel wrote ∂L/∂v where v was
+    buffers.critic.backward(features, grad_values)
+    return float(0.5 * row_weight * sums[0])
 
 
-def _actor(
-    bench: GradientBuffers,
-    x: Numbers,
-    own: Numbers,
-    shard: Shard[Numbers],
-    batch: Batch[Numbers],
+def _actor_gradient(
+    buffers: GradientBuffers,
+    features: Reals,
+    policy_rows: Reals,
+    shard: Shard[Reals],
+    batch: Batch[Reals],
     ramp: Ramp,
     spec: PPOSpec,
 ) -> Terms[float]:
-    """Write the actor's gradient for own rows and, below them, demonstrations; return all terms but the critic's."""
-    count, kind, clip, sums = len(own), bench.kind, spec.clip_coef, np.zeros(5)
-    of, of_shown = shard.shares[1] / max(count, 1), shard.shares[2] * ramp.bc_weight
-    mask, actions, slope = (room.of(len(x)) for room in (bench.mask, bench.actions, bench.slope))
-    bench.mask.gathered(batch.action_mask, own)
-    bench.actions.gathered(batch.actions, own)
-    if shard.shown is not None:
-        mask[count:], actions[count:] = shard.shown.action_mask, shard.shown.labels
-        slope[count:] = -of_shown / (len(x) - count)
-    log_p = bench.actor.forward(x)
-    p, chosen = _probabilities(bench, log_p, mask, actions)
-    imitation = -float(chosen[count:].mean(dtype=np.float64)) if count < len(x) else 0.0
-    log_ratio = chosen[:count]
-    log_ratio -= bench.ratio.gathered(batch.old_log_probs, own)
-    ratio = np.exp(log_ratio, out=bench.ratio.of(count))
-    bounds = (kind(1 - clip), kind(1 + clip), kind(clip))
-    surrogate(slope, ratio, log_ratio, shard.advantages, (kind(of), *bounds, kind(0), kind(0.5), kind(1)), sums[:3])
-    weights = (kind(spec.ent_coef * of), kind(ramp.anchor_kl * of), kind(0), kind(1))
-    spread(log_p, p, mask, actions, slope, _parent(bench, own, batch), weights, sums[3:])
-    bench.actor.backward(x, log_p)
-    policy, kl, clipped, entropy, pull = (of * float(number) for number in sums)
-    total = policy - spec.ent_coef * entropy + ramp.anchor_kl * pull + of_shown * imitation
-    return Terms(total, policy, 0.0, entropy, kl, clipped, pull)
+    """Write the actor's gradient from the policy's rows and the demonstrations below them; return its terms.
+
+    Cross-entropy of a demonstration, label a:  −log π(a|s)  ⇒  ∂L/∂log π(a|s) = −1, times the row's weight.
+    """
+    count, real, clip, sums = len(policy_rows), buffers.real, spec.clip_coef, np.zeros(5)
+    row_weight, demo_share = shard.loss_shares[1] / max(count, 1), shard.loss_shares[2] * ramp.bc_weight
+    mask, actions, grad_action = (
+        buffer.first(len(features)) for buffer in (buffers.mask, buffers.actions, buffers.grad_action)
+    )
+    buffers.mask.gather(batch.action_mask, policy_rows)
+    buffers.actions.gather(batch.actions, policy_rows)
+    if shard.demos is not None:
+        mask[count:], actions[count:] = shard.demos.action_mask, shard.demos.labels
+        grad_action[count:] = -demo_share / (len(features) - count)
+    log_p, p, action_log_p = _log_softmax(buffers, buffers.actor.forward(features), mask, actions)
+    imitation = -float(action_log_p[count:].mean(dtype=np.float64)) if count < len(features) else 0.0
+    old_log_p = buffers.ratio.gather(batch.old_log_probs, policy_rows)
+    log_ratio = np.subtract(action_log_p[:count], old_log_p, out=action_log_p[:count])
+    ratio = np.exp(log_ratio, out=old_log_p)
+    bounds = (real(1 - clip), real(1 + clip), real(clip))
+    constants = (real(row_weight), *bounds, real(0), real(0.5), real(1))
+    surrogate_backward(grad_action, ratio, log_ratio, shard.advantages, constants, sums[:3])
+    anchor = _anchor_probs(buffers, policy_rows, batch)
+    weights = (real(spec.ent_coef * row_weight), real(ramp.anchor_kl * row_weight), real(0), real(1))
+    policy_logits_backward(log_p, p, mask, actions, grad_action, anchor, weights, sums[3:])
+    grad_logits = log_p  # the kernel wrote ∂L/∂z where log π was
+    buffers.actor.backward(features, grad_logits)
+    policy, approx_kl, clip_fraction, entropy, anchor_kl = (row_weight * float(number) for number in sums)
+    total = policy - spec.ent_coef * entropy + ramp.anchor_kl * anchor_kl + demo_share * imitation
+    return Terms(total, policy, 0.0, entropy, approx_kl, clip_fraction, anchor_kl)
 
 
-def _probabilities(bench: GradientBuffers, logits: Numbers, mask: Numbers, actions: Numbers) -> tuple[Numbers, Numbers]:
-    """Turn logits [B, A] into log-probabilities; return probabilities [B, A], and log π(aₜ|sₜ) [B] of the actions."""
-    p, sums, chosen = (room.of(len(logits)) for room in (bench.p, bench.sums, bench.chosen))
-    shift(logits, mask, bench.kind(ILLEGAL))
-    normalise(np.exp(logits, out=p), logits, actions, sums, chosen)
-    log_sums = np.log(sums, out=sums)
-    logits -= log_sums[:, None]
-    chosen -= log_sums
-    return p, chosen
+def _log_softmax(buffers: GradientBuffers, logits: Reals, mask: Reals, actions: Reals) -> tuple[Reals, Reals, Reals]:
+    """Turn logits z [B, A] into log-probabilities, in place; return them, probabilities [B, A], log π(aₜ|sₜ) [B].
+
+    log π = z − log Σₖ exp(zₖ), with z masked and shifted by its row maximum
+    """
+    rows = len(logits)
+    mask_and_shift(logits, mask, buffers.real(ILLEGAL))
+    exp_logits = np.exp(logits, out=buffers.p.first(rows))
+    exp_sums, action_logits = buffers.exp_sums.first(rows), buffers.action_log_p.first(rows)
+    softmax_divide(exp_logits, logits, actions, exp_sums, action_logits)
+    p = exp_logits  # the kernel divided it by its row sums
+    log_sums = np.log(exp_sums, out=exp_sums)
+    log_p = np.subtract(logits, log_sums[:, None], out=logits)
+    action_log_p = np.subtract(action_logits, log_sums, out=action_logits)
+    return log_p, p, action_log_p
 
 
-def _parent(bench: GradientBuffers, own: Numbers, batch: Batch[Numbers]) -> tuple[Numbers, Numbers]:
-    """Return the parent's log-probabilities [O, A] and probabilities, both zeros where nothing pulls towards it."""
-    anchor, q = bench.anchor.of(len(own)), bench.q.of(len(own))
-    if batch.anchor is None:
-        anchor.fill(0)
-        q.fill(0)
+def _anchor_probs(buffers: GradientBuffers, policy_rows: Reals, batch: Batch[Reals]) -> tuple[Reals, Reals]:
+    """Return the parent's log-probabilities and probabilities [O, A]; zeros, hence no KL term, without an anchor."""
+    log_p, p = buffers.anchor_log_p.first(len(policy_rows)), buffers.anchor_p.first(len(policy_rows))
+    if batch.anchor_log_probs is None:
+        log_p.fill(0)
+        p.fill(0)
     else:
-        np.exp(bench.anchor.gathered(batch.anchor, own), out=q)
-    return anchor, q
+        np.exp(buffers.anchor_log_p.gather(batch.anchor_log_probs, policy_rows), out=p)
+    return log_p, p

@@ -1,6 +1,9 @@
-"""What a minibatch of PPO minimises in torch, in shards whose parts add up to the whole, and its gradient by autograd.
+"""PPO's loss in torch, in shards whose parts add up to the minibatch's mean, and its gradient by autograd.
 
-On a GPU this is how ppo learns; on the processor `policy.gradient` does the same by hand and is tested against this.
+    L = L_policy + vf_coef·L_value − ent_coef·H + anchor_kl·KL(parent ‖ policy) + bc_weight·L_imitation
+
+The terms stand in `policy.losses`. This is the definition: on the CPU `policy.ppo.numpy_gradient` computes the same by
+hand, and the tests compare the two.
 """
 
 import torch
@@ -16,81 +19,92 @@ from townlet.policy.losses import (
     value_error,
 )
 from townlet.policy.model.torch_network import ActorCritic
-from townlet.policy.ppo.batch import Batch, Labelled, Shard, Terms
+from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms
 from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["gradient", "shards_of", "terms"]
+__all__ = ["autograd_gradient", "split_minibatch", "terms"]
+
+_ADVANTAGE_EPSILON = 1.0e-8
+"""Added to the standard deviation that advantages are divided by."""
 
 
 def terms(shard: Shard[Tensor], network: ActorCritic, batch: Batch[Tensor], ramp: Ramp, spec: PPOSpec) -> Terms[Tensor]:
-    """Return a shard's part of each mean."""
-    x, target, zero = batch.features[shard.rows], batch.targets[shard.rows], batch.targets.new_zeros(())
-    of_rows, of_own, of_shown = shard.shares
-    value = network.value(x)
-    critic = of_rows * (
-        value_error(value, target)
+    """Return a shard's part of the loss and of each term, scalars; only the loss carries a gradient."""
+    features, targets, zero = batch.features[shard.rows], batch.targets[shard.rows], batch.targets.new_zeros(())
+    rows_share, policy_share, demos_share = shard.loss_shares
+    values = network.value(features)
+    value = rows_share * (
+        value_error(values, targets)
         if spec.vf_clip_coef is None
-        else clipped_value_error(value, target, batch.old_values[shard.rows], spec.vf_clip_coef)
+        else clipped_value_error(values, targets, batch.old_values[shard.rows], spec.vf_clip_coef)
     )
-    loss = spec.vf_coef * critic
-    surrogate, entropy, kl, clipped, pull = zero, zero, zero, zero, zero
-    if ramp.actor > 0 and len(shard.own):
-        mask = batch.action_mask[shard.own]
-        log_p = masked_log_probabilities(
-            network.actor(x if shard.own is shard.rows else batch.features[shard.own]), mask
+    loss = spec.vf_coef * value
+    policy, entropy, approx_kl, clip_fraction, anchor = zero, zero, zero, zero, zero
+    rows = shard.policy_rows
+    if ramp.actor > 0 and len(rows):
+        mask = batch.action_mask[rows]
+        log_p = masked_log_probabilities(network.actor(features if rows is shard.rows else batch.features[rows]), mask)
+        surrogate = clipped_surrogate(
+            log_p, mask, batch.actions[rows], batch.old_log_probs[rows], shard.advantages, spec.clip_coef
         )
-        surrogate, entropy, kl, clipped = (
-            of_own * term
-            for term in clipped_surrogate(
-                log_p, mask, batch.actions[shard.own], batch.old_log_probs[shard.own], shard.advantages, spec.clip_coef
-            )
-        )
-        loss = loss + surrogate - spec.ent_coef * entropy
-        if batch.anchor is not None:
-            pull = of_own * anchor_kl(batch.anchor[shard.own], log_p, mask)
-            loss = loss + ramp.anchor_kl * pull
-    if shard.shown is not None:
-        log_p = masked_log_probabilities(network.actor(shard.shown.features), shard.shown.action_mask)
-        imitation = smoothed_cross_entropy(log_p, shard.shown.action_mask, shard.shown.labels, 0.0)
-        loss = loss + of_shown * ramp.bc_weight * imitation
-    return Terms(*(term.detach() if term is not loss else term for term in
-                   (loss, surrogate, critic, entropy, kl, clipped, pull)))  # fmt: skip
+        policy, entropy, approx_kl, clip_fraction = (policy_share * term for term in surrogate)
+        loss = loss + policy - spec.ent_coef * entropy
+        if batch.anchor_log_probs is not None:
+            anchor = policy_share * anchor_kl(batch.anchor_log_probs[rows], log_p, mask)
+            loss = loss + ramp.anchor_kl * anchor
+    if shard.demos is not None:
+        log_p = masked_log_probabilities(network.actor(shard.demos.features), shard.demos.action_mask)
+        imitation = smoothed_cross_entropy(log_p, shard.demos.action_mask, shard.demos.labels, 0.0)
+        loss = loss + demos_share * ramp.bc_weight * imitation
+    detached = (term.detach() for term in (policy, value, entropy, approx_kl, clip_fraction, anchor))
+    return Terms(loss, *detached)
 
 
-def gradient(
+def autograd_gradient(
     shard: Shard[Tensor], network: ActorCritic, batch: Batch[Tensor], ramp: Ramp, spec: PPOSpec
 ) -> tuple[Terms[Tensor], tuple[Tensor | None, ...]]:
-    """Return the terms and their gradient by parameter, none for one that plays no part."""
+    """Return the terms and the gradient by parameter, None where the loss does not depend on the parameter."""
     bf16 = spec.bf16 and batch.features.device.type == "cuda"
     with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=bf16):
-        found = terms(shard, network, batch, ramp, spec)
-    by_parameter = torch.autograd.grad(found.total, list(network.parameters()), allow_unused=True)
-    return found._replace(total=found.total.detach()), by_parameter
+        result = terms(shard, network, batch, ramp, spec)
+    gradients = torch.autograd.grad(result.total, list(network.parameters()), allow_unused=True)
+    return result._replace(total=result.total.detach()), gradients
 
 
-def shards_of(
-    batch: Batch[Tensor], part: Tensor, count: int, shown: Labelled[Tensor] | None, *, norm_adv: bool
+def split_minibatch(
+    batch: Batch[Tensor], rows: Tensor, count: int, demos: Demonstrations[Tensor] | None, *, norm_adv: bool
 ) -> tuple[list[Shard[Tensor]], Tensor]:
-    """Return `count` shards of the rows `part`, fewer where there are fewer rows, and the advantages' spread."""
-    own = part if batch.taught is None else part[~batch.taught[part]]
-    advantages = batch.advantages[own]
-    spread = advantages.std(correction=min(1, len(own) - 1)) if len(own) else batch.advantages.new_zeros(())
-    if norm_adv and len(own):
-        advantages = (advantages - advantages.mean()) / (spread + 1e-8)
-    count = min(count, len(part))
-    rows = part.tensor_split(count)
-    owns = rows if batch.taught is None else own.tensor_split(count)
-    shows: list[Labelled[Tensor] | None] = [None] * count
-    if shown is not None:
-        split = [values.tensor_split(count) for values in shown]
-        shows = [Labelled(*values) if len(values[0]) else None for values in zip(*split, strict=True)]
-    return [
+    """Return `count` shards of the minibatch `rows`, at most one per row, and the advantages' standard deviation.
+
+    With `norm_adv`, Â ← (Â − mean(Â)) ÷ (std(Â) + 10⁻⁸) over the policy's rows of the whole minibatch.
+    """
+    policy_rows = rows if batch.teacher_controlled is None else rows[~batch.teacher_controlled[rows]]
+    advantages = batch.advantages[policy_rows]
+    std = (
+        advantages.std(correction=min(1, len(policy_rows) - 1)) if len(policy_rows) else batch.advantages.new_zeros(())
+    )
+    if norm_adv and len(policy_rows):
+        advantages = (advantages - advantages.mean()) / (std + _ADVANTAGE_EPSILON)
+    count = min(count, len(rows))
+    rows_parts = rows.tensor_split(count)
+    policy_parts = rows_parts if batch.teacher_controlled is None else policy_rows.tensor_split(count)
+    demos_parts: list[Demonstrations[Tensor] | None] = [None] * count
+    if demos is not None:
+        columns = [values.tensor_split(count) for values in demos]
+        demos_parts = [Demonstrations(*part) if len(part[0]) else None for part in zip(*columns, strict=True)]
+    parts = zip(rows_parts, policy_parts, advantages.tensor_split(count), demos_parts, strict=True)
+    shards = [
         Shard(
-            rows=each, own=mine, advantages=advantage, shown=show,
-            shares=(
-                len(each) / len(part), len(mine) / max(len(own), 1),
-                0.0 if show is None or shown is None else len(show.labels) / len(shown.labels),
+            rows=shard_rows,
+            policy_rows=shard_policy_rows,
+            advantages=shard_advantages,
+            demos=shard_demos,
+            loss_shares=(
+                len(shard_rows) / len(rows),
+                len(shard_policy_rows) / max(len(policy_rows), 1),
+                0.0 if shard_demos is None or demos is None else len(shard_demos.labels) / len(demos.labels),
             ),
         )
-        for each, mine, advantage, show in zip(rows, owns, advantages.tensor_split(count), shows, strict=True)
-    ], spread  # fmt: skip
+        for shard_rows, shard_policy_rows, shard_advantages, shard_demos in parts
+    ]
+    return shards, std
