@@ -5,7 +5,7 @@ from plans import CATALOGUE, SCHEDULE, make_plan
 from townlet.dto.codec import structure
 from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import BCSpec, CaptureSpec, PPOSpec, WatchSpec
-from townlet.machine.engine.briefing import scaled
+from townlet.machine.engine.visit import apply_scale
 from townlet.machine.schedule.rehearsal import next_edge, shrink
 
 PLAN = make_plan()
@@ -55,6 +55,8 @@ def test_without_a_way_to_done_the_last_edge_is_taken() -> None:
 
 def test_factors_scale_the_fields_they_name() -> None:
     """Those of other states are left alone, and whole numbers stay whole."""
-    spec = scaled(PLAN.options["ppo"], "ppo", {"ppo.learning_rate": 0.5, "ppo.agent_steps": 1e-9, "bc.heldout": 2.0})
+    spec = apply_scale(
+        PLAN.options["ppo"], "ppo", {"ppo.learning_rate": 0.5, "ppo.agent_steps": 1e-9, "bc.heldout": 2.0}
+    )
     assert isinstance(spec, PPOSpec)
     assert (0.0005, 1) == (spec.learning_rate, spec.agent_steps)

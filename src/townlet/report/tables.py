@@ -4,6 +4,7 @@ from rich.table import Table
 
 from townlet.dto.comparison import ComparisonResult
 from townlet.dto.guards import EvidenceTable
+from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import bounds
 from townlet.machine.catalogue import StrategyCatalogue
@@ -116,7 +117,7 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Table:
             differences = [mine - theirs for mine, theirs in pairs]
             low, high = bounds(differences, 0.025)
             means = (sum(column) / len(pairs) for column in ([m for m, _ in pairs], [t for _, t in pairs], differences))
-            shown = policy if policy.startswith("teacher:") else policy[:12]
+            shown = short_ref(policy)
             table.add_row(
                 row.metric, f"{name} ({shown})", *map(_number, means), f"[{low:.4g}, {high:.4g}]".replace("[", "\\["),
                 str(len(pairs)),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, RunCreated, TransitionTaken, VisitStarted
+from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.provenance import Provenance, ResourceDescriptor, Statement
 from townlet.errors import BadInputError
 from townlet.machine.audit.registry_rebuild import Promotion, promotions
@@ -30,7 +31,7 @@ def statement(
     reports, edge = _way_in(before, promotion.intent.state)
     inputs = _inputs(before)
     materials = [ResourceDescriptor(name=name, digest={"sha256": digest}) for name, digest in sorted(inputs.items())]
-    materials.append(ResourceDescriptor(name="teacher", digest={}, uri=f"teacher:{teacher}"))
+    materials.append(ResourceDescriptor(name="teacher", digest={}, uri=teacher_ref(teacher)))
     materials.append(
         ResourceDescriptor(
             name="environment", digest={"sha256": promotion.created.environment}, uri=f"environment:{environment}"

@@ -42,14 +42,13 @@ from townlet.errors import (
     UnfitCheckpointError,
 )
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
-from townlet.machine.engine import briefing
 from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import discard, waiting
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.engine.promote_alias import move_champion
 from townlet.machine.engine.state_machine import StateMachine
-from townlet.machine.engine.visit import RunVisit, never
+from townlet.machine.engine.visit import RunVisit, build_visit, never, open_visit
 from townlet.machine.guards.evaluator import GuardEvaluator, report_hash
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import advance, fold
@@ -194,8 +193,8 @@ class Engine:
             return
         state, spec = self._run.state, self._plan.schedule.states[self._run.state]
         try:
-            opened = self._open_visit()
-            told = briefing.visit(
+            opened = self._current_visit()
+            visit = build_visit(
                 self._run,
                 opened,
                 self._plan,
@@ -206,7 +205,7 @@ class Engine:
                 effect=self._effect,
                 stopping=self._stopping,
             )
-            result = dump_result(self._perform(told), self._entry(state).result)
+            result = dump_result(self._perform(visit), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
         except (StoppedError, UnfitCheckpointError) as error:
             raise self._record_clean_exit(error) from error
@@ -223,7 +222,7 @@ class Engine:
         except (EnvironmentFaultError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
                 raise ResourceFaultError(f"{state}: {error}; free space or grant access, then resume") from error
-            if self._open_visit().retries + 1 >= spec.retry.attempts:
+            if self._current_visit().retries + 1 >= spec.retry.attempts:
                 self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever a strategy raises ends the run in the journal, with its stack
             self._fail(error)
@@ -234,22 +233,22 @@ class Engine:
         where = self._plan.schedule.registry
         version = None if self._run.visit else self._registry.champion(where.name, where.champion)
         champion = None if version is None else version.weights
-        self._append(briefing.started(self._run, self._plan, champion, self._entry(self._run.state)))
+        self._append(open_visit(self._run, self._plan, champion, self._entry(self._run.state)))
 
     def _entry(self, state: str) -> StrategyEntry:
         return self._catalogue.entry(self._plan.schedule.states[state].strategy)
 
-    def _open_visit(self) -> OpenVisit:
+    def _current_visit(self) -> OpenVisit:
         visit = self._run.visit
         assert visit is not None, "visit_started is journalled before anything works in a visit"
         return visit
 
     def _save(self, step: int, digest: str) -> None:
-        visit = self._open_visit()
+        visit = self._current_visit()
         self._append(Checkpoint(state=visit.state, visit=visit.number, step=step, blob=digest))
 
     def _decided(self, table: EvidenceTable) -> bool:
-        return self._evaluator.is_decided(self._run, self._open_visit(), table)
+        return self._evaluator.is_decided(self._run, self._current_visit(), table)
 
     def _effect(self, target: str) -> EffectDone:
         if not self._entry(self._run.state).effect:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
 from townlet.dto.fields import array
+from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.samples import RecordedMetrics, SampleOrigin
 from townlet.errors import BadInputError
 from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset_and
@@ -19,8 +20,6 @@ from townlet.ports import EnvironmentDescription
 from townlet.store.samples import REQUIRED_FEATURES, ReplaySample
 
 __all__ = ["Trajectories", "TrajectoryBatch", "experience_of", "metrics_of", "read_experience", "samples_of"]
-
-TEACHER = "teacher:"
 
 
 class TrajectoryBatch(Protocol):
@@ -274,7 +273,7 @@ def _check_trainable(sample: ReplaySample, about: EnvironmentDescription, *, for
     missing = [name for name in about.features if name not in sample.feature_names]
     if missing:
         raise BadInputError(f"{sample.source}: array 'features' has no {missing[0]!r}, which this environment shows")
-    if for_ppo and origin.player.startswith(TEACHER):
+    if for_ppo and parse_teacher(origin.player) is not None:
         raise BadInputError(
             f"{sample.source}: played by {origin.player}, a script without probabilities; ppo learns from the play of "
             "a policy (--mode rollout --rollout-save-dir), bc from a script's (--mode bc --bc-manifest)"

@@ -9,6 +9,7 @@ from attrs import frozen
 from townlet.dto.comparison import ComparisonResult, MetricComparison
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
+from townlet.dto.policy_ref import parse_teacher
 from townlet.errors import BadInputError
 from townlet.estimate import bounds, iqm, probability_of_improvement
 from townlet.policy.evaluation.episodes import Episodes, play
@@ -19,8 +20,6 @@ from townlet.store.blobs import BlobStore
 from townlet.store.registry.registry import Registry
 
 __all__ = ["Player", "compare", "find_player"]
-
-_TEACHER = "teacher:"
 
 
 @frozen(kw_only=True)
@@ -40,8 +39,9 @@ def find_player(
 
     BadInputError says which of them was tried and what there is.
     """
-    if word.startswith(_TEACHER):
-        return Player(policy=word, teacher=environments.teacher(scenario, word.removeprefix(_TEACHER)))
+    teacher = parse_teacher(word)
+    if teacher is not None:
+        return Player(policy=word, teacher=environments.teacher(scenario, teacher))
     blobs, path = BlobStore(home / "blobs"), Path(word)
     if path.is_file():
         data = path.read_bytes()

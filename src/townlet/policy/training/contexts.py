@@ -6,6 +6,7 @@ from typing import TypeVar
 import attrs
 from attrs import frozen
 
+from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError, HoldError
@@ -19,8 +20,6 @@ from townlet.store.blobs import BlobStore
 __all__ = ["TrainingContext"]
 
 Spec = TypeVar("Spec", bound=StrategySpec)
-
-_TEACHER = "teacher:"
 
 
 @frozen(kw_only=True)
@@ -75,8 +74,9 @@ class TrainingContext:
 
     def player(self, policy: str, scenario: str, mode: str = "greedy") -> Teacher:
         """Return who plays a pin: ``teacher:NAME`` or a weights digest."""
-        if policy.startswith(_TEACHER):
-            return self.environments.teacher(scenario, policy.removeprefix(_TEACHER))
+        teacher = parse_teacher(policy)
+        if teacher is not None:
+            return self.environments.teacher(scenario, teacher)
         if mode not in ("greedy", "stochastic"):
             raise BadInputError(f"unknown mode of acting {mode!r}; expected greedy or stochastic")
         return self.weights(policy).acting("greedy" if mode == "greedy" else "stochastic")

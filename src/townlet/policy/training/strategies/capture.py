@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 
 from townlet.dto.policy import CaptureResult
+from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, StrategyEntry
@@ -105,7 +106,7 @@ class CaptureStrategy:
             actions=about.actions,
             environment=about.signature,
             scenario=about.scenario,
-            teacher=f"teacher:{context.schedule.teacher}" if stored is None else stored,
+            teacher=teacher_ref(context.schedule.teacher) if stored is None else stored,
             discount=about.discount,
         )
         recording = context.services.capture.record(environment, player, decisions, spec.perturbed, facts, report)

@@ -1,0 +1,28 @@
+"""How records refer to a policy: ``teacher:NAME`` for a scripted one, the weights digest for a learned one."""
+
+__all__ = ["parse_teacher", "short_ref", "teacher_ref"]
+
+_TEACHER = "teacher:"
+
+
+def teacher_ref(name: str) -> str:
+    """Return the reference to a scripted policy.
+
+    >>> teacher_ref("scripted")
+    'teacher:scripted'
+    """
+    return f"{_TEACHER}{name}"
+
+
+def parse_teacher(reference: str) -> str | None:
+    """Return the name of the scripted policy a reference stands for; none where it is a weights digest.
+
+    >>> parse_teacher("teacher:scripted"), parse_teacher("c0ffee")
+    ('scripted', None)
+    """
+    return reference.removeprefix(_TEACHER) if reference.startswith(_TEACHER) else None
+
+
+def short_ref(reference: str) -> str:
+    """Return a reference for people to read: a digest is cut to its first 12 digits."""
+    return reference if reference.startswith(_TEACHER) else reference[:12]
