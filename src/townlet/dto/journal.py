@@ -1,4 +1,8 @@
-"""The journal's records: one frozen class per kind, append-only, each with a schema version."""
+"""The records of the journal: one frozen class per kind.
+
+A kind that comes later, and a field that comes later or is renamed, keeps earlier journals readable: `evolved` says
+since which version, and how earlier ones are read (docs/reference/journal.md).
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -35,14 +39,14 @@ __all__ = [
 
 @frozen(kw_only=True)
 class JournalRecord(Record):
-    """Base of all records."""
+    """Base of all records of the journal."""
 
     kind: ClassVar[str]
 
 
 @frozen(kw_only=True)
 class RunCreated(JournalRecord):
-    """The run exists."""
+    """The run was created."""
 
     kind: ClassVar[str] = "run_created"
     run: str = nonsemantic()
@@ -63,7 +67,7 @@ class RunCreated(JournalRecord):
 
 @frozen(kw_only=True)
 class ProcessStarted(JournalRecord):
-    """A process took the run up."""
+    """A process began to work on the run."""
 
     kind: ClassVar[str] = "process_started"
     pid: int = nonsemantic()
@@ -71,16 +75,16 @@ class ProcessStarted(JournalRecord):
     host: str = nonsemantic()
     """Host name."""
     changed: Mapping[str, str] = nonsemantic(default=MappingProxyType({}))
-    """Versions and facts of the machine that are no longer those of `run_created`, as ``old → new``: the same bits are
-    not promised from here on. Empty where nothing changed."""
+    """Versions and properties of the machine that differ from those of `run_created`, as ``old → new``: the same bits
+    are not promised from here on. Empty where nothing differs."""
     promise: str = nonsemantic(default="exact")
-    """What going on from a checkpoint means here: exact (the same bits), reset (the environment begins new episodes)
-    or none (the visit begins again)."""
+    """What resuming from a checkpoint gives: exact (the same bits), reset (the environment begins new episodes) or none
+    (the visit begins again)."""
 
 
 @frozen(kw_only=True)
 class Recovered(JournalRecord):
-    """A torn last line was cut off."""
+    """An unfinished last line, left by a process that died while it wrote, was cut off."""
 
     kind: ClassVar[str] = "recovered"
     torn_bytes: int
@@ -91,7 +95,7 @@ class Recovered(JournalRecord):
 
 @frozen(kw_only=True)
 class VisitStarted(JournalRecord):
-    """A strategy is about to run."""
+    """An attempt of a visit begins: the strategy is about to run."""
 
     kind: ClassVar[str] = "visit_started"
     state: str
@@ -103,14 +107,14 @@ class VisitStarted(JournalRecord):
     inputs: Mapping[str, str]
     """Digest of each input by name (`candidate`, `clone`, `dataset`, …)."""
     baseline_digests: Mapping[str, str] = evolved(since=2, was="pins")
-    """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``."""
+    """Policy that each baseline stands for during this visit: a weights digest, or ``teacher:NAME``."""
     expected_champion: str | None = evolved(since=2, was="expected")
-    """Weights digest the champion's alias names at this moment; none where it names nothing."""
+    """Weights digest that the champion's alias names now; none where it names nothing."""
 
 
 @frozen(kw_only=True)
 class Checkpoint(JournalRecord):
-    """A point the visit can go on from."""
+    """The visit stored a point that it can be resumed from."""
 
     kind: ClassVar[str] = "checkpoint"
     state: str
@@ -125,7 +129,7 @@ class Checkpoint(JournalRecord):
 
 @frozen(kw_only=True)
 class VisitFinished(JournalRecord):
-    """The commit point of the work."""
+    """The strategy of a visit returned its result: the commit point of the work."""
 
     kind: ClassVar[str] = "visit_finished"
     state: str
@@ -135,12 +139,12 @@ class VisitFinished(JournalRecord):
     strategy: str
     """Name of the strategy, so that the result's class is known."""
     result: Mapping[str, Any]
-    """The frozen result as plain data."""
+    """The result as plain data."""
 
 
 @frozen(kw_only=True)
 class GuardsJudged(JournalRecord):
-    """Every guard on any edge of the state, judged once."""
+    """Every guard on any edge of the state was evaluated, once per visit."""
 
     kind: ClassVar[str] = "guards"
     state: str
@@ -153,7 +157,7 @@ class GuardsJudged(JournalRecord):
 
 @frozen(kw_only=True)
 class TransitionTaken(JournalRecord):
-    """The commit point of the state."""
+    """The run moved from one state to another: the commit point of the state."""
 
     kind: ClassVar[str] = "transition"
     source: str
@@ -169,7 +173,7 @@ class TransitionTaken(JournalRecord):
 
 @frozen(kw_only=True)
 class EffectIntent(JournalRecord):
-    """An effect is about to be tried."""
+    """The champion's alias is about to be moved."""
 
     kind: ClassVar[str] = "effect_intent"
     state: str
@@ -177,7 +181,7 @@ class EffectIntent(JournalRecord):
     visit: int
     """Which visit."""
     registry: str
-    """Name of the line of policies."""
+    """Name of the policy in the registry."""
     alias: str
     """Alias to move."""
     target: str
@@ -185,12 +189,12 @@ class EffectIntent(JournalRecord):
     expected: str | None
     """Weights digest it must name now; none for no alias yet."""
     evidence: str | None
-    """Digest of the evidence the decision stands on."""
+    """Digest of the evidence that the decision rests on."""
 
 
 @frozen(kw_only=True)
 class EffectDone(JournalRecord):
-    """The effect was carried out, once."""
+    """The champion's alias was moved, once."""
 
     kind: ClassVar[str] = "effect_done"
     alias: str
@@ -203,7 +207,7 @@ class EffectDone(JournalRecord):
 
 @frozen(kw_only=True)
 class ApprovalRequested(JournalRecord):
-    """A person is asked."""
+    """An edge waits for the approval of an operator."""
 
     kind: ClassVar[str] = "approval_requested"
     state: str
@@ -211,14 +215,14 @@ class ApprovalRequested(JournalRecord):
     edge: int
     """Index of the edge."""
     report: str
-    """Hash of the guard report the answer is bound to."""
+    """Hash of the guard report that the answer must name."""
     expires: float | None = nonsemantic()
     """Absolute deadline, seconds since the epoch."""
 
 
 @frozen(kw_only=True)
 class OperatorCommand(JournalRecord):
-    """Somebody intervened."""
+    """An operator's command was read from the inbox, or the process ended itself or accepted a schedule."""
 
     kind: ClassVar[str] = "operator"
     command: str
@@ -228,18 +232,18 @@ class OperatorCommand(JournalRecord):
     reason: str = ""
     """Why."""
     arguments: Mapping[str, str] = attrs.field(factory=dict)
-    """What it was bound to: `report` (hash of the guard report), `edge` (index), `schedule` (SHA-256)."""
+    """What it refers to: `report` (hash of the guard report), `edge` (index), `schedule` (SHA-256)."""
     id: str = nonsemantic(default="")
-    """Name of its file in the inbox, so that none is obeyed twice; empty for the process's own."""
+    """Name of its file in the inbox, so that none is carried out twice; empty for the process's own."""
     sent: float | None = nonsemantic(default=None)
     """When it was given, seconds since the epoch; an approval must be older than its deadline."""
     refused: str = ""
-    """Why it fits nothing and changed nothing; empty where it was obeyed."""
+    """Why it was rejected and changed nothing; empty where it was carried out."""
 
 
 @frozen(kw_only=True)
 class RunClosed(JournalRecord):
-    """The walk ended."""
+    """The run ended."""
 
     kind: ClassVar[str] = "run_closed"
     state: str

@@ -1,4 +1,4 @@
-"""A strategy's frozen result as the journal keeps it.
+"""A strategy's frozen result as plain data of the journal, and back.
 
 The journal holds no NaN: a float that is not finite is written as null and read back as NaN, so that the guard that
 asks for it answers UNKNOWN and the run holds.
@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
-from townlet.dto.codec import structure
+from townlet.dto.codec import CodecError, structure
 from townlet.dto.policy import TrainingResult
-from townlet.errors import StrategyFailedError
+from townlet.errors import BadInputError, StrategyFailedError
 
 __all__ = ["dump_result", "load_result"]
 
@@ -25,15 +25,22 @@ def dump_result(result: TrainingResult, cls: type[TrainingResult]) -> dict[str, 
     if type(result) is not cls:
         raise StrategyFailedError(f"answered with {type(result).__name__}, expected {cls.__name__}")
     plain: dict[str, Any] = _without_nan(result.model_dump())
-    load_result(plain, cls)
+    _structure(plain, cls)
     return plain
 
 
 def load_result(plain: Mapping[str, Any], cls: type[TrainingResult]) -> TrainingResult:
-    """Return the result of `cls` that `dump_result` wrote."""
-    lost = [a.name for a in attrs.fields(cls) if a.type is float and a.name in plain and plain[a.name] is None]
-    result = structure({**plain, **dict.fromkeys(lost, 0.0)}, cls)
-    nans: dict[str, Any] = dict.fromkeys(lost, math.nan)
+    """Return the result of `cls` that `dump_result` wrote; BadInputError for fields this version does not have."""
+    try:
+        return _structure(plain, cls)
+    except CodecError as error:
+        raise BadInputError(f"not a {cls.__name__} of this version: {error}; use the Townlet that wrote it") from error
+
+
+def _structure(plain: Mapping[str, Any], cls: type[TrainingResult]) -> TrainingResult:
+    nulls = [a.name for a in attrs.fields(cls) if a.type is float and a.name in plain and plain[a.name] is None]
+    result = structure({**plain, **dict.fromkeys(nulls, 0.0)}, cls)
+    nans: dict[str, Any] = dict.fromkeys(nulls, math.nan)
     return attrs.evolve(result, **nans)
 
 
