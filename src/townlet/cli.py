@@ -134,12 +134,12 @@ def evaluate(
     json: Json = False,
 ) -> int:
     """Compare two policies over the same episodes; nothing is stored."""
-    from townlet.policy.evaluation.comparison import compare, find_player
+    from townlet.policy.evaluation.comparison import compare, find_policy
     from townlet.ports import provider
     from townlet.report import tables, terminal
 
     environments = provider(environment)
-    candidate, baseline = (find_player(word, environments, scenario, home, actions) for word in (policy, against))
+    candidate, baseline = (find_policy(word, environments, scenario, home, actions) for word in (policy, against))
     result = compare(
         environments, scenario, candidate, baseline,
         episodes=episodes, days=days, seed=seed, confidence=confidence, actions=actions,

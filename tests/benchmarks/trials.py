@@ -23,7 +23,7 @@ from townlet.dto.schedule import ScheduleSpec
 from townlet.machine.guards.paired_test import BaselineMargin
 from townlet.machine.schedule.check_guards import MetricName
 from townlet.machine.schedule.yaml_source import read
-from townlet.policy.evaluation.comparison import Player, compare
+from townlet.policy.evaluation.comparison import NamedPolicy, compare
 from townlet.policy.evaluation.episodes import play
 from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.ppo import rollout
@@ -128,7 +128,7 @@ class _Looker:
     def look(self, weights: Weights) -> None:
         """Play the episodes of a look and note what they were worth."""
         began = perf_counter()
-        found = means(self.environments, self.scenario, weights.acting("greedy"), self.looks)
+        found = means(self.environments, self.scenario, weights.policy("greedy"), self.looks)
         failing = unsafe(self.guarded, self.environments.describe(self.scenario).metrics, found, self.teacher)
         self.checks.append(
             {"agent_steps": self.agent_steps, "round": self.round, "metrics": found, "unsafe": failing}
@@ -182,7 +182,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     }  # fmt: skip
     if answered and trial.looks.final:
         # What the last visit to ppo answered, promoted or not: after a rollback the run ends with other weights.
-        mine = Player(policy=answered, teacher=read_weights(blobs.get(answered), "what ppo answered").acting())
+        mine = NamedPolicy(policy=answered, teacher=read_weights(blobs.get(answered), "what ppo answered").policy())
         for name in dict.fromkeys((schedule.teacher, "planner")):
             if name in environments.describe(scenario).teachers:
                 row["final"][name] = _compared(environments, scenario, mine, name, trial.looks)
@@ -191,10 +191,10 @@ def run_trial(trial: Trial) -> dict[str, Any]:
 
 
 def _compared(
-    environments: EnvironmentProvider, scenario: str, mine: Player, name: str, looks: Looks
+    environments: EnvironmentProvider, scenario: str, mine: NamedPolicy, name: str, looks: Looks
 ) -> Mapping[str, Any]:
     """Return the comparison with a script over fresh paired episodes, two-sided intervals at 95 %."""
-    script = Player(policy=f"teacher:{name}", teacher=environments.teacher(scenario, name))
+    script = NamedPolicy(policy=f"teacher:{name}", teacher=environments.teacher(scenario, name))
     return compare(
         environments, scenario, mine, script, episodes=looks.final, days=looks.final_days, seed=looks.seed + 1,
         confidence=0.975, actions="greedy",

@@ -16,8 +16,8 @@ from townlet.canonical import canonical_json
 from townlet.dto.journal import ProcessStarted, RunCreated, TransitionTaken
 from townlet.errors import TownletError
 from townlet.machine.journal.chain import Journal, read
-from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
-from townlet.policy.data.trajectories import read_experience
+from townlet.policy.data.dataset import Dataset, DatasetMetadata, read_dataset
+from townlet.policy.data.trajectories import read_trajectories
 from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.training.checkpoint import Checkpoint, read_checkpoint
 from townlet.policy.training.strategies.base import catalogue
@@ -29,12 +29,12 @@ WEIGHTS = ridge("straight")
 
 
 def _dataset() -> bytes:
-    facts = DatasetFacts(
+    metadata = DatasetMetadata(
         features=("a", "b"), actions=("x", "y"), environment="0" * 64, scenario="s", teacher="teacher:t", discount=0.9
     )
     shape = (3, 2, 1)
     return Dataset(
-        facts=facts,
+        metadata=metadata,
         observations=np.ones((*shape, 2), np.float32),
         action_mask=np.ones((*shape, 2), np.bool_),
         labels=np.zeros(shape, np.int16),
@@ -98,7 +98,7 @@ def test_weights_of_any_numbers_are_weights_or_a_refusal(numbers: list[float], a
 def test_a_data_set_of_any_bytes_is_one_or_a_refusal(data: bytes) -> None:
     """The reader of data sets and that of recorded play."""
     answer(lambda: read_dataset(data, "d"))
-    answer(lambda: read_experience(data, "d"))
+    answer(lambda: read_trajectories(data, "d"))
 
 
 @fuzz
@@ -107,7 +107,7 @@ def test_a_data_set_with_any_header_is_one_or_a_refusal(header: object, whole: b
     """Headers of any kind before true numbers."""
     body = _header(DATASET)[1] if whole else b""
     answer(lambda: read_dataset(_with_header(header, body), "d"))
-    answer(lambda: read_experience(_with_header(header, body), "d"))
+    answer(lambda: read_trajectories(_with_header(header, body), "d"))
 
 
 CHECKPOINT = Checkpoint(

@@ -22,7 +22,7 @@ from townlet.machine.journal.fold import fold
 from townlet.machine.journal.result_codec import load_result
 from townlet.machine.schedule.loader import load
 from townlet.policy.data.dataset import read_dataset
-from townlet.policy.data.trajectories import read_experience
+from townlet.policy.data.trajectories import read_trajectories
 from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.checkpoint import read_checkpoint
 from townlet.policy.training.ppo_progress import parent_of
@@ -125,7 +125,7 @@ def test_its_checkpoints_are_read(home: Path) -> None:
     clone, ppo = (read_checkpoint((files / f"{s}.safetensors").read_bytes(), s, s) for s in ("bc", "ppo"))
     assert (len(about.features), 8) == clone.part("actor")["0.w"].shape == clone.part("actor_adam")["0.exp_avg"].shape
     parent = parent_of(ppo)
-    assert (about.features, about.actions) == (parent.facts.features, parent.facts.actions)
+    assert (about.features, about.actions) == (parent.metadata.features, parent.metadata.actions)
     assert ppo.step == len(ppo.arrays["history"]) == len(ppo.arrays["rewards"])
     assert ppo.part("rollout")["environment"].size
 
@@ -206,7 +206,10 @@ def _later_registry(home: Path) -> None:
         (_later_journal, "record 0 (run_created) is of version 99, expected 1; use the Townlet that wrote it, 0.1.0"),
         (_later_weights, "schema: expected 1, found 9; use the Townlet that wrote it"),
         (lambda home: _later_data(home, read_dataset), "schema: expected 1, found 9; use the Townlet that wrote it"),
-        (lambda home: _later_data(home, read_experience), "schema: expected 1, found 9; use the Townlet that wrote it"),
+        (
+            lambda home: _later_data(home, read_trajectories),
+            "schema: expected 1, found 9; use the Townlet that wrote it",
+        ),
         (_later_checkpoint, "schema: expected 1, found 9; use the Townlet that wrote it"),
         (_later_snapshot, "found b'townlet-town/9', expected b'townlet-town/1'; use the Townlet that wrote it"),
         (_later_schedule, "expected 'townlet/v1', found 'townlet/v9'"),

@@ -3,13 +3,15 @@
 import numpy as np
 from attrs import evolve
 
-from townlet.policy.model.weights import Weights, WeightsFacts, make_probe, read_weights
+from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe, read_weights
 
 
 def pebble(text: str) -> bytes:
     """Return a weights file that carries a text."""
     weights = Weights(
-        facts=WeightsFacts(features=("hunger",), actions=("wait", "eat"), layers=1, environment=text, parity=None),
+        metadata=WeightsMetadata(
+            features=("hunger",), actions=("wait", "eat"), layers=1, environment=text, parity=None
+        ),
         actor=((np.ones((1, 2), np.float32), np.zeros(2, np.float32)),),
         critic=((np.zeros((1, 1), np.float32), np.zeros(1, np.float32)),),
         mean=np.zeros(1, np.float32),
@@ -23,4 +25,4 @@ def pebble(text: str) -> bytes:
 
 def text_of(data: bytes) -> str:
     """Return the text that a pebble carries."""
-    return read_weights(data, "pebble").facts.environment
+    return read_weights(data, "pebble").metadata.environment

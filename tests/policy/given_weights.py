@@ -9,7 +9,7 @@ from corridor import ACTIONS, FEATURES, CorridorProvider, Walker
 from corridor_schedules import GIVEN, write
 
 from townlet.dto.policy import AnnealSummary
-from townlet.policy.model.weights import Weights, WeightsFacts, make_probe
+from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 
@@ -34,7 +34,7 @@ def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:
     layers = ((weight, np.zeros(len(ACTIONS), np.float32)),)
     critic = ((np.zeros((len(features), 1), np.float32), np.zeros(1, np.float32)),)
     weights = Weights(
-        facts=WeightsFacts(features=features, actions=ACTIONS, layers=1, environment="", parity=None),
+        metadata=WeightsMetadata(features=features, actions=ACTIONS, layers=1, environment="", parity=None),
         actor=layers,
         critic=critic,
         mean=np.zeros(len(features), np.float32),

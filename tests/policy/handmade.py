@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from townlet.env.town import TownProvider
-from townlet.policy.model.weights import Weights, WeightsFacts
+from townlet.policy.model.weights import Weights, WeightsMetadata
 
 ABOUT = TownProvider().describe("small_town")
 OBJECTS = sum(action.startswith("use_") for action in ABOUT.actions)
@@ -27,7 +27,7 @@ def weights_of(rules: Rules, *, value_mean: float = 0.0) -> bytes:
                 weight[ABOUT.features.index(feature), column] = worth
     critic = ((np.zeros((len(ABOUT.features), 1), np.float32), np.zeros(1, np.float32)),)
     return Weights(
-        facts=WeightsFacts(
+        metadata=WeightsMetadata(
             features=ABOUT.features, actions=ABOUT.actions, layers=1, environment=ABOUT.signature, parity=None
         ),
         actor=((weight, bias),),

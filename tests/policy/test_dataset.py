@@ -6,7 +6,7 @@ import pytest
 from corridor import PER_DAY, CorridorProvider
 
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import DatasetFacts, read_dataset
+from townlet.policy.data.dataset import DatasetMetadata, read_dataset
 from townlet.policy.training.services import Recording, RolloutCaptureService
 
 
@@ -14,7 +14,7 @@ def recorded(teacher: str = "lazy", perturbed: float = 0.1, episodes: int = 6) -
     """Return a recording of two days in the corridor."""
     provider = CorridorProvider()
     about = provider.describe("plain")
-    facts = DatasetFacts(
+    metadata = DatasetMetadata(
         features=about.features,
         actions=about.actions,
         environment=about.signature,
@@ -25,7 +25,7 @@ def recorded(teacher: str = "lazy", perturbed: float = 0.1, episodes: int = 6) -
     environment = provider.make("plain", worlds=episodes, seed=5, days=2)
     capture = RolloutCaptureService()
     return capture.record(
-        environment, provider.teacher("plain", teacher), 2 * PER_DAY, perturbed, facts, lambda done: None
+        environment, provider.teacher("plain", teacher), 2 * PER_DAY, perturbed, metadata, lambda done: None
     )
 
 
@@ -54,9 +54,11 @@ def test_nothing_to_capture_is_refused() -> None:
     """Zero decisions are no data set."""
     provider = CorridorProvider()
     environment = provider.make("plain", worlds=1, seed=0, days=1)
-    facts = recorded().dataset.facts
+    metadata = recorded().dataset.metadata
     with pytest.raises(BadInputError, match="cannot capture 0 decisions"):
-        RolloutCaptureService().record(environment, provider.teacher("plain", "lazy"), 0, 0.0, facts, lambda done: None)
+        RolloutCaptureService().record(
+            environment, provider.teacher("plain", "lazy"), 0, 0.0, metadata, lambda done: None
+        )
 
 
 def test_features_that_never_vary_are_left_in_their_unit() -> None:

@@ -14,7 +14,7 @@ from townlet.policy.losses import (  # noqa: E402
 )
 from townlet.policy.model.inference import forward, log_probabilities, masked  # noqa: E402
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
-from townlet.policy.model.torch_network import ActorCritic, Trunk, parity  # noqa: E402
+from townlet.policy.model.torch_network import MLP, ActorCritic, parity  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -94,7 +94,7 @@ def test_scaling_the_output_keeps_the_meaning_of_the_critic() -> None:
     rng = np.random.default_rng(0)
     layers = fresh_layers(rng, (5, 8, 1), 1.0)
     inputs = rng.standard_normal((30, 5)).astype(np.float32)
-    trunk, (mean, scale), (new_mean, new_scale) = Trunk(layers), (2.0, 3.0), (5.0, 7.0)
+    trunk, (mean, scale), (new_mean, new_scale) = MLP(layers), (2.0, 3.0), (5.0, 7.0)
     trunk.scale_output(scale / new_scale, (mean - new_mean) / new_scale)
     expected = forward(layers, inputs) * scale + mean
     assert np.allclose(expected, forward(trunk.layers(), inputs) * new_scale + new_mean, atol=1e-4)

@@ -73,7 +73,7 @@ def test_the_teacher_drives_its_share_of_the_worlds(share: float, worlds: int) -
     """The first worlds do what the teacher does there; the others play as if nobody drove any."""
     rollout, weights = _played(share)
     alone, _ = _played(0.0)
-    assert [True] * worlds + [False] * (WORLDS - worlds) == rollout.taught.tolist()
+    assert [True] * worlds + [False] * (WORLDS - worlds) == rollout.teacher_controlled.tolist()
     assert np.array_equal(alone.actions[:, worlds:], rollout.actions[:, worlds:])
     lazy, raw = PROVIDER.teacher("plain", "lazy"), rollout.features[:-1] * weights.scale + weights.mean
     for t in range(STEPS):
@@ -85,8 +85,8 @@ def test_a_teachers_decisions_never_pull_the_policy_by_reward() -> None:
     """Whatever the teacher did and however likely that was: without a demonstration loss the actor moves alike."""
     rollout, weights = _played(0.5)
     told = Altered(rollout, rollout.actions.copy(), rollout.log_probs.copy())
-    told.actions[:, rollout.taught] = 0
-    told.log_probs[:, rollout.taught] -= 3.0
+    told.actions[:, rollout.teacher_controlled] = 0
+    told.log_probs[:, rollout.teacher_controlled] -= 3.0
     one, other = _updated(rollout, weights, PLAIN)[0], _updated(told, weights, PLAIN)[0]
     assert _same(one, other, "actor")
     assert not _same(weights, one, "actor")
@@ -110,7 +110,7 @@ def test_a_teachers_decisions_are_demonstrations() -> None:
 
     def likelihood(of: Weights) -> float:
         x = rollout.features[:-1].reshape(-1, len(ABOUT.features))
-        logits = of.acting().logits(x, rollout.action_mask.reshape(len(x), -1))
+        logits = of.policy().logits(x, rollout.action_mask.reshape(len(x), -1))
         logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
         return float(logits[np.arange(len(x)), rollout.actions.ravel()].mean())
 
@@ -122,7 +122,7 @@ def test_a_learner_that_goes_on_from_its_state_makes_the_same_next_update() -> N
     rollout, weights = _played(0.0)
     first = Learner(weights, SPEC, 0.9, None)
     first.update(rollout, weights, PLAIN, np.random.default_rng(0))
-    between, kept = first.weights(), first.moments()
+    between, kept = first.weights(), first.adam_state()
 
     def next_update(moments: dict[str, NDArray[Any]]) -> Weights:
         learner = Learner(weights, SPEC, 0.9, None)

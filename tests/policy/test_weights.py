@@ -13,14 +13,14 @@ from safetensors.numpy import load, save
 
 from townlet.errors import BadInputError
 from townlet.policy.model.initialise import fresh_layers
-from townlet.policy.model.weights import Weights, WeightsFacts, make_probe, read_weights
+from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe, read_weights
 
 
 def made(seed: int = 0, features: tuple[str, ...] = FEATURES) -> Weights:
     """Return random weights for the corridor, with a probe."""
     rng, width = np.random.default_rng(seed), len(features)
     weights = Weights(
-        facts=WeightsFacts(features=features, actions=ACTIONS, layers=2, environment="", parity=None),
+        metadata=WeightsMetadata(features=features, actions=ACTIONS, layers=2, environment="", parity=None),
         actor=fresh_layers(rng, (width, 8, len(ACTIONS)), 1.0),
         critic=fresh_layers(rng, (width, 8, 1), 1.0),
         mean=rng.standard_normal(width).astype(np.float32),

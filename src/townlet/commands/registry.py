@@ -207,8 +207,8 @@ def _facts(home: Path, directory: "RunDirectory", promotion: "Promotion") -> Map
         "environment": environment.id,
         "scenario": environment.scenario,
         "signature": promotion.created.environment,
-        "features": str(len(weights.facts.features)),
-        "actions": str(len(weights.facts.actions)),
+        "features": str(len(weights.metadata.features)),
+        "actions": str(len(weights.metadata.actions)),
     }
 
 

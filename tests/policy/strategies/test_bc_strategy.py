@@ -48,9 +48,9 @@ def test_the_stored_weights_prove_themselves(clone: tuple[AnnealSummary, BlobSto
     digest = _result(clone[0]).weights
     assert digest is not None
     weights = read_weights(clone[1].get(digest), "clone")
-    assert weights.prove() == 0.0
-    assert weights.facts.parity is not None
-    assert weights.facts.parity <= PARITY
+    assert weights.verify() == 0.0
+    assert weights.metadata.parity is not None
+    assert weights.metadata.parity <= PARITY
 
 
 def test_the_same_seed_clones_the_same_bits(clone: tuple[AnnealSummary, BlobStore], tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.codec import structure
 from townlet.dto.journal import Entry
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import DatasetFacts
+from townlet.policy.data.dataset import DatasetMetadata
 from townlet.policy.data.imported import data_spec
-from townlet.policy.data.trajectories import samples_of
+from townlet.policy.data.samples import trajectories_to_samples
 from townlet.policy.model.initialise import fresh_weights
 from townlet.policy.model.weights import Weights
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -67,9 +67,9 @@ class WithStub(CorridorProvider):
         return Stub() if name == "stub" else super().teacher(scenario, name)
 
 
-def facts(player: str) -> DatasetFacts:
-    """Return the facts of a recording in the corridor."""
-    return DatasetFacts(
+def metadata(player: str) -> DatasetMetadata:
+    """Return the metadata of a recording in the corridor."""
+    return DatasetMetadata(
         features=ABOUT.features, actions=ABOUT.actions, environment=ABOUT.signature, scenario="plain",
         teacher=player, discount=ABOUT.discount,
     )  # fmt: skip
@@ -79,7 +79,7 @@ def record(player: Teacher | Weights, decisions: int = 24, environment: Corridor
     """Record four worlds of play."""
     environment = environment or CorridorProvider().make("plain", worlds=4, seed=1, days=1)
     name = "teacher:lazy" if not isinstance(player, Weights) else "f" * 64
-    return RolloutCaptureService().record(environment, player, decisions, 0.1, facts(name), lambda _: None)
+    return RolloutCaptureService().record(environment, player, decisions, 0.1, metadata(name), lambda _: None)
 
 
 def learner() -> Weights:
@@ -141,7 +141,7 @@ def test_a_learners_play_knows_how_likely_it_was() -> None:
 def test_samples_come_back_as_the_play_they_were(tmp_path: Path) -> None:
     """Written as files, read through the manifest, aligned by name: the same decisions."""
     recording = record(learner())
-    manifest = save_samples(tmp_path, samples_of(recording.experience))
+    manifest = save_samples(tmp_path, trajectories_to_samples(recording.experience))
     service = ReplayDatasetService(BlobStore(tmp_path / "blobs"))
     back = service.trainable(data_spec(manifest=manifest), ABOUT, for_ppo=True)
     worlds_and_agents = (24, 4 * AGENTS, 1)
@@ -152,13 +152,13 @@ def test_samples_come_back_as_the_play_they_were(tmp_path: Path) -> None:
         (recording.experience.alive, back.alive),
     ):
         assert np.array_equal(mine.reshape(worlds_and_agents), theirs)
-    assert np.array_equal(recording.dataset.observations.reshape(*worlds_and_agents, -1), back.play.observations)
+    assert np.array_equal(recording.dataset.observations.reshape(*worlds_and_agents, -1), back.dataset.observations)
     assert np.array_equal(recording.experience.predictions.reshape(25, 4 * AGENTS, 1), back.predictions)
 
 
 def test_streaming_summarises_like_memory(tmp_path: Path) -> None:
     """The same batches, the same statistics, one sample at a time."""
-    manifest = save_samples(tmp_path, samples_of(record(learner()).experience))
+    manifest = save_samples(tmp_path, trajectories_to_samples(record(learner()).experience))
     service, data = ReplayDatasetService(BlobStore(tmp_path / "blobs")), data_spec(manifest=manifest)
     held, streamed = service.open(data), service.open(data, streaming=True)
     assert streamed.held is None
@@ -171,7 +171,7 @@ def test_streaming_summarises_like_memory(tmp_path: Path) -> None:
 
 def test_shuffling_is_seeded_and_loses_nothing(tmp_path: Path) -> None:
     """Equal seeds, equal orders; another seed, another order of the same samples."""
-    data = data_spec(manifest=save_samples(tmp_path, samples_of(record(learner()).experience)))
+    data = data_spec(manifest=save_samples(tmp_path, trajectories_to_samples(record(learner()).experience)))
     found = ReplayDatasetService(BlobStore(tmp_path / "blobs")).open(data)
 
     def order(seed: int) -> list[str]:
@@ -186,7 +186,7 @@ def test_shuffling_is_seeded_and_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_changed_data_set_is_refused(tmp_path: Path) -> None:
     """What was pinned is what is read."""
-    manifest = save_samples(tmp_path, samples_of(record(learner()).experience))
+    manifest = save_samples(tmp_path, trajectories_to_samples(record(learner()).experience))
     data = data_spec(manifest=manifest)
     one = next(tmp_path.glob("*_000.json"))
     one.write_text(one.read_text().replace('"agent_id": "', '"agent_id": "not '))
@@ -196,11 +196,11 @@ def test_a_changed_data_set_is_refused(tmp_path: Path) -> None:
 
 def test_ppo_does_not_learn_from_a_script(tmp_path: Path) -> None:
     """A teacher has no probabilities; bc takes the same samples."""
-    data = data_spec(manifest=save_samples(tmp_path, samples_of(record(Walker("lazy")).experience)))
+    data = data_spec(manifest=save_samples(tmp_path, trajectories_to_samples(record(Walker("lazy")).experience)))
     service = ReplayDatasetService(BlobStore(tmp_path / "blobs"))
     with pytest.raises(BadInputError, match="a script without probabilities"):
         service.trainable(data, ABOUT, for_ppo=True)
-    assert (24, 4 * AGENTS, 1) == service.trainable(data, ABOUT, for_ppo=False).play.labels.shape
+    assert (24, 4 * AGENTS, 1) == service.trainable(data, ABOUT, for_ppo=False).dataset.labels.shape
 
 
 def journalled(folder: Path) -> tuple[list[Entry], PromotionServiceAdapter]:

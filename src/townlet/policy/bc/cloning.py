@@ -1,4 +1,4 @@
-"""Behaviour cloning in torch: the actor on the teacher's labels, the critic on the captured returns."""
+"""Behaviour cloning in torch: the actor is fitted to the teacher's labels, the critic to the captured returns."""
 
 from collections.abc import Callable, Iterator
 from time import perf_counter
@@ -9,62 +9,72 @@ import torch
 from numpy.typing import NDArray
 
 from townlet.dto.strategies import BCSpec
-from townlet.policy.bc.fits import CloneState, ValueState
+from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
 from townlet.policy.losses import masked_log_probabilities, smoothed_cross_entropy, value_error
 from townlet.policy.model.inference import Layers
-from townlet.policy.model.torch_network import Trunk, choose_device, moments, moved, restore_moments
+from townlet.policy.model.torch_network import MLP, adam_state, choose_device, load_adam_state, to_device
 
 __all__ = ["clone_actor", "fit_critic"]
 
 _ADAM_EPSILON = 1.0e-5
+_EVALUATION_ROWS = 65536
+"""Rows of one forward pass over the held-out samples."""
+
+Report = Callable[[int, dict[str, float]], None]
+"""Takes the epoch, counted from 1, and its metrics."""
 
 
 def _minibatches(rows: int, size: int, rng: np.random.Generator, device: torch.device) -> Iterator[torch.Tensor]:
-    order = moved(rng.permutation(rows), device)
-    yield from torch.tensor_split(order, max(1, rows // size))
+    """Yield the row numbers of each minibatch of one epoch, shuffled."""
+    shuffled = to_device(rng.permutation(rows), device)
+    yield from torch.tensor_split(shuffled, max(1, rows // size))
 
 
-def _skip(passes: int, rows: int, rng: np.random.Generator) -> None:
-    """Leave a generator where it stands after some passes: each draws one permutation."""
-    for _ in range(passes):
+def _advance_rng(epochs: int, rows: int, rng: np.random.Generator) -> None:
+    """Bring a generator to its state after some epochs: each draws one permutation."""
+    for _ in range(epochs):
         rng.permutation(rows)
 
 
-def _start(
+def _restore(
     state: CloneState | ValueState, learning_rate: float, device: torch.device
-) -> tuple[Trunk, torch.optim.Adam]:
-    trunk = Trunk(state.layers).to(device)
-    optimizer = torch.optim.Adam(trunk.parameters(), lr=learning_rate, eps=_ADAM_EPSILON, fused=True)
-    restore_moments(optimizer, state.moments)
-    return trunk, optimizer
+) -> tuple[MLP, torch.optim.Adam]:
+    """Return the network and the optimizer of a state."""
+    network = MLP(state.layers).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, eps=_ADAM_EPSILON, fused=True)
+    load_adam_state(optimizer, state.adam_state)
+    return network, optimizer
 
 
-def _descend(loss: torch.Tensor, trunk: Trunk, optimizer: torch.optim.Adam, spec: BCSpec) -> float:
-    """Make one step down a loss and return it."""
+def _optimizer_step(loss: torch.Tensor, network: MLP, optimizer: torch.optim.Adam, spec: BCSpec) -> float:
+    """Take one step with clipped gradient norm and return the loss before it."""
     optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(trunk.parameters(), spec.max_grad_norm)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), spec.max_grad_norm)
     optimizer.step()
     return float(loss.detach())
 
 
-def _judge(trunk: Trunk, held: tuple[torch.Tensor, ...], actions: int) -> tuple[float, float, NDArray[np.float64]]:
-    x, mask, label = held
-    hits = torch.zeros(actions, dtype=torch.float64, device=x.device)
+def _evaluate(
+    network: MLP, heldout: tuple[torch.Tensor, ...], actions: int
+) -> tuple[float, float, NDArray[np.float64]]:
+    """Return NLL, accuracy and recalls [A] on held-out features [B, F], masks [B, A] and labels [B]."""
+    x, mask, label = heldout
+    correct = torch.zeros(actions, dtype=torch.float64, device=x.device)
     nll = 0.0
     with torch.no_grad():
-        for part in torch.split(torch.arange(len(label), device=x.device), 65536):
-            log_p = masked_log_probabilities(trunk(x[part]), mask[part])
-            nll -= float(log_p.gather(1, label[part][:, None]).double().sum())
-            hits += torch.bincount(label[part][log_p.argmax(-1) == label[part]], minlength=actions)
+        for rows in torch.split(torch.arange(len(label), device=x.device), _EVALUATION_ROWS):
+            log_p = masked_log_probabilities(network(x[rows]), mask[rows])
+            nll -= float(log_p.gather(1, label[rows][:, None]).double().sum())
+            correct += torch.bincount(label[rows][log_p.argmax(-1) == label[rows]], minlength=actions)
     counts = torch.bincount(label, minlength=actions).double()
-    recalls = torch.where(counts > 0, hits / counts, torch.nan).cpu().numpy()
-    return nll / len(label), float(hits.sum()) / len(label), recalls
+    recalls = torch.where(counts > 0, correct / counts, torch.nan).cpu().numpy()
+    return nll / len(label), float(correct.sum()) / len(label), recalls
 
 
 def _tensors(samples: Samples, device: torch.device) -> tuple[torch.Tensor, ...]:
-    return tuple(moved(values, device) for values in (samples.features, samples.action_mask, samples.labels))
+    return tuple(to_device(values, device) for values in (samples.features, samples.action_mask, samples.labels))
 
 
 def clone_actor(
@@ -73,45 +83,51 @@ def clone_actor(
     heldout: Samples,
     spec: BCSpec,
     rng: np.random.Generator,
-    report: Callable[[int, dict[str, float]], None],
-    keep: Callable[[CloneState], None] = lambda _: None,
+    report: Report,
+    after_epoch: Callable[[CloneState], None] = lambda _: None,
 ) -> CloneState:
-    """Return the fit of the actor that best predicts the teacher's unforced held-out actions, stopping early on NLL.
+    """Return the fit of the actor to the teacher's labels; it stops early when the held-out NLL no longer falls.
 
-    `start` is a fresh actor, or the state to go on from; `keep` hears the state after every pass. `rng` stands where
-    it stood before the first pass.
+    `start` is a fresh actor or the state to continue from; `rng` has the state before the first epoch in both cases.
+    `after_epoch` gets the state after each epoch.
     """
-    state = start if isinstance(start, CloneState) else _untrained(start)
-    _skip(state.epoch, len(training.labels), rng)
-    if state.over(spec):
+    state = start if isinstance(start, CloneState) else _initial_state(start)
+    _advance_rng(state.epoch, len(training.labels), rng)
+    if state.finished(spec):
         return state
     device, actions = choose_device(spec.device), len(state.recalls)
-    trunk, optimizer = _start(state, spec.learning_rate, device)
-    (x, mask, label), held = _tensors(training, device), _tensors(heldout, device)
-    while not state.over(spec):
-        started, loss_sum, hits = perf_counter(), 0.0, 0.0
+    network, optimizer = _restore(state, spec.learning_rate, device)
+    (x, mask, label), heldout_tensors = _tensors(training, device), _tensors(heldout, device)
+    while not state.finished(spec):
+        start_time, loss_sum, correct = perf_counter(), 0.0, 0.0
         for rows in _minibatches(len(label), spec.minibatch_size, rng, device):
-            log_p = masked_log_probabilities(trunk(x[rows]), mask[rows])
+            log_p = masked_log_probabilities(network(x[rows]), mask[rows])
             loss = smoothed_cross_entropy(log_p, mask[rows], label[rows], spec.label_smoothing)
-            loss_sum += _descend(loss, trunk, optimizer, spec) * len(rows)
-            hits += float((log_p.detach().argmax(-1) == label[rows]).sum())
-        seconds = state.seconds + perf_counter() - started
-        nll, accuracy, recalls = _judge(trunk, held, actions)
-        epoch, layers = state.epoch + 1, trunk.layers()
+            loss_sum += _optimizer_step(loss, network, optimizer, spec) * len(rows)
+            correct += float((log_p.detach().argmax(-1) == label[rows]).sum())
+        seconds = state.seconds + perf_counter() - start_time
+        nll, accuracy, recalls = _evaluate(network, heldout_tensors, actions)
+        epoch, layers = state.epoch + 1, network.layers()
         report(epoch, {"train_loss": loss_sum / len(label), "heldout_nll": nll, "heldout_accuracy": accuracy})
         state = attrs.evolve(
-            state, layers=layers, moments=moments(optimizer), epoch=epoch, since=state.since + 1, loss_sum=loss_sum,
-            hits=hits, seconds=seconds,
-        )  # fmt: skip
+            state,
+            layers=layers,
+            adam_state=adam_state(optimizer),
+            epoch=epoch,
+            epochs_since_best=state.epochs_since_best + 1,
+            loss_sum=loss_sum,
+            correct=correct,
+            seconds=seconds,
+        )
         if nll < state.best[0]:
-            state = attrs.evolve(state, best_layers=layers, best=(nll, accuracy), recalls=recalls, since=0)
-        keep(state)
+            state = attrs.evolve(state, best_layers=layers, best=(nll, accuracy), recalls=recalls, epochs_since_best=0)
+        after_epoch(state)
     return state
 
 
-def _untrained(layers: Layers) -> CloneState:
-    unknown = np.full(layers[-1][1].shape[0], np.nan)
-    return CloneState(layers=layers, moments={}, best_layers=layers, best=(np.inf, 0.0), recalls=unknown)
+def _initial_state(layers: Layers) -> CloneState:
+    recalls = np.full(layers[-1][1].shape[0], np.nan)
+    return CloneState(layers=layers, adam_state={}, best_layers=layers, best=(np.inf, 0.0), recalls=recalls)
 
 
 def fit_critic(
@@ -120,29 +136,31 @@ def fit_critic(
     targets: NDArray[np.float32],
     spec: BCSpec,
     rng: np.random.Generator,
-    report: Callable[[int, dict[str, float]], None],
-    keep: Callable[[ValueState], None] = lambda _: None,
+    report: Report,
+    after_epoch: Callable[[ValueState], None] = lambda _: None,
 ) -> ValueState:
-    """Return the critic fitted to normalised returns `targets` [B] of `features` [B, F].
+    """Return the fit of the critic to normalised returns `targets` [B] of `features` [B, F].
 
-    `start`, `rng` and `keep` are as in `clone_actor`.
+    `start`, `rng` and `after_epoch` are as in `clone_actor`.
     """
-    # Without a known return nothing is fitted: a cold critic is half a normalised variance away.
-    cold = 0.5 * float(np.mean(np.square(targets))) if len(targets) else 0.5
-    state = start if isinstance(start, ValueState) else ValueState(layers=start, moments={}, epoch=0, loss_sum=cold)
-    _skip(state.epoch, len(targets), rng)
+    # Without a return to fit to, the loss is that of a critic that answers 0: half the variance of normalised returns.
+    unfitted_loss = 0.5 * float(np.mean(np.square(targets))) if len(targets) else 0.5
+    state = start
+    if not isinstance(state, ValueState):
+        state = ValueState(layers=state, adam_state={}, epoch=0, loss=unfitted_loss)
+    _advance_rng(state.epoch, len(targets), rng)
     if state.epoch >= spec.value_epochs:
         return state
     device = choose_device(spec.device)
-    trunk, optimizer = _start(state, spec.learning_rate, device)
-    x, target = moved(features, device), moved(targets, device)
+    network, optimizer = _restore(state, spec.learning_rate, device)
+    x, target = to_device(features, device), to_device(targets, device)
     while state.epoch < spec.value_epochs:
-        loss_sum = 0.0
+        loss = 0.0
         for rows in _minibatches(len(targets), spec.minibatch_size, rng, device):
-            loss = value_error(trunk(x[rows]).squeeze(-1), target[rows])
-            loss_sum += _descend(loss, trunk, optimizer, spec) * len(rows) / len(targets)
+            minibatch_loss = value_error(network(x[rows]).squeeze(-1), target[rows])
+            loss += _optimizer_step(minibatch_loss, network, optimizer, spec) * len(rows) / len(targets)
         epoch = state.epoch + 1
-        report(epoch, {"value_loss": loss_sum})
-        state = ValueState(layers=trunk.layers(), moments=moments(optimizer), epoch=epoch, loss_sum=loss_sum)
-        keep(state)
+        report(epoch, {"value_loss": loss})
+        state = ValueState(layers=network.layers(), adam_state=adam_state(optimizer), epoch=epoch, loss=loss)
+        after_epoch(state)
     return state

@@ -8,7 +8,7 @@ __all__ = ["frames_of"]
 
 def frames_of(found: Trajectories, *, worlds: int | None = None) -> tuple[RolloutFrameDTO, ...]:
     """Return the frames of the first `worlds` worlds (all by default), world by world, decisions in order."""
-    play, actions = found.play, found.actions
+    play, actions = found.dataset, found.actions
     decisions, count = play.labels.shape[:2]
     return tuple(
         RolloutFrameDTO(

@@ -16,7 +16,7 @@ from townlet.dto.strategies import DataSpec
 from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.policy.data.imported import data_spec, open_dataset
-from townlet.policy.data.trajectories import experience_of
+from townlet.policy.data.samples import samples_to_trajectories
 from townlet.ports import EnvironmentDescription
 from townlet.store.manifest import manifest_of
 
@@ -101,11 +101,11 @@ def find_data(request: TrainRequest, about: EnvironmentDescription) -> Data:
         )
     if request.bc_manifest is not None:
         demonstrations = data_spec(manifest=Path(request.bc_manifest))
-        experience_of(tuple(open_dataset(demonstrations).samples(accepted=True)), about, for_ppo=False)
+        samples_to_trajectories(tuple(open_dataset(demonstrations).samples(accepted=True)), about, for_ppo=False)
     if replay is not None:
         found = open_dataset(replay)
         if request.train_ppo or request.mode == "ppo":
-            experience_of(tuple(found.samples(accepted=True)), about, for_ppo=True)
+            samples_to_trajectories(tuple(found.samples(accepted=True)), about, for_ppo=True)
     return Data(replay=replay, demonstrations=demonstrations)
 
 

@@ -15,7 +15,8 @@ from townlet.errors import BadInputError
 from townlet.machine.journal.result_codec import load_result
 from townlet.policy.compat.rounds import Rounds
 from townlet.policy.data.dataset import read_dataset
-from townlet.policy.data.trajectories import Trajectories, read_experience, samples_of
+from townlet.policy.data.samples import trajectories_to_samples
+from townlet.policy.data.trajectories import Trajectories, read_trajectories
 from townlet.store.blobs import BlobStore
 from townlet.store.files import make_directory, write_atomic
 from townlet.store.manifest import CAPTURE_MANIFEST, save_samples
@@ -85,7 +86,7 @@ class CompatWriter:
             return
         play = captured_play(summary, blobs)
         if play is not None:
-            save_samples(Path(self.request.rollout_save_dir), samples_of(play))
+            save_samples(Path(self.request.rollout_save_dir), trajectories_to_samples(play))
 
 
 def _write(path: Path, document: object) -> None:
@@ -97,7 +98,7 @@ def captured_play(summary: AnnealSummary, blobs: BlobStore) -> Trajectories | No
     captured = [stage.result for stage in summary.stages if isinstance(stage.result, CaptureResult)]
     digests = captured[-1].blobs if captured else {}
     if "experience" in digests:
-        return read_experience(blobs.get(digests["experience"]), "captured play")
+        return read_trajectories(blobs.get(digests["experience"]), "captured play")
     if "dataset" not in digests:
         return None
     play = read_dataset(blobs.get(digests["dataset"]), "captured play")
@@ -105,4 +106,4 @@ def captured_play(summary: AnnealSummary, blobs: BlobStore) -> Trajectories | No
     cut = np.zeros(shape, np.bool_)
     cut[-1:] = True
     silent, expected = np.zeros(shape, np.float32), np.zeros((shape[0] + 1, *shape[1:]), np.float32)
-    return Trajectories(play=play, log_probs=silent, predictions=expected, truncations=cut, sums=np.zeros(0))
+    return Trajectories(dataset=play, log_probs=silent, predictions=expected, truncations=cut, sums=np.zeros(0))

@@ -120,12 +120,12 @@ def _finite(statistics: UpdateStatistics) -> UpdateStatistics:
 
 def _conflict(played: TrajectoryBatch, weights: Weights) -> ConflictFields:
     """Return the rivalries that living agents saw, in raw units (clipped where the normaliser clips)."""
-    features, lives = played.seen(weights), played.alive
+    features, lives = played.normalised_features(weights), played.alive
     numbers: dict[str, float] = {}
     for name in REQUIRED_FEATURES:
-        if name not in weights.facts.features or not lives.any():
+        if name not in weights.metadata.features or not lives.any():
             continue
-        index = weights.facts.features.index(name)
+        index = weights.metadata.features.index(name)
         column = features[..., index][lives].astype(np.float64) * float(weights.scale[index])
         column += float(weights.mean[index])
         numbers |= {f"{name}_mean": float(column.mean()), f"{name}_max": float(column.max())}

@@ -1,4 +1,4 @@
-"""Data sets of the teacher's play: recorded decisions as one safetensors blob, flattened into samples for learning."""
+"""Data sets: recorded decisions of a teacher in one safetensors file, and their flat training samples."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,14 +15,14 @@ from townlet.dto.fields import array
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import normalise
 
-__all__ = ["Dataset", "DatasetFacts", "Samples", "flatten", "read_dataset", "read_dataset_and"]
+__all__ = ["Dataset", "DatasetMetadata", "Samples", "flatten", "read_dataset", "read_dataset_and_extras"]
 
 _KEY = "townlet"
 
 
 @frozen(kw_only=True)
-class DatasetFacts(Record):
-    """What a data set says of itself: the one metadata entry."""
+class DatasetMetadata(Record):
+    """Metadata of a data set: the one entry of the safetensors header."""
 
     schema: Literal[1] = 1
     """Version of this layout."""
@@ -35,7 +35,7 @@ class DatasetFacts(Record):
     scenario: str
     """Scenario it was recorded in."""
     teacher: str
-    """Who labelled it: ``teacher:NAME``, or the digest of the weights that played."""
+    """Policy whose actions are the labels: ``teacher:NAME``, or a weights digest."""
     discount: float
     """The environment's gamma per decision."""
 
@@ -56,74 +56,78 @@ class Samples:
 class Dataset(Record):
     """Recorded decisions; (observation, action) pairs are pre-action. T decisions, W episodes, N agents."""
 
-    facts: DatasetFacts
-    """Names and origin."""
+    metadata: DatasetMetadata
+    """Feature and action names, environment, teacher."""
     observations: NDArray[np.float32] = array("T W N F", np.float32)
-    """What each agent saw, raw."""
+    """Raw observations."""
     action_mask: NDArray[np.bool_] = array("T W N A", np.bool_)
-    """Which actions were legal."""
+    """True for a legal action."""
     labels: NDArray[np.int16] = array("T W N", np.int16)
-    """What the teacher chose there; not always what was played."""
+    """The teacher's action; a perturbed decision plays another one."""
     alive: NDArray[np.bool_] = array("T W N", np.bool_)
-    """Which slots held a living agent."""
+    """True for a living agent."""
     rewards: NDArray[np.float32] = array("T W N", np.float32)
-    """What the played action was worth."""
+    """Reward of the action that was played."""
     terminations: NDArray[np.bool_] = array("T W N", np.bool_)
-    """Whose life ended in the decision."""
+    """True where the agent's life ended in the decision."""
 
     def __attrs_post_init__(self) -> None:
         width, actions = self.observations.shape[-1], self.action_mask.shape[-1]
-        if len(self.facts.features) != width or len(self.facts.actions) != actions:
+        if len(self.metadata.features) != width or len(self.metadata.actions) != actions:
             raise ValueError(
-                f"{len(self.facts.features)} feature and {len(self.facts.actions)} action names "
+                f"{len(self.metadata.features)} feature and {len(self.metadata.actions)} action names "
                 f"for {width} features and {actions} actions"
             )
 
     @property
     def unforced(self) -> NDArray[np.bool_]:
-        """[T, W, N], living agents that had a choice."""
+        """[T, W, N], True for a living agent with more than one legal action."""
         choices: NDArray[np.bool_] = self.action_mask.sum(-1) > 1
         return choices & self.alive
 
     def normaliser(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return mean and scale [F] over living agents; features that never vary get scale 1."""
-        seen = self.observations[self.alive]
-        mean, scale = seen.mean(0, dtype=np.float64), seen.std(0, dtype=np.float64)
+        """Return mean and scale [F] over living agents; a feature with standard deviation below 10⁻³ gets scale 1."""
+        observed = self.observations[self.alive]
+        mean, scale = observed.mean(0, dtype=np.float64), observed.std(0, dtype=np.float64)
         return mean.astype(np.float32), np.where(scale < 1e-3, 1.0, scale).astype(np.float32)
 
     @property
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """The arrays by name."""
-        return {a.name: np.ascontiguousarray(getattr(self, a.name)) for a in attrs.fields(Dataset) if a.name != "facts"}
+        """The arrays by their names in the file."""
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in _array_names()}
 
-    def to_bytes(self, more: Mapping[str, NDArray[Any]] = MappingProxyType({})) -> bytes:
-        """Return the safetensors file, `more` arrays beside the data set's; equal data sets give equal bytes."""
-        return write_tensors({**self.tensors, **more}, _KEY, self.facts.model_dump())
+    def to_bytes(self, extras: Mapping[str, NDArray[Any]] = MappingProxyType({})) -> bytes:
+        """Return the safetensors file, with `extras` as further arrays; equal data sets give equal bytes."""
+        return write_tensors({**self.tensors, **extras}, _KEY, self.metadata.model_dump())
+
+
+def _array_names() -> list[str]:
+    return [field.name for field in attrs.fields(Dataset) if field.name != "metadata"]
 
 
 def read_dataset(data: bytes, source: str) -> Dataset:
-    """Return the data set of a safetensors file; BadInputError naming `source` for anything unfit."""
-    dataset, more = read_dataset_and(data, source)
-    if more:
-        raise BadInputError(f"{source}: not a data set of a teacher (it holds {', '.join(more)} too)")
+    """Return the data set of a safetensors file; BadInputError naming `source` if it is invalid."""
+    dataset, extras = read_dataset_and_extras(data, source)
+    if extras:
+        raise BadInputError(f"{source}: not a data set of a teacher (it holds {', '.join(extras)} too)")
     return dataset
 
 
-def read_dataset_and(data: bytes, source: str) -> tuple[Dataset, Mapping[str, NDArray[Any]]]:
-    """Return the data set of a safetensors file and the other arrays that stand in it, unchecked."""
+def read_dataset_and_extras(data: bytes, source: str) -> tuple[Dataset, Mapping[str, NDArray[Any]]]:
+    """Return the data set of a safetensors file and the file's other arrays, which are not checked."""
     try:
-        metadata, tensors = read_tensors(data, _KEY)
-        facts = structure(metadata, DatasetFacts)
-        own = {a.name: tensors.pop(a.name) for a in attrs.fields(Dataset) if a.name != "facts"}
-        dataset = Dataset(facts=facts, **own)
+        header, tensors = read_tensors(data, _KEY)
+        metadata = structure(header, DatasetMetadata)
+        arrays = {name: tensors.pop(name) for name in _array_names()}
+        dataset = Dataset(metadata=metadata, **arrays)
     except (CodecError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{source}: not a data set of this project ({error})") from error
     for name in ("observations", "rewards"):
-        if not np.isfinite(own[name]).all():
+        if not np.isfinite(arrays[name]).all():
             raise BadInputError(f"{source}: {name} holds numbers that are not finite")
     labels = dataset.labels[dataset.alive]
-    if labels.size and not (labels.min() >= 0 and labels.max() < len(facts.actions)):
-        raise BadInputError(f"{source}: labels outside the {len(facts.actions)} actions")
+    if labels.size and not (labels.min() >= 0 and labels.max() < len(metadata.actions)):
+        raise BadInputError(f"{source}: labels outside the {len(metadata.actions)} actions")
     return dataset, tensors
 
 
@@ -131,9 +135,9 @@ def flatten(
     dataset: Dataset, episodes: NDArray[np.intp], mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> Samples:
     """Return the unforced decisions of some episodes as flat, normalised samples."""
-    chosen = dataset.unforced[:, episodes]
+    unforced = dataset.unforced[:, episodes]
     return Samples(
-        features=normalise(dataset.observations[:, episodes][chosen], mean, scale),
-        action_mask=dataset.action_mask[:, episodes][chosen],
-        labels=dataset.labels[:, episodes][chosen].astype(np.int64),
+        features=normalise(dataset.observations[:, episodes][unforced], mean, scale),
+        action_mask=dataset.action_mask[:, episodes][unforced],
+        labels=dataset.labels[:, episodes][unforced].astype(np.int64),
     )

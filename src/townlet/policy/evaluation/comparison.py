@@ -19,11 +19,11 @@ from townlet.rng import derive
 from townlet.store.blobs import BlobStore
 from townlet.store.registry.registry import Registry
 
-__all__ = ["Player", "compare", "find_player"]
+__all__ = ["NamedPolicy", "compare", "find_policy"]
 
 
 @frozen(kw_only=True)
-class Player:
+class NamedPolicy:
     """A policy that was found, and what it is called in a result."""
 
     policy: str
@@ -32,16 +32,16 @@ class Player:
     """Who plays."""
 
 
-def find_player(
+def find_policy(
     word: str, environments: EnvironmentProvider, scenario: str, home: Path, actions: Literal["greedy", "stochastic"]
-) -> Player:
+) -> NamedPolicy:
     """Return the policy `word` names: ``teacher:NAME``, ``NAME@ALIAS`` in the registry, or a weights file.
 
     BadInputError says which of them was tried and what there is.
     """
     teacher = parse_teacher(word)
     if teacher is not None:
-        return Player(policy=word, teacher=environments.teacher(scenario, teacher))
+        return NamedPolicy(policy=word, teacher=environments.teacher(scenario, teacher))
     blobs, path = BlobStore(home / "blobs"), Path(word)
     if path.is_file():
         data = path.read_bytes()
@@ -61,14 +61,14 @@ def find_player(
         )
     weights = read_weights(data, word)
     weights.check_fits(environments.describe(scenario), word)
-    return Player(policy=digest, teacher=weights.acting(actions))
+    return NamedPolicy(policy=digest, teacher=weights.policy(actions))
 
 
 def compare(
     environments: EnvironmentProvider,
     scenario: str,
-    candidate: Player,
-    baseline: Player,
+    candidate: NamedPolicy,
+    baseline: NamedPolicy,
     *,
     episodes: int,
     days: int,

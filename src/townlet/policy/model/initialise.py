@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.policy.model.inference import Layers
-from townlet.policy.model.weights import Weights, WeightsFacts
+from townlet.policy.model.weights import Weights, WeightsMetadata
 from townlet.ports import EnvironmentDescription
 
 __all__ = ["fresh_layers", "fresh_weights", "with_normaliser"]
@@ -30,7 +30,7 @@ def fresh_weights(about: EnvironmentDescription, hidden_sizes: tuple[int, ...], 
     """Return untrained weights for an environment; the normaliser changes nothing yet."""
     inputs, outputs = len(about.features), len(about.actions)
     return Weights(
-        facts=WeightsFacts(
+        metadata=WeightsMetadata(
             features=about.features,
             actions=about.actions,
             layers=len(hidden_sizes) + 1,

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import Layers, forward
 
-__all__ = ["ActorCritic", "Trunk", "choose_device", "device_name", "moments", "moved", "parity", "restore_moments"]
+__all__ = ["MLP", "ActorCritic", "adam_state", "choose_device", "device_name", "load_adam_state", "parity", "to_device"]
 
 
-class Trunk(nn.Module):
+class MLP(nn.Module):
     """A multi-layer perceptron with ReLU, its weights laid out [in, out] as in `policy.inference`."""
 
     def __init__(self, layers: Layers) -> None:
@@ -58,8 +58,8 @@ class ActorCritic(nn.Module):
 
     def __init__(self, actor: Layers, critic: Layers) -> None:
         super().__init__()
-        self.actor = Trunk(actor)
-        self.critic = Trunk(critic)
+        self.actor = MLP(actor)
+        self.critic = MLP(critic)
 
     def value(self, x: Tensor) -> Tensor:
         """Return normalised values [B]."""
@@ -70,7 +70,7 @@ class ActorCritic(nn.Module):
 def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
     """Return the largest difference of a logit between this network and the numpy forward pass."""
     with torch.no_grad():
-        logits = Trunk(actor)(torch.from_numpy(normalised)).numpy()
+        logits = MLP(actor)(torch.from_numpy(normalised)).numpy()
     return float(np.abs(logits - forward(actor, normalised)).max(initial=0.0))
 
 
@@ -86,7 +86,7 @@ def device_name(device: torch.device) -> str:
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
-def moved(values: NDArray[Any], device: torch.device) -> Tensor:
+def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
     """Return an array as a tensor on a device: a view of it on the CPU, one copy through pinned memory on a GPU.
 
     Torch knows no read-only tensors: of an array that must not change it is a copy.
@@ -95,7 +95,7 @@ def moved(values: NDArray[Any], device: torch.device) -> Tensor:
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
-def moments(optimizer: torch.optim.Adam) -> dict[str, NDArray[Any]]:
+def adam_state(optimizer: torch.optim.Adam) -> dict[str, NDArray[Any]]:
     """Return Adam's state by ``PARAMETER.NAME``; a parameter that was never stepped has none."""
     return {
         f"{index}.{name}": value.detach().cpu().numpy().copy()
@@ -104,8 +104,8 @@ def moments(optimizer: torch.optim.Adam) -> dict[str, NDArray[Any]]:
     }
 
 
-def restore_moments(optimizer: torch.optim.Adam, found: Mapping[str, NDArray[Any]]) -> None:
-    """Go on from the state that `moments` returned."""
+def load_adam_state(optimizer: torch.optim.Adam, found: Mapping[str, NDArray[Any]]) -> None:
+    """Go on from the state that `adam_state` returned."""
     optimizer.state.clear()
     for index, parameter in enumerate(_parameters(optimizer)):
         own = {

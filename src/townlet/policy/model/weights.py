@@ -15,7 +15,7 @@ from townlet.policy.model.inference import ActingPolicy, Layers, choose_greedily
 from townlet.ports import EnvironmentDescription
 from townlet.store.blobs import BlobStore
 
-__all__ = ["PARITY", "Probe", "Weights", "WeightsFacts", "make_probe", "read_weights", "verifier"]
+__all__ = ["PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
 PARITY = 1.0e-4
 """Largest difference of a logit that counts as the same policy."""
@@ -24,7 +24,7 @@ LIMIT = 64 * 2**20
 
 
 @frozen(kw_only=True)
-class WeightsFacts(Record):
+class WeightsMetadata(Record):
     """What a weights file says of itself: the one metadata entry."""
 
     schema: Literal[1] = 1
@@ -59,7 +59,7 @@ class Probe:
 class Weights:
     """Everything a policy is: what hand-off copies (a resume copies more)."""
 
-    facts: WeightsFacts
+    metadata: WeightsMetadata
     """Names, layout, parity certificate."""
     actor: Layers
     """From normalised features to logits."""
@@ -76,7 +76,7 @@ class Weights:
     probe: Probe | None = None
     """None for weights from outside that bring none."""
 
-    def acting(self, mode: Literal["greedy", "stochastic"] = "greedy") -> ActingPolicy:
+    def policy(self, mode: Literal["greedy", "stochastic"] = "greedy") -> ActingPolicy:
         """Return the policy that plays these weights."""
         return ActingPolicy(actor=self.actor, mean=self.mean, scale=self.scale, mode=mode)
 
@@ -96,9 +96,9 @@ class Weights:
                 tensors[f"{name}.{index}.weight"], tensors[f"{name}.{index}.bias"] = weight, bias
         if self.probe is not None:
             tensors |= {f"probe.{k}": v for k, v in attrs.asdict(self.probe, recurse=False).items()}
-        return write_tensors(tensors, _KEY, self.facts.model_dump())
+        return write_tensors(tensors, _KEY, self.metadata.model_dump())
 
-    def prove(self) -> float | None:
+    def verify(self) -> float | None:
         """Return the largest logit difference on the probe now; none without a probe.
 
         Raises BadInputError where the difference exceeds `PARITY` or a greedy action changed.
@@ -119,8 +119,8 @@ class Weights:
     def check_fits(self, description: EnvironmentDescription, source: str) -> None:
         """Raise BadInputError where the policy cannot live in an environment."""
         for what, mine, theirs in (
-            ("features", self.facts.features, description.features),
-            ("actions", self.facts.actions, description.actions),
+            ("features", self.metadata.features, description.features),
+            ("actions", self.metadata.actions, description.actions),
         ):
             if mine != theirs:
                 odd = next((f"{a!r} against {b!r}" for a, b in zip(mine, theirs, strict=False) if a != b), "")
@@ -151,22 +151,22 @@ def read_weights(data: bytes, source: str) -> Weights:
     if len(data) > LIMIT:
         raise BadInputError(f"{source}: {len(data)} bytes; weights files of up to {LIMIT} are read")
     try:
-        metadata, tensors = read_tensors(data, _KEY)
-        facts = structure(metadata, WeightsFacts)
+        header, tensors = read_tensors(data, _KEY)
+        metadata = structure(header, WeightsMetadata)
     except CodecError as error:
         raise BadInputError(f"{source}: unfit weights metadata: {error}") from error
     except ValueError as error:
-        raise BadInputError(f"{source}: {error}") from error
+        raise BadInputError(f"{source}: no weights of this project: {error}") from error
     reader = _Reader(tensors, source)
-    inputs, outputs = len(facts.features), len(facts.actions)
+    inputs, outputs = len(metadata.features), len(metadata.actions)
     scale = reader.take("normaliser.scale", np.float32, (inputs,))
     value = reader.take("value.normaliser", np.float64, (2,))
     if not (scale > 0).all() or not value[1] > 0:
         raise BadInputError(f"{source}: a normaliser's scale is not above 0")
     weights = Weights(
-        facts=facts,
-        actor=reader.layers("actor", facts.layers, inputs, outputs),
-        critic=reader.layers("critic", facts.layers, inputs, 1),
+        metadata=metadata,
+        actor=reader.layers("actor", metadata.layers, inputs, outputs),
+        critic=reader.layers("critic", metadata.layers, inputs, 1),
         mean=reader.take("normaliser.mean", np.float32, (inputs,)),
         scale=scale,
         value_mean=float(value[0]),
@@ -175,7 +175,7 @@ def read_weights(data: bytes, source: str) -> Weights:
     )
     reader.finish()
     try:
-        weights.prove()
+        weights.verify()
     except BadInputError as error:
         raise BadInputError(f"{source}: {error}") from error
     return weights

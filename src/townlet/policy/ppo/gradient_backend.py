@@ -12,7 +12,7 @@ from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.model.inference import Layers
-from townlet.policy.model.torch_network import ActorCritic, Trunk
+from townlet.policy.model.torch_network import MLP, ActorCritic
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard
 from townlet.policy.ppo.numpy_gradient import GradientBuffers, shard_gradient
 from townlet.policy.ppo.objective import autograd_gradient
@@ -86,12 +86,12 @@ class NumpyBackend:
         return torch.tensor([terms for terms, _ in parts], dtype=torch.float64).sum(0)
 
 
-def _layer_views(trunk: Trunk) -> Layers:
+def _layer_views(trunk: MLP) -> Layers:
     """Return the layers as views of the parameters' memory."""
     return tuple((w.detach().numpy(), b.detach().numpy()) for w, b in zip(trunk.weights, trunk.biases, strict=True))
 
 
-def _assign_grads(trunk: Trunk, grads: Sequence[tuple[Tensor | None, ...]]) -> None:
+def _assign_grads(trunk: MLP, grads: Sequence[tuple[Tensor | None, ...]]) -> None:
     for weight, bias, (grad_weight, grad_bias) in zip(trunk.weights, trunk.biases, grads, strict=True):
         weight.grad, bias.grad = grad_weight, grad_bias
 

@@ -23,7 +23,7 @@ from townlet.policy.data.dataset import Samples
 from townlet.policy.data.trajectories import TrajectoryBatch
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.inference import forward, log_probabilities, masked
-from townlet.policy.model.torch_network import ActorCritic, choose_device, moments, moved, restore_moments
+from townlet.policy.model.torch_network import ActorCritic, adam_state, choose_device, load_adam_state, to_device
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.batch import Batch, Demonstrations, Terms
 from townlet.policy.ppo.gradient_backend import choose_backend
@@ -63,16 +63,16 @@ class Learner:
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
         self._backend = choose_backend(self.network, spec, self.device)
 
-    def moments(self) -> dict[str, NDArray[Any]]:
+    def adam_state(self) -> dict[str, NDArray[Any]]:
         """Return Adam's state; with `weights` it is all that `resume` needs."""
-        return moments(self.optimizer)
+        return adam_state(self.optimizer)
 
     def resume(self, weights: Weights, adam_state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from an earlier state of this learner: its weights and Adam's state."""
         self.network.actor.load(weights.actor)
         self.network.critic.load(weights.critic)
         self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
-        restore_moments(self.optimizer, adam_state)
+        load_adam_state(self.optimizer, adam_state)
 
     def weights(self) -> Weights:
         """Return a copy of the current weights, without a probe batch."""
@@ -111,7 +111,7 @@ class Learner:
         minibatches = self.spec.num_minibatches or max(1, count // self.spec.minibatch_size)
         history: list[MinibatchStatistics] = []
         for _ in range(self.spec.update_epochs):
-            shuffled = moved(alive_rows[rng.permutation(count)], self.device)
+            shuffled = to_device(alive_rows[rng.permutation(count)], self.device)
             epoch_kl: list[float] = []
             for rows in torch.tensor_split(shuffled, min(minibatches, max(count, 1))):
                 statistics = self._minibatch_step(batch, rows, ramp, rng)
@@ -146,14 +146,14 @@ class Learner:
         explained = 1.0 - float(alive_advantages.var(dtype=np.float64)) / variance if variance > 0 else 0.0
         self._update_value_normaliser(alive_returns)
         mean, scale = np.float32(self.value_mean), np.float32(self.value_scale)
-        features = rollout.seen(weights).reshape(alive.size, -1)
+        features = rollout.normalised_features(weights).reshape(alive.size, -1)
         mask = rollout.action_mask.reshape(alive.size, -1)
         anchor = None
         if ramp.anchor_kl > 0 and ramp.actor > 0:
             anchor = log_probabilities(masked(forward(self.parent.actor, features), mask))
         teacher_controlled = None
-        if rollout.taught.any():
-            teacher_controlled = np.broadcast_to(rollout.taught[:, None], alive.shape).ravel()
+        if rollout.teacher_controlled.any():
+            teacher_controlled = np.broadcast_to(rollout.teacher_controlled[:, None], alive.shape).ravel()
         batch = Batch(
             features=features,
             action_mask=mask,
@@ -173,7 +173,7 @@ class Learner:
             samples=len(alive_advantages),
             learning_rate=self.spec.learning_rate * ramp.actor,
         )
-        tensors = (None if values is None else moved(values, self.device) for values in batch)
+        tensors = (None if values is None else to_device(values, self.device) for values in batch)
         return Batch(*tensors), np.flatnonzero(alive), statistics
 
     def _update_value_normaliser(self, returns: NDArray[np.float32]) -> None:
@@ -226,7 +226,7 @@ class Learner:
         """Return `size` captured demonstrations and the teacher's unforced decisions at `teacher_rows`."""
         parts = []
         if self.demonstrations is not None:
-            indices = moved(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
+            indices = to_device(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
             parts.append(Demonstrations(*(values[indices] for values in self.demonstrations)))
         if teacher_rows is not None:
             unforced = teacher_rows[batch.action_mask[teacher_rows].sum(-1) > 1]
@@ -239,4 +239,4 @@ class Learner:
 
 def _to_tensors(samples: Samples, device: torch.device) -> Demonstrations[Tensor]:
     arrays = (samples.features, samples.action_mask, samples.labels)
-    return Demonstrations(*(moved(values, device) for values in arrays))
+    return Demonstrations(*(to_device(values, device) for values in arrays))

@@ -49,7 +49,7 @@ class Rollout:
         self.rewards = np.empty(shape, np.float32)
         self.terminations = np.empty(shape, np.bool_)
         self.truncations = np.empty(shape, np.bool_)
-        self.taught = np.zeros(environment.worlds, np.bool_)
+        self.teacher_controlled = np.zeros(environment.worlds, np.bool_)
         """[W], worlds whose decisions were a teacher's."""
         self.sums = np.zeros(len(about.metrics))
         """[M] KPI sums of the training episodes that ended."""
@@ -61,9 +61,9 @@ class Rollout:
 
     def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
         """Fill the buffers with the play of stochastic actions; `teacher` drives a share of the worlds, the first."""
-        guided = round(share * len(self.taught)) if teacher is not None else 0
-        self.taught[:] = np.arange(len(self.taught)) < guided
-        player, environment, agents = weights.acting("stochastic"), self.environment, self.alive.shape[2]
+        guided = round(share * len(self.teacher_controlled)) if teacher is not None else 0
+        self.teacher_controlled[:] = np.arange(len(self.teacher_controlled)) < guided
+        player, environment, agents = weights.policy("stochastic"), self.environment, self.alive.shape[2]
         self._final.clear()
         for t in range(len(self.actions)):
             seen = self._seen
@@ -129,7 +129,7 @@ class Rollout:
             v_tp1[t, worlds] = weights.values(features).reshape(len(worlds), -1)
         return v_t, v_tp1
 
-    def seen(self, weights: Weights) -> NDArray[np.float32]:
+    def normalised_features(self, weights: Weights) -> NDArray[np.float32]:
         """Return the features [T, W, N, F]; they were normalised when they were seen, by the weights that played."""
         return self.features[:-1]
 

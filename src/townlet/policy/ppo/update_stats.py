@@ -69,7 +69,7 @@ class UpdateStatistics:
         return [float(value) for value in attrs.astuple(self)]
 
     @classmethod
-    def of_row(cls, numbers: list[float]) -> "UpdateStatistics":
+    def from_row(cls, numbers: list[float]) -> "UpdateStatistics":
         """Return the statistics of such a row."""
         kinds = {field.name: cast("type", field.type) for field in attrs.fields(cls)}
         return cls(**{name: kind(number) for (name, kind), number in zip(kinds.items(), numbers, strict=True)})

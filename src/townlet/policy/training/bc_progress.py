@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
 from townlet.dto.strategies import BCSpec
-from townlet.policy.bc.fits import CloneState, ValueState
+from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
 from townlet.policy.model.inference import Layers
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
@@ -54,16 +54,16 @@ class Fitting:
         actor = value = None
         if found is not None:
             facts, numbers = found.about(_Facts), found.arrays["numbers"].tolist()
-            nll, accuracy, loss_sum, hits, seconds, value_loss = numbers
+            nll, accuracy, loss_sum, correct, seconds, value_loss = numbers
             actor = CloneState(
-                layers=_layers(found.part("actor")), moments=found.part("actor_adam"),
+                layers=_layers(found.part("actor")), adam_state=found.part("actor_adam"),
                 best_layers=_layers(found.part("best")), best=(nll, accuracy), recalls=found.arrays["recalls"],
-                epoch=facts.epoch, since=facts.since, loss_sum=loss_sum, hits=hits, seconds=seconds,
+                epoch=facts.epoch, epochs_since_best=facts.since, loss_sum=loss_sum, correct=correct, seconds=seconds,
             )  # fmt: skip
             if facts.value_epoch is not None:
                 value = ValueState(
-                    layers=_layers(found.part("critic")), moments=found.part("critic_adam"), epoch=facts.value_epoch,
-                    loss_sum=value_loss,
+                    layers=_layers(found.part("critic")), adam_state=found.part("critic_adam"), epoch=facts.value_epoch,
+                    loss=value_loss,
                 )  # fmt: skip
         return cls(context=context, spec=spec, bookmark=bookmark, actor=actor, value=value)
 
@@ -104,16 +104,16 @@ class Fitting:
     def _taken(self) -> Checkpoint:
         actor, value = self.actor, self.value
         assert actor is not None, "the actor's fit comes first"
-        value_epoch, value_loss = (None, 0.0) if value is None else (value.epoch, value.loss_sum)
-        facts = _Facts(epoch=actor.epoch, since=actor.since, value_epoch=value_epoch)
-        numbers = [*actor.best, actor.loss_sum, actor.hits, actor.seconds, value_loss]
-        arrays = _named("actor", _arrays(actor.layers)) | _named("actor_adam", actor.moments)
+        value_epoch, value_loss = (None, 0.0) if value is None else (value.epoch, value.loss)
+        facts = _Facts(epoch=actor.epoch, since=actor.epochs_since_best, value_epoch=value_epoch)
+        numbers = [*actor.best, actor.loss_sum, actor.correct, actor.seconds, value_loss]
+        arrays = _named("actor", _arrays(actor.layers)) | _named("actor_adam", actor.adam_state)
         arrays |= _named("best", _arrays(actor.best_layers)) | {
             "recalls": actor.recalls,
             "numbers": np.array(numbers, np.float64),
         }
         if value is not None:
-            arrays |= _named("critic", _arrays(value.layers)) | _named("critic_adam", value.moments)
+            arrays |= _named("critic", _arrays(value.layers)) | _named("critic_adam", value.adam_state)
         return Checkpoint(
             strategy=self.context.visit.strategy, step=self._step, points=self._step, facts=facts.model_dump(),
             arrays=arrays,

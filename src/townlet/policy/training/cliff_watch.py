@@ -97,7 +97,7 @@ class CliffWatch:
         played: Episodes = play(
             self.context.environments,
             self.context.schedule.environment.scenario,
-            weights.acting("greedy"),
+            weights.policy("greedy"),
             seed=self.seed,
             days=self.evidence.days,
             first=0,

@@ -79,7 +79,7 @@ class TrainingContext:
             return self.environments.teacher(scenario, teacher)
         if mode not in ("greedy", "stochastic"):
             raise BadInputError(f"unknown mode of acting {mode!r}; expected greedy or stochastic")
-        return self.weights(policy).acting("greedy" if mode == "greedy" else "stochastic")
+        return self.weights(policy).policy("greedy" if mode == "greedy" else "stochastic")
 
     def of_visit(self, visit: Visit) -> "TrainingContext":
         """Return the context of another visit of the same walk."""

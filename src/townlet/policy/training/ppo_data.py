@@ -62,7 +62,7 @@ class PPODataSource:
         again = (found.step,) if found is not None and was_reset else ()
         if spec.experience != "own":
             recorded = context.services.replay.experience(context.input("experience"))
-            if recorded.play.facts.environment != about.signature:
+            if recorded.dataset.metadata.environment != about.signature:
                 raise BadInputError(f"the recorded play is of another environment than {about.id}/{about.scenario}")
         if spec.experience != "recorded":
             environment = context.environments.make(
@@ -135,7 +135,7 @@ class PPODataSource:
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
         weights = fresh_weights(context.description, spec.hidden_sizes, rng)
         if self.rollout is None:
-            return with_normaliser(weights, self.last.seen(weights)[self.last.alive])
+            return with_normaliser(weights, self.last.normalised_features(weights)[self.last.alive])
         self.rollout.collect(weights)
         return with_normaliser(weights, self.rollout.features[:-1][self.rollout.alive])
 
@@ -179,7 +179,7 @@ def demonstrations_of(context: TrainingContext, spec: PPOSpec, parent: Weights) 
 def probe_of(played: TrajectoryBatch, parent: Weights) -> Probe:
     """Return a probe of what was played, for parents that bring none."""
     rows = np.flatnonzero(played.alive)[:PROBE_ROWS]
-    features = played.seen(parent)
+    features = played.normalised_features(parent)
     features = features.reshape(-1, features.shape[-1])[rows]
     mask = played.action_mask.reshape(-1, played.action_mask.shape[-1])[rows]
     return make_probe(parent, features * parent.scale + parent.mean, mask)

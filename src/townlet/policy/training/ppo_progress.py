@@ -81,7 +81,7 @@ class Progress:
         }
         if watch is not None and watch.best is not None and watch.best.weights is not watch.parent:
             arrays["best"] = _bytes(watch.best.weights)
-        for name, part in (("adam", learner.moments()), ("rollout", data.state())):
+        for name, part in (("adam", learner.adam_state()), ("rollout", data.state())):
             arrays |= {f"{name}.{rest}": values for rest, values in part.items()}
         return Checkpoint(
             strategy="ppo", step=self.iterations, points=self.iterations, facts=facts.model_dump(), arrays=arrays
@@ -101,7 +101,7 @@ class Progress:
             watch.resume(facts.watch, _weights(found, "best") if "best" in found.arrays else watch.parent)
         return cls(
             weights=learner.weights(), next_look=facts.next_look, agent_steps=facts.agent_steps, seconds=facts.seconds,
-            history=[UpdateStatistics.of_row(row) for row in found.arrays["history"].tolist()],
+            history=[UpdateStatistics.from_row(row) for row in found.arrays["history"].tolist()],
             rewards=found.arrays["rewards"].tolist(),
         )  # fmt: skip
 

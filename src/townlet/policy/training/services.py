@@ -17,9 +17,10 @@ from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.verdicts import all_of, evaluate
-from townlet.policy.data.dataset import Dataset, DatasetFacts, read_dataset
+from townlet.policy.data.dataset import Dataset, DatasetMetadata, read_dataset
 from townlet.policy.data.imported import ReplayDataset, open_dataset
-from townlet.policy.data.trajectories import Trajectories, experience_of, read_experience
+from townlet.policy.data.samples import samples_to_trajectories
+from townlet.policy.data.trajectories import Trajectories, read_trajectories
 from townlet.policy.model.inference import log_probabilities, sample
 from townlet.policy.model.weights import Weights
 from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher
@@ -47,7 +48,7 @@ class Recording:
     @property
     def dataset(self) -> Dataset:
         """What was seen, labelled and earned."""
-        return self.experience.play
+        return self.experience.dataset
 
 
 @frozen
@@ -60,7 +61,7 @@ class RolloutCaptureService:
         player: Teacher | Weights,
         decisions: int,
         perturbed: float,
-        facts: DatasetFacts,
+        metadata: DatasetMetadata,
         report: Callable[[int], None],
     ) -> Recording:
         """Play one episode of `decisions` decisions in every world and return what happened.
@@ -72,7 +73,7 @@ class RolloutCaptureService:
             raise BadInputError(f"cannot capture {decisions} decisions; expected at least 1 tick to capture")
         if isinstance(player, StubTeacher):
             _LOG.warning(
-                "capture_rollout_stub_policy %s: %s; no trajectories captured", facts.teacher, player.never_acts
+                "capture_rollout_stub_policy %s: %s; no trajectories captured", metadata.teacher, player.never_acts
             )
             decisions = 0
         about = environment.description
@@ -105,13 +106,18 @@ class RolloutCaptureService:
             predictions[-1] = _expected(seen, player)
         cut = np.zeros(shape, np.bool_)
         cut[-1:] = True
-        play = Dataset(
-            facts=facts, observations=observations, action_mask=masks, labels=labels, alive=alive, rewards=rewards,
+        dataset = Dataset(
+            metadata=metadata,
+            observations=observations,
+            action_mask=masks,
+            labels=labels,
+            alive=alive,
+            rewards=rewards,
             terminations=terminations,
-        )  # fmt: skip
+        )
         tallies = environment.tallies()
         experience = Trajectories(
-            play=play, log_probs=log_probs, predictions=predictions, truncations=cut, sums=tallies.sums.sum(1)
+            dataset=dataset, log_probs=log_probs, predictions=predictions, truncations=cut, sums=tallies.sums.sum(1)
         )
         return Recording(experience=experience, tallies=tallies, perturbed=changed)
 
@@ -135,7 +141,7 @@ def _drawn(
     seen: ObservationBatchDTO, weights: Weights
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Return actions, their log-probabilities and the values expected, each [W, N]."""
-    player, shape = weights.acting("stochastic"), seen.alive.shape
+    player, shape = weights.policy("stochastic"), seen.alive.shape
     logits = player.logits(player.normalise(seen.observations), seen.action_mask)
     chosen = sample(logits, player.draws(seen.keys, shape[1]))
     log_p = log_probabilities(logits)[np.arange(len(chosen)), chosen]
@@ -143,7 +149,7 @@ def _drawn(
 
 
 def _expected(seen: ObservationBatchDTO, weights: Weights) -> NDArray[np.float32]:
-    return weights.values(weights.acting().normalise(seen.observations)).reshape(seen.alive.shape)
+    return weights.values(weights.policy().normalise(seen.observations)).reshape(seen.alive.shape)
 
 
 @frozen
@@ -159,7 +165,7 @@ class ReplayDatasetService:
 
     def experience(self, digest: str) -> Trajectories:
         """Return the recorded play with this digest, verified; BadInputError where it is missing or unfit."""
-        return read_experience(self.blobs.get(digest), f"recorded play {digest[:12]}")
+        return read_trajectories(self.blobs.get(digest), f"recorded play {digest[:12]}")
 
     def open(self, data: DataSpec, *, streaming: bool = False) -> ReplayDataset:
         """Return a data set from outside, its digest verified; BadInputError naming the file that is unfit."""
@@ -167,7 +173,7 @@ class ReplayDatasetService:
 
     def trainable(self, data: DataSpec, about: EnvironmentDescription, *, for_ppo: bool) -> Trajectories:
         """Return the accepted samples as one recording of an environment; BadInputError naming the unfit one."""
-        return experience_of(tuple(self.open(data).samples(accepted=True)), about, for_ppo=for_ppo)
+        return samples_to_trajectories(tuple(self.open(data).samples(accepted=True)), about, for_ppo=for_ppo)
 
 
 @frozen(kw_only=True)

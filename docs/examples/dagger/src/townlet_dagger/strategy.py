@@ -89,7 +89,7 @@ def _play(context: TrainingContext, options: DAggerSpec, decisions: int) -> tupl
     """Return `decisions` decisions of the mixture, labelled by the teacher, and the share at which both agreed."""
     scenario, description = context.schedule.environment.scenario, context.description
     teacher = context.environments.teacher(scenario, context.schedule.teacher)
-    clone = context.weights(context.input("start")).acting("greedy")
+    clone = context.weights(context.input("start")).policy("greedy")
     environment = context.environments.make(
         scenario,
         worlds=options.episodes,
@@ -113,15 +113,15 @@ def _play(context: TrainingContext, options: DAggerSpec, decisions: int) -> tupl
         step = environment.step(np.where(by_teacher, label, own))
         rows.append(row | {"rewards": step.rewards.copy(), "terminations": step.terminations.copy()})
         observed = step.observations
-    facts = context.services.replay.load(context.input("dataset")).facts
-    played = Dataset(facts=facts, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    metadata = context.services.replay.load(context.input("dataset")).metadata
+    played = Dataset(metadata=metadata, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
     return played, float(np.concatenate(agreed).mean())
 
 
 def _joined(recorded: Dataset, played: Dataset) -> Dataset:
     """Return both data sets as one, the new episodes behind the old ones on axis W."""
     both = {name: np.concatenate([old, played.tensors[name]], axis=1) for name, old in recorded.tensors.items()}
-    return Dataset(facts=recorded.facts, **both)
+    return Dataset(metadata=recorded.metadata, **both)
 
 
 def _cost(options: DAggerSpec, context: CostContext) -> Cost:

@@ -16,13 +16,13 @@ from townlet.policy.advantages import discounted_returns
 from townlet.policy.data.dataset import Dataset, flatten
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.initialise import fresh_layers
-from townlet.policy.model.weights import Weights, WeightsFacts, make_probe
+from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.strategies.base import require_torch
 from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
-    from townlet.policy.bc.fits import CloneResult
+    from townlet.policy.bc.state import CloneResult
     from townlet.policy.training.bc_progress import Fitting
 
 __all__ = ["ENTRIES", "BCStrategy"]
@@ -88,16 +88,16 @@ class BCStrategy:
         train, held = flatten(dataset, training, mean, scale), flatten(dataset, heldout, mean, scale)
         if not len(train.labels) or not len(held.labels):
             raise BadInputError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
-        inputs, outputs = len(dataset.facts.features), len(dataset.facts.actions)
+        inputs, outputs = len(dataset.metadata.features), len(dataset.metadata.actions)
         actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
         fitting = Fitting.of_visit(context, spec)
-        fit = fitting.clone(actor, train, held, rng).fit(spec, len(train.labels))
+        fit = fitting.clone(actor, train, held, rng).result(spec, len(train.labels))
         weights, value_loss = _with_critic(spec, dataset, training, fit, (mean, scale), fitting, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
         rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
         difference = parity(weights.actor, normalise(probe.observations, mean, scale))
-        weights = attrs.evolve(weights, probe=probe, facts=attrs.evolve(weights.facts, parity=difference))
+        weights = attrs.evolve(weights, probe=probe, metadata=attrs.evolve(weights.metadata, parity=difference))
         return BCTrainingResult(
             weights=context.blobs.put(weights.to_bytes()),
             flags=("early_stop",) if fit.stopped_early else (),
@@ -124,7 +124,7 @@ def _demonstrations(context: TrainingContext, spec: BCSpec) -> tuple[Dataset, st
     if spec.data is None:
         digest = context.input("dataset")
         return context.services.replay.load(digest), digest
-    play = context.services.replay.trainable(spec.data, context.description, for_ppo=False).play
+    play = context.services.replay.trainable(spec.data, context.description, for_ppo=False).dataset
     return play, spec.data.sha256
 
 
@@ -147,7 +147,7 @@ def _with_critic(
     rng: np.random.Generator,
 ) -> tuple[Weights, float]:
     """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
-    gamma = dataset.facts.discount if spec.gamma is None else spec.gamma
+    gamma = dataset.metadata.discount if spec.gamma is None else spec.gamma
     returns, known = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
     known &= dataset.alive[:, episodes]
     if spec.value_epochs and not known.any():
@@ -159,26 +159,26 @@ def _with_critic(
     value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0
     value_scale = max(float(targets.std(dtype=np.float64)), 1e-3) if len(targets) else 1.0
     features = normalise(dataset.observations[:, episodes][known], *normaliser)
-    inputs = len(dataset.facts.features)
+    inputs = len(dataset.metadata.features)
     critic = fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0)
     scaled = ((targets - value_mean) / value_scale).astype(np.float32)
     fitted = fitting.critic(critic, features, scaled, rng)
-    facts = WeightsFacts(
-        features=dataset.facts.features,
-        actions=dataset.facts.actions,
+    metadata = WeightsMetadata(
+        features=dataset.metadata.features,
+        actions=dataset.metadata.actions,
         layers=len(fit.layers),
-        environment=dataset.facts.environment,
+        environment=dataset.metadata.environment,
         parity=None,
     )
     return Weights(
-        facts=facts,
+        metadata=metadata,
         actor=fit.layers,
         critic=fitted.layers,
         mean=normaliser[0],
         scale=normaliser[1],
         value_mean=value_mean,
         value_scale=value_scale,
-    ), fitted.loss_sum
+    ), fitted.loss
 
 
 def _worst_recall(recalls: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

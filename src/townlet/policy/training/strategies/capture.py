@@ -13,8 +13,8 @@ from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, StrategyEntry
-from townlet.policy.data.dataset import DatasetFacts
-from townlet.policy.data.trajectories import metrics_of
+from townlet.policy.data.dataset import DatasetMetadata
+from townlet.policy.data.trajectories import trajectory_metrics
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.rollout import Rollout
@@ -101,7 +101,7 @@ class CaptureStrategy:
                 if done < decisions and context.visit.stopping():
                     bookmark.stop("without a checkpoint; a data set is recorded in one go")
 
-        facts = DatasetFacts(
+        metadata = DatasetMetadata(
             features=about.features,
             actions=about.actions,
             environment=about.signature,
@@ -109,7 +109,7 @@ class CaptureStrategy:
             teacher=teacher_ref(context.schedule.teacher) if stored is None else stored,
             discount=about.discount,
         )
-        recording = context.services.capture.record(environment, player, decisions, spec.perturbed, facts, report)
+        recording = context.services.capture.record(environment, player, decisions, spec.perturbed, metadata, report)
         played = len(recording.dataset.labels)
         result = _result(recording, ticks=played * about.ticks_per_decision)
         return attrs.evolve(
@@ -163,7 +163,7 @@ def _stored(context: TrainingContext, recording: Recording, *, learner: bool) ->
 def _result(recording: Recording, *, ticks: int) -> CaptureResult:
     dataset, tallies = recording.dataset, recording.tallies
     living = dataset.labels[dataset.alive]
-    counts = np.bincount(living, minlength=len(dataset.facts.actions))
+    counts = np.bincount(living, minlength=len(dataset.metadata.actions))
     shares = counts[counts > 0] / max(counts.sum(), 1)
     exposure = float(tallies.exposures[0].sum())
     facts: dict[str, Any] = {"flags": () if len(dataset.labels) else ("stub",)}
@@ -173,8 +173,8 @@ def _result(recording: Recording, *, ticks: int) -> CaptureResult:
         action_entropy=max(float(-(shares * np.log(shares)).sum()), 0.0),
         perturbed_share=recording.perturbed / max(len(living), 1),
         return_per_agent_day=float(tallies.sums[0].sum()) / exposure if exposure > 0 else 0.0,
-        action_counts=dict(zip(dataset.facts.actions, counts.tolist(), strict=True)),
-        recorded=metrics_of(recording.experience),
+        action_counts=dict(zip(dataset.metadata.actions, counts.tolist(), strict=True)),
+        recorded=trajectory_metrics(recording.experience),
         ticks=ticks,
         **facts,
     )

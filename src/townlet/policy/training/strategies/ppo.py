@@ -161,10 +161,10 @@ def _iterate(
     progress.seconds += seconds
     progress.agent_steps += data.counted
     progress.history.append(statistics)
-    own = rollout.alive & ~rollout.taught[:, None]
+    own = rollout.alive & ~rollout.teacher_controlled[:, None]
     progress.rewards.append(float(rollout.rewards[own].mean(dtype=np.float64)) if own.any() else 0.0)
     numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
-    if not statistics.finite or not acts_finitely(updated, rollout.seen(updated)[-1]):
+    if not statistics.finite or not acts_finitely(updated, rollout.normalised_features(updated)[-1]):
         progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
     else:
         progress.weights = updated
@@ -205,7 +205,7 @@ def _result(
     from townlet.policy.model.torch_network import parity
 
     difference = parity(ended.actor, normalise(probe.observations, ended.mean, ended.scale))
-    ended = attrs.evolve(ended, facts=attrs.evolve(ended.facts, parity=difference), probe=None)
+    ended = attrs.evolve(ended, metadata=attrs.evolve(ended.metadata, parity=difference), probe=None)
     ended = attrs.evolve(ended, probe=make_probe(ended, probe.observations, probe.action_mask))
     last = progress.history[-_LAST:]
 

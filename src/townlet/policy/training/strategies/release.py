@@ -85,7 +85,7 @@ class RollbackStrategy:
             weights=digest,
             discarded=discarded,
             target=name,
-            parity=weights.prove(),
+            parity=weights.verify(),
             scale=scale,
             duration=perf_counter() - started,
         )

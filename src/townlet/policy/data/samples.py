@@ -1,0 +1,151 @@
+"""Export trajectories as replay samples (one file per world and agent) and import such samples as trajectories."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.dto.policy_ref import parse_teacher
+from townlet.dto.samples import SampleOrigin
+from townlet.errors import BadInputError
+from townlet.policy.data.dataset import Dataset, DatasetMetadata
+from townlet.policy.data.trajectories import Trajectories, trajectory_metrics
+from townlet.ports import EnvironmentDescription
+from townlet.store.samples import REQUIRED_FEATURES, ReplaySample
+
+__all__ = ["samples_to_trajectories", "trajectories_to_samples"]
+
+
+def trajectories_to_samples(trajectories: Trajectories) -> tuple[tuple[str, ReplaySample], ...]:
+    """Return one sample with its file name per world and agent; a required feature the environment lacks is 0."""
+    metadata = trajectories.dataset.metadata
+    origin = SampleOrigin(
+        actions=metadata.actions,
+        environment=metadata.environment,
+        scenario=metadata.scenario,
+        player=metadata.teacher,
+        discount=metadata.discount,
+    )
+    return tuple(
+        (f"rollout_{world:04d}_{agent:03d}", _to_sample(_select(trajectories, world, agent), world, agent, origin))
+        for world, agent in np.ndindex(trajectories.dataset.labels.shape[1:])
+    )
+
+
+def _to_sample(part: Trajectories, world: int, agent: int, origin: SampleOrigin) -> ReplaySample:
+    """Return the sample of trajectories [T, 1, 1] of a single agent."""
+    metadata, decisions = part.dataset.metadata, len(part.dataset.labels)
+    missing = tuple(name for name in REQUIRED_FEATURES if name not in metadata.features)
+    labels = part.dataset.labels[part.alive]
+    counts = {f"action_{name}_count": int((labels == i).sum()) for i, name in enumerate(metadata.actions)}
+    return ReplaySample(
+        source="",
+        map=np.zeros((decisions, 1, 1, 1), np.float32),
+        features=np.pad(part.dataset.observations[:, 0, 0], ((0, 0), (0, len(missing)))),
+        actions=part.actions[:, 0, 0],
+        old_log_probs=part.log_probs[:, 0, 0],
+        rewards=part.rewards[:, 0, 0],
+        value_preds=part.predictions[:, 0, 0],
+        dones=part.terminations[:, 0, 0],
+        feature_names=(*metadata.features, *missing),
+        metrics=trajectory_metrics(part).model_dump() | counts,
+        agent_id=f"world_{world}_agent_{agent}",
+        action_lookup={name: index for index, name in enumerate(metadata.actions)},
+        action_mask=part.action_mask[:, 0, 0],
+        alive=part.alive[:, 0, 0],
+        origin=origin,
+    )
+
+
+def _select(trajectories: Trajectories, world: int, agent: int) -> Trajectories:
+    """Return the trajectories [T, 1, 1] of one agent in one world."""
+
+    def cut(values: NDArray[Any]) -> NDArray[Any]:
+        return values[:, world : world + 1, agent : agent + 1]
+
+    arrays: dict[str, Any] = {name: cut(values) for name, values in trajectories.dataset.tensors.items()}
+    return attrs.evolve(
+        trajectories,
+        dataset=attrs.evolve(trajectories.dataset, **arrays),
+        log_probs=cut(trajectories.log_probs),
+        predictions=cut(trajectories.predictions),
+        truncations=cut(trajectories.truncations),
+    )
+
+
+def samples_to_trajectories(
+    samples: Sequence[ReplaySample], description: EnvironmentDescription, *, for_ppo: bool
+) -> Trajectories:
+    """Return samples as trajectories: each sample is one world with one agent, features are matched by name.
+
+    BadInputError naming the sample that cannot be used: one that this version did not write, one of another
+    environment, or (`for_ppo`) one of a script, which has no log-probabilities.
+    """
+    if not samples:
+        raise BadInputError("the data set holds no accepted sample; there is nothing to train on")
+    for sample in samples:
+        _check_trainable(sample, description, for_ppo=for_ppo)
+    longest, count = max(sample.timesteps for sample in samples), len(samples)
+    shape = (longest, count, 1)
+    arrays: dict[str, Any] = {
+        "observations": np.zeros((*shape, len(description.features)), np.float32),
+        "action_mask": np.zeros((*shape, len(description.actions)), np.bool_),
+        "labels": np.zeros(shape, np.int16),
+        "alive": np.zeros(shape, np.bool_),
+        "rewards": np.zeros(shape, np.float32),
+        "terminations": np.zeros(shape, np.bool_),
+    }
+    log_probs, truncations = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+    predictions = np.zeros((longest + 1, count, 1), np.float32)
+    for s, sample in enumerate(samples):
+        t = sample.timesteps
+        order = [sample.feature_names.index(name) for name in description.features]
+        arrays["observations"][:t, s, 0] = sample.features[:, order]
+        arrays["action_mask"][:t, s, 0] = sample.action_mask
+        arrays["labels"][:t, s, 0] = sample.actions
+        arrays["alive"][:t, s, 0] = sample.alive
+        arrays["rewards"][:t, s, 0] = sample.rewards
+        arrays["terminations"][:t, s, 0] = sample.dones
+        log_probs[:t, s, 0] = sample.old_log_probs
+        predictions[: len(sample.value_preds), s, 0] = sample.value_preds
+        truncations[t - 1, s, 0] = True
+    origin = samples[0].origin
+    assert origin is not None, "_check_trainable refuses samples without an origin"
+    metadata = DatasetMetadata(
+        features=description.features,
+        actions=description.actions,
+        environment=description.signature,
+        scenario=origin.scenario,
+        teacher=origin.player,
+        discount=description.discount,
+    )
+    return Trajectories(
+        dataset=Dataset(metadata=metadata, **arrays),
+        log_probs=log_probs,
+        predictions=predictions,
+        truncations=truncations,
+        sums=np.zeros(0),
+    )
+
+
+def _check_trainable(sample: ReplaySample, description: EnvironmentDescription, *, for_ppo: bool) -> None:
+    origin = sample.origin
+    if origin is None:
+        raise BadInputError(
+            f"{sample.source}: not written by this version; older samples are summarised, training on them comes later"
+        )
+    if origin.environment != description.signature or origin.actions != description.actions:
+        raise BadInputError(
+            f"{sample.source}: recorded in another environment ({origin.scenario}, signature "
+            f"{origin.environment[:12]}); expected {description.scenario}, {description.signature[:12]}"
+        )
+    missing = [name for name in description.features if name not in sample.feature_names]
+    if missing:
+        raise BadInputError(f"{sample.source}: array 'features' has no {missing[0]!r}, which this environment shows")
+    if for_ppo and parse_teacher(origin.player) is not None:
+        raise BadInputError(
+            f"{sample.source}: played by {origin.player}, a script without probabilities; ppo learns from the play of "
+            "a policy (--mode rollout --rollout-save-dir), bc from a script's (--mode bc --bc-manifest)"
+        )
