@@ -182,7 +182,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     }  # fmt: skip
     if answered and trial.looks.final:
         # What the last visit to ppo answered, promoted or not: after a rollback the run ends with other weights.
-        mine = NamedPolicy(policy=answered, teacher=read_weights(blobs.get(answered), "what ppo answered").policy())
+        mine = NamedPolicy(name=answered, policy=read_weights(blobs.get(answered), "what ppo answered").policy())
         for name in dict.fromkeys((schedule.teacher, "planner")):
             if name in environments.describe(scenario).teachers:
                 row["final"][name] = _compared(environments, scenario, mine, name, trial.looks)
@@ -194,7 +194,7 @@ def _compared(
     environments: EnvironmentProvider, scenario: str, mine: NamedPolicy, name: str, looks: Looks
 ) -> Mapping[str, Any]:
     """Return the comparison with a script over fresh paired episodes, two-sided intervals at 95 %."""
-    script = NamedPolicy(policy=f"teacher:{name}", teacher=environments.teacher(scenario, name))
+    script = NamedPolicy(name=f"teacher:{name}", policy=environments.teacher(scenario, name))
     return compare(
         environments, scenario, mine, script, episodes=looks.final, days=looks.final_days, seed=looks.seed + 1,
         confidence=0.975, actions="greedy",

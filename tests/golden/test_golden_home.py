@@ -86,7 +86,7 @@ def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> Non
         load(run.schedule, KNOWN, lambda spec: corridors.describe(spec.scenario)),
         journal,
         perform=perform,
-        registry=Registry(tmp_path / "registry.sqlite", prove=verifier(blobs)),
+        registry=Registry(tmp_path / "registry.sqlite", prove=verifier(blobs.get)),
         blobs=blobs,
         catalogue=KNOWN,
         metrics=corridors.describe("plain").metrics,

@@ -162,7 +162,7 @@ def _registry(home: Path, run: str | None) -> "Registry":
         directory = RunDirectory.find(home, run)
         own = stored_schedule(directory).registry.scope == "run"
         path = directory.registry if own else path
-    return Registry(path, prove=verifier(BlobStore(home / "blobs")))
+    return Registry(path, prove=verifier(BlobStore(home / "blobs").get))
 
 
 def _version(where: "Registry", which: str) -> "Version":
@@ -201,7 +201,7 @@ def _facts(home: Path, directory: "RunDirectory", promotion: "Promotion") -> Map
     from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
 
-    weights = verifier(BlobStore(home / "blobs"))(promotion.intent.target)
+    weights = verifier(BlobStore(home / "blobs").get)(promotion.intent.target)
     environment = stored_schedule(directory).environment
     return {
         "environment": environment.id,

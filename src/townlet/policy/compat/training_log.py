@@ -15,8 +15,8 @@ from townlet.dto.training_log import (
     StreamFields,
     TrainingLogEntry,
 )
-from townlet.policy.data.trajectories import TrajectoryBatch
 from townlet.policy.model.weights import Weights
+from townlet.policy.ppo.batch import TrajectoryBatch
 from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.store.samples import REQUIRED_FEATURES

@@ -1,6 +1,6 @@
 """Trajectories: a policy's recorded decisions with log-probabilities and value predictions, for PPO to learn from."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -15,54 +15,15 @@ from townlet.policy.model.inference import normalise
 from townlet.policy.model.weights import Weights
 from townlet.store.samples import REQUIRED_FEATURES
 
-__all__ = ["Trajectories", "TrajectoryBatch", "read_trajectories", "trajectory_metrics"]
-
-
-class TrajectoryBatch(Protocol):
-    """Decisions that PPO can learn from: T decisions of W worlds and N agents."""
-
-    @property
-    def rewards(self) -> NDArray[np.float32]:
-        """[T, W, N], reward of each decision."""
-
-    @property
-    def terminations(self) -> NDArray[np.bool_]:
-        """[T, W, N], True where the agent's life ended in the decision."""
-
-    @property
-    def truncations(self) -> NDArray[np.bool_]:
-        """[T, W, N], True where the episode or the recording was cut."""
-
-    @property
-    def alive(self) -> NDArray[np.bool_]:
-        """[T, W, N], True for a living agent."""
-
-    @property
-    def action_mask(self) -> NDArray[np.bool_]:
-        """[T, W, N, A], True for a legal action."""
-
-    @property
-    def actions(self) -> NDArray[np.int64]:
-        """[T, W, N], the actions taken."""
-
-    @property
-    def log_probs(self) -> NDArray[np.float32]:
-        """[T, W, N], log π_old(aₜ|sₜ) of the actions taken."""
-
-    @property
-    def teacher_controlled(self) -> NDArray[np.bool_]:
-        """[W], worlds in which a teacher decided, so that the policy gradient does not use them."""
-
-    def normalised_features(self, weights: Weights) -> NDArray[np.float32]:
-        """Return features [T, W, N, F], normalised by these weights."""
-
-    def values(self, weights: Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return V(sₜ) and V(sₜ₊₁) [T, W, N], in units of reward."""
+__all__ = ["Trajectories", "read_trajectories", "trajectory_metrics"]
 
 
 @frozen(kw_only=True)
 class Trajectories(Record):
-    """Recorded decisions of a policy: log-probabilities and value predictions; U = T + 1 time points."""
+    """Recorded decisions of a policy: log-probabilities and value predictions; U = T + 1 time points.
+
+    Fits the protocol `policy.ppo.batch.TrajectoryBatch`.
+    """
 
     dataset: Dataset
     """Observations, masks, rewards; its labels are the actions taken, its teacher is the policy that decided."""

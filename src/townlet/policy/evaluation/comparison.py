@@ -1,4 +1,4 @@
-"""Comparing two policies outside any run: the same episodes, paired differences with bounds."""
+"""Compare two policies outside any run: both play the same episodes, each KPI gets a paired difference with bounds."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -24,30 +24,34 @@ __all__ = ["NamedPolicy", "compare", "find_policy"]
 
 @frozen(kw_only=True)
 class NamedPolicy:
-    """A policy that was found, and what it is called in a result."""
+    """A policy and its name in a result."""
 
-    policy: str
+    name: str
     """Weights digest, or ``teacher:NAME``."""
-    teacher: Teacher
-    """Who plays."""
+    policy: Teacher
+    """Chooses the actions."""
 
 
 def find_policy(
-    word: str, environments: EnvironmentProvider, scenario: str, home: Path, actions: Literal["greedy", "stochastic"]
+    reference: str,
+    environments: EnvironmentProvider,
+    scenario: str,
+    home: Path,
+    actions: Literal["greedy", "stochastic"],
 ) -> NamedPolicy:
-    """Return the policy `word` names: ``teacher:NAME``, ``NAME@ALIAS`` in the registry, or a weights file.
+    """Return the policy that `reference` names: ``teacher:NAME``, ``NAME@ALIAS`` in the registry, or a weights file.
 
-    BadInputError says which of them was tried and what there is.
+    BadInputError says what was tried and what is available.
     """
-    teacher = parse_teacher(word)
+    teacher = parse_teacher(reference)
     if teacher is not None:
-        return NamedPolicy(policy=word, teacher=environments.teacher(scenario, teacher))
-    blobs, path = BlobStore(home / "blobs"), Path(word)
+        return NamedPolicy(name=reference, policy=environments.teacher(scenario, teacher))
+    blobs, path = BlobStore(home / "blobs"), Path(reference)
     if path.is_file():
         data = path.read_bytes()
         digest = sha256(data).hexdigest()
-    elif "@" in word:
-        name, _, alias = word.partition("@")
+    elif "@" in reference:
+        name, _, alias = reference.partition("@")
         version = Registry(home / "registry.sqlite").champion(name, alias)
         if version is None:
             raise BadInputError(
@@ -55,13 +59,14 @@ def find_policy(
             )
         digest, data = version.weights, blobs.get(version.weights)
     else:
+        teachers = ", ".join(environments.describe(scenario).teachers)
         raise BadInputError(
-            f"{word!r} is no policy; expected teacher:NAME ({', '.join(environments.describe(scenario).teachers)}), "
+            f"{reference!r} is no policy; expected teacher:NAME ({teachers}), "
             "NAME@ALIAS of the registry, or the path of a weights file"
         )
-    weights = read_weights(data, word)
-    weights.check_fits(environments.describe(scenario), word)
-    return NamedPolicy(policy=digest, teacher=weights.policy(actions))
+    weights = read_weights(data, reference)
+    weights.check_fits(environments.describe(scenario), reference)
+    return NamedPolicy(name=digest, policy=weights.policy(actions))
 
 
 def compare(
@@ -76,50 +81,64 @@ def compare(
     confidence: float,
     actions: str,
 ) -> ComparisonResult:
-    """Play the same `episodes` with both policies and compare every KPI; bounds are one-sided t at `confidence`."""
+    """Play the same `episodes` with both policies and return the paired difference of every KPI.
+
+    Bounds are one-sided t bounds at `confidence`. BadInputError for counts or a confidence out of range.
+    """
     if episodes < 2 or days < 1 or not 0.5 <= confidence < 1:
         raise BadInputError(
             f"cannot compare over {episodes} episodes of {days} days at confidence {confidence:g}; expected at least 2 "
             "episodes, at least 1 day, and a confidence of 0.5 or more and below 1"
         )
-    keyed = derive(seed, "compare")
-    mine, theirs = (
-        play(environments, scenario, player.teacher, seed=keyed, days=days, first=0, count=episodes)
-        for player in (candidate, baseline)
+    episodes_seed = derive(seed, "compare")
+    candidate_episodes, baseline_episodes = (
+        play(environments, scenario, named.policy, seed=episodes_seed, days=days, first=0, count=episodes)
+        for named in (candidate, baseline)
     )
     metrics = environments.describe(scenario).metrics
     return ComparisonResult(
         scenario=scenario,
-        candidate=candidate.policy,
-        baseline=baseline.policy,
+        candidate=candidate.name,
+        baseline=baseline.name,
         actions=actions,
         episodes=episodes,
         days=days,
         seed=seed,
         confidence=confidence,
-        metrics=tuple(_row(spec, i, mine, theirs, 1 - confidence) for i, spec in enumerate(metrics)),
+        metrics=tuple(
+            _compare_metric(spec, i, candidate_episodes, baseline_episodes, 1 - confidence)
+            for i, spec in enumerate(metrics)
+        ),
     )
 
 
-def _row(spec: MetricSpec, index: int, mine: Episodes, theirs: Episodes, alpha: float) -> MetricComparison:
+def _compare_metric(
+    spec: MetricSpec, index: int, candidate: Episodes, baseline: Episodes, alpha: float
+) -> MetricComparison:
     pairs = [
-        (a, b) for a, b in zip(mine.ratios(index), theirs.ratios(index), strict=True) if a is not None and b is not None
+        (a, b)
+        for a, b in zip(candidate.ratios(index), baseline.ratios(index), strict=True)
+        if a is not None and b is not None
     ]
-    left, right = [a for a, _ in pairs], [b for _, b in pairs]
+    candidate_values, baseline_values = [a for a, _ in pairs], [b for _, b in pairs]
     differences = [a - b for a, b in pairs]
     low, high = bounds(differences, alpha) if len(pairs) >= 2 else (None, None)
-    better, worse = (right, left) if spec.direction is Direction.LOWER else (left, right)
+    better, worse = (
+        (baseline_values, candidate_values)
+        if spec.direction is Direction.LOWER
+        else (candidate_values, baseline_values)
+    )
     return MetricComparison(
         metric=spec.name,
         unit=spec.unit,
         direction=spec.direction.value,
-        candidate=_mean(left),
-        baseline=_mean(right),
+        candidate=_mean(candidate_values),
+        baseline=_mean(baseline_values),
         difference=_mean(differences),
         low=low,
         high=high,
-        candidate_iqm=iqm(left) if left else None,
-        baseline_iqm=iqm(right) if right else None,
+        candidate_iqm=iqm(candidate_values) if candidate_values else None,
+        baseline_iqm=iqm(baseline_values) if baseline_values else None,
         probability_of_improvement=probability_of_improvement(better, worse) if pairs else None,
         pairs=len(pairs),
     )

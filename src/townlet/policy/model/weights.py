@@ -13,7 +13,6 @@ from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import ActingPolicy, Layers, choose_greedily, forward, masked, normalise
 from townlet.ports import EnvironmentDescription
-from townlet.store.blobs import BlobStore
 
 __all__ = ["PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
@@ -137,9 +136,9 @@ def make_probe(weights: Weights, observations: NDArray[np.float32], action_mask:
     return Probe(observations=observations, action_mask=action_mask, logits=logits, actions=actions)
 
 
-def verifier(blobs: BlobStore) -> Callable[[str], Weights]:
-    """Return what proves stored weights: their digest, and the actions stored with them; BadInputError otherwise."""
-    return lambda digest: read_weights(blobs.get(digest), f"weights {digest[:12]}")
+def verifier(read_blob: Callable[[str], bytes]) -> Callable[[str], Weights]:
+    """Return a function that reads the weights with a digest and verifies their probe batch (BadInputError)."""
+    return lambda digest: read_weights(read_blob(digest), f"weights {digest[:12]}")
 
 
 def read_weights(data: bytes, source: str) -> Weights:

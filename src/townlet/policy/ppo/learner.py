@@ -20,12 +20,11 @@ from torch import Tensor
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
-from townlet.policy.data.trajectories import TrajectoryBatch
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.inference import forward, log_probabilities, masked
 from townlet.policy.model.torch_network import ActorCritic, adam_state, choose_device, load_adam_state, to_device
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import Batch, Demonstrations, Terms
+from townlet.policy.ppo.batch import Batch, Demonstrations, Terms, TrajectoryBatch
 from townlet.policy.ppo.gradient_backend import choose_backend
 from townlet.policy.ppo.objective import split_minibatch
 from townlet.policy.ppo.ramps import Ramp

@@ -12,10 +12,11 @@ from townlet.dto.training_log import EventFields
 from townlet.errors import BadInputError
 from townlet.policy.compat.training_log import EVENTS, EventCounter
 from townlet.policy.data.dataset import Samples, flatten
-from townlet.policy.data.trajectories import Trajectories, TrajectoryBatch
+from townlet.policy.data.trajectories import Trajectories
 from townlet.policy.model.inference import forward
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Probe, Weights, make_probe
+from townlet.policy.ppo.batch import TrajectoryBatch
 from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext
