@@ -1,4 +1,4 @@
-"""The front door: answers on stdout, one clear complaint on stderr, the documented exit codes."""
+"""The command line: results on stdout, one clear error message on stderr, the documented exit codes."""
 
 import json
 import subprocess
@@ -178,6 +178,9 @@ def test_two_policies_are_compared_without_a_run(capsys: pytest.CaptureFixture[s
         (["evaluate", "HERE"], "not a safetensors file"),
         (["paint"], 'Unknown command "paint"'),
         (["run"], "requires an argument"),
+        (["run", "quikstart"], "did you mean 'quickstart'?"),
+        (["check", "quikstart"], "unknown schedule 'quikstart'"),
+        (["train", "quikstart"], "unknown schedule 'quikstart'"),
     ],
 )
 def test_bad_input_gets_one_complaint_and_leaves_nothing(

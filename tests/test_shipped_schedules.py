@@ -16,6 +16,8 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec, RollbackSpec
+from townlet.errors import BadInputError
+from townlet.machine.schedule.shipped import find_schedule, shipped_schedules
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
@@ -100,7 +102,9 @@ class Actor:
 
     def _promote(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
         done = context.visit.effect(context.input("candidate"))
-        return cls(weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected)
+        return cls(
+            weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected_champion
+        )
 
     def _rollback(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
         target = context.inputs.get("accepted") or context.input("clone")
@@ -127,3 +131,44 @@ def test_fake_strategies_walk_every_edge(path: Path, tmp_path: Path) -> None:
         if wanted <= found:
             break
     assert wanted == found & wanted
+
+
+def test_a_shipped_schedule_has_a_name_and_one_sentence() -> None:
+    """The names are those of the files in `schedules`; the sentence is the comment at the top."""
+    shipped = {schedule.name: schedule for schedule in shipped_schedules()}
+
+    assert sorted(path.stem for path in (ROOT / "schedules").glob("*.yaml")) == list(shipped)
+    assert shipped["quickstart"].summary.startswith("A scripted town becomes a learned one in about a minute")
+    assert all("$schema" not in schedule.summary for schedule in shipped.values())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "schedules").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_line_for_editors_leads_to_the_schema(path: Path) -> None:
+    """The relative path in the first line is a file of the checkout."""
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (path.parent / first.partition("=")[2]).is_file()
+
+
+def test_a_path_that_exists_wins_over_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file `quickstart` is taken; a folder of that name cannot be a schedule."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").mkdir()
+    assert ROOT / "schedules" / "quickstart.yaml" == find_schedule("quickstart")
+
+    (tmp_path / "quickstart").rmdir()
+    (tmp_path / "quickstart").write_text("schedule: townlet/v1")
+    assert Path("quickstart") == find_schedule("quickstart")
+
+
+@pytest.mark.parametrize("word", ["absent.yaml", "folder/absent", "/absent"])
+def test_what_can_only_be_a_path_is_returned_as_it_is(word: str) -> None:
+    """Whoever opens it reports that it does not exist."""
+    assert Path(word) == find_schedule(word)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
+    """One sentence: what was looked for, and the name that was meant."""
+    with pytest.raises(BadInputError, match=r"unknown schedule 'small-town'.*did you mean 'small_town'"):
+        find_schedule("small-town")

@@ -1,32 +1,73 @@
-"""Townlet takes a scripted policy to a learned one, safely."""
+"""Townlet turns a scripted policy into a learned one, safely.
 
+The names below load on first use, so that `import townlet` stays light and needs no torch.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from townlet.dto.boundary import ObservationBatchDTO, StepResult
     from townlet.dto.policy import AnnealSummary
     from townlet.dto.schedule import ScheduleSpec
-    from townlet.ports import EnvironmentProvider, Teacher
+    from townlet.errors import BadInputError, HoldError, TorchNotAvailableError, TownletError
+    from townlet.machine.schedule.loader import ScheduleError
+    from townlet.policy.training.api import anneal, run
+    from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher
+    from townlet.world.batch import TownBatch
 
-__all__ = ["__version__", "anneal"]
+__all__ = [
+    "AnnealSummary",
+    "BadInputError",
+    "Environment",
+    "EnvironmentDescription",
+    "EnvironmentProvider",
+    "HoldError",
+    "ObservationBatchDTO",
+    "ScheduleError",
+    "ScheduleSpec",
+    "StepResult",
+    "Teacher",
+    "TorchNotAvailableError",
+    "TownBatch",
+    "TownletError",
+    "__version__",
+    "anneal",
+    "run",
+]
 
 __version__ = "0.1.0"
 
+_MODULES = {
+    "AnnealSummary": "townlet.dto.policy",
+    "BadInputError": "townlet.errors",
+    "Environment": "townlet.ports",
+    "EnvironmentDescription": "townlet.ports",
+    "EnvironmentProvider": "townlet.ports",
+    "HoldError": "townlet.errors",
+    "ObservationBatchDTO": "townlet.dto.boundary",
+    "ScheduleError": "townlet.machine.schedule.loader",
+    "ScheduleSpec": "townlet.dto.schedule",
+    "StepResult": "townlet.dto.boundary",
+    "Teacher": "townlet.ports",
+    "TorchNotAvailableError": "townlet.errors",
+    "TownBatch": "townlet.world.batch",
+    "TownletError": "townlet.errors",
+    "anneal": "townlet.policy.training.api",
+    "run": "townlet.policy.training.api",
+}
 
-def anneal(
-    schedule: "ScheduleSpec | Path | str",
-    *,
-    environment: "EnvironmentProvider | None" = None,
-    teacher: "Teacher | str | None" = None,
-    home: "Path | str" = ".townlet",
-    seed: int | None = None,
-) -> "AnnealSummary":
-    """Walk a schedule from Python, with an environment and a teacher of your own where you bring them.
 
-    `teacher` is one of the environment's by name, or anything with `act`; it takes the place of the schedule's. Raises
-    ScheduleError for a schedule with mistakes, TorchNotAvailableError where a state needs torch and there is none.
-    """
-    from townlet.policy.training.api import anneal as walk
+if not TYPE_CHECKING:  # a type checker that saw this function would accept any name
 
-    return walk(schedule, environment=environment, teacher=teacher, home=home, seed=seed)
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use (PEP 562); the interpreter adds a suggestion to the AttributeError."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'townlet' has no attribute {name!r}")
+        value = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

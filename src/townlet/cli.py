@@ -1,4 +1,4 @@
-"""The front door: `townlet COMMAND`. Answers go to stdout, progress and complaints to stderr.
+"""The command line: `townlet COMMAND`. Results go to stdout, progress and error messages to stderr.
 
 Exit codes: 0 done (and the champion moved, where the schedule can promote), 6 done with the champion unchanged, 2 bad
 input or a missing extra, 3 held, 4 failed, 5 journal broken, 7 aborted, 130 and 143 stopped by a signal, 1 a bug.
@@ -21,7 +21,8 @@ from townlet.commands.gc import gc
 from townlet.commands.logs import logs
 from townlet.commands.registry import registry
 from townlet.commands.run_control import add_operator_commands
-from townlet.commands.run_loop import walk
+from townlet.commands.run_loop import run_with_progress
+from townlet.commands.schedules import add_schedule_commands
 from townlet.commands.train import train
 from townlet.dto.strategies import Device
 from townlet.errors import ResourceFaultError, TownletError
@@ -41,13 +42,12 @@ app.command(bench)
 app.command(logs)
 app.command(gc)
 add_operator_commands(app)
-
-_HOME = HOME
+add_schedule_commands(app)
 
 
 @app.command
 def check(schedule: SchedulePath, *, json: Json = False) -> int:
-    """Prove a schedule sound and say what a run may visit and cost; writes nothing."""
+    """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
     from townlet.machine.schedule.forecast import forecast
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
@@ -58,17 +58,15 @@ def check(schedule: SchedulePath, *, json: Json = False) -> int:
     environment = plan.schedule.environment
     describe = provider(environment.id).describe
     suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
-    found = forecast(plan, catalogue(), describe(environment.scenario), suites)
+    prediction = forecast(plan, catalogue(), describe(environment.scenario), suites)
     if json:
-        terminal.show_json(found.model_dump())
+        terminal.show_json(prediction.model_dump())
         return 0
-    for table in tables.forecast_tables(found):
+    for table in tables.forecast_tables(prediction):
         terminal.show(table)
-    if found.torch:
-        terminal.errors.print(
-            f"warning: {', '.join(found.torch)} cannot run here: torch is not installed; pip install 'townlet[torch]'",
-            markup=False,
-        )
+    if prediction.torch:
+        names = ", ".join(prediction.torch)
+        terminal.warn(f"{names} cannot run: torch is not installed; install it with: pip install 'townlet[torch]'")
     return 0
 
 
@@ -77,19 +75,24 @@ def run(
     schedule: SchedulePath,
     *,
     seed: Seed = None,
-    rehearse: Annotated[bool, Parameter(negative="", help="Walk every state with tiny numbers.")] = False,
+    rehearse: Annotated[
+        bool, Parameter(negative="", help="Visit every state with tiny numbers; promote nothing.")
+    ] = False,
     device: Annotated[
-        Device | None, Parameter(help="Where networks are trained, instead of what the schedule says.")
+        Device | None, Parameter(help="Where networks are trained; replaces the schedule's device.")
     ] = None,
     directory: Annotated[Path | None, Parameter(help="Run directory to create instead of one under the home.")] = None,
-    home: Home = _HOME,
+    home: Home = HOME,
     json: Json = False,
 ) -> int:
-    """Walk a schedule: capture, clone, fine-tune, evaluate, then promote or roll back."""
-    code, _ = walk(
-        schedule, home, lambda facade: facade.run(rehearse=rehearse, directory=directory, device=device),
-        json=json, seed=seed,
-    )  # fmt: skip
+    """Run a schedule: capture, clone, fine-tune, evaluate, then promote or roll back."""
+    code, _ = run_with_progress(
+        schedule,
+        home,
+        lambda orchestrator: orchestrator.run(rehearse=rehearse, directory=directory, device=device),
+        json=json,
+        seed=seed,
+    )
     return code
 
 
@@ -106,15 +109,15 @@ def graph(schedule: SchedulePath) -> int:
 
 @app.command
 def strategies(*, json: Json = False) -> int:
-    """Say which strategies are available here, and what to install for the rest."""
+    """List the strategies, whether each can run here, and what to install for those that cannot."""
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import tables, terminal
 
-    known = catalogue()
+    installed = catalogue()
     if json:
-        terminal.show_json({each.name: each.here for each in known.availability()})
+        terminal.show_json({strategy.name: strategy.here for strategy in installed.availability()})
     else:
-        terminal.show(tables.strategies_table(known))
+        terminal.show(tables.strategies_table(installed))
     return 0
 
 
@@ -122,18 +125,18 @@ def strategies(*, json: Json = False) -> int:
 def evaluate(
     policy: Annotated[str, Parameter(help="teacher:NAME, NAME@ALIAS of the registry, or a weights file.")],
     *,
-    against: Annotated[str, Parameter(help="The policy to compare with, named likewise.")] = "teacher:scripted",
+    against: Annotated[str, Parameter(help="The policy to compare with, named in the same way.")] = "teacher:scripted",
     environment: Annotated[str, Parameter(help="Environment id.")] = "town",
     scenario: Annotated[str, Parameter(help="Scenario to play.")] = "small_town",
     episodes: Annotated[int, Parameter(help="Paired episodes.")] = 50,
     days: Annotated[int, Parameter(help="Length of an episode.")] = 14,
-    seed: Annotated[int, Parameter(help="Keys the episodes.")] = 0,
-    confidence: Annotated[float, Parameter(help="Of each one-sided bound.")] = 0.975,
+    seed: Annotated[int, Parameter(help="Seed of the episodes.")] = 0,
+    confidence: Annotated[float, Parameter(help="Confidence of each one-sided bound.")] = 0.975,
     actions: Annotated[Literal["greedy", "stochastic"], Parameter(help="How learned policies choose.")] = "greedy",
-    home: Home = _HOME,
+    home: Home = HOME,
     json: Json = False,
 ) -> int:
-    """Compare two policies over the same episodes; nothing is stored."""
+    """Compare two policies over the same episodes; nothing is written."""
     from townlet.policy.evaluation.comparison import compare, find_policy
     from townlet.ports import provider
     from townlet.report import tables, terminal
@@ -141,9 +144,16 @@ def evaluate(
     environments = provider(environment)
     candidate, baseline = (find_policy(word, environments, scenario, home, actions) for word in (policy, against))
     result = compare(
-        environments, scenario, candidate, baseline,
-        episodes=episodes, days=days, seed=seed, confidence=confidence, actions=actions,
-    )  # fmt: skip
+        environments,
+        scenario,
+        candidate,
+        baseline,
+        episodes=episodes,
+        days=days,
+        seed=seed,
+        confidence=confidence,
+        actions=actions,
+    )
     if json:
         terminal.show_json(result.model_dump())
     else:
@@ -152,32 +162,32 @@ def evaluate(
 
 
 class _StoppedError(BaseException):
-    """SIGTERM arrived; a BaseException, so that nothing between here and the door takes it for a failure."""
+    """SIGTERM arrived; a BaseException, so that no `except Exception` on the way up takes it for a failure."""
 
 
-def _stop(_: int, __: FrameType | None) -> NoReturn:
+def _raise_stopped(_: int, __: FrameType | None) -> NoReturn:
     raise _StoppedError
 
 
 def main() -> NoReturn:
-    """Run the command line and leave the process with its exit code."""
-    _enter(sys.argv[1:])
+    """Run the command line and exit with its code."""
+    _run_and_exit(sys.argv[1:])
 
 
 def run_training() -> NoReturn:
-    """Run `townlet train` under the name that earlier releases gave it."""
-    _enter(["train", *sys.argv[1:]])
+    """Run `townlet train` under its name in earlier releases."""
+    _run_and_exit(["train", *sys.argv[1:]])
 
 
-def _enter(tokens: list[str]) -> NoReturn:
+def _run_and_exit(tokens: list[str]) -> NoReturn:
     # Spinning OpenMP threads starve each other as soon as another process wants a core (measured: docs/LOG.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, _raise_stopped)
     sys.exit(_guarded(tokens))
 
 
 def _guarded(tokens: list[str]) -> int:
-    """Return the exit code of one command; every complaint is one clear text without a traceback."""
+    """Run one command and return its exit code; an expected error becomes one message without a traceback."""
     from townlet.report.terminal import complain
 
     try:
@@ -192,9 +202,9 @@ def _guarded(tokens: list[str]) -> int:
         complain("the memory is exhausted; free some, or raise the limit, and run the command again")
         return ResourceFaultError.exit_code
     except KeyboardInterrupt:
-        complain("stopped by Ctrl-C; what the journal holds is durable")
+        complain("stopped by Ctrl-C; the records in the journal are safe on disk")
         return 130
     except _StoppedError:
-        complain("stopped by SIGTERM; what the journal holds is durable")
+        complain("stopped by SIGTERM; the records in the journal are safe on disk")
         return 143
     return code if isinstance(code, int) else 0

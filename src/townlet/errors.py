@@ -1,4 +1,4 @@
-"""Every error a user can meet, one exit code per family."""
+"""All errors that users can meet, with one exit code per family."""
 
 from typing import ClassVar
 
@@ -18,10 +18,10 @@ __all__ = [
 
 
 class TownletError(Exception):
-    """What went wrong, said to the person who can mend it: where, found, expected, what to do."""
+    """Base of all errors; the message says where, what was found, what was expected, and what to do."""
 
     exit_code: ClassVar[int] = 4
-    """Process exit status the command line answers with."""
+    """Exit status of the process when the command line ends with this error."""
 
 
 class BadInputError(TownletError):
@@ -41,17 +41,17 @@ class TorchNotAvailableError(BadInputError):
 
 
 class UnfitCheckpointError(BadInputError):
-    """What an open visit would go on from is missing, damaged or of another version; the visit stays open."""
+    """The checkpoint of an open visit is missing, damaged or of another version; the visit stays open."""
 
 
 class HoldError(TownletError):
-    """The run must wait for an operator; the message is the reason."""
+    """The run waits for an operator; the message is the reason."""
 
     exit_code = 3
 
 
 class ChampionMovedError(HoldError):
-    """A compare-and-set lost its race: the alias no longer names the expected version."""
+    """A compare-and-set failed: the alias no longer names the expected version."""
 
 
 class EnvironmentFaultError(TownletError):
@@ -59,20 +59,20 @@ class EnvironmentFaultError(TownletError):
 
 
 class ResourceFaultError(EnvironmentFaultError):
-    """Disk, memory or a locked registry refused; nothing was changed, the run can be resumed once they no longer do."""
+    """Disk or memory is exhausted, or the registry is locked; nothing was changed, and the run can be resumed later."""
 
 
 class StoppedError(TownletError):
-    """A strategy saw `Visit.stopping`, saved its checkpoint and left; the visit goes on when the run is resumed."""
+    """A stop was requested: the strategy saved a checkpoint and ended; the visit continues when the run is resumed."""
 
     exit_code = 130
 
 
 class StrategyFailedError(TownletError):
-    """A strategy raised what no retry can mend."""
+    """A strategy raised an error that no retry can repair."""
 
 
 class JournalBrokenError(TownletError):
-    """The journal does not hold together; it is never repaired silently."""
+    """The journal's hash chain or its records are inconsistent; it is never repaired silently."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""The sockets: Protocols a user may implement, found by name through entry points."""
+"""The Protocols that a user can implement: environment, provider, teacher; entry points find providers by name."""
 
 from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
@@ -27,7 +27,7 @@ ENVIRONMENTS = "townlet.environments"
 
 @frozen(kw_only=True)
 class EnvironmentDescription(Record):
-    """What a policy and a checker must know of an environment before a world exists."""
+    """Static facts of an environment: what policies and the checker need before a world exists."""
 
     id: str
     """Name of the provider, such as ``town``."""
@@ -42,80 +42,80 @@ class EnvironmentDescription(Record):
     decisions_per_day: int
     """Decisions in one day."""
     discount: float
-    """The gamma the environment's rewards were designed for, per decision."""
+    """Discount factor γ per decision that the rewards were designed for."""
     metrics: tuple[MetricSpec, ...]
-    """KPIs that `Environment.tallies` reports, in order."""
+    """KPIs that `Environment.tallies` reports, in the order of its axis M."""
     teachers: tuple[str, ...]
-    """Scripted policies it can be played by."""
+    """Names of the scripted policies that `EnvironmentProvider.teacher` offers."""
     ticks_per_decision: int = 1
     """Simulated ticks that one decision lasts."""
     signature: str
-    """Digest of all that changes what a number means: rules version, scenario constants, features, actions."""
+    """Digest of everything that changes what a number means: rules version, scenario constants, features, actions."""
 
 
 @frozen(kw_only=True)
 class Tallies:
-    """Sums and exposures of the running episode, per metric (axis M, in the order of the description) and world."""
+    """KPI sums and exposures of the running episode, per metric (axis M, in the description's order) and world (W)."""
 
     sums: NDArray[np.float64]
-    """[M, W]; a world's value is sum ÷ exposure."""
+    """[M, W]; the value of a metric in a world is sum ÷ exposure."""
     exposures: NDArray[np.float64]
-    """[M, W]; 0 where the world gives no information on the metric."""
+    """[M, W]; 0 where the world says nothing about the metric."""
 
 
 @runtime_checkable
 class Teacher(Protocol):
-    """Anything that chooses actions from observations: a script, a policy, a test double."""
+    """A policy that chooses actions from observations, such as a script."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
-        """Return actions [W, N], legal under the mask; randomness only from `observations.keys`."""
+        """Return actions [W, N] that the mask allows; the only source of randomness is `observations.keys`."""
         ...
 
 
 @runtime_checkable
 class StubTeacher(Teacher, Protocol):
-    """A teacher that only holds a name: it never acts, so there is nothing to record."""
+    """A teacher that never acts, so that there is nothing to record; it only gives a name to a policy elsewhere."""
 
     @property
     def never_acts(self) -> str:
-        """Why not, in words."""
+        """The reason, in words."""
         ...
 
 
 @runtime_checkable
 class Environment(Protocol):
-    """A batch of W worlds that step together; worlds never see each other."""
+    """A batch of W independent worlds that step together."""
 
     description: EnvironmentDescription
     worlds: int
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
-        """Start a new episode in the marked worlds (all by default) and return what everyone sees now."""
+        """Start a new episode in the worlds of the mask [W], all by default; return the observations of all worlds."""
         ...
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
-        """Play one decision, actions [W, N]; a bad shape, dtype or value raises and leaves the state untouched.
+        """Play one decision with actions [W, N]; a wrong shape, dtype or value raises and leaves the state as it was.
 
-        A truncated world stays in its final state until `reset` is asked for it; stepping on resets nothing.
+        A truncated world stays in its final state until `reset` is called for it; `step` resets nothing.
         """
         ...
 
     def tallies(self) -> Tallies:
-        """Return each world's KPI sums over its running (or just finished) episode."""
+        """Return the KPI sums of each world over its running episode, or over the one that just ended."""
         ...
 
     def snapshot(self) -> bytes:
-        """Return all state, such that `restore` goes on with the same bits; empty where it cannot be done."""
+        """Return the whole state for `restore`, which continues with the same bits; empty bytes if unsupported."""
         ...
 
     def restore(self, state: bytes) -> None:
-        """Go on from a snapshot of an equal environment."""
+        """Continue from a snapshot of an equal environment."""
         ...
 
 
 @runtime_checkable
 class EnvironmentProvider(Protocol):
-    """Makes environments of one id; register one under the entry-point group ``townlet.environments``."""
+    """Makes environments of one id; packages register one under the entry-point group ``townlet.environments``."""
 
     def describe(self, scenario: str) -> EnvironmentDescription:
         """Return the description of a scenario; BadInputError for an unknown one."""
@@ -124,7 +124,7 @@ class EnvironmentProvider(Protocol):
     def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Environment:
         """Return `worlds` worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
 
-        World i of seed s plays the same episodes whatever batch it stands in.
+        World i of seed s plays the same episodes in every batch that contains it.
         """
         ...
 
@@ -134,9 +134,11 @@ class EnvironmentProvider(Protocol):
 
 
 def provider(environment_id: str) -> EnvironmentProvider:
-    """Return the provider registered under an environment id; BadInputError naming the known ones."""
-    known = entry_points(group=ENVIRONMENTS)
-    for entry in known:
+    """Return the provider registered under an environment id; BadInputError, with a suggestion, if there is none."""
+    registered = entry_points(group=ENVIRONMENTS)
+    for entry in registered:
         if entry.name == environment_id:
             return cast("EnvironmentProvider", entry.load()())
-    raise BadInputError(f"unknown environment {environment_id!r}{did_you_mean(environment_id, sorted(known.names))}")
+    raise BadInputError(
+        f"unknown environment {environment_id!r}{did_you_mean(environment_id, sorted(registered.names))}"
+    )

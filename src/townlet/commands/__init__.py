@@ -1,1 +1,1 @@
-"""Behind the front door: commands too large for it, and the words that all commands share."""
+"""Commands of the command line, and the arguments that they share."""

@@ -1,4 +1,4 @@
-"""`townlet audit`: whether a run holds together, what happened, why, and whether it would be decided so again."""
+"""`townlet audit`: verify a run, show and explain its journal, and derive its decisions again."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ audit = App(name="audit", help="Verify, show, explain and replay the journal of 
 
 @audit.command
 def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
-    """Check the chain, the head and every stored artefact of a run; exit code 5 where something does not hold."""
+    """Check the hash chain, the head and every stored artefact of a run; exit code 5 if a check fails."""
     from townlet.machine.audit.verify import verify as audit_verify
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
@@ -56,7 +56,7 @@ def why(
     *,
     home: Home = HOME,
 ) -> int:
-    """Print the operands, tolerance, interval and verdict of every guard behind each transition."""
+    """Print operands, tolerance, interval and verdict of every guard behind each transition."""
     from townlet.machine.audit.verify import why as audit_why
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
@@ -71,7 +71,7 @@ def why(
 
 @audit.command
 def replay(run: Run, *, home: Home = HOME, json: Json = False) -> int:
-    """Derive every verdict and every edge again from what is stored; exit code 5 where one differs."""
+    """Derive every verdict and every transition again from the stored data; exit code 5 if one differs."""
     from townlet.policy.training.rederive import replay_run
     from townlet.report import terminal
     from townlet.store.rundir import RunDirectory

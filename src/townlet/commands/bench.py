@@ -1,4 +1,4 @@
-"""`townlet bench`: how fast things are on this machine."""
+"""`townlet bench`: measure speed on this machine."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from townlet.commands.arguments import Json
 
 __all__ = ["bench"]
 
-bench = App(name="bench", help="Measure how fast things are on this machine.", help_format="plaintext")
+bench = App(name="bench", help="Measure speed on this machine.", help_format="plaintext")
 
 
 @bench.command
@@ -18,7 +18,7 @@ def town(
     quick: Annotated[bool, Parameter(negative="", help="Few sizes, one round each.")] = False,
     json: Json = False,
 ) -> int:
-    """Time the town's step: agent-ticks and agent-steps a second, by worlds, agents, threads, with observations."""
+    """Measure the town's speed in agent-ticks and agent-steps per second, by worlds, agents and threads."""
     from townlet.env.bench_town import bench as measure
     from townlet.env.bench_town import bench_table
     from townlet.report import terminal

@@ -1,4 +1,4 @@
-"""`townlet gc`: blobs that nothing names go."""
+"""`townlet gc`: free the blobs that no run and no registry entry names."""
 
 from typing import Annotated
 
@@ -14,19 +14,21 @@ gc = App(name="gc", help="Free the blobs that no run and no registry entry names
 @gc.default
 def free(
     *,
-    dry_run: Annotated[bool, Parameter(negative="", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, Parameter(negative="", help="Only print what would be freed.")] = False,
     home: Home = HOME,
     json: Json = False,
 ) -> int:
-    """Free the blobs that no run and no registry entry names; exit code 3 where a run is at work."""
+    """Free the blobs that no run and no registry entry names; exit code 3 while a run is active."""
     from townlet.machine.audit.gc import sweep
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
 
-    found = sweep(home, catalogue(), dry=dry_run)
+    report = sweep(home, catalogue(), dry=dry_run)
     if json:
-        terminal.show_json(found.model_dump())
+        terminal.show_json(report.model_dump())
     else:
         done = "would free" if dry_run else "freed"
-        terminal.show(f"{done} {found.bytes_:,} bytes in {found.blobs} blobs; {found.kept} named by {found.runs} runs")
+        terminal.show(
+            f"{done} {report.bytes_:,} bytes in {report.blobs} blobs; {report.kept} named by {report.runs} runs"
+        )
     return 0

@@ -1,13 +1,12 @@
-"""`townlet registry`: what was promoted, when, on which evidence; the way back, and a registry put together again."""
+"""`townlet registry`: what was promoted, when and on which evidence; rollback, and rebuild of a lost registry."""
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Home, Json, Run
+from townlet.commands.arguments import HOME, Home, Json, Run, current_user
 
 if TYPE_CHECKING:
     from townlet.dto.registry import Version
@@ -19,7 +18,9 @@ __all__ = ["registry"]
 
 registry = App(name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext")
 
-Line = Annotated[str, Parameter(help="Name of the line of policies, as the schedule's `registry.name` says.")]
+PolicyName = Annotated[
+    str, Parameter(help="Name under which the policies are registered: the schedule's `registry.name`.")
+]
 
 
 @registry.command(name="list")
@@ -38,7 +39,7 @@ def registry_list(*, run: Run | None = None, home: Home = HOME, json: Json = Fal
 @registry.command
 def history(*, run: Run | None = None, home: Home = HOME, json: Json = False) -> int:
     """Show every move of every alias, with the evidence of each promotion."""
-    import json as codec
+    from json import loads
 
     from townlet.dto.codec import structure
     from townlet.dto.guards import EvidenceTable
@@ -52,7 +53,7 @@ def history(*, run: Run | None = None, home: Home = HOME, json: Json = False) ->
     terminal.show(tables.history_table(moves))
     blobs = BlobStore(home / "blobs")
     for digest in dict.fromkeys(move.evidence for move in moves if move.evidence):
-        terminal.show(tables.evidence_table(digest, structure(codec.loads(blobs.get(digest)), EvidenceTable)))
+        terminal.show(tables.evidence_table(digest, structure(loads(blobs.get(digest)), EvidenceTable)))
     return 0
 
 
@@ -61,13 +62,13 @@ def show(
     which: Annotated[str, Parameter(help="NAME@ALIAS or NAME@VERSION.")],
     *,
     provenance: Annotated[
-        bool, Parameter(negative="", help="Print where it comes from, as an in-toto statement in JSON.")
+        bool, Parameter(negative="", help="Print its provenance, as an in-toto statement in JSON.")
     ] = False,
     run: Run | None = None,
     home: Home = HOME,
     json: Json = False,
 ) -> int:
-    """Show one version: its weights, parent, evidence and run; or where it comes from."""
+    """Show one version: its weights, parent, evidence and run; or its provenance."""
     from townlet.report import terminal
 
     version = _version(_registry(home, run), which)
@@ -77,29 +78,34 @@ def show(
         terminal.show_json(version.model_dump())
     else:
         plain = version.model_dump()
-        facts = " ".join(f"{name}={value}" for name, value in sorted(version.metadata.items()))
-        told = {**plain, "facts": facts, "parent": version.parent or "none", "evidence": version.evidence or "none"}
-        terminal.show("\n".join(f"{name.replace('_', ' '):<10} {value}" for name, value in told.items()))
+        metadata = " ".join(f"{name}={value}" for name, value in sorted(version.metadata.items()))
+        fields = {
+            **plain,
+            "metadata": metadata,
+            "parent": version.parent or "none",
+            "evidence": version.evidence or "none",
+        }
+        terminal.show("\n".join(f"{name.replace('_', ' '):<10} {value}" for name, value in fields.items()))
     return 0
 
 
 @registry.command
 def rollback(
-    name: Line,
+    name: PolicyName,
     *,
-    reason: Annotated[str, Parameter(help="Why; it stays in the history.")],
+    reason: Annotated[str, Parameter(help="Why; the history keeps it.")],
     alias: Annotated[str, Parameter(help="Alias to move.")] = "champion",
-    actor: Annotated[str | None, Parameter(help="Who asks for it; by default the user of this process.")] = None,
+    actor: Annotated[str | None, Parameter(help="Who gives the command; by default the user of this process.")] = None,
     run: Run | None = None,
     home: Home = HOME,
 ) -> int:
-    """Move an alias back to the version before, once the weights there are proven; the history keeps both."""
+    """Move an alias back to its previous version, after its weights are verified; the history keeps both moves."""
     from townlet.errors import BadInputError
     from townlet.report import terminal
 
     if not reason.strip():
-        raise BadInputError("--reason is empty; say why, for those who read the history")
-    version = _registry(home, run).rollback(name, alias, actor=actor or _user(), reason=reason)
+        raise BadInputError("--reason is empty; give the reason, the history keeps it")
+    version = _registry(home, run).rollback(name, alias, actor=actor or current_user(), reason=reason)
     terminal.show(f"{name}@{alias} names version {version.version} again: weights {version.weights}")
     return 0
 
@@ -107,13 +113,11 @@ def rollback(
 @registry.command
 def rebuild(
     *,
-    accept_loss: Annotated[
-        bool, Parameter(negative="", help="Rebuild what can be told, though something is lost or guessed.")
-    ] = False,
+    accept_loss: Annotated[bool, Parameter(negative="", help="Rebuild although records are lost or inferred.")] = False,
     run: Run | None = None,
     home: Home = HOME,
 ) -> int:
-    """Put a lost or damaged registry together again, from its ledger and the journals of all runs."""
+    """Rebuild a lost or damaged registry from its ledger and the journals of all runs."""
     from townlet.errors import BadInputError, TownletError
     from townlet.machine.audit.gc import stored_schedule
     from townlet.machine.audit.registry_rebuild import promotions, reconstruct
@@ -122,35 +126,37 @@ def rebuild(
     from townlet.report import terminal
     from townlet.store.rundir import RunDirectory
 
-    target, known = _registry(home, run), catalogue()
-    doubts: list[str] = []
-    told: list[Promotion] = []
+    target, strategies = _registry(home, run), catalogue()
+    warnings: list[str] = []
+    journalled: list[Promotion] = []
     runs = RunDirectory.every(home) if run is None else (RunDirectory.find(home, run),)
     by_id = {each.id: each for each in runs}
     for each in runs:
         if run is None and stored_schedule(each).registry.scope != "home":
             continue
         try:
-            told += promotions(read(each.journal, each.head, known).entries, known)
+            journalled += promotions(read(each.journal, each.head, strategies).entries, strategies)
         except TownletError as error:
-            doubts.append(str(error))
-    written, more = target.recover_history()
-    found = reconstruct(written, told, lambda promotion: _facts(home, by_id[promotion.created.run], promotion))
-    doubts += [*more, *found.warnings]
-    if doubts and not accept_loss:
+            warnings.append(str(error))
+    recorded, more_warnings = target.recover_history()
+    rebuilt = reconstruct(
+        recorded, journalled, lambda promotion: _metadata(home, by_id[promotion.created.run], promotion)
+    )
+    warnings += [*more_warnings, *rebuilt.warnings]
+    if warnings and not accept_loss:
         raise BadInputError(
-            f"{target.path}: not rebuilt, for something would be lost: {'; '.join(doubts)}; "
-            "mend that, or say --accept-loss"
+            f"{target.path}: not rebuilt, because something would be lost: {'; '.join(warnings)}; "
+            "repair that, or pass --accept-loss"
         )
-    target.replace(found.bookings)
-    for doubt in doubts:
-        terminal.complain(f"accepted: {doubt}")
-    terminal.show(f"rebuilt: {len(target.versions())} versions, {len(found.bookings)} moves in {target.path}")
+    target.replace(rebuilt.bookings)
+    for warning in warnings:
+        terminal.complain(f"accepted: {warning}")
+    terminal.show(f"rebuilt: {len(target.versions())} versions, {len(rebuilt.bookings)} moves in {target.path}")
     return 0
 
 
 def _registry(home: Path, run: str | None) -> "Registry":
-    """Return the registry a run promoted in: its own where it has one, else the home's; moves prove the weights."""
+    """Return the registry that a run promotes in, its own or the home's; every move verifies the weights."""
     from townlet.machine.audit.gc import stored_schedule
     from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
@@ -165,19 +171,20 @@ def _registry(home: Path, run: str | None) -> "Registry":
     return Registry(path, prove=verifier(BlobStore(home / "blobs").get))
 
 
-def _version(where: "Registry", which: str) -> "Version":
+def _version(store: "Registry", which: str) -> "Version":
+    """Return the version that NAME@ALIAS or NAME@VERSION names; BadInputError where there is none."""
     from townlet.errors import BadInputError
 
     name, at, word = which.rpartition("@")
     if not at or not name or not word:
         raise BadInputError(f"{which!r} names no version; expected NAME@ALIAS or NAME@VERSION")
     if not (word.isascii() and word.isdecimal()):
-        found = where.champion(name, word)
+        version = store.champion(name, word)
     else:
-        found = next((version for version in where.versions(name) if str(version.version) == word), None)
-    if found is None:
-        raise BadInputError(f"{where.path}: there is no {which!r}; see: townlet registry list")
-    return found
+        version = next((each for each in store.versions(name) if str(each.version) == word), None)
+    if version is None:
+        raise BadInputError(f"{store.path}: there is no {which!r}; townlet registry list shows what there is")
+    return version
 
 
 def _statement(home: Path, version: "Version", run: str | None) -> Mapping[str, object]:
@@ -187,16 +194,19 @@ def _statement(home: Path, version: "Version", run: str | None) -> Mapping[str, 
     from townlet.policy.training.strategies.base import catalogue
     from townlet.store.rundir import RunDirectory
 
-    directory, known = RunDirectory.find(home, version.run if run is None else run), catalogue()
+    directory, strategies = RunDirectory.find(home, version.run if run is None else run), catalogue()
     schedule = stored_schedule(directory)
     return statement(
-        read(directory.journal, directory.head, known).entries, version.version, known, teacher=schedule.teacher,
+        read(directory.journal, directory.head, strategies).entries,
+        version.version,
+        strategies,
+        teacher=schedule.teacher,
         environment=f"{schedule.environment.id}/{schedule.environment.scenario}",
-    ).layout()  # fmt: skip
+    ).layout()
 
 
-def _facts(home: Path, directory: "RunDirectory", promotion: "Promotion") -> Mapping[str, str]:
-    """Return what a run stated of a policy when it registered it."""
+def _metadata(home: Path, directory: "RunDirectory", promotion: "Promotion") -> Mapping[str, str]:
+    """Return the metadata that a run registers with a policy."""
     from townlet.machine.audit.gc import stored_schedule
     from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
@@ -210,10 +220,3 @@ def _facts(home: Path, directory: "RunDirectory", promotion: "Promotion") -> Map
         "features": str(len(weights.metadata.features)),
         "actions": str(len(weights.metadata.actions)),
     }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

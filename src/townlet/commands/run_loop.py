@@ -1,4 +1,4 @@
-"""What `run` and `resume` share: progress, signals, the exit line and the exit code."""
+"""What `run` and `resume` share: progress in the terminal, signals, the last lines on stdout and the exit code."""
 
 import os
 import signal
@@ -17,26 +17,27 @@ if TYPE_CHECKING:
     from townlet.dto.policy import AnnealSummary
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
-__all__ = ["SignalHandler", "walk"]
+__all__ = ["SignalHandler", "run_with_progress"]
 
-_STARTED = perf_counter()
+_PROCESS_START = perf_counter()
 _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
 
 
 class SignalHandler:
-    """The first SIGINT or SIGTERM asks the walk to stop where it can go on; the second kills, by the system's hand."""
+    """Handles SIGINT and SIGTERM: the first requests a stop at the next safe point, the second kills the process."""
 
     def __init__(self) -> None:
-        """Nobody has asked yet."""
+        """Start without a request to stop."""
         self.number = 0
-        self._before: dict[int, object] = {}
+        """Number of the signal that arrived; 0 for none."""
+        self._previous: dict[int, object] = {}
 
-    def asked(self) -> bool:
-        """Tell whether a signal arrived."""
+    def stop_requested(self) -> bool:
+        """Return whether a signal arrived."""
         return self.number != 0
 
-    def end(self, error: StoppedError) -> int:
-        """Say why the walk stopped, and return the exit code that shells know the signal by."""
+    def report_stop(self, error: StoppedError) -> int:
+        """Print why the run stopped, and return the exit code by which shells know the signal: 128 + its number."""
         from townlet.report import terminal
 
         number = self.number or signal.SIGINT
@@ -44,32 +45,37 @@ class SignalHandler:
         return 128 + number
 
     def __enter__(self) -> "SignalHandler":
-        """Listen to both signals."""
+        """Install the handler for both signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Listen no more."""
-        for number, handler in self._before.items():
+        """Restore the previous handlers."""
+        for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal` returned itself
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _handle(self, number: int, _: FrameType | None) -> None:
         self.number = number
-        for each in self._before:
+        for each in self._previous:
             signal.signal(each, signal.SIG_DFL)
-        name = signal.Signals(number).name
+        message = f"{signal.Signals(number).name}: stopping at the next safe point\n"
         # The handler runs between any two instructions: one system call, no lock that the interrupted code may hold.
-        os.write(
-            sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{name}: stopping at the next safe point\n".encode()
-        )
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, message.encode())
 
 
-def walk(
-    schedule: Path, home: Path, act: "Callable[[PolicyTrainingOrchestrator], AnnealSummary]", *, json: bool,
+def run_with_progress(
+    schedule: Path,
+    home: Path,
+    action: "Callable[[PolicyTrainingOrchestrator], AnnealSummary]",
+    *,
+    json: bool,
     seed: int | None = None,
-) -> "tuple[int, AnnealSummary | None]":  # fmt: skip
-    """Let a façade walk, show it, and return the exit code with what happened; none where a signal ended it."""
+) -> "tuple[int, AnnealSummary | None]":
+    """Run or resume a schedule with progress on stderr, print its summary, and return the exit code and the summary.
+
+    `action` receives the orchestrator and runs it. The summary is None where a signal stopped the run.
+    """
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
@@ -78,25 +84,30 @@ def walk(
         try:
             with RunProgress(terminal.errors) as progress:
 
-                def listen(entry: "Entry") -> None:
+                def on_record(entry: "Entry") -> None:
                     progress.listen(entry)
-                    _tell_process(entry)
+                    _warn_if_inexact(entry)
 
                 orchestrator = PolicyTrainingOrchestrator(
-                    schedule, home=home, seed=seed, listen=listen, watch=progress.watch, stopping=signals.asked
+                    schedule,
+                    home=home,
+                    seed=seed,
+                    listen=on_record,
+                    watch=progress.watch,
+                    stopping=signals.stop_requested,
                 )
-                summary = act(orchestrator)
+                summary = action(orchestrator)
         except StoppedError as error:
-            return signals.end(error), None
+            return signals.report_stop(error), None
     if json:
         terminal.show_json(summary.model_dump())
     else:
-        terminal.show(_exit_line(summary))
+        terminal.show(_last_lines(summary))
     return _exit_code(summary), summary
 
 
-def _tell_process(entry: "Entry") -> None:
-    """Say what a process that takes a run up can promise."""
+def _warn_if_inexact(entry: "Entry") -> None:
+    """Warn where the resumed run can end with other bits than an uninterrupted one."""
     from townlet.dto.journal import ProcessStarted
     from townlet.report import terminal
 
@@ -104,10 +115,10 @@ def _tell_process(entry: "Entry") -> None:
     if not isinstance(record, ProcessStarted):
         return
     if record.changed:
-        changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
-        terminal.errors.print(f"warning: exactness is broken from here on: {changed}", markup=False)
+        changes = ", ".join(f"{name} {change}" for name, change in record.changed.items())
+        terminal.warn(f"exactness is broken from this record on: {changes}")
     elif record.promise == "reset":
-        terminal.errors.print("warning: the environment offers no snapshot; it begins new episodes here", markup=False)
+        terminal.warn("the environment offers no snapshot; the resumed visit starts new episodes")
 
 
 def _exit_code(summary: "AnnealSummary") -> int:
@@ -116,11 +127,11 @@ def _exit_code(summary: "AnnealSummary") -> int:
     return 6 if summary.has_promote and not summary.champion_moved and not summary.rehearsal else 0
 
 
-def _exit_line(summary: "AnnealSummary") -> str:
+def _last_lines(summary: "AnnealSummary") -> str:
     champion = "the champion moved" if summary.champion_moved else "the champion is unchanged"
     outcome = "rehearsal, nothing was promoted" if summary.rehearsal else champion
     return (
         f"{summary.state}: {summary.reason}; {outcome}\n"
         f"run {summary.path}\nweights {summary.weights}\n"
-        f"head {summary.head}\nsemantic {summary.semantic_hash}\n{perf_counter() - _STARTED:.1f} s"
+        f"head {summary.head}\nsemantic {summary.semantic_hash}\n{perf_counter() - _PROCESS_START:.1f} s"
     )

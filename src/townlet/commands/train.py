@@ -1,4 +1,4 @@
-"""`townlet train`: the flags and modes of earlier releases, and the page that explains them."""
+"""`townlet train`: the flags and modes of earlier releases, and the reference page made from them."""
 
 from typing import Annotated, get_args
 
@@ -23,7 +23,7 @@ def train(
     seed: Seed = None,
     home: Home = HOME,
 ) -> int:
-    """Walk a schedule, or the part of it that a mode asks for; prints one JSON document."""
+    """Run a schedule, or the part of it that a mode selects; print one JSON document."""
     from townlet.policy.compat.legacy import legacy_document
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
@@ -31,18 +31,23 @@ def train(
 
     with SignalHandler() as signals, RunProgress(terminal.errors) as progress:
         orchestrator = PolicyTrainingOrchestrator(
-            schedule, home=home, seed=seed, listen=progress.listen, watch=progress.watch, stopping=signals.asked
+            schedule,
+            home=home,
+            seed=seed,
+            listen=progress.listen,
+            watch=progress.watch,
+            stopping=signals.stop_requested,
         )
         try:
             summary = orchestrator.train(request)
         except StoppedError as error:
-            return signals.end(error)
-    where = f"{summary.state}: {summary.reason} ({summary.path})"
+            return signals.report_stop(error)
+    outcome = f"{summary.state}: {summary.reason} ({summary.path})"
     if request.mode != "anneal" and summary.state != "done":
-        raise (HoldError if summary.state == "hold" else StrategyFailedError)(where)
+        raise (HoldError if summary.state == "hold" else StrategyFailedError)(outcome)
     terminal.show_json(legacy_document(summary, request.mode))
     if summary.state != "done":
-        terminal.complain(where)
+        terminal.complain(outcome)
     return 1 if request.anneal_exit_on_failure and summary.status != "PASS" else 0
 
 

@@ -1,1 +1,1 @@
-"""The gallery: terminal tables and progress."""
+"""Terminal output: tables and progress."""

@@ -1,4 +1,4 @@
-"""A run as it happens: states, iterations, agent-steps per second, time left, and guards as they fall."""
+"""Live progress of a run: states, iterations, agent-steps per second, time left, and every verdict."""
 
 from collections.abc import Mapping
 from time import perf_counter
@@ -30,7 +30,14 @@ _COLOURS: Mapping[Verdict, str] = {
     Verdict.UNKNOWN: "bold magenta",
     Verdict.SKIPPED: "cyan",
 }
-_SHOWN = ("reward", "value_loss", "heldout_accuracy", "train_loss", "explained_variance", "watched_difference")
+_HEADLINE_METRICS = (
+    "reward",
+    "value_loss",
+    "heldout_accuracy",
+    "train_loss",
+    "explained_variance",
+    "watched_difference",
+)
 
 
 class Point(Protocol):
@@ -38,7 +45,7 @@ class Point(Protocol):
 
     @property
     def state(self) -> str:
-        """Where."""
+        """Name of the state."""
 
     @property
     def step(self) -> int:
@@ -46,7 +53,7 @@ class Point(Protocol):
 
     @property
     def of(self) -> int:
-        """Iterations in all; 0 where unknown."""
+        """Iterations in all; 0 if unknown."""
 
     @property
     def agent_steps(self) -> int:
@@ -54,11 +61,11 @@ class Point(Protocol):
 
     @property
     def numbers(self) -> Mapping[str, float]:
-        """What was measured."""
+        """Statistics of the iteration by name."""
 
 
 class RunProgress:
-    """Listens to the journal and the metric stream; a live bar on a terminal, plain lines elsewhere."""
+    """Shows journal records and metrics: a live bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         """Write to `console`."""
@@ -82,14 +89,14 @@ class RunProgress:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Take the live bar down."""
+        """Stop the live bar."""
         self._bar.stop()
 
     def watch(self, point: Point) -> None:
         """Show one iteration."""
         seconds = perf_counter() - self._started
         rate = f"{point.agent_steps / seconds:,.0f} agent-steps/s" if point.agent_steps and seconds > 0 else ""
-        numbers = "  ".join(f"{name} {point.numbers[name]:.4g}" for name in _SHOWN if name in point.numbers)
+        numbers = "  ".join(f"{name} {point.numbers[name]:.4g}" for name in _HEADLINE_METRICS if name in point.numbers)
         if self._task is None:
             self._task = self._bar.add_task(point.state, total=point.of or None, rate=rate, numbers=numbers)
         self._bar.update(self._task, completed=point.step, total=point.of or None, rate=rate, numbers=numbers)
@@ -102,12 +109,12 @@ class RunProgress:
             self.console.print(f"[bold]{escape(record.name)}[/] seed {record.seed}, run {record.run}{rehearsal}")
         elif isinstance(record, VisitStarted):
             self._started = perf_counter()
-            self._take_down()
+            self._remove_task()
             number = f" (visit {record.visit})" if record.visit > 1 else ""
             attempt = f", attempt {record.attempt}" if record.attempt > 1 else ""
             self.console.print(f"[bold]{escape(record.state)}[/]{number}{attempt}")
         elif isinstance(record, VisitFinished):
-            self._take_down()
+            self._remove_task()
             self.console.print(f"  {escape(_headline(record))}  [dim]{perf_counter() - self._started:.1f} s[/]")
         elif isinstance(record, GuardsJudged):
             for report in record.reports:
@@ -120,19 +127,19 @@ class RunProgress:
         elif isinstance(record, TransitionTaken):
             self.console.print(f"  → [bold]{escape(record.target)}[/] [dim]{escape(record.why)}[/]")
         elif isinstance(record, RunClosed):
-            self._take_down()
+            self._remove_task()
 
-    def _take_down(self) -> None:
+    def _remove_task(self) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
 
 
 def _headline(record: VisitFinished) -> str:
-    """Return the result's plain numbers that stand at its top."""
-    own = {
+    """Return the first six numbers of the result, as ``name value``."""
+    numbers = {
         name: value
         for name, value in record.result.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and name != "duration"
     }
-    return "  ".join(f"{name} {value:,.4g}" for name, value in list(own.items())[:6])
+    return "  ".join(f"{name} {value:,.4g}" for name, value in list(numbers.items())[:6])

@@ -1,4 +1,4 @@
-"""One call for notebooks: a schedule, an environment and a teacher become a summary."""
+"""The two calls of the Python interface: `run` a schedule, or `anneal` with an environment and teacher of your own."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ from attrs import evolve, frozen
 
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.strategies import Device
+from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, provider
 
-__all__ = ["anneal"]
+__all__ = ["anneal", "run"]
 
 GIVEN = "given"
 """What a teacher that was passed in is called."""
@@ -38,16 +40,43 @@ class ProviderWithTeacher:
         return self.given if name == GIVEN else self.inner.teacher(scenario, name)
 
 
+def run(
+    schedule: ScheduleSpec | Path | str,
+    *,
+    home: Path | str = ".townlet",
+    seed: int | None = None,
+    rehearse: bool = False,
+    directory: Path | None = None,
+    device: Device | None = None,
+) -> AnnealSummary:
+    """Run a whole schedule, as `townlet run` does, and return its summary.
+
+    `schedule` is a record, a path, or the name of a shipped schedule such as ``quickstart``. `home` holds runs, blobs
+    and the registry; `seed` replaces the schedule's; `rehearse` visits every state with tiny numbers and promotes
+    nothing; `directory` is the run directory to create; `device` is where networks are trained.
+
+    Raises ScheduleError for a schedule with mistakes, BadInputError for an unknown name, TorchNotAvailableError where
+    a state needs torch and torch is not installed; nothing is written then.
+    """
+    orchestrator = PolicyTrainingOrchestrator(_source(schedule), home=Path(home), seed=seed)
+    return orchestrator.run(rehearse=rehearse, directory=directory, device=device)
+
+
 def anneal(
     schedule: ScheduleSpec | Path | str,
     *,
-    environment: EnvironmentProvider | None,
-    teacher: Teacher | str | None,
-    home: Path | str,
-    seed: int | None,
+    environment: EnvironmentProvider | None = None,
+    teacher: Teacher | str | None = None,
+    home: Path | str = ".townlet",
+    seed: int | None = None,
 ) -> AnnealSummary:
-    """Walk a schedule; see `townlet.anneal`."""
-    config = Path(schedule) if isinstance(schedule, str) else schedule
+    """Run a schedule with an environment and a teacher of your own, and return its summary.
+
+    `environment` replaces the provider that the schedule's environment id names. `teacher` is the name of one of the
+    environment's teachers, or an object with `act`; it replaces the schedule's. Other arguments and errors are those
+    of `townlet.run`.
+    """
+    config = _source(schedule)
     orchestrator = PolicyTrainingOrchestrator(config, environments=environment, home=Path(home), seed=seed)
     if teacher is None:
         return orchestrator.run()
@@ -59,3 +88,7 @@ def anneal(
         inner = provider(spec.environment.id)
     orchestrator.environments = ProviderWithTeacher(inner=inner, given=teacher)
     return orchestrator.with_teacher(GIVEN).run()
+
+
+def _source(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
+    return schedule if isinstance(schedule, ScheduleSpec) else find_schedule(schedule)

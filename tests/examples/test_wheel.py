@@ -1,0 +1,79 @@
+"""The wheel alone, in an empty folder: the shipped schedules and the schema are in it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(path.stem for path in (ROOT / "schedules").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that holds the contents of a new wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture
+def townlet(package: Path, tmp_path: Path):  # a function of the command's words
+    """Return a function that runs a command of the wheel in an empty folder and returns its stdout."""
+
+    def run(*words: str) -> str:
+        code = "import sys; sys.argv[0] = 'townlet'; from townlet.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(package)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert 0 == done.returncode, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_wheel_holds_types_and_every_schedule(package: Path) -> None:
+    """py.typed and the schedules are package data, word for word those of the repository."""
+    assert (package / "townlet" / "py.typed").is_file()
+    for path in (ROOT / "schedules").glob("*.yaml"):
+        assert path.read_bytes() == (package / "townlet" / "schedules" / path.name).read_bytes()
+
+
+def test_schedules_lists_those_of_the_wheel(townlet, package: Path) -> None:
+    """Each has a name, one sentence and what it needs."""
+    rows = json.loads(townlet("schedules", "--json"))
+
+    assert SHIPPED == [row["name"] for row in rows]
+    assert all(row["summary"] and row["torch"] and row["wall_clock"] for row in rows)
+    assert all(name in townlet("schedules") for name in SHIPPED)
+
+
+def test_a_schedule_is_checked_and_drawn_by_its_name(townlet) -> None:
+    """No file of the repository is needed."""
+    assert "quickstart" == json.loads(townlet("check", "quickstart", "--json"))["name"]
+    assert "evaluate --> promote" in townlet("graph", "quickstart")
+
+
+def test_the_schema_is_printed(townlet) -> None:
+    """`townlet schema` prints the document that the repository holds, whatever else is installed besides."""
+    schema = json.loads(townlet("schema"))
+    repository = json.loads((ROOT / "docs" / "reference" / "schedule.schema.json").read_text(encoding="utf-8"))
+
+    assert repository["properties"] == schema["properties"]
