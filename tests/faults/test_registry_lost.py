@@ -104,7 +104,7 @@ def test_a_promotion_whose_run_is_gone_is_missed(town: Town, capsys: pytest.Capt
     town.registry.ledger.path.unlink()
 
     assert 2 == ask(town, "rebuild")
-    assert "no journal and no ledger tells how that came into force" in capsys.readouterr().err
+    assert "no journal and no ledger says how that came into force" in capsys.readouterr().err
 
 
 def test_a_broken_journal_is_named_before_anything_is_replaced(town: Town, capsys: pytest.CaptureFixture[str]) -> None:

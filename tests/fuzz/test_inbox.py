@@ -89,7 +89,11 @@ def test_a_command_that_fits_nothing_changes_nothing(
     put(held, json.dumps(order).encode())
     assert read_into_the_journal(held).refused
     after = held.engine().state
-    assert (state.state, state.orders, state.schedule_sha256) == (after.state, after.orders, after.schedule_sha256)
+    assert (state.state, state.pending_commands, state.schedule_sha256) == (
+        after.state,
+        after.pending_commands,
+        after.schedule_sha256,
+    )
     assert open_commands(state, held.plan.schedule) == open_commands(after, held.plan.schedule)
     held.path.write_bytes(before[0])
     (held.home / "head.json").write_bytes(before[1])

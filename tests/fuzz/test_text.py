@@ -14,7 +14,7 @@ from townlet.dto import codec
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.journal import RECORDS
 from townlet.dto.policy import AnnealSummary, EvaluationResult, PPOTrainingResult
-from townlet.dto.registry import Booking
+from townlet.dto.registry import LedgerEntry
 from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
 from townlet.dto.town import TownSpec
 from townlet.errors import BadInputError, TownletError
@@ -33,7 +33,7 @@ DATA: dict[str, Any] = read(SMALL).data
 KINDS = (
     ScheduleSpec,
     EvidenceTable,
-    Booking,
+    LedgerEntry,
     TownSpec,
     AnnealSummary,
     EvaluationResult,

@@ -108,7 +108,7 @@ def test_its_registry_names_weights_that_act_as_they_did(home: Path) -> None:
     assert champion is not None
     weights = read_weights(BlobStore(home / "blobs").get(champion.weights), "champion")
     assert weights.probe is not None
-    assert [champion] == [booking.version for booking in registry.ledger.read()]
+    assert [champion] == [entry.version for entry in registry.ledger.read()]
 
 
 def test_its_data_set_is_read(home: Path) -> None:

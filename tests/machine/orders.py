@@ -7,7 +7,7 @@ from fakes import Bench
 from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
 
 from townlet.dto.journal import ApprovalRequested, OperatorCommand
-from townlet.machine.audit.rederive import Replay, ReplayReport
+from townlet.machine.audit.rederive import RederivationReport, Rederiver
 from townlet.machine.engine.inbox import send
 
 ASKS: dict[str, Any] = {
@@ -50,8 +50,8 @@ def question_of(bench: Bench) -> ApprovalRequested:
     return asked
 
 
-def replayed(bench: Bench) -> ReplayReport:
+def replayed(bench: Bench) -> RederivationReport:
     """Return what deciding the run again says."""
     metrics = {spec.name: spec for spec in METRICS}
-    replay = Replay(plan_of=lambda _: bench.plan, metrics=metrics, blobs=bench.school.blobs, catalogue=CATALOGUE)
-    return replay.of(bench.journal().entries)
+    replay = Rederiver(plan_of=lambda _: bench.plan, metrics=metrics, blobs=bench.school.blobs, catalogue=CATALOGUE)
+    return replay.rederive(bench.journal().entries)

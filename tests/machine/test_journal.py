@@ -108,7 +108,7 @@ def test_half_a_line_is_cut_and_recorded_where_the_head_names_the_last_whole_one
     assert isinstance(last, Recovered)
     assert (11, 29) == (last.torn_bytes, len(_lines(bench)))
     assert whole == _lines(bench)[:-1]
-    assert not read(bench.path, bench.home / "head.json", CATALOGUE).torn
+    assert not read(bench.path, bench.home / "head.json", CATALOGUE).torn_tail
 
 
 def test_a_durable_line_under_an_old_head_is_anchored_before_anything_is_appended(bench: Bench) -> None:

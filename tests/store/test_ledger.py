@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from promoting import promote
 
-from townlet.dto.registry import Booking
+from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, ChampionMovedError, EnvironmentFaultError
 from townlet.store.registry.ledger import Ledger
 from townlet.store.registry.registry import Registry
@@ -20,14 +20,14 @@ class DiesInCommitError(BaseException):
 
 def _dying(registry: Registry, target: str, expected: str | None) -> None:
     @contextmanager
-    def announced(self: Ledger, bookings: Sequence[Booking]) -> Iterator[None]:
-        with original(self, bookings):
+    def write_ahead(self: Ledger, entries: Sequence[LedgerEntry]) -> Iterator[None]:
+        with original(self, entries):
             raise DiesInCommitError
         yield
 
-    original = Ledger.announced
+    original = Ledger.write_ahead
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Ledger, "announced", announced)
+        patch.setattr(Ledger, "write_ahead", write_ahead)
         with pytest.raises(DiesInCommitError):
             promote(registry, target, expected)
 
@@ -42,7 +42,7 @@ def test_a_move_that_was_announced_is_carried_out_by_the_next(registry: Registry
 
     assert 2 == promote(registry, "w2", "w1").version
     assert ["w1", "w2"] == [move.weights for move in registry.history()]
-    assert [1, 2] == [booking.move.move for booking in registry.ledger.read()]
+    assert [1, 2] == [entry.move.move for entry in registry.ledger.read()]
 
 
 def test_a_rival_finds_the_announced_move(registry: Registry) -> None:
@@ -64,7 +64,7 @@ def test_a_commit_that_fails_takes_its_announcement_back(registry: Registry, mon
     monkeypatch.undo()
 
     assert before == registry.ledger.path.read_bytes()
-    with pytest.raises(ValueError, match="commit"), registry.ledger.announced(registry.ledger.read()):
+    with pytest.raises(ValueError, match="commit"), registry.ledger.write_ahead(registry.ledger.read()):
         raise ValueError("the commit failed")
     assert before == registry.ledger.path.read_bytes()
     assert ["w1"] == [move.weights for move in registry.history()]
@@ -81,7 +81,7 @@ def test_a_torn_last_line_counts_as_not_written(registry: Registry) -> None:
         file.write(b'{"booking":')
 
     promote(registry, "w2", "w1")
-    assert ["w1", "w2"] == [booking.version.weights for booking in registry.ledger.read()]
+    assert ["w1", "w2"] == [entry.version.weights for entry in registry.ledger.read()]
 
 
 def test_a_lost_database_is_told_and_never_begun_anew(registry: Registry) -> None:
@@ -116,7 +116,7 @@ def test_an_edited_ledger_names_the_line(registry: Registry, line: int) -> None:
     held[line] = held[line].replace(b"promoted", b"invented")
     registry.ledger.path.write_bytes(b"".join(held))
 
-    with pytest.raises(BadInputError, match=f"line {line} does not hold .its hash"):
+    with pytest.raises(BadInputError, match=f"line {line} is damaged .its hash"):
         registry.history()
     found, doubts = registry.recover_history()
     assert 2 == len(found)
@@ -140,4 +140,4 @@ def test_a_registry_without_a_ledger_gets_one(registry: Registry) -> None:
     assert 1 == len(registry.history())
 
     promote(registry, "w2", "w1")
-    assert ["w1", "w2"] == [booking.version.weights for booking in registry.ledger.read()]
+    assert ["w1", "w2"] == [entry.version.weights for entry in registry.ledger.read()]

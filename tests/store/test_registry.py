@@ -118,7 +118,7 @@ def test_nothing_moves_to_weights_that_are_not_proven(registry: Registry) -> Non
     assert (
         ["rotten", "w2"]
         == [move.weights for move in registry.history()]
-        == [booking.version.weights for booking in registry.ledger.read()]
+        == [entry.version.weights for entry in registry.ledger.read()]
     )
 
 

@@ -120,7 +120,7 @@ def rebuild(
     """Rebuild a lost or damaged registry from its ledger and the journals of all runs."""
     from townlet.errors import BadInputError, TownletError
     from townlet.machine.audit.gc import stored_schedule
-    from townlet.machine.audit.registry_rebuild import promotions, reconstruct
+    from townlet.machine.audit.registry_rebuild import read_promotions, reconstruct
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
@@ -135,7 +135,7 @@ def rebuild(
         if run is None and stored_schedule(each).registry.scope != "home":
             continue
         try:
-            journalled += promotions(read(each.journal, each.head, strategies).entries, strategies)
+            journalled += read_promotions(read(each.journal, each.head, strategies).entries, strategies)
         except TownletError as error:
             warnings.append(str(error))
     recorded, more_warnings = target.recover_history()
@@ -148,10 +148,10 @@ def rebuild(
             f"{target.path}: not rebuilt, because something would be lost: {'; '.join(warnings)}; "
             "repair that, or pass --accept-loss"
         )
-    target.replace(rebuilt.bookings)
+    target.replace(rebuilt.entries)
     for warning in warnings:
         terminal.complain(f"accepted: {warning}")
-    terminal.show(f"rebuilt: {len(target.versions())} versions, {len(rebuilt.bookings)} moves in {target.path}")
+    terminal.show(f"rebuilt: {len(target.versions())} versions, {len(rebuilt.entries)} moves in {target.path}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the registry of policies answers: immutable versions, and every move of an alias."""
+"""Records of the registry of policies: immutable versions, moves of an alias, and entries of the ledger."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from townlet.dto.codec import Record
 from townlet.dto.evolution import stored_as
 from townlet.dto.fields import nonsemantic
 
-__all__ = ["AliasMove", "Booking", "Version"]
+__all__ = ["AliasMove", "LedgerEntry", "Version"]
 
 
 @frozen(kw_only=True)
@@ -16,23 +16,23 @@ class Version(Record):
     """One policy as it was registered; never changed afterwards."""
 
     name: str
-    """Line of policies it belongs to."""
+    """Policy name, which its versions share."""
     version: int
-    """Number within the line, from 1."""
+    """Number under that name, from 1."""
     weights: str
     """Weights digest."""
     parent: str | None
     """Digest of the weights it was trained from; none where it began fresh."""
     evidence: str | None
-    """Digest of the evidence it was promoted on; none where it was promoted unproven."""
+    """Digest of the evidence of its promotion; none where it was promoted without."""
     run: str = nonsemantic()
     """Id of the run that registered it."""
     head: str = nonsemantic()
-    """Hash of the journal's last record at that moment; anchors the journal from outside."""
+    """Hash of the journal's last record at that moment: a copy outside the run."""
     created_at: str = nonsemantic()
     """UTC time, ISO 8601."""
     metadata: Mapping[str, str] = stored_as("facts")
-    """What it fits: ``environment`` (signature), ``features``, ``actions``, and whatever else the run stated."""
+    """What it fits: ``environment``, its ``signature``, ``features``, ``actions``, and what else the run stated."""
 
 
 @frozen(kw_only=True)
@@ -42,21 +42,21 @@ class AliasMove(Record):
     move: int
     """Number within the registry, from 1, in the order the moves were made."""
     name: str
-    """Line of policies."""
+    """Policy name."""
     alias: str
     """Alias that moved."""
     kind: str
     """``promote`` or ``rollback``."""
     version: int
-    """Version it names since."""
+    """Version it names afterwards."""
     weights: str
-    """Weights digest it names since."""
+    """Weights digest it names afterwards."""
     previous_version: int | None
     """Version it named before; none for the first move."""
     previous: str | None
     """Weights digest it named before."""
     evidence: str | None
-    """Digest of the evidence the move stands on; none for a rollback or an unproven promotion."""
+    """Digest of the evidence of the move; none for a rollback or a promotion without evidence."""
     run: str | None = nonsemantic()
     """Id of the run that moved it; none for a person."""
     head: str | None = nonsemantic()
@@ -70,10 +70,10 @@ class AliasMove(Record):
 
 
 @frozen(kw_only=True)
-class Booking(Record):
-    """A move with the version it leads to: one line of the ledger, and all that a registry is rebuilt from."""
+class LedgerEntry(Record):
+    """One entry of the ledger: a move and the version it leads to; a registry is rebuilt from these."""
 
     move: AliasMove
-    """What moved."""
+    """The move."""
     version: Version
-    """The version the alias names since, as it was registered."""
+    """The version that the alias names afterwards, as it was registered."""

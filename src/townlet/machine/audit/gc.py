@@ -90,9 +90,9 @@ def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> Swe
     with ExitStack() as held:
         for run in runs:
             held.enter_context(run.lock())
-            reading = read_journal(run.journal, run.head, catalogue)
+            journal = read_journal(run.journal, run.head, catalogue)
             with resource_errors("read this schedule", run.schedule):
-                keep |= live_digests(reading.entries, run.schedule.read_bytes() + reading.torn, blobs)
+                keep |= live_digests(journal.entries, run.schedule.read_bytes() + journal.torn_tail, blobs)
             keep.update(_registered(Registry(run.registry)))
         count, size = blobs.sweep(frozenset(keep), begun, dry=dry)
     return SweepReport(blobs=count, bytes_=size, kept=len(keep), runs=len(runs))

@@ -7,7 +7,7 @@ from townlet.dto.journal import EffectDone, Entry, GuardsJudged, RunCreated, Tra
 from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.provenance import Provenance, ResourceDescriptor, Statement
 from townlet.errors import BadInputError
-from townlet.machine.audit.registry_rebuild import Promotion, promotions
+from townlet.machine.audit.registry_rebuild import Promotion, read_promotions
 from townlet.machine.catalogue import StrategyCatalogue
 
 __all__ = ["statement"]
@@ -20,7 +20,7 @@ def statement(
 
     `teacher` and `environment` (id and scenario) are what the run's schedule says.
     """
-    made = [p for p in promotions(entries, catalogue) if p.done is not None and p.done.version == version]
+    made = [p for p in read_promotions(entries, catalogue) if p.done is not None and p.done.version == version]
     if not made:
         raise BadInputError(f"the journal tells of no promotion that made version {version}")
     promotion = made[-1]

@@ -27,14 +27,14 @@ from townlet.machine.journal.fold import advance
 from townlet.machine.journal.run_state import RunState
 from townlet.store.blobs import BlobStore
 
-__all__ = ["Replay", "ReplayReport"]
+__all__ = ["RederivationReport", "Rederiver"]
 
 _CLOSE = 1e-9
 """Relative difference that another build of scipy may make in a bound; no verdict is compared with it."""
 
 
 @frozen(kw_only=True)
-class ReplayReport(Record):
+class RederivationReport(Record):
     """What deciding a run again has shown."""
 
     verdicts: int
@@ -53,7 +53,7 @@ class ReplayReport(Record):
 
 
 @define(kw_only=True)
-class Replay:
+class Rederiver:
     """Walks through a journal and decides at each record once more."""
 
     plan_of: Callable[[str], Plan]
@@ -64,9 +64,11 @@ class Replay:
     """Where evidence is stored."""
     catalogue: StrategyCatalogue
     """What the strategies answer."""
-    _report: ReplayReport = field(default=ReplayReport(verdicts=0, edges=0, orders=0, differences=()), init=False)
+    _report: RederivationReport = field(
+        default=RederivationReport(verdicts=0, edges=0, orders=0, differences=()), init=False
+    )
 
-    def of(self, entries: Sequence[Entry]) -> ReplayReport:
+    def rederive(self, entries: Sequence[Entry]) -> RederivationReport:
         """Return what was derived again from a whole journal, and what differs."""
         first = entries[0].record
         assert isinstance(first, RunCreated), "a standing run was created"

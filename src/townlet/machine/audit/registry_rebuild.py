@@ -1,4 +1,4 @@
-"""Promotions as the journals tell of them, and a registry put together again from ledger and journals."""
+"""Rebuild a registry from its ledger and from the promotions in the journals of all runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from townlet.dto.journal import EffectDone, EffectIntent, Entry, RunCreated, VisitFinished
-from townlet.dto.registry import AliasMove, Booking, Version
+from townlet.dto.registry import AliasMove, LedgerEntry, Version
 from townlet.machine.catalogue import StrategyCatalogue
 
-__all__ = ["Promotion", "Reconstruction", "promotions", "reconstruct"]
+__all__ = ["Promotion", "Reconstruction", "read_promotions", "reconstruct"]
 
 
 @frozen(kw_only=True)
@@ -23,7 +23,7 @@ class Promotion:
     intended: Entry
     """The entry of the intent."""
     done: EffectDone | None
-    """That it was done; none where the run never came to say so."""
+    """That it was done; none where the journal ends before."""
     head: str
     """Hash of the journal's last record before it was done."""
     at: str
@@ -32,9 +32,9 @@ class Promotion:
     """Digest of the weights the target was trained from."""
 
 
-def promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[Promotion, ...]:
+def read_promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[Promotion, ...]:
     """Return the promotions of one run in order; a rehearsal has none."""
-    found: list[Promotion] = []
+    promotions: list[Promotion] = []
     created: RunCreated | None = None
     parents: dict[str, str] = {}
     for entry in entries:
@@ -44,7 +44,7 @@ def promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[
         elif isinstance(record, VisitFinished) and _fine_tunes(record, catalogue):
             parents = {str(record.result.get("weights")): str(record.result.get("parent") or "")}
         elif isinstance(record, EffectIntent) and created is not None:
-            found.append(
+            promotions.append(
                 Promotion(
                     created=created,
                     intent=record,
@@ -55,9 +55,9 @@ def promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[
                     parent=parents.get(record.target) or None,
                 )
             )
-        elif isinstance(record, EffectDone) and found:
-            found[-1] = evolve(found[-1], done=record, head=entry.previous, at=entry.at)
-    return tuple(found)
+        elif isinstance(record, EffectDone) and promotions:
+            promotions[-1] = evolve(promotions[-1], done=record, head=entry.previous, at=entry.at)
+    return tuple(promotions)
 
 
 def _fine_tunes(record: VisitFinished, catalogue: StrategyCatalogue) -> bool:
@@ -67,41 +67,43 @@ def _fine_tunes(record: VisitFinished, catalogue: StrategyCatalogue) -> bool:
 
 @frozen(kw_only=True)
 class Reconstruction:
-    """A registry as far as ledger and journals tell."""
+    """A registry as far as ledger and journals determine it."""
 
-    bookings: tuple[Booking, ...]
+    entries: tuple[LedgerEntry, ...]
     """Every move, oldest first."""
     warnings: tuple[str, ...]
-    """What is lost or guessed; empty where the registry is the one that was."""
+    """What is lost or inferred; empty where the registry is complete."""
 
 
 def reconstruct(
-    known: Sequence[Booking], told: Sequence[Promotion], metadata: Callable[[Promotion], Mapping[str, str]]
+    ledger: Sequence[LedgerEntry],
+    promotions: Sequence[Promotion],
+    metadata: Callable[[Promotion], Mapping[str, str]],
 ) -> Reconstruction:
-    """Return what the ledger's bookings and the promotions of all runs add up to; `metadata` says what a policy fits.
+    """Return the moves of the ledger and those of the promotions it lacks; `metadata` says what a policy fits.
 
-    Promotions the bookings lack are put in the order that compare-and-set enforced: each follows the one whose weights
-    it expected, the lower version first. A rollback nobody wrote down shows where the next promotion expects weights
-    that were in force before; it is put in with a doubt, since who asked for it and why is lost.
+    Missing promotions are appended in the order that compare-and-set enforced: each follows the one whose weights it
+    expected, the lower version first. Where the next promotion expects weights that were in force earlier, there was
+    a rollback that no ledger holds; it is inserted with a warning, since its author and reason are lost.
     """
-    work = _Rebuilder(bookings=list(known), metadata=metadata)
-    booked = {(b.move.run, b.move.name, b.move.alias, b.move.weights, b.move.evidence) for b in known}
-    left = [p for p in told if _key(p) not in booked]
-    work.warnings.extend(
-        f"run {p.created.run} announced a promotion and never said that it happened; resume it first"
-        for p in left
+    rebuilder = _Rebuilder(entries=list(ledger), metadata=metadata)
+    recorded = {(e.move.run, e.move.name, e.move.alias, e.move.weights, e.move.evidence) for e in ledger}
+    missing = [p for p in promotions if _key(p) not in recorded]
+    rebuilder.warnings.extend(
+        f"run {p.created.run} began a promotion and its journal does not say that it was done; resume it first"
+        for p in missing
         if p.done is None
     )
-    left = sorted((p for p in left if p.done is not None), key=_order)
-    while left:
-        following = [p for p in left if p.intent.expected == work.in_force(p)]
-        line_first = {p.intent.registry: p for p in reversed(following)}  # sorted: the lowest version of each line
-        promotion = min(line_first.values(), key=lambda p: (p.at, _order(p))) if line_first else left[0]
-        if not line_first:
-            work.infer_rollback(promotion)
-        work.promote(promotion)
-        left.remove(promotion)
-    return Reconstruction(bookings=tuple(work.bookings), warnings=tuple(work.warnings))
+    missing = sorted((p for p in missing if p.done is not None), key=_order)
+    while missing:
+        following = [p for p in missing if p.intent.expected == rebuilder.in_force(p)]
+        first = {p.intent.registry: p for p in reversed(following)}  # sorted: the lowest version of each policy name
+        promotion = min(first.values(), key=lambda p: (p.at, _order(p))) if first else missing[0]
+        if not first:
+            rebuilder.infer_rollback(promotion)
+        rebuilder.promote(promotion)
+        missing.remove(promotion)
+    return Reconstruction(entries=tuple(rebuilder.entries), warnings=tuple(rebuilder.warnings))
 
 
 def _key(promotion: Promotion) -> tuple[str, str, str, str, str | None]:
@@ -116,45 +118,52 @@ def _order(promotion: Promotion) -> tuple[Any, ...]:
 
 @frozen
 class _Rebuilder:
-    bookings: list[Booking]
+    """The registry under construction: its entries so far and what is lost or inferred."""
+
+    entries: list[LedgerEntry]
     metadata: Callable[[Promotion], Mapping[str, str]]
     warnings: list[str] = field(factory=list)
 
-    def last(self, promotion: Promotion) -> Booking | None:
-        where = (promotion.intent.registry, promotion.intent.alias)
-        return next((b for b in reversed(self.bookings) if (b.move.name, b.move.alias) == where), None)
+    def last(self, promotion: Promotion) -> LedgerEntry | None:
+        alias = (promotion.intent.registry, promotion.intent.alias)
+        return next((e for e in reversed(self.entries) if (e.move.name, e.move.alias) == alias), None)
 
     def in_force(self, promotion: Promotion) -> str | None:
         last = self.last(promotion)
         return last.version.weights if last else None
 
     def infer_rollback(self, promotion: Promotion) -> None:
-        """Explain why a promotion expected other weights than those in force: a rollback, or a run that is gone."""
+        """Append the rollback that explains why a promotion expected other weights than those in force.
+
+        Where its weights were never in force, a run is missing: that is a warning, and nothing is appended.
+        """
         intent = promotion.intent
-        where = f"{intent.alias!r} of {intent.registry!r}"
-        line = [b.version for b in self.bookings if b.version.name == intent.registry]
-        earlier = [version for version in line if version.weights == intent.expected]
+        alias = f"{intent.alias!r} of {intent.registry!r}"
+        earlier = [v for v in self.versions(intent.registry) if v.weights == intent.expected]
         if not earlier:
             self.warnings.append(
-                f"run {promotion.created.run} replaced {intent.expected or 'nothing'} as {where}, and no journal and "
-                "no ledger tells how that came into force"
+                f"run {promotion.created.run} replaced {intent.expected or 'nothing'} as {alias}, and no journal and "
+                "no ledger says how that came into force"
             )
             return
-        self.warnings.append(f"{where} was rolled back to version {earlier[-1].version}; by whom and why is lost")
-        self.append(promotion, earlier[-1], kind="rollback", actor="unknown", reason="seen from the promotion after it")
+        self.warnings.append(f"{alias} was rolled back to version {earlier[-1].version}; by whom and why is lost")
+        self.append(promotion, earlier[-1], kind="rollback", actor="unknown", reason="inferred from the next promotion")
+
+    def versions(self, name: str) -> list[Version]:
+        return [entry.version for entry in self.entries if entry.version.name == name]
 
     def promote(self, promotion: Promotion) -> None:
         intent, created, done = promotion.intent, promotion.created, promotion.done
-        assert done is not None, "promotions nobody saw done are left out"
-        line = [b.version for b in self.bookings if b.version.name == intent.registry]
-        again = next((v for v in line if (v.weights, v.run) == (intent.target, created.run)), None)
-        expected = max((v.version for v in line), default=0) + 1 if again is None else again.version
+        assert done is not None, "promotions that were not done are left out"
+        versions = self.versions(intent.registry)
+        registered = next((v for v in versions if (v.weights, v.run) == (intent.target, created.run)), None)
+        expected = max((v.version for v in versions), default=0) + 1 if registered is None else registered.version
         if done.version != expected:
             self.warnings.append(
                 f"run {created.run} made version {done.version} of {intent.registry!r}, expected {expected}: "
-                "versions between are told of by no journal and no ledger"
+                "no journal and no ledger holds the versions between"
             )
-        version = again or Version(
+        version = registered or Version(
             name=intent.registry,
             version=done.version,
             weights=intent.target,
@@ -176,11 +185,11 @@ class _Rebuilder:
             head=promotion.head,
         )
 
-    def append(self, promotion: Promotion, version: Version, **why: Any) -> None:
+    def append(self, promotion: Promotion, version: Version, **fields: Any) -> None:
         last = self.last(promotion)
         move = AliasMove(
-            **{"evidence": None, "run": None, "head": None, **why},
-            move=len(self.bookings) + 1,
+            **{"evidence": None, "run": None, "head": None, **fields},
+            move=len(self.entries) + 1,
             name=version.name,
             alias=promotion.intent.alias,
             version=version.version,
@@ -189,4 +198,4 @@ class _Rebuilder:
             previous=last.version.weights if last else None,
             at=promotion.at,
         )
-        self.bookings.append(Booking(move=move, version=version))
+        self.entries.append(LedgerEntry(move=move, version=version))

@@ -37,14 +37,14 @@ class RunSnapshot:
 
 def load_run(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
     """Return where a run stands; JournalBrokenError naming the sequence number where its journal does not hold."""
-    reading = read(run.journal, run.head, catalogue)
-    first_record(run, reading.entries)
-    text = schedule_in_force(run, reading.entries, blobs)
+    journal = read(run.journal, run.head, catalogue)
+    first_record(run, journal.entries)
+    text = schedule_in_force(run, journal.entries, blobs)
     # Proven sound before the run began, and the same bytes since: its digest is in the journal.
     schedule = structure(read_document(text).data, ScheduleSpec)
-    state = fold(reading.entries, schedule, catalogue)
+    state = fold(journal.entries, schedule, catalogue)
     return RunSnapshot(
-        entries=reading.entries, state=state, schedule=schedule, whole=not (reading.torn or reading.stale)
+        entries=journal.entries, state=state, schedule=schedule, whole=not (journal.torn_tail or journal.head_is_stale)
     )
 
 

@@ -64,24 +64,24 @@ def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalog
     It changes nothing and never raises for a broken run.
     """
     try:
-        reading = read(directory.journal, directory.head, catalogue)
-        obeyed = schedules(reading.entries)
-        named = dict(_blobs(reading.entries, catalogue))
+        journal = read(directory.journal, directory.head, catalogue)
+        obeyed = schedules(journal.entries)
+        named = dict(_blobs(journal.entries, catalogue))
         named |= {digest: "a schedule that the run obeyed" for digest in obeyed if blobs.has(digest)}
     except JournalBrokenError as error:
         return Report(records=0, head="", semantic="", blobs=0, problems=(str(error),))
-    problems = [f"{directory.journal}: there are no records"] if not reading.entries else []
-    if reading.torn:
-        problems.append(f"{directory.journal}: the last line is torn ({len(reading.torn)} bytes); resume mends it")
-    if reading.stale:
+    problems = [f"{directory.journal}: there are no records"] if not journal.entries else []
+    if journal.torn_tail:
+        problems.append(f"{directory.journal}: the last line is torn ({len(journal.torn_tail)} bytes); resume mends it")
+    if journal.head_is_stale:
         problems.append(f"{directory.head}: the head is one record old; resume mends it")
     problems += _unfit_schedules(directory, obeyed, blobs)
     lost = [(digest, where) for digest, where in named.items() if not _intact(blobs, digest)]
     problems += [f"blob {digest} of {where} is missing or damaged" for digest, where in lost]
     return Report(
-        records=len(reading.entries),
-        head=reading.entries[-1].hash if reading.entries else GENESIS,
-        semantic=reading.semantic,
+        records=len(journal.entries),
+        head=journal.entries[-1].hash if journal.entries else GENESIS,
+        semantic=journal.semantic,
         blobs=len(named) - len(lost),
         problems=tuple(problems),
     )

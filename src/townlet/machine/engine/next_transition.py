@@ -55,7 +55,7 @@ def from_command(run: RunState, schedule: ScheduleSpec, now: float) -> Transitio
 
     `now` is in seconds since the epoch. Time alone can end a run, and never chooses an edge.
     """
-    order = min(run.orders, key=lambda order: order.command != "abort", default=None)
+    order = min(run.pending_commands, key=lambda order: order.command != "abort", default=None)
     if order is not None:
         return _obeyed(run, schedule, order)
     asked = run.approval

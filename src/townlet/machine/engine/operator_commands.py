@@ -14,8 +14,8 @@ def rejection_reason(run: RunState, schedule: ScheduleSpec, order: OperatorComma
     """Return in one sentence why an order fits nothing; empty where it can be obeyed."""
     if run.closed is not None or run.state not in (*schedule.states, "hold"):
         return f"the run has ended ({run.state}); nothing can be ordered any more"
-    if run.orders and order.command != "abort":
-        return f"{run.orders[0].command} was ordered already and comes first"
+    if run.pending_commands and order.command != "abort":
+        return f"{run.pending_commands[0].command} was ordered already and comes first"
     held = run.state == "hold"
     match order.command:
         case "abort":

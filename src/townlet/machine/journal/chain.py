@@ -24,34 +24,34 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.semantic_hash import next_semantic_hash
 from townlet.store.files import append_durable, cut, resource_errors, write_atomic
 
-__all__ = ["Journal", "Reading", "read"]
+__all__ = ["Journal", "VerifiedJournal", "read"]
 
 
 @frozen(kw_only=True)
-class Reading:
-    """What a journal holds, verified."""
+class VerifiedJournal:
+    """The content of a journal whose chain and head were verified."""
 
     entries: tuple[Entry, ...]
-    """All whole lines."""
+    """All complete lines."""
     semantic: str
-    """Running hash of what two equal runs agree on."""
-    torn: bytes
-    """A last line that a dying process left unfinished; empty as a rule."""
-    stale: bool
-    """True where the last line is durable and the head still names the one before."""
+    """Semantic hash after the last record; two equal runs have the same."""
+    torn_tail: bytes
+    """An unfinished last line, left by a process that died while it wrote; empty otherwise."""
+    head_is_stale: bool
+    """Whether the head names the record before the last: a process died between the two writes."""
 
 
-def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
-    """Return a verified journal and change nothing; JournalBrokenError names the sequence number that does not fit.
+def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> VerifiedJournal:
+    """Return a verified journal and change nothing; JournalBrokenError names the first record that is not valid.
 
-    The run may be at work meanwhile: what is read lies between two equal sights of the head.
+    Another process may append meanwhile: journal and head are read again until the head is the same before and after.
     """
-    anchor, data = _bytes(head), b""
+    head_data = _bytes(head)
     while True:
-        data, before, anchor = _bytes(path) or b"", anchor, _bytes(head)
-        if anchor == before:
+        data, earlier, head_data = _bytes(path) or b"", head_data, _bytes(head)
+        if head_data == earlier:
             break
-    *lines, torn = data.split(b"\n")
+    *lines, torn_tail = data.split(b"\n")
     entries: list[Entry] = []
     creator = writer = ""
     for seq, line in enumerate(lines):
@@ -64,13 +64,13 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> Reading:
     semantics = [GENESIS]
     for entry in entries:
         semantics.append(next_semantic_hash(semantics[-1], entry.record, catalogue))
-    anchored = _anchor(head, anchor)
-    _check_head(path, entries, semantics, anchored, torn)
-    return Reading(
+    named = _parse_head(head, head_data)
+    _check_head(path, entries, semantics, named, torn_tail)
+    return VerifiedJournal(
         entries=tuple(entries),
         semantic=semantics[-1],
-        torn=torn,
-        stale=len(entries) - 1 > (-1 if anchored is None else anchored["seq"]),
+        torn_tail=torn_tail,
+        head_is_stale=len(entries) - 1 > (-1 if named is None else named["seq"]),
     )
 
 
@@ -136,34 +136,34 @@ def _entry(data: Mapping[str, Any]) -> Entry:
     return Entry(seq=data["seq"], at=at, record=record, previous=data["previous"], hash=data["hash"])
 
 
-def _anchor(head: Path, data: bytes | None) -> dict[str, Any] | None:
+def _parse_head(head: Path, data: bytes | None) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        anchored = json.loads(data)
-        sound = set(anchored) == {"seq", "hash", "semantic"} and type(anchored["seq"]) is int
+        named = json.loads(data)
+        is_valid = set(named) == {"seq", "hash", "semantic"} and type(named["seq"]) is int
     except (ValueError, TypeError, RecursionError) as error:
         raise JournalBrokenError(f"{head}: unreadable ({error}); restore the run from a copy") from error
-    if not sound:
+    if not is_valid:
         raise JournalBrokenError(f"{head}: expected {{seq, hash, semantic}}; restore the run from a copy")
-    return dict(anchored)
+    return dict(named)
 
 
 def _check_head(
-    path: Path, entries: list[Entry], semantics: list[str], anchored: dict[str, Any] | None, torn: bytes
+    path: Path, entries: list[Entry], semantics: list[str], head: dict[str, Any] | None, torn_tail: bytes
 ) -> None:
-    """Refuse a head that names another line than the last, or the one before a line that was just made durable."""
+    """Refuse a head that names any record but the last, or the one before it where a process died in between."""
     last = len(entries) - 1
-    named = -1 if anchored is None else anchored["seq"]
-    if named > last:
-        raise _broken(path, last + 1, f"the head names record {named}, but the journal ends before it")
-    if last - named > (0 if torn else 1):
-        missing = "the head is missing" if anchored is None else f"the head names record {named}"
-        raise _broken(path, named + 1, f"{missing}, but the journal goes on to record {last}")
-    if anchored is None:
+    seq = -1 if head is None else head["seq"]
+    if seq > last:
+        raise _broken(path, last + 1, f"the head names record {seq}, but the journal ends before it")
+    if last - seq > (0 if torn_tail else 1):
+        reason = "the head is missing" if head is None else f"the head names record {seq}"
+        raise _broken(path, seq + 1, f"{reason}, but the journal goes on to record {last}")
+    if head is None:
         return
-    if named < 0 or anchored["hash"] != entries[named].hash or anchored["semantic"] != semantics[named + 1]:
-        raise _broken(path, named, "the head names another hash")
+    if seq < 0 or head["hash"] != entries[seq].hash or head["semantic"] != semantics[seq + 1]:
+        raise _broken(path, seq, "the head names another hash")
 
 
 def _utc_now() -> datetime:
@@ -171,26 +171,26 @@ def _utc_now() -> datetime:
 
 
 class Journal:
-    """The one writer of a run's journal; hold the run's lock around it."""
+    """The only writer of a run's journal; the caller holds the run's lock."""
 
     def __init__(
         self, path: Path, head: Path, catalogue: StrategyCatalogue, *, clock: Callable[[], datetime] = _utc_now
     ) -> None:
-        """Verify what is there and mend only what a dying process may leave: a torn last line, a head one line old.
+        """Verify the journal and repair what a process that died may leave: a torn last line, a head one record old.
 
-        Raises JournalBrokenError for anything else that does not hold together.
+        JournalBrokenError for anything else that is not valid.
         """
         self.path, self.clock = path, clock
-        self._head, self._catalogue = head, catalogue
-        reading = read(path, head, catalogue)
-        self._entries = list(reading.entries)
-        self._semantic = reading.semantic
-        self._stale = reading.stale
-        self._reanchor()
-        if reading.torn:
+        self._head_path, self._catalogue = head, catalogue
+        journal = read(path, head, catalogue)
+        self._entries = list(journal.entries)
+        self._semantic = journal.semantic
+        self._head_is_stale = journal.head_is_stale
+        self._write_head()
+        if journal.torn_tail:
             with resource_errors("cut the torn last line", path):
-                cut(path, path.stat().st_size - len(reading.torn))
-            self.append(Recovered(torn_bytes=len(reading.torn), torn_sha256=sha256(reading.torn).hexdigest()))
+                cut(path, path.stat().st_size - len(journal.torn_tail))
+            self.append(Recovered(torn_bytes=len(journal.torn_tail), torn_sha256=sha256(journal.torn_tail).hexdigest()))
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -204,16 +204,16 @@ class Journal:
 
     @property
     def semantic(self) -> str:
-        """Running hash of what two equal runs agree on."""
+        """Semantic hash after the last record; two equal runs have the same."""
         return self._semantic
 
     def append(self, record: JournalRecord) -> Entry:
-        """Write a record durably, then the head, and return it as it will be read back.
+        """Write a record durably, then the head, and return the record as it will be read back.
 
-        Raises EnvironmentFaultError where the disk refuses (the journal is as before, or the head is one line old and
-        is mended before the next append), CodecError for a record that could not be read back.
+        EnvironmentFaultError where the disk refuses: the journal is as before, or the head is one record old and is
+        written before the next append. CodecError for a record that could not be read back.
         """
-        self._reanchor()
+        self._write_head()
         envelope = {
             "v": schema_version(type(record)),
             "seq": len(self._entries),
@@ -227,12 +227,12 @@ class Journal:
         append_durable(self.path, line + b"\n")
         self._entries.append(entry)
         self._semantic = next_semantic_hash(self._semantic, entry.record, self._catalogue)
-        self._stale = True
-        self._reanchor()
+        self._head_is_stale = True
+        self._write_head()
         return entry
 
-    def _reanchor(self) -> None:
-        if self._stale:
-            head: Mapping[str, Any] = {"seq": len(self._entries) - 1, "hash": self.head, "semantic": self._semantic}
-            write_atomic(self._head, canonical_json(head))
-            self._stale = False
+    def _write_head(self) -> None:
+        if self._head_is_stale:
+            head = {"seq": len(self._entries) - 1, "hash": self.head, "semantic": self._semantic}
+            write_atomic(self._head_path, canonical_json(head))
+            self._head_is_stale = False

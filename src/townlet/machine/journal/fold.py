@@ -115,7 +115,7 @@ def _apply_command(state: RunState, record: OperatorCommand) -> RunState:
     if record.command == "stop":  # the process that takes the visit up next follows no death
         visit = state.visit
         return state if visit is None else evolve(state, visit=evolve(visit, crash_count=visit.crash_count - 1))
-    return evolve(state, orders=(*state.orders, record))
+    return evolve(state, pending_commands=(*state.pending_commands, record))
 
 
 def _finished(state: RunState, result: TrainingResult, strategy: StrategyEntry) -> RunState:
@@ -166,10 +166,10 @@ def _apply_transition(
         state = evolve(state, accepted=_accept(state, left.result))
     state = evolve(state, state=record.target, reason=record.why, visit=None)
     if record.target == "hold":
-        return evolve(state, held=visit, held_state=record.source, orders=())
+        return evolve(state, held=visit, held_state=record.source, pending_commands=())
     # An order to hold waits for the next visit: no work is thrown away for it.
-    holds = tuple(order for order in state.orders if order.command == "hold")
-    return evolve(state, held=None, held_state="", approval=None, orders=holds)
+    holds = tuple(order for order in state.pending_commands if order.command == "hold")
+    return evolve(state, held=None, held_state="", approval=None, pending_commands=holds)
 
 
 def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:

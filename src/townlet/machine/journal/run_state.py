@@ -114,7 +114,7 @@ class RunState:
     """The state that was left for hold; empty where the run does not hold."""
     approval: ApprovalRequested | None = None
     """The question that waits for an answer."""
-    orders: tuple[OperatorCommand, ...] = ()
+    pending_commands: tuple[OperatorCommand, ...] = ()
     """What the operator ordered since the last transition."""
     seen_command_ids: frozenset[str] = frozenset()
     """Ids of the commands that were read."""

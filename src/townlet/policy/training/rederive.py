@@ -4,7 +4,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from townlet.dto.schedule import EnvironmentSpec, Plan
-from townlet.machine.audit.rederive import Replay, ReplayReport
+from townlet.machine.audit.rederive import RederivationReport, Rederiver
 from townlet.machine.audit.snapshot import first_record, load_run
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.rehearsal import shrink
@@ -22,7 +22,7 @@ def replay_run(
     *,
     environments: EnvironmentProvider | None = None,
     strategies: Strategies = MappingProxyType({}),
-) -> ReplayReport:
+) -> RederivationReport:
     """Return every difference between what a run's journal decided and what its stored results and evidence decide.
 
     `environments` and `strategies` take the place of the registered ones. JournalBrokenError where the chain does not
@@ -41,4 +41,4 @@ def replay_run(
         return shrink(plan, known) if created.rehearsal else plan
 
     metrics = {spec.name: spec for spec in describe(standing.schedule.environment).metrics}
-    return Replay(plan_of=plan_of, metrics=metrics, blobs=blobs, catalogue=known).of(standing.entries)
+    return Rederiver(plan_of=plan_of, metrics=metrics, blobs=blobs, catalogue=known).rederive(standing.entries)

@@ -1,4 +1,4 @@
-"""The registry's SQLite file: who may be in it, whether it is sound, and that it and its ledger tell one story."""
+"""The registry's SQLite file: transactions, checks, and its agreement with the ledger beside it."""
 
 import secrets
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from townlet.dto.registry import AliasMove, Booking
+from townlet.dto.registry import AliasMove, LedgerEntry
 from townlet.errors import BadInputError, EnvironmentFaultError, ResourceFaultError
 from townlet.store.files import fsync_directory, make_directory, resource_errors, write_atomic
 from townlet.store.registry import rows
@@ -30,12 +30,12 @@ class RegistryFile:
 
     @property
     def ledger(self) -> Ledger:
-        """Every move once more, in a file that is only appended to."""
+        """The same moves in a file that is only appended to."""
         return Ledger(self.path.with_name(f"{self.path.stem}.jsonl"))
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Yield a transaction that only reads; none where there is nothing to read, and then no file is created."""
+        """Yield a transaction that only reads; none, and no file is created, where there is nothing to read."""
         self._check_present()
         if not self.path.exists():
             yield None
@@ -43,12 +43,12 @@ class RegistryFile:
         with self._sqlite_errors(), self._connection("rw") as connection:
             connection.execute("BEGIN")
             has_schema = self._has_schema(connection)
-            self._compared(rows.moves(connection) if has_schema else ())
+            self._checked_ledger(rows.moves(connection) if has_schema else ())
             yield connection if has_schema else None
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield a transaction; what it moves is announced in the ledger and then committed, or nothing happens."""
+        """Yield a transaction; its moves are written ahead to the ledger and then committed, or nothing happens."""
         self._check_present()
         make_directory(self.path.parent)
         with self._sqlite_errors(), self._connection("rwc") as connection:
@@ -57,27 +57,27 @@ class RegistryFile:
                 if not self._has_schema(connection):
                     rows.create_schema(connection)
                 moves = rows.moves(connection)
-                announced = self._compared(moves)
-                for booking in announced[len(moves) :]:
-                    rows.insert(connection, booking)
+                recorded = self._checked_ledger(moves)
+                for entry in recorded[len(moves) :]:
+                    rows.insert(connection, entry)
                 yield connection
-                with self.ledger.announced(rows.bookings(connection)[len(announced) :]):
+                with self.ledger.write_ahead(rows.entries(connection)[len(recorded) :]):
                     connection.execute("COMMIT")
             except BaseException:  # nothing of a refused or interrupted transaction may stay; the error goes on
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
 
-    def read_best_effort(self) -> tuple[Booking, ...]:
-        """Return what the file holds, whatever the ledger says; nothing where it is missing or damaged."""
+    def read_best_effort(self) -> tuple[LedgerEntry, ...]:
+        """Return the moves in the file, whatever the ledger says; none where the file is missing or damaged."""
         try:
             with self._connection("ro") as connection:
-                return rows.bookings(connection) if self._has_schema(connection) else ()
+                return rows.entries(connection) if self._has_schema(connection) else ()
         except (BadInputError, sqlite3.Error, UnicodeDecodeError):
             return ()
 
-    def replace(self, bookings: tuple[Booking, ...]) -> None:
-        """Write file and ledger anew from `bookings`; what stood there stays beside it as ``.replaced``.
+    def replace(self, entries: tuple[LedgerEntry, ...]) -> None:
+        """Write a new file and a new ledger from `entries`; the old ones stay beside them as ``.replaced``.
 
         EnvironmentFaultError where another process is in the file.
         """
@@ -86,7 +86,7 @@ class RegistryFile:
         olds = (self.path, self.path.with_name(f"{self.path.name}-journal"), self.ledger.path)
         try:
             with self._exclusive(), resource_errors("replace the registry", self.path):
-                fresh._write(bookings)
+                fresh._write(entries)
                 for old in olds:
                     if old.exists():
                         old.replace(old.with_name(f"{old.name}.replaced"))
@@ -94,50 +94,51 @@ class RegistryFile:
                 fresh.path.replace(self.path)
                 fsync_directory(self.path.parent)
         finally:
-            for left in (fresh.path, fresh.ledger.path):
-                left.unlink(missing_ok=True)
+            for path in (fresh.path, fresh.ledger.path):
+                path.unlink(missing_ok=True)
 
-    def _write(self, bookings: tuple[Booking, ...]) -> None:
+    def _write(self, entries: tuple[LedgerEntry, ...]) -> None:
         with self._sqlite_errors(), self._connection("rwc") as connection:
             connection.execute("BEGIN IMMEDIATE")
             rows.create_schema(connection)
-            for booking in bookings:
-                rows.insert(connection, booking)
+            for entry in entries:
+                rows.insert(connection, entry)
             connection.execute("COMMIT")
-        write_atomic(self.ledger.path, lines(bookings))
+        write_atomic(self.ledger.path, lines(entries))
 
     def _check_present(self) -> None:
         if not self.path.exists() and self.ledger.path.exists() and self.ledger.read():
             raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {_REBUILD}")
 
-    def _compared(self, moves: tuple[AliasMove, ...]) -> tuple[Booking, ...]:
-        """Return the ledger; BadInputError where it and the file tell different stories.
+    def _checked_ledger(self, moves: tuple[AliasMove, ...]) -> tuple[LedgerEntry, ...]:
+        """Return the ledger; BadInputError where it contradicts the file's moves or lacks more than one of them.
 
-        A process that died in a commit leaves one move announced; a file older than its ledger lacks them all.
+        A process that died in a commit leaves one move in the ledger only; a restored older file lacks several.
         """
-        announced = self.ledger.read()
-        odd = next((i for i, (b, m) in enumerate(zip(announced, moves, strict=False)) if b.move != m), None)
-        if odd is not None:
+        entries = self.ledger.read()
+        pairs = zip(entries, moves, strict=False)
+        differing = next((index for index, (entry, move) in enumerate(pairs) if entry.move != move), None)
+        if differing is not None:
             raise BadInputError(
-                f"{self.path}: move {odd + 1} is another one than in {self.ledger.path.name}; {_REBUILD}"
+                f"{self.path}: move {differing + 1} is another one than in {self.ledger.path.name}; {_REBUILD}"
             )
-        if len(announced) > len(moves) + 1:
-            raise BadInputError(f"{self.path}: holds {len(moves)} moves, but its ledger {len(announced)}; {_REBUILD}")
-        return announced
+        if len(entries) > len(moves) + 1:
+            raise BadInputError(f"{self.path}: holds {len(moves)} moves, but its ledger {len(entries)}; {_REBUILD}")
+        return entries
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Keep other processes out of the file, where it is sound enough to be locked."""
+        """Lock other processes out of the file; a file damaged beyond locking is left unlocked."""
         if not self.path.is_file():
             yield
             return
-        with ExitStack() as held:
+        with ExitStack() as stack:
             try:
-                held.enter_context(self._connection("rw")).execute("BEGIN EXCLUSIVE")
+                stack.enter_context(self._connection("rw")).execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 raise EnvironmentFaultError(f"{self.path}: is in use ({error}); stop what uses it first") from error
             except (sqlite3.DatabaseError, UnicodeDecodeError):
-                held.close()  # damaged beyond locking: nobody can be at work in it
+                stack.close()  # damaged beyond locking: no process can use it
             yield
 
     @contextmanager
@@ -151,12 +152,12 @@ class RegistryFile:
 
     def _has_schema(self, connection: sqlite3.Connection) -> bool:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if (application, found) == (rows.APPLICATION, rows.SCHEMA_VERSION):
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if (application, version) == (rows.APPLICATION, rows.SCHEMA_VERSION):
             return True
         if application == rows.APPLICATION:
             raise BadInputError(
-                f"{self.path}: registry of schema version {found}, expected {rows.SCHEMA_VERSION}; "
+                f"{self.path}: registry of schema version {version}, expected {rows.SCHEMA_VERSION}; "
                 "use the Townlet that wrote it"
             )
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

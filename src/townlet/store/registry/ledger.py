@@ -1,7 +1,8 @@
 """The registry's ledger: every move of every alias, one hash-chained line each, written ahead of the database.
 
 The database answers questions, the ledger survives it: a file that is appended to and synced loses at most a torn last
-line. A line is canonical JSON ``{booking, hash, previous, seq, v}``; `hash` is the SHA-256 of the line without it.
+line. A line is canonical JSON ``{booking, hash, previous, seq, v}``; `hash` is the SHA-256 of the line without it,
+`booking` holds the entry.
 """
 
 import json
@@ -14,7 +15,7 @@ from attrs import frozen
 
 from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
-from townlet.dto.registry import Booking
+from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, TownletError
 from townlet.store.files import append_durable, resource_errors
 
@@ -25,68 +26,69 @@ _LIMIT = 64 * 2**20
 
 
 class LedgerBrokenError(BadInputError):
-    """A line does not hold; `sound` are the bookings before it."""
+    """A line of a ledger is damaged; `sound` are the entries before it."""
 
-    def __init__(self, message: str, sound: tuple[Booking, ...]) -> None:
+    def __init__(self, message: str, sound: tuple[LedgerEntry, ...]) -> None:
         super().__init__(message)
         self.sound = sound
 
 
 @frozen
 class Ledger:
-    """One file of bookings, oldest first; a missing file is an empty ledger."""
+    """One file of entries, oldest first; a missing file is an empty ledger."""
 
     path: Path
     """The file."""
 
-    def read(self) -> tuple[Booking, ...]:
-        """Return every booking, verified; LedgerBrokenError naming the line that does not hold.
+    def read(self) -> tuple[LedgerEntry, ...]:
+        """Return every entry, verified; LedgerBrokenError naming the damaged line.
 
         A last line without its end is what a dying process leaves: it counts as not written.
         """
         return self._read()[0]
 
     @contextmanager
-    def announced(self, bookings: Sequence[Booking]) -> Iterator[None]:
-        """Write bookings durably before the body makes them true; they are taken back where the body raises.
+    def write_ahead(self, entries: Sequence[LedgerEntry]) -> Iterator[None]:
+        """Append entries durably before the body commits them; remove them again where the body raises.
 
-        A process that dies within the body leaves them announced: who opens the registry next carries them out.
+        A process that dies within the body leaves them in the ledger: the next one to write in the registry commits
+        them.
         """
-        known, size, previous = self._read()
-        if not bookings:
+        present, size, previous = self._read()
+        if not entries:
             yield
             return
         if self.path.exists():
             self._cut(size)
-        append_durable(self.path, lines(bookings, first=len(known), previous=previous))
+        append_durable(self.path, lines(entries, first=len(present), previous=previous))
         try:
             yield
         except Exception:
             self._cut(size)
             raise
 
-    def _read(self) -> tuple[tuple[Booking, ...], int, str]:
-        """Return the bookings, the bytes they take, and the hash of the last line."""
+    def _read(self) -> tuple[tuple[LedgerEntry, ...], int, str]:
+        """Return the entries, the bytes they take, and the hash of the last line."""
         if not self.path.exists():
             return (), 0, GENESIS
         with resource_errors("read the registry's ledger", self.path), self.path.open("rb") as file:
             data = file.read(_LIMIT + 1)
         if len(data) > _LIMIT:
             raise LedgerBrokenError(f"{self.path}: more than {_LIMIT >> 20} MiB; expected a ledger of Townlet", ())
-        found: list[Booking] = []
+        entries: list[LedgerEntry] = []
         previous = GENESIS
-        *whole, torn = data.split(b"\n")
-        for seq, line in enumerate(whole):
+        *complete, torn_tail = data.split(b"\n")
+        for seq, line in enumerate(complete):
             try:
-                booking, previous = _parsed(line, seq, previous)
+                entry, previous = _parse(line, seq, previous)
             except (ValueError, TypeError, KeyError, RecursionError, TownletError) as error:
                 raise LedgerBrokenError(
-                    f"{self.path}: line {seq} does not hold ({error}); "
+                    f"{self.path}: line {seq} is damaged ({error}); "
                     "restore the file from a copy, or run: townlet registry rebuild",
-                    tuple(found),
+                    tuple(entries),
                 ) from error
-            found.append(booking)
-        return tuple(found), len(data) - len(torn), previous
+            entries.append(entry)
+        return tuple(entries), len(data) - len(torn_tail), previous
 
     def _cut(self, size: int) -> None:
         with resource_errors("cut the registry's ledger", self.path), self.path.open("r+b") as file:
@@ -94,22 +96,21 @@ class Ledger:
             os.fsync(file.fileno())
 
 
-def lines(bookings: Sequence[Booking], *, first: int = 0, previous: str = GENESIS) -> bytes:
-    """Return the lines of bookings, the first of them number `first` after the line with the hash `previous`."""
-    written = []
-    for seq, booking in enumerate(bookings, start=first):
-        line = {"v": VERSION, "seq": seq, "previous": previous, "booking": unstructure(booking)}
-        sealed = seal_line(line)
-        previous = sealed["hash"]
-        written.append(canonical_json(sealed) + b"\n")
-    return b"".join(written)
+def lines(entries: Sequence[LedgerEntry], *, first: int = 0, previous: str = GENESIS) -> bytes:
+    """Return the lines of entries, the first of them number `first` after the line with the hash `previous`."""
+    encoded = []
+    for seq, entry in enumerate(entries, start=first):
+        line = seal_line({"v": VERSION, "seq": seq, "previous": previous, "booking": unstructure(entry)})
+        previous = line["hash"]
+        encoded.append(canonical_json(line) + b"\n")
+    return b"".join(encoded)
 
 
-def _parsed(line: bytes, seq: int, previous: str) -> tuple[Booking, str]:
+def _parse(line: bytes, seq: int, previous: str) -> tuple[LedgerEntry, str]:
     data = json.loads(line)
     if not isinstance(data, dict) or set(data) != {"v", "seq", "previous", "booking", "hash"}:
         raise ValueError("expected {booking, hash, previous, seq, v}")
     if data["v"] != VERSION:
         raise ValueError(f"written as version {data['v']!r}, expected {VERSION}; use the Townlet that wrote it")
     check_line(data, seq=seq, previous=previous)
-    return structure(data["booking"], Booking), data["hash"]
+    return structure(data["booking"], LedgerEntry), data["hash"]

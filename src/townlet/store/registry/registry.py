@@ -1,8 +1,8 @@
 """The registry of policies: immutable versions and aliases with their whole history, in one SQLite file.
 
 An alias is not a cell that is overwritten: its moves are appended, and it names what the last one says. A policy is
-promoted by compare-and-set, so that of two runs that saw the same champion exactly one replaces it. Every move is
-announced in the ledger beside the file before it is committed, so that a lost file loses no history.
+promoted by compare-and-set, so that of two runs that expect the same champion exactly one replaces it. Every move is
+written to the ledger beside the file before it is committed, so that a lost file loses no history.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from townlet.dto.registry import AliasMove, Booking, Version
+from townlet.dto.registry import AliasMove, LedgerEntry, Version
 from townlet.errors import BadInputError, ChampionMovedError
 from townlet.store.registry import rows
 from townlet.store.registry.file import RegistryFile
@@ -21,8 +21,8 @@ from townlet.store.registry.ledger import Ledger, LedgerBrokenError
 __all__ = ["Registry"]
 
 
-def _unasked(_: str) -> None:
-    """Prove nothing: whoever opened the registry proves weights itself."""
+def _unverified(_: str) -> None:
+    """Accept any weights: the caller verifies them."""
 
 
 @frozen
@@ -33,12 +33,12 @@ class Registry:
     """The SQLite file; its directory is created with the first promotion."""
     patience: float = field(default=10.0, kw_only=True)
     """Seconds to wait for another process's transaction before giving up."""
-    prove: Callable[[str], object] = field(default=_unasked, kw_only=True)
-    """Raises where the weights of a digest are missing, damaged or act otherwise; asked before an alias moves there."""
+    prove: Callable[[str], object] = field(default=_unverified, kw_only=True)
+    """Raises where the weights of a digest are missing, damaged or act otherwise; called before an alias moves."""
 
     @property
     def ledger(self) -> Ledger:
-        """Every move once more, in a file that is only appended to."""
+        """The same moves in a file that is only appended to."""
         return self._file.ledger
 
     @property
@@ -52,12 +52,12 @@ class Registry:
             return rows.version(connection, name, move.version) if connection and move else None
 
     def versions(self, name: str | None = None) -> tuple[Version, ...]:
-        """Return all versions (of one line), in the order they were registered."""
+        """Return all versions (of one policy name), in the order they were registered."""
         with self._file.reading() as connection:
             return rows.versions(connection, name) if connection else ()
 
     def history(self, name: str | None = None, alias: str | None = None) -> tuple[AliasMove, ...]:
-        """Return all moves (of one line, of one alias), oldest first."""
+        """Return all moves (of one policy name, of one alias), oldest first."""
         with self._file.reading() as connection:
             return rows.moves(connection, name, alias) if connection else ()
 
@@ -84,14 +84,14 @@ class Registry:
             last = _last_move(connection, name, alias)
             if last and (last.weights, last.run, last.evidence, last.kind) == (target, run, evidence, "promote"):
                 return rows.version(connection, name, last.version)
-            found = last.weights if last else None
-            if found != expected:
+            present = last.weights if last else None
+            if present != expected:
                 raise ChampionMovedError(
-                    f"{self.path}: champion moved: {alias!r} of {name!r} names {_shown(found)}, expected "
-                    f"{_shown(expected)}; evaluate against the champion in force, then promote again"
+                    f"{self.path}: champion moved: {alias!r} of {name!r} names {_phrase(present)}, expected "
+                    f"{_phrase(expected)}; evaluate against the champion in force, then promote again"
                 )
             self.prove(target)
-            wanted = Version(
+            promoted = Version(
                 name=name,
                 version=rows.next_version(connection, name),
                 weights=target,
@@ -102,7 +102,7 @@ class Registry:
                 created_at=_now(),
                 metadata=metadata,
             )
-            version = rows.register(connection, wanted)
+            version = rows.register(connection, promoted)
             move = _move(connection, version, alias, "promote", f"run {run}", "promoted by its run")
             rows.append_move(connection, evolve(move, evidence=evidence, run=run, head=head))
             return version
@@ -114,43 +114,41 @@ class Registry:
         finds the weights to go back to unfit.
         """
         with self._file.writing() as connection:
-            standing: list[int] = []
+            in_force: list[int] = []  # versions promoted and not rolled back
             for move in rows.moves(connection, name, alias):
                 if move.kind == "promote":
-                    standing.append(move.version)
+                    in_force.append(move.version)
                 else:
-                    standing.pop()
-            if len(standing) < 2:
-                found = f"only version {standing[0]} was ever in force" if standing else "it names nothing"
-                raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: {found}")
-            target = rows.version(connection, name, standing[-2])
+                    in_force.pop()
+            if len(in_force) < 2:
+                reason = f"only version {in_force[0]} was ever in force" if in_force else "it names nothing"
+                raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: {reason}")
+            target = rows.version(connection, name, in_force[-2])
             self.prove(target.weights)
             rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
             return target
 
-    def recover_history(self) -> tuple[tuple[Booking, ...], tuple[str, ...]]:
-        """Return the moves that ledger and file still tell of, and in words what of them is lost or contradictory."""
+    def recover_history(self) -> tuple[tuple[LedgerEntry, ...], tuple[str, ...]]:
+        """Return the moves that ledger and file still hold, and in words what is lost or contradictory."""
         warnings: list[str] = []
         try:
-            announced = self.ledger.read()
+            recorded = self.ledger.read()
         except LedgerBrokenError as error:
-            announced = error.sound
+            recorded = error.sound
             warnings.append(str(error))
-        held = self._file.read_best_effort()
-        longer = max(announced, held, key=len)
-        if longer[: len(announced)] != announced or longer[: len(held)] != held:
-            longer = announced
-            warnings.append(
-                f"{self.path.name} and {self.ledger.path.name} tell different stories; the ledger is believed"
-            )
+        committed = self._file.read_best_effort()
+        longer = max(recorded, committed, key=len)
+        if longer[: len(recorded)] != recorded or longer[: len(committed)] != committed:
+            longer = recorded
+            warnings.append(f"{self.path.name} and {self.ledger.path.name} contradict each other; the ledger is used")
         return longer, tuple(warnings)
 
-    def replace(self, bookings: tuple[Booking, ...]) -> None:
-        """Write the registry and its ledger anew from `bookings`; what stood there stays beside it as ``.replaced``.
+    def replace(self, entries: tuple[LedgerEntry, ...]) -> None:
+        """Write a new registry and a new ledger from `entries`; the old ones stay beside them as ``.replaced``.
 
         EnvironmentFaultError where another process is in the file.
         """
-        self._file.replace(bookings)
+        self._file.replace(entries)
 
 
 def _move(
@@ -176,11 +174,11 @@ def _move(
 
 
 def _last_move(connection: sqlite3.Connection, name: str, alias: str) -> AliasMove | None:
-    found = rows.moves(connection, name, alias, last=True)
-    return found[0] if found else None
+    moves = rows.moves(connection, name, alias, last=True)
+    return moves[0] if moves else None
 
 
-def _shown(weights: str | None) -> str:
+def _phrase(weights: str | None) -> str:
     return f"the weights {weights}" if weights else "nothing"
 
 

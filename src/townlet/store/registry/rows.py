@@ -1,18 +1,18 @@
-"""The registry's tables: their schema, and records in and out of their rows."""
+"""The registry's tables: their schema, and the conversion of records to rows and back."""
 
 import json
 import sqlite3
 
 from townlet.dto.codec import structure
-from townlet.dto.registry import AliasMove, Booking, Version
+from townlet.dto.registry import AliasMove, LedgerEntry, Version
 from townlet.errors import BadInputError
 
 __all__ = [
     "APPLICATION",
     "SCHEMA_VERSION",
     "append_move",
-    "bookings",
     "create_schema",
+    "entries",
     "insert",
     "moves",
     "next_version",
@@ -65,13 +65,13 @@ def create_schema(connection: sqlite3.Connection) -> None:
 
 
 def versions(connection: sqlite3.Connection, name: str | None = None) -> tuple[Version, ...]:
-    """Return all versions (of one line), in the order they were registered."""
+    """Return all versions (of one policy name), in the order they were registered."""
     rows = connection.execute(f"{_VERSIONS} WHERE :name IS NULL OR name = :name ORDER BY id", {"name": name})
     return tuple(_to_version(row) for row in rows)
 
 
 def version(connection: sqlite3.Connection, name: str, number: int) -> Version:
-    """Return one version; BadInputError where a damaged file has lost it."""
+    """Return one version; BadInputError where a damaged file lacks it."""
     row = connection.execute(f"{_VERSIONS} WHERE name = ? AND version = ?", (name, number)).fetchone()
     if row is None:
         raise BadInputError(f"version {number} of {name!r} is missing; run: townlet registry rebuild")
@@ -81,7 +81,7 @@ def version(connection: sqlite3.Connection, name: str, number: int) -> Version:
 def moves(
     connection: sqlite3.Connection, name: str | None = None, alias: str | None = None, *, last: bool = False
 ) -> tuple[AliasMove, ...]:
-    """Return all moves (of one line, of one alias; the last only), oldest first."""
+    """Return all moves (of one policy name, of one alias; the last only), oldest first."""
     rows = connection.execute(
         f"{_MOVES} WHERE (:name IS NULL OR m.name = :name) AND (:alias IS NULL OR m.alias = :alias) "
         f"ORDER BY m.move {'DESC LIMIT 1' if last else ''}",
@@ -91,24 +91,24 @@ def moves(
 
 
 def next_version(connection: sqlite3.Connection, name: str) -> int:
-    """Return the number that the next version of a line gets."""
+    """Return the number of the next version under a policy name."""
     row = connection.execute("SELECT coalesce(max(version), 0) + 1 FROM versions WHERE name = ?", (name,)).fetchone()
     return int(row[0])
 
 
-def register(connection: sqlite3.Connection, wanted: Version) -> Version:
+def register(connection: sqlite3.Connection, version: Version) -> Version:
     """Insert a version and return it; the same weights of the same run are one version."""
-    known = connection.execute(
-        f"{_VERSIONS} WHERE name = ? AND weights = ? AND run = ?", (wanted.name, wanted.weights, wanted.run)
+    row = connection.execute(
+        f"{_VERSIONS} WHERE name = ? AND weights = ? AND run = ?", (version.name, version.weights, version.run)
     ).fetchone()
-    if known:
-        return _to_version(known)
+    if row:
+        return _to_version(row)
     connection.execute(
         "INSERT INTO versions (name, version, weights, parent, evidence, run, head, created_at, facts) "
         "VALUES (:name, :version, :weights, :parent, :evidence, :run, :head, :created_at, :facts)",
-        {**wanted.model_dump(), "facts": json.dumps(dict(wanted.metadata), sort_keys=True)},
+        {**version.model_dump(), "facts": json.dumps(dict(version.metadata), sort_keys=True)},
     )
-    return wanted
+    return version
 
 
 def append_move(connection: sqlite3.Connection, move: AliasMove) -> None:
@@ -121,20 +121,22 @@ def append_move(connection: sqlite3.Connection, move: AliasMove) -> None:
     )
 
 
-def insert(connection: sqlite3.Connection, booking: Booking) -> None:
-    """Carry out what a line of the ledger says."""
-    register(connection, booking.version)
-    append_move(connection, booking.move)
+def insert(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
+    """Insert the version and the move of an entry of the ledger."""
+    register(connection, entry.version)
+    append_move(connection, entry.move)
 
 
-def bookings(connection: sqlite3.Connection) -> tuple[Booking, ...]:
-    """Return every move with its version, oldest first: what the ledger of these tables says."""
-    return tuple(Booking(move=move, version=version(connection, move.name, move.version)) for move in moves(connection))
+def entries(connection: sqlite3.Connection) -> tuple[LedgerEntry, ...]:
+    """Return every move with its version, oldest first, as the ledger holds them."""
+    return tuple(
+        LedgerEntry(move=move, version=version(connection, move.name, move.version)) for move in moves(connection)
+    )
 
 
 def _to_version(row: sqlite3.Row) -> Version:
     try:
-        facts = json.loads(row["facts"])
+        metadata = json.loads(row["facts"])
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"a version's facts are unreadable ({error}); run: townlet registry rebuild") from error
-    return structure({**dict(row), "facts": facts}, Version)
+        raise BadInputError(f"a version's metadata are unreadable ({error}); run: townlet registry rebuild") from error
+    return structure({**dict(row), "facts": metadata}, Version)
