@@ -155,7 +155,7 @@ def read_weights(data: bytes, source: str) -> Weights:
     except CodecError as error:
         raise BadInputError(f"{source}: unfit weights metadata: {error}") from error
     except ValueError as error:
-        raise BadInputError(f"{source}: no weights of this project: {error}") from error
+        raise BadInputError(f"{source}: {error}") from error
     reader = _Reader(tensors, source)
     inputs, outputs = len(metadata.features), len(metadata.actions)
     scale = reader.take("normaliser.scale", np.float32, (inputs,))
