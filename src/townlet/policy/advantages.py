@@ -1,9 +1,12 @@
-"""Generalised advantage estimation (Schulman et al. 2016, "High-dimensional continuous control", equation 16)."""
+"""Advantages (GAE: Schulman et al. 2016, "High-dimensional continuous control", equation 16) and discounted returns."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["discounted_returns", "generalised_advantages"]
+
+_HORIZONS = 3.0
+"""Effective horizons, each 1 ÷ (1 − γ) decisions, after which a return counts as complete."""
 
 
 def generalised_advantages(
@@ -16,10 +19,13 @@ def generalised_advantages(
     gamma: float,
     gae_lambda: float,
 ) -> NDArray[np.float32]:
-    """Return advantages Âₜ = δₜ + γλ·Âₜ₊₁ with δₜ = rₜ + γ·V(sₜ₊₁) − V(sₜ); all arrays [T, W, N].
+    """Return generalised advantages; all arrays are [T, W, N], ValueError otherwise.
 
-    `v_tp1` is the value of what was seen *after* the decision, so for a truncated world that of its final observation.
-    `ended_t` marks lives that ended (no bootstrap, no carry), `cut_t` truncated episodes (bootstrap, no carry).
+    δₜ = rₜ + γ·V(sₜ₊₁) − V(sₜ)
+    Âₜ = δₜ + γλ·Âₜ₊₁
+
+    `v_tp1` is the value of the observation *after* the decision; for a truncated world, of its final observation.
+    `ended_t` marks lives that ended: V(sₜ₊₁) and Âₜ₊₁ count as 0. `cut_t` marks truncated episodes: Âₜ₊₁ counts as 0.
     """
     if not r_t.shape == v_t.shape == v_tp1.shape == ended_t.shape == cut_t.shape or r_t.ndim != 3:
         raise ValueError(
@@ -39,17 +45,20 @@ def generalised_advantages(
 def discounted_returns(
     r_t: NDArray[np.float32], ended_t: NDArray[np.bool_], *, gamma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return Gₜ = rₜ + γ·Gₜ₊₁ within each life, bootstrap-free, and which Gₜ are trustworthy; time is axis 0.
+    """Return discounted returns without bootstrap, and where they are complete; all arrays [T, …].
 
-    A return is trusted where the life ended inside the recording or at least 3 ÷ (1 − γ) decisions follow it: before
-    that the missing tail would teach the critic that the future is short.
+    Gₜ = rₜ + γ·Gₜ₊₁ within each life
+
+    A return is complete if the life ended in the recording, or if at least 3 ÷ (1 − γ) decisions follow: the rewards
+    after them have a weight of γ^(3 ÷ (1 − γ)) ≈ e⁻³ ≈ 5 %. An incomplete return would train the critic to expect a
+    short future.
     """
-    returns, known = np.empty_like(r_t), np.empty(r_t.shape, np.bool_)
+    returns, complete = np.empty_like(r_t), np.empty(r_t.shape, np.bool_)
     following = np.zeros_like(r_t[0])
-    closed = np.zeros(r_t.shape[1:], np.bool_)
-    horizon = 3.0 / max(1.0 - gamma, 1e-9)
+    life_ended = np.zeros(r_t.shape[1:], np.bool_)
+    horizon = _HORIZONS / max(1.0 - gamma, 1e-9)
     for t in range(len(r_t) - 1, -1, -1):
         following = r_t[t] + np.float32(gamma) * np.where(ended_t[t], np.float32(0), following)
-        closed = closed | ended_t[t]
-        returns[t], known[t] = following, closed | (len(r_t) - 1 - t >= horizon)
-    return returns, known
+        life_ended = life_ended | ended_t[t]
+        returns[t], complete[t] = following, life_ended | (len(r_t) - 1 - t >= horizon)
+    return returns, complete

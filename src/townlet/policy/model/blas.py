@@ -1,4 +1,4 @@
-"""How many threads numpy's matrix products take: one, for the products of small networks gain nothing from more."""
+"""Set the number of threads of numpy's matrix products to one: products of small networks gain nothing from more."""
 
 import ctypes
 from collections.abc import Callable, Iterator
@@ -11,37 +11,37 @@ from numpy.linalg import _umath_linalg
 __all__ = ["one_thread"]
 
 _NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
-"""What OpenBLAS calls its two functions, by who built it."""
+"""Names of OpenBLAS's get and set functions in its different builds."""
 
 _lock = Lock()
-_before: list[int] = []
-"""What is to be restored, once for everybody who is inside."""
+_saved: list[int] = []
+"""The number of threads to restore, once for each open context."""
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep the matrix products of the whole process on the thread that asks for each, for a while.
+    """Compute every matrix product of the process on the calling thread while the context is open.
 
-    The last bits of a product of odd shape differ with the number of its threads; threads that wait for each other's
-    products, and spin, make a busy machine twenty times slower. A BLAS that is not OpenBLAS goes on as its own
-    environment variables say.
+    The last bits of a product of odd shape depend on its number of threads, and OpenBLAS's own threads spin while they
+    wait, which makes a busy machine twenty times slower. Another BLAS keeps the number of threads of its environment
+    variables.
     """
-    get, take = _openblas()
+    get_threads, set_threads = _openblas()
     with _lock:
-        _before.append(get() if not _before else _before[0])
-        take(1)
+        _saved.append(_saved[0] if _saved else get_threads())
+        set_threads(1)
     try:
         yield
     finally:
         with _lock:
-            before = _before.pop()
-            if not _before:
-                take(before)
+            threads = _saved.pop()
+            if not _saved:
+                set_threads(threads)
 
 
 @cache
 def _openblas() -> tuple[Callable[[], int], Callable[[int], object]]:
-    """Return the functions that tell and change the number of threads."""
+    """Return the functions that get and set the number of threads; for another BLAS, functions that do nothing."""
     library = ctypes.CDLL(_umath_linalg.__file__)
     for name in _NAMES:
         if hasattr(library, name.format("set")):

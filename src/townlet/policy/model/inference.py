@@ -1,7 +1,7 @@
-"""The forward pass in numpy: all acting happens here, with the same bits for any batch split.
+"""Forward pass and action choice in numpy: every policy acts here, with the same bits for any split of a batch.
 
-A product of one row differs in its last bits from the same row inside a batch, so rows are always multiplied in padded
-tiles of one fixed shape.
+The product of a single row differs in its last bits from that row's product in a batch. Rows are therefore
+multiplied in tiles of one fixed shape, padded with zeros.
 """
 
 from typing import Literal
@@ -20,7 +20,7 @@ Layers = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
 """(weight [in, out], bias [out]) of each layer; ReLU between layers, none after the last."""
 
 TILE = 256
-"""Rows of every product."""
+"""Rows of every matrix product."""
 ILLEGAL = np.float32(-1.0e9)
 """Logit of an illegal action; exp of it is 0 in float32."""
 
@@ -56,42 +56,42 @@ def masked(logits: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.f
 
 
 def log_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log softmax over the last axis."""
+    """Return log softmax over the last axis, float32: z − max(z) − log Σₖ exp(zₖ − max(z))."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), np.float32)
 
 
 def choose_greedily(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the first best action [B]."""
+    """Return the action with the largest logit [B], the first of equal ones."""
     return np.asarray(logits.argmax(axis=-1), np.int64)
 
 
 def sample(logits: NDArray[np.float32], numbers: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return actions [B] drawn by inverse cumulative probability with uniform numbers [B] in [0, 1)."""
+    """Return actions [B], sampled by the inverse of the cumulative distribution with uniform numbers [B] in [0, 1)."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     cumulative = np.cumsum(weights, axis=-1)
-    # An illegal action adds nothing, so the first sum above the mark belongs to a legal one.
-    reached = cumulative > (numbers * cumulative[:, -1])[:, None]
-    return np.asarray(reached.argmax(axis=-1), np.int64)
+    # An illegal action has weight 0, so the first sum above the threshold belongs to a legal one.
+    above = cumulative > (numbers * cumulative[:, -1])[:, None]
+    return np.asarray(above.argmax(axis=-1), np.int64)
 
 
 @frozen(kw_only=True, eq=False)
 class ActingPolicy:
-    """A policy that plays: `ports.Teacher` for learned weights."""
+    """Chooses actions with learned weights; implements `ports.Teacher`."""
 
     actor: Layers
     """From normalised features to logits."""
     mean: NDArray[np.float32]
-    """[F] of the observation normaliser."""
+    """[F], of the observation normaliser."""
     scale: NDArray[np.float32]
-    """[F] of the observation normaliser."""
+    """[F], of the observation normaliser."""
     mode: Literal["greedy", "stochastic"] = "greedy"
-    """How actions are chosen."""
+    """`greedy`: the action with the largest logit; `stochastic`: a sample."""
     stream: int = field(default=0x5A)
-    """Separates this policy's draws from others that see the same keys."""
+    """Key of this policy's random numbers, so that another random choice with the same keys is independent."""
 
     def normalise(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return features [B, F] in units of their captured spread, clipped to ±10."""
+        """Return normalised features [B, F] of observations [W, N, F], clipped to ±10."""
         return normalise(observations.reshape(-1, observations.shape[-1]), self.mean, self.scale)
 
     def logits(self, normalised: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -99,7 +99,7 @@ class ActingPolicy:
         return masked(forward(self.actor, normalised), mask.reshape(-1, mask.shape[-1]))
 
     def draws(self, keys: NDArray[np.uint64], agents: int) -> NDArray[np.float32]:
-        """Return one uniform number per agent slot, [W·N]."""
+        """Return one uniform number per agent slot [W·N] from the worlds' keys [W]."""
         return uniform(mix(mix(keys, self.stream)[:, None], np.arange(agents, dtype=np.uint64))).ravel()
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:

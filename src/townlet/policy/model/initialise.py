@@ -1,4 +1,4 @@
-"""Fresh layers: orthogonal weights and zero biases (Saxe et al. 2014; gains as in Andrychowicz et al. 2021)."""
+"""Initial weights: orthogonal matrices and zero biases (Saxe et al. 2014; gains as in Andrychowicz et al. 2021)."""
 
 from itertools import pairwise
 
@@ -14,27 +14,29 @@ __all__ = ["fresh_layers", "fresh_weights", "with_normaliser"]
 
 
 def fresh_layers(rng: np.random.Generator, sizes: tuple[int, ...], last_gain: float) -> Layers:
-    """Return layers for `sizes` (inputs, hidden …, outputs); hidden gain √2, the last layer's `last_gain`."""
+    """Return random layers of `sizes` (inputs, hidden …, outputs); gain √2, in the last layer `last_gain`."""
     layers = []
     for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         gain = last_gain if index == len(sizes) - 2 else np.sqrt(2.0)
-        tall = rng.standard_normal((max(inputs, outputs), min(inputs, outputs)))
-        q, r = np.linalg.qr(tall)
+        gaussian = rng.standard_normal((max(inputs, outputs), min(inputs, outputs)))
+        q, r = np.linalg.qr(gaussian)
         q *= np.sign(np.diag(r))
         weight = q if inputs >= outputs else q.T
         layers.append((np.ascontiguousarray(gain * weight, np.float32), np.zeros(outputs, np.float32)))
     return tuple(layers)
 
 
-def fresh_weights(about: EnvironmentDescription, hidden_sizes: tuple[int, ...], rng: np.random.Generator) -> Weights:
-    """Return untrained weights for an environment; the normaliser changes nothing yet."""
-    inputs, outputs = len(about.features), len(about.actions)
+def fresh_weights(
+    description: EnvironmentDescription, hidden_sizes: tuple[int, ...], rng: np.random.Generator
+) -> Weights:
+    """Return untrained weights for an environment; their normaliser is the identity."""
+    inputs, outputs = len(description.features), len(description.actions)
     return Weights(
         metadata=WeightsMetadata(
-            features=about.features,
-            actions=about.actions,
+            features=description.features,
+            actions=description.actions,
             layers=len(hidden_sizes) + 1,
-            environment=about.signature,
+            environment=description.signature,
             parity=None,
         ),
         actor=fresh_layers(rng, (inputs, *hidden_sizes, outputs), 0.01),
@@ -46,11 +48,11 @@ def fresh_weights(about: EnvironmentDescription, hidden_sizes: tuple[int, ...], 
     )
 
 
-def with_normaliser(weights: Weights, seen: NDArray[np.float32]) -> Weights:
-    """Return fresh weights whose normaliser knows the raw observations [B, F] that were seen."""
-    scale = seen.std(0, dtype=np.float64)
+def with_normaliser(weights: Weights, observations: NDArray[np.float32]) -> Weights:
+    """Return the weights with a normaliser fitted to raw observations [B, F]: their mean and standard deviation."""
+    scale = observations.std(0, dtype=np.float64)
     return attrs.evolve(
         weights,
-        mean=seen.mean(0, dtype=np.float64).astype(np.float32),
+        mean=observations.mean(0, dtype=np.float64).astype(np.float32),
         scale=np.where(scale < 1e-3, 1.0, scale).astype(np.float32),
     )

@@ -1,4 +1,4 @@
-"""The network in torch: separate actor and critic trunks, so that the critic can settle without moving the actor."""
+"""The network in torch: actor and critic share no layer, so that the critic can be trained alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["MLP", "ActorCritic", "adam_state", "choose_device", "device_name", "
 
 
 class MLP(nn.Module):
-    """A multi-layer perceptron with ReLU, its weights laid out [in, out] as in `policy.inference`."""
+    """Multi-layer perceptron with ReLU between layers; weights are [in, out] as in `policy.model.inference`."""
 
     def __init__(self, layers: Layers) -> None:
         super().__init__()
@@ -39,22 +39,25 @@ class MLP(nn.Module):
         )
 
     def load(self, layers: Layers) -> None:
-        """Take the numbers of layers of the same shapes."""
+        """Overwrite the parameters, in place, with layers of the same shapes."""
         with torch.no_grad():
-            for kept, found in zip(self.weights, (weight for weight, _ in layers), strict=True):
-                kept.copy_(torch.from_numpy(found.copy()))
-            for kept, found in zip(self.biases, (bias for _, bias in layers), strict=True):
-                kept.copy_(torch.from_numpy(found.copy()))
+            for parameter, array in zip(self.weights, (weight for weight, _ in layers), strict=True):
+                parameter.copy_(torch.from_numpy(array.copy()))
+            for parameter, array in zip(self.biases, (bias for _, bias in layers), strict=True):
+                parameter.copy_(torch.from_numpy(array.copy()))
 
     def scale_output(self, factor: float, shift: float) -> None:
-        """Make the output `factor`·output + `shift` (PopArt's correction, van Hasselt et al. 2016)."""
+        """Change the last layer so that the output becomes factor·output + shift (PopArt, van Hasselt et al. 2016).
+
+        y = x·W + b  ⇒  factor·y + shift = x·(factor·W) + (factor·b + shift)
+        """
         with torch.no_grad():
             self.weights[-1].mul_(factor)
             self.biases[-1].mul_(factor).add_(shift)
 
 
 class ActorCritic(nn.Module):
-    """Actor [B, F] → logits [B, A]; critic [B, F] → normalised values [B]."""
+    """Holds the actor, features [B, F] → logits [B, A], and the critic, features [B, F] → normalised values [B, 1]."""
 
     def __init__(self, actor: Layers, critic: Layers) -> None:
         super().__init__()
@@ -68,35 +71,35 @@ class ActorCritic(nn.Module):
 
 
 def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
-    """Return the largest difference of a logit between this network and the numpy forward pass."""
+    """Return the largest difference of a logit between torch and numpy for normalised features [B, F]."""
     with torch.no_grad():
         logits = MLP(actor)(torch.from_numpy(normalised)).numpy()
     return float(np.abs(logits - forward(actor, normalised)).max(initial=0.0))
 
 
 def choose_device(word: str) -> torch.device:
-    """Return the device a spec asks for, `auto` a GPU where torch sees one; BadInputError for one that is missing."""
+    """Return the device of a spec's word; `auto` is a GPU if torch has one. BadInputError if the device is missing."""
     if word == "cuda" and not torch.cuda.is_available():
         raise BadInputError("device cuda was asked for, but torch sees no GPU here; choose cpu or auto")
     return torch.device("cuda" if word != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def device_name(device: torch.device) -> str:
-    """Return what a result calls a device: `cpu`, or a GPU's name."""
+    """Return the name of a device for results: `cpu`, or `cuda: ` and the name of the GPU."""
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
     """Return an array as a tensor on a device: a view of it on the CPU, one copy through pinned memory on a GPU.
 
-    Torch knows no read-only tensors: of an array that must not change it is a copy.
+    Torch has no read-only tensors, so a read-only array is copied.
     """
     tensor = torch.from_numpy(np.require(values, requirements="W"))
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def adam_state(optimizer: torch.optim.Adam) -> dict[str, NDArray[Any]]:
-    """Return Adam's state by ``PARAMETER.NAME``; a parameter that was never stepped has none."""
+    """Return Adam's state by ``PARAMETER.NAME``, without parameters that had no step yet."""
     return {
         f"{index}.{name}": value.detach().cpu().numpy().copy()
         for index, parameter in enumerate(_parameters(optimizer))
@@ -104,17 +107,17 @@ def adam_state(optimizer: torch.optim.Adam) -> dict[str, NDArray[Any]]:
     }
 
 
-def load_adam_state(optimizer: torch.optim.Adam, found: Mapping[str, NDArray[Any]]) -> None:
-    """Go on from the state that `adam_state` returned."""
+def load_adam_state(optimizer: torch.optim.Adam, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Restore the state that `adam_state` returned."""
     optimizer.state.clear()
     for index, parameter in enumerate(_parameters(optimizer)):
-        own = {
+        state = {
             name.partition(".")[2]: torch.from_numpy(value.copy()).to(parameter.device)
-            for name, value in found.items()
+            for name, value in arrays.items()
             if name.partition(".")[0] == str(index)
         }
-        if own:
-            optimizer.state[parameter] = own
+        if state:
+            optimizer.state[parameter] = state
 
 
 def _parameters(optimizer: torch.optim.Adam) -> list[Tensor]:

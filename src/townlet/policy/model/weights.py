@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file with networks, normalisers and a probe that proves them. Never pickle."""
+"""Weights of a policy in one safetensors file (never pickle): networks, normalisers, probe batch to verify them."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -17,14 +17,15 @@ from townlet.ports import EnvironmentDescription
 __all__ = ["PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
 PARITY = 1.0e-4
-"""Largest difference of a logit that counts as the same policy."""
+"""Largest difference of a logit at which two forward passes count as equal."""
 _KEY = "townlet"
 LIMIT = 64 * 2**20
+"""Largest size of a weights file, bytes."""
 
 
 @frozen(kw_only=True)
 class WeightsMetadata(Record):
-    """What a weights file says of itself: the one metadata entry."""
+    """Metadata of a weights file: the one entry of the safetensors header."""
 
     schema: Literal[1] = 1
     """Version of this layout."""
@@ -33,16 +34,16 @@ class WeightsMetadata(Record):
     actions: tuple[str, ...]
     """Names of the A outputs."""
     layers: int
-    """Layers of the actor and of the critic, hidden ones and the last."""
+    """Number of layers of the actor, and of the critic."""
     environment: str
-    """Signature of the environment they were made in; empty where unknown."""
+    """Signature of the environment they were trained in; empty if unknown."""
     parity: float | None
-    """Largest logit difference torch vs numpy on the probe batch; none where it was not measured."""
+    """Largest logit difference between torch and numpy on the probe batch; None if not measured."""
 
 
 @frozen(kw_only=True, eq=False)
 class Probe:
-    """A few observations with the logits and greedy actions the weights gave when they were stored."""
+    """Probe batch: observations with the logits and greedy actions of the weights when they were stored."""
 
     observations: NDArray[np.float32]
     """[B, F], raw."""
@@ -56,27 +57,27 @@ class Probe:
 
 @frozen(kw_only=True, eq=False)
 class Weights:
-    """Everything a policy is: what hand-off copies (a resume copies more)."""
+    """A policy: actor, critic, normalisers. A promotion copies exactly this; a resume needs the optimizer too."""
 
     metadata: WeightsMetadata
-    """Names, layout, parity certificate."""
+    """Feature and action names, number of layers, parity."""
     actor: Layers
-    """From normalised features to logits."""
+    """Normalised features [B, F] → logits [B, A]."""
     critic: Layers
-    """From normalised features to a normalised value."""
+    """Normalised features [B, F] → normalised values [B, 1]."""
     mean: NDArray[np.float32]
-    """[F] of the observation normaliser."""
+    """[F], of the observation normaliser."""
     scale: NDArray[np.float32]
-    """[F] of the observation normaliser, above 0."""
+    """[F], of the observation normaliser, above 0."""
     value_mean: float
-    """Mean of the value normaliser."""
+    """Mean of the value normaliser, in units of reward."""
     value_scale: float
-    """Scale of the value normaliser, above 0."""
+    """Scale of the value normaliser, above 0, in units of reward."""
     probe: Probe | None = None
-    """None for weights from outside that bring none."""
+    """Probe batch; None for imported weights without one."""
 
     def policy(self, mode: Literal["greedy", "stochastic"] = "greedy") -> ActingPolicy:
-        """Return the policy that plays these weights."""
+        """Return the policy that acts with these weights."""
         return ActingPolicy(actor=self.actor, mean=self.mean, scale=self.scale, mode=mode)
 
     def values(self, normalised: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,9 +99,9 @@ class Weights:
         return write_tensors(tensors, _KEY, self.metadata.model_dump())
 
     def verify(self) -> float | None:
-        """Return the largest logit difference on the probe now; none without a probe.
+        """Recompute the probe batch and return the largest logit difference; None without a probe batch.
 
-        Raises BadInputError where the difference exceeds `PARITY` or a greedy action changed.
+        BadInputError if the difference exceeds `PARITY` or a greedy action differs.
         """
         if self.probe is None:
             return None
@@ -116,21 +117,22 @@ class Weights:
         return difference
 
     def check_fits(self, description: EnvironmentDescription, source: str) -> None:
-        """Raise BadInputError where the policy cannot live in an environment."""
-        for what, mine, theirs in (
+        """Raise BadInputError naming `source` if an environment has other features or actions."""
+        for kind, ours, expected in (
             ("features", self.metadata.features, description.features),
             ("actions", self.metadata.actions, description.actions),
         ):
-            if mine != theirs:
-                odd = next((f"{a!r} against {b!r}" for a, b in zip(mine, theirs, strict=False) if a != b), "")
+            if ours != expected:
+                difference = next((f"{a!r} against {b!r}" for a, b in zip(ours, expected, strict=False) if a != b), "")
+                detail = f" (first difference: {difference})" if difference else ""
                 raise BadInputError(
-                    f"{source}: weights for {len(mine)} {what}, but {description.id}/{description.scenario} has "
-                    f"{len(theirs)}{f' (first difference: {odd})' if odd else ''}; train them in this environment"
+                    f"{source}: weights for {len(ours)} {kind}, but {description.id}/{description.scenario} has "
+                    f"{len(expected)}{detail}; train them in this environment"
                 )
 
 
 def make_probe(weights: Weights, observations: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> Probe:
-    """Return the probe of raw observations [B, F] for these weights."""
+    """Return the probe batch of raw observations [B, F] for these weights."""
     logits = forward(weights.actor, normalise(observations, weights.mean, weights.scale))
     actions = choose_greedily(masked(logits, action_mask))
     return Probe(observations=observations, action_mask=action_mask, logits=logits, actions=actions)
@@ -142,10 +144,10 @@ def verifier(read_blob: Callable[[str], bytes]) -> Callable[[str], Weights]:
 
 
 def read_weights(data: bytes, source: str) -> Weights:
-    """Return the weights of a safetensors file; BadInputError naming `source` for anything unfit.
+    """Return the weights of a safetensors file; BadInputError naming `source` if the file is invalid.
 
-    The header and every tensor are hostile until checked: names, dtypes, shapes, finite numbers, positive scales, and
-    the probe's actions.
+    The file is untrusted. Header and tensors are checked: names, dtypes, shapes, finite numbers, positive scales, and
+    the actions of the probe batch.
     """
     if len(data) > LIMIT:
         raise BadInputError(f"{source}: {len(data)} bytes; weights files of up to {LIMIT} are read")
@@ -181,7 +183,7 @@ def read_weights(data: bytes, source: str) -> Weights:
 
 
 class _Reader:
-    """Takes tensors out of a file one by one and refuses what is missing, unfit or left over."""
+    """Takes tensors from a file one by one; raises BadInputError for a missing, invalid or unknown one."""
 
     def __init__(self, tensors: dict[str, NDArray[Any]], source: str) -> None:
         self.tensors, self.source = dict(tensors), source

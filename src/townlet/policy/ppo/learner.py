@@ -28,7 +28,7 @@ from townlet.policy.ppo.batch import Batch, Demonstrations, Terms, TrajectoryBat
 from townlet.policy.ppo.gradient_backend import choose_backend
 from townlet.policy.ppo.objective import split_minibatch
 from townlet.policy.ppo.ramps import Ramp
-from townlet.policy.ppo.update_stats import MinibatchStatistics, UpdateStatistics, correlation, summary
+from townlet.policy.ppo.update_stats import MinibatchStatistics, UpdateStatistics, correlation, summarise
 
 __all__ = ["Learner"]
 
@@ -115,12 +115,12 @@ class Learner:
             for rows in torch.tensor_split(shuffled, min(minibatches, max(count, 1))):
                 statistics = self._minibatch_step(batch, rows, ramp, rng)
                 if statistics is None:
-                    return attrs.evolve(summary(history, rollout_stats), finite=False)
+                    return attrs.evolve(summarise(history, rollout_stats), finite=False)
                 history.append(statistics)
                 epoch_kl.append(statistics.approx_kl)
             if float(np.mean(epoch_kl)) > self.spec.target_kl:
                 break
-        return summary(history, rollout_stats)
+        return summarise(history, rollout_stats)
 
     def _prepare(
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp

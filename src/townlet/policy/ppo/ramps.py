@@ -1,4 +1,4 @@
-"""Ramps: weights and learning-rate factors as pure functions of the agent-steps in a visit."""
+"""Ramps: loss weights and learning-rate factors as piecewise linear functions of the agent-steps in a visit."""
 
 import numpy as np
 from attrs import frozen
@@ -10,7 +10,7 @@ __all__ = ["Ramp", "ramp_at"]
 
 @frozen(kw_only=True)
 class Ramp:
-    """The factors of one iteration."""
+    """Loss weights and learning-rate factors of one iteration."""
 
     actor: float
     """Factor of the actor's learning rate."""
@@ -21,11 +21,11 @@ class Ramp:
     bc_weight: float
     """Weight of the demonstration loss."""
     teacher_share: float = 0.0
-    """Share of the worlds that the teacher drives."""
+    """Share of the worlds in which the teacher decides."""
 
 
 def ramp_at(ramps: tuple[RampSpec, ...], ramp_index: int, agent_steps: int) -> Ramp:
-    """Return the factors at `agent_steps` into a visit; entry `ramp_index` serves, the last repeats."""
+    """Return the ramp at `agent_steps` since the visit began; entry `ramp_index` is used, the last entry repeats."""
     spec = ramps[min(ramp_index, len(ramps) - 1)]
 
     def value(points: tuple[tuple[float, float], ...]) -> float:

@@ -1,4 +1,4 @@
-"""What an update measured, minibatch by minibatch and as one line per iteration."""
+"""Statistics of an update: for each minibatch, and summarised for each iteration."""
 
 from typing import Any, NamedTuple, cast
 
@@ -7,76 +7,76 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-__all__ = ["MinibatchStatistics", "UpdateStatistics", "correlation", "summary"]
+__all__ = ["MinibatchStatistics", "UpdateStatistics", "correlation", "summarise"]
 
-_ZERO = 1.0e-8
-"""Spread of advantages that counts as none."""
+_ZERO_STD = 1.0e-8
+"""Standard deviation of advantages below which they count as equal."""
 
 
 @frozen(kw_only=True)
 class UpdateStatistics:
-    """Means over the minibatches of one iteration."""
+    """Statistics of one iteration; means over its minibatches where nothing else is said."""
 
     policy_loss: float = 0.0
     """Clipped surrogate."""
     value_loss: float = 0.0
-    """In units of the value normaliser."""
+    """Value loss, in units of the value normaliser."""
     entropy: float = 0.0
-    """Of the policy."""
+    """Entropy of the policy, nat."""
     approx_kl: float = 0.0
-    """Of the policy that played and the updated one."""
+    """Estimate of KL(old ‖ new), nat."""
     clip_fraction: float = 0.0
     """Share of clipped ratios."""
     grad_norm: float = 0.0
-    """Before clipping."""
+    """Global norm of the gradient before clipping."""
     anchor_kl: float = 0.0
-    """KL(parent ‖ policy)."""
+    """KL(parent ‖ policy), nat."""
     explained_variance: float = 0.0
-    """Of the returns, by the values the rollout was judged with."""
+    """1 − Var(Â) ÷ Var(returns), with the values that the advantages were computed from."""
     total_loss: float = 0.0
-    """What was minimised."""
+    """The loss that is minimised."""
     clip_fraction_max: float = 0.0
     """Largest over the minibatches."""
     clip_triggered: int = 0
-    """Minibatches with a clipped ratio."""
+    """Number of minibatches with a clipped ratio."""
     grad_norm_max: float = 0.0
     """Largest over the minibatches."""
     approx_kl_max: float = 0.0
     """Largest over the minibatches."""
     entropy_std: float = 0.0
-    """Over the minibatches."""
+    """Standard deviation of the entropy over the minibatches."""
     advantage_mean: float = 0.0
-    """Before normalisation."""
+    """Mean advantage before normalisation."""
     advantage_std: float = 0.0
-    """Before normalisation."""
+    """Standard deviation of the advantages before normalisation."""
     advantage_min_std: float = 0.0
-    """Least over the minibatches."""
+    """Smallest standard deviation of the advantages over the minibatches."""
     advantage_zero_std: int = 0
-    """Minibatches whose advantages do not differ."""
+    """Number of minibatches whose advantages are all equal."""
     reward_advantage_corr: float = 0.0
-    """Of reward and advantage; 0 where one of them does not vary."""
+    """Correlation of reward and advantage; 0 where one of them does not vary."""
     updates: int = 0
-    """Minibatches learned from."""
+    """Number of optimizer steps."""
     samples: int = 0
-    """Decisions of living agents."""
+    """Number of decisions by living agents."""
     learning_rate: float = 0.0
-    """The actor's."""
+    """Learning rate of the actor."""
     finite: bool = True
-    """False where a loss or gradient was not finite; the weights are those before that minibatch."""
+    """False if a loss or gradient was not finite; the weights are those before that minibatch."""
 
     def row(self) -> list[float]:
-        """Return the numbers in the order of the fields."""
+        """Return the values in the order of the fields."""
         return [float(value) for value in attrs.astuple(self)]
 
     @classmethod
     def from_row(cls, numbers: list[float]) -> "UpdateStatistics":
-        """Return the statistics of such a row."""
+        """Return the statistics of a row that `row` returned."""
         kinds = {field.name: cast("type", field.type) for field in attrs.fields(cls)}
         return cls(**{name: kind(number) for (name, kind), number in zip(kinds.items(), numbers, strict=True)})
 
 
 class MinibatchStatistics(NamedTuple):
-    """What one update measured."""
+    """Statistics of one optimizer step; each field as in `UpdateStatistics`."""
 
     policy_loss: float
     value_loss: float
@@ -89,14 +89,14 @@ class MinibatchStatistics(NamedTuple):
     advantage_std: float
 
 
-def summary(history: list[MinibatchStatistics], whole: UpdateStatistics) -> UpdateStatistics:
-    """Return the minibatches' means and extremes beside what was measured on the `whole` rollout."""
+def summarise(history: list[MinibatchStatistics], rollout_stats: UpdateStatistics) -> UpdateStatistics:
+    """Return the statistics of an iteration: those of its rollout, and means and extremes over its minibatches."""
     if not history:
-        return whole
+        return rollout_stats
     columns = {name: [row[index] for row in history] for index, name in enumerate(MinibatchStatistics._fields)}
     means = {name: float(np.mean(values)) for name, values in columns.items() if name != "advantage_std"}
     return attrs.evolve(
-        whole,
+        rollout_stats,
         **cast("Any", means),
         clip_fraction_max=max(columns["clip_fraction"]),
         clip_triggered=sum(share > 0 for share in columns["clip_fraction"]),
@@ -104,13 +104,13 @@ def summary(history: list[MinibatchStatistics], whole: UpdateStatistics) -> Upda
         approx_kl_max=max(columns["approx_kl"]),
         entropy_std=float(np.std(columns["entropy"])),
         advantage_min_std=min(columns["advantage_std"]),
-        advantage_zero_std=sum(spread < _ZERO for spread in columns["advantage_std"]),
+        advantage_zero_std=sum(std < _ZERO_STD for std in columns["advantage_std"]),
         updates=len(history),
     )
 
 
-def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return Pearson's correlation; 0 where one of the two does not vary."""
-    a, b = one.astype(np.float64) - one.mean(dtype=np.float64), other.astype(np.float64) - other.mean(dtype=np.float64)
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 0 else 0.0
+def correlation(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    """Return Pearson's correlation of x [B] and y [B]; 0 where one of the two does not vary."""
+    dx, dy = x.astype(np.float64) - x.mean(dtype=np.float64), y.astype(np.float64) - y.mean(dtype=np.float64)
+    norm = float(np.sqrt((dx @ dx) * (dy @ dy)))
+    return float(dx @ dy) / norm if norm > 0 else 0.0

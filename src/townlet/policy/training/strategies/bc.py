@@ -148,17 +148,17 @@ def _with_critic(
 ) -> tuple[Weights, float]:
     """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
     gamma = dataset.metadata.discount if spec.gamma is None else spec.gamma
-    returns, known = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
-    known &= dataset.alive[:, episodes]
-    if spec.value_epochs and not known.any():
+    returns, complete = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
+    complete &= dataset.alive[:, episodes]
+    if spec.value_epochs and not complete.any():
         raise BadInputError(
             f"captured episodes of {len(returns)} decisions are shorter than 3 ÷ (1 − {gamma:g}) = "
             f"{3 / (1 - gamma):.0f}: no return is known; capture more days, or set value_epochs: 0"
         )
-    targets = returns[known]
+    targets = returns[complete]
     value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0
     value_scale = max(float(targets.std(dtype=np.float64)), 1e-3) if len(targets) else 1.0
-    features = normalise(dataset.observations[:, episodes][known], *normaliser)
+    features = normalise(dataset.observations[:, episodes][complete], *normaliser)
     inputs = len(dataset.metadata.features)
     critic = fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0)
     scaled = ((targets - value_mean) / value_scale).astype(np.float32)
