@@ -65,8 +65,8 @@ def _edited(name: str, tensor: object) -> bytes:
     [
         (b"", "not a safetensors file"),
         (b"\xff" * 8 + b"{}", "header does not fit"),
-        (b"\x02" + b"\0" * 7 + b"{}", "no weights of this project"),
-        (save({"a": np.zeros(3)}), "no weights of this project"),
+        (b"\x02" + b"\0" * 7 + b"{}", "not a file of this kind"),
+        (save({"a": np.zeros(3)}), "not a file of this kind"),
         (_edited("normaliser.mean", None), "'normaliser.mean' is missing"),
         (_edited("normaliser.mean", np.zeros(7, np.float32)), r"is float32 \[7\], expected float32 \[6\]"),
         (_edited("normaliser.scale", np.zeros(6, np.float32)), "scale is not above 0"),
