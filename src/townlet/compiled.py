@@ -11,23 +11,23 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-__all__ = ["cache_folder", "compiled", "entry", "f32", "i64", "is_cold", "u64"]
+__all__ = ["cache_folder", "entry_kernel", "f32", "i64", "is_cold", "kernel", "u64"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 f32 = cast("Callable[[float], float]", np.float32)
-"""Makes a single: a bare literal would be computed in double by the compiler and in single by Python."""
+"""float32. A bare literal would be float64 in numba and float32 in Python."""
 i64 = cast("Callable[[int], int]", np.int64)
-"""Makes a signed 64-bit number."""
+"""int64."""
 u64 = cast("Callable[[int], int]", np.uint64)
-"""Makes an unsigned 64-bit number: mixed with a signed one the compiler would answer with a float."""
+"""uint64. Mixed with int64, numba would return a float."""
 
 
 @cache
 def cache_folder() -> Path:
-    """Return where compiled kernels are kept: one folder per digest of the sources they are compiled from.
+    """Return the folder of the compiled kernels: one per digest of their sources.
 
-    The compiler's own check looks only at the file of the outermost kernel, so a change in a rule would go unseen.
+    numba itself checks only the file of the entry kernel and would miss a change in the others.
     """
     digest = sha256(numba.__version__.encode())
     package = Path(__file__).parent
@@ -54,30 +54,34 @@ def is_cold() -> bool:
 
 def _compile(function: F, *, entry: bool) -> F:
     settings: Any = numba.config
-    njit: Any = numba.njit  # its stubs do not know all that it takes
+    njit: Any = numba.njit  # its stubs lack some options
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder())
     try:
         options: dict[str, object] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
-        options |= {"_nrt": False, "no_cpython_wrapper": not entry, "no_cfunc_wrapper": True, "forceinline": not entry}
+        options |= {
+            "_nrt": False,
+            "no_cpython_wrapper": not entry,
+            "no_cfunc_wrapper": True,
+            "forceinline": not entry,
+        }
         return cast("F", njit(**options)(function))
     finally:
         settings.CACHE_DIR = before
 
 
-def compiled(function: F) -> F:
-    """Compile a kernel that other kernels call: cached, without the interpreter's lock, strict floating point.
+def kernel(function: F) -> F:
+    """Compile a kernel that only kernels call: cached, without the interpreter's lock, strict floating point.
 
-    The reference counter is off: kernels allocate nothing (one that did would not compile), and counting every view of
-    the shared buffer made the town five times slower. Kernels are inlined into the entry: a call would push the eight
-    arrays of a town onto the stack. Python cannot call what comes back, save with NUMBA_DISABLE_JIT=1
-    or through an `entry`: the door that it needs would take a fifth of the time of compilation.
-
-    With NUMBA_DISABLE_JIT=1 the plain function comes back, which computes the same bits.
+    Reference counting is off: kernels allocate nothing (a kernel that did would not compile), and counting every view
+    of the shared buffer made the town five times slower. Kernels are inlined into the entry kernel: a call would push
+    the eight arrays of a town onto the stack. Python calls a kernel through an `entry_kernel` only (a wrapper for each
+    would take a fifth of the compile time), or with NUMBA_DISABLE_JIT=1, which returns the plain function; it computes
+    the same bits.
     """
     return _compile(function, entry=False)
 
 
-def entry(function: F) -> F:
-    """Compile a kernel that Python calls, otherwise like `compiled`."""
+def entry_kernel(function: F) -> F:
+    """Compile a kernel that Python calls, otherwise like `kernel`."""
     return _compile(function, entry=True)

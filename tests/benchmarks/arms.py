@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 
 from townlet.dto.guards import GuardSpec
+from townlet.dto.scenarios import SCENARIOS
 from townlet.dto.schedule import ScheduleSpec, StateSpec
-from townlet.dto.town import SCENARIOS
 from townlet.machine.schedule.check_guards import MetricName
 
 __all__ = ["ARMS", "first_rounds", "of_length", "placed", "ungated"]

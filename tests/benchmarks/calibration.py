@@ -8,7 +8,8 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.town import DAY, KINDS, scenario
+from townlet.dto.scenarios import scenario
+from townlet.dto.town import DAY, KINDS
 from townlet.world.batch import TownBatch
 from townlet.world.kpis import metrics
 from townlet.world.teachers import TEACHERS
@@ -56,10 +57,10 @@ def row(name: str, teacher: str) -> str:
         _cell(tallies.sums[order.index(column)], tallies.exposures[order.index(column)], digits)
         for column, digits in COLUMNS.items()
     ]
-    busy, books = batch._state.things["busy"].mean(0) / (_days(name) * DAY), batch._state.ledgers
+    busy, books = batch._state.objects["busy"].mean(0) / (_days(name) * DAY), batch._state.ledgers
     shares = {kind: [b for b, k in zip(busy, batch.spec.objects, strict=True) if k == kind] for kind in KINDS}
     used = " ".join(f"{kind} {np.mean(share):.2f}" for kind, share in shares.items() if share)
-    earned, spent = books["wages"].sum(), books["spent"].sum()
+    earned, spent = books["wages"].sum(), books["spending"].sum()
     return "| " + " | ".join([name, teacher, *cells, f"{earned / spent:.2f}" if earned and spent else "–", used]) + " |"
 
 

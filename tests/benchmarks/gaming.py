@@ -18,8 +18,8 @@ from arms import of_length, placed, scratch, ungated
 from ledger import Ledger, Row, run_all
 from trials import Looks, Trial, run_trial
 
+from townlet.dto.scenarios import SCENARIOS
 from townlet.dto.schedule import ScheduleSpec
-from townlet.dto.town import SCENARIOS
 from townlet.policy.training.launch import schedule_text
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 

@@ -4,7 +4,8 @@ import attrs
 import pytest
 
 from townlet.dto.codec import CodecError, structure
-from townlet.dto.town import SCENARIOS, TownSpec, scenario
+from townlet.dto.scenarios import SCENARIOS, scenario
+from townlet.dto.town import TownSpec
 from townlet.errors import BadInputError
 
 SMALL = scenario("small_town")

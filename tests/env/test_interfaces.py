@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from pettingzoo.test import parallel_api_test
 
-from townlet.dto.town import SCENARIOS, scenario
+from townlet.dto.scenarios import SCENARIOS, scenario
 from townlet.env import parallel_env
 from townlet.env.parallel import TownParallelEnv
 from townlet.env.registration import IDS
@@ -67,7 +67,7 @@ def test_a_town_can_be_looked_at() -> None:
     env.reset(seed=1)
     lines = env.render().splitlines()
     assert 25 == len(lines)
-    assert {24} == {len(line) for line in lines[1:]}
+    assert {24} == {len(rank_base) for rank_base in lines[1:]}
     picture = parallel_env(scenario="quiet", render_mode="rgb_array")
     picture.reset(seed=1)
     pixels = picture.render()

@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 import pytest
 
-from townlet.dto.town import scenario
+from townlet.dto.scenarios import scenario
 from townlet.env.town import TownProvider, describe
 from townlet.errors import BadInputError
 from townlet.policy.compat.training_log import EVENTS

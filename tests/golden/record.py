@@ -16,7 +16,7 @@ from corridor import CorridorProvider, Keeping
 from corridor_schedules import GUARDED, write
 
 from townlet.dto.journal import Checkpoint, Entry
-from townlet.dto.town import scenario
+from townlet.dto.scenarios import scenario
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.store.blobs import BlobStore
 from townlet.world.batch import TownBatch

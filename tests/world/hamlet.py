@@ -3,24 +3,24 @@
 import attrs
 import numpy as np
 
-from townlet.compiled import entry
-from townlet.dto.town import TownSpec, scenario
+from townlet.compiled import entry_kernel
+from townlet.dto.scenarios import scenario
 from townlet.world.batch import TownBatch
 from townlet.world.queues import head
-from townlet.world.rivalry import avoided
+from townlet.world.rivalry import rival_in_queue
 from townlet.world.rules import Rules
 from townlet.world.state import Town
-from townlet.world.step import PLAY
+from townlet.world.step import STEP
 
 
-@entry
+@entry_kernel
 def _head(town: Town, rules: Rules, o: int) -> int:
     return head(town, rules, o)
 
 
-@entry
+@entry_kernel
 def _avoided(town: Town, rules: Rules, i: int, o: int) -> int:
-    return avoided(town, rules, i, o)
+    return rival_in_queue(town, rules, i, o)
 
 
 class Hamlet:
@@ -31,20 +31,20 @@ class Hamlet:
 
     def __init__(self, name: str = "queue_conflict", *, ticks: int = 1, **changes: object) -> None:
         calm = {"perturbations": {}, "ticks_per_decision": ticks}
-        self.spec: TownSpec = attrs.evolve(scenario(name), **{**calm, **changes})
+        self.spec = attrs.evolve(scenario(name), **{**calm, **changes})
         self.batch = TownBatch(self.spec, worlds=1, seed=3, days=9)
         self.batch.reset()
         self.rules = self.batch._rules
         self.town = Town(*(block[0] for block in self.batch._state))
-        self.terms = np.zeros((len(self.batch._seen.terms), self.spec.agents), np.float32)
+        self.terms = np.zeros((len(self.batch._buffers.terms), self.spec.agents), np.float32)
         self.ended = np.zeros(self.spec.agents, np.bool_)
 
     def stand_at(self, o: int, *agents: int, need: float = 0.3) -> None:
         """Put agents beside an object, in need of it, and let them choose it."""
-        thing = self.town.things[o]
+        item = self.town.objects[o]
         for i in agents:
             agent = self.town.agents[i]
-            agent.x, agent.y = thing.x, thing.y
+            agent.x, agent.y = item.x, item.y
             agent.hygiene = need
             agent.intent = 6 + o
 
@@ -63,15 +63,15 @@ class Hamlet:
         """Return who waits first for an object."""
         return int(_head(self.town, self.rules, o))
 
-    def avoided(self, i: int, o: int) -> int:
+    def rival_in_queue(self, i: int, o: int) -> int:
         """Return for whose sake an agent would not join a queue."""
         return int(_avoided(self.town, self.rules, i, o))
 
     def play(self, decisions: int = 1) -> None:
         """Play decisions (of one tick, unless built otherwise) with the intents as they stand; terms add up."""
         for _ in range(decisions):
-            self.batch._seen.action_mask[:] = True
+            self.batch._buffers.action_mask[:] = True
             intents = self.town.agents["intent"].astype(np.int64)[None]
-            self.batch._visit(PLAY, actions=intents)
-            self.terms += self.batch._seen.terms[:, 0]
-            self.ended |= self.batch._seen.terminations[0]
+            self.batch._run(STEP, actions=intents)
+            self.terms += self.batch._buffers.terms[:, 0]
+            self.ended |= self.batch._buffers.terminations[0]

@@ -9,7 +9,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from townlet.dto.town import SCENARIOS, scenario
+from townlet.dto.scenarios import SCENARIOS, scenario
 from townlet.world.batch import TownBatch
 from townlet.world.features import RULES_VERSION
 from townlet.world.teachers import RandomTeacher, ScriptedTeacher

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hamlet import Hamlet
 
-from townlet.dto.town import PERTURBATIONS, scenario
+from townlet.dto.scenarios import scenario
+from townlet.dto.town import PERTURBATIONS
 
 CHAT_TERM = 7
 WORK, CHAT = 1, 4
@@ -27,8 +28,8 @@ def test_a_good_chat_brings_two_closer_and_pays_both() -> None:
     hamlet.town.agents[0].intent = CHAT
     hamlet.play()
     for i, j in ((0, 1), (1, 0)):
-        assert pytest.approx(0.05) == hamlet.town.ties[i, j].trust
-        assert pytest.approx(0.10) == hamlet.town.ties[i, j].familiarity
+        assert pytest.approx(0.05) == hamlet.town.relations[i, j].trust
+        assert pytest.approx(0.10) == hamlet.town.relations[i, j].familiarity
         assert pytest.approx(0.01) == hamlet.terms[CHAT_TERM, i]
     assert 1 == hamlet.town.ledger.chats
     assert 0 == hamlet.terms[CHAT_TERM, 2]
@@ -38,7 +39,7 @@ def test_friends_enjoy_a_chat_more() -> None:
     """With trust 0.5 and familiarity 1 it is worth 0.01 + 0.06·0.5 + 0.04·1 at quality 1."""
     hamlet = _pair()
     for i, j in ((0, 1), (1, 0)):
-        hamlet.town.ties[i, j].trust, hamlet.town.ties[i, j].familiarity = 0.5, 1.0
+        hamlet.town.relations[i, j].trust, hamlet.town.relations[i, j].familiarity = 0.5, 1.0
     hamlet.town.agents[1].intent = CHAT
     hamlet.play()
     assert pytest.approx(0.08) == hamlet.terms[CHAT_TERM, 0]
@@ -49,9 +50,9 @@ def test_who_has_chatted_must_wait_thirty_ticks() -> None:
     hamlet = _pair()
     hamlet.town.agents[0].intent = hamlet.town.agents[1].intent = CHAT
     hamlet.play(30)
-    assert 1 == hamlet.town.ledger.chats + hamlet.town.ledger.coolings
+    assert 1 == hamlet.town.ledger.chats + hamlet.town.ledger.failed_chats
     hamlet.play(1)
-    assert 2 == hamlet.town.ledger.chats + hamlet.town.ledger.coolings
+    assert 2 == hamlet.town.ledger.chats + hamlet.town.ledger.failed_chats
 
 
 def test_a_chat_in_bad_mood_may_fail() -> None:
@@ -66,11 +67,11 @@ def test_a_chat_in_bad_mood_may_fail() -> None:
             agent.x, agent.y, agent.hunger = 10, 10 + i, 0.0
         hamlet.town.agents[0].intent = CHAT
         hamlet.play()
-        if hamlet.town.ledger.coolings:
+        if hamlet.town.ledger.failed_chats:
             failed += 1
-            assert pytest.approx(-0.05) == hamlet.town.ties[0, 1].familiarity, episode
+            assert pytest.approx(-0.05) == hamlet.town.relations[0, 1].familiarity, episode
             assert pytest.approx(0.05) == hamlet.town.rivalry[0, 1]
-            assert 0 == hamlet.town.ties[0, 1].trust
+            assert 0 == hamlet.town.relations[0, 1].trust
     assert 15 < failed < 45
 
 
@@ -84,24 +85,24 @@ def test_a_rival_is_not_talked_to_and_neither_is_who_is_too_far() -> None:
         assert not hamlet.batch.observe().action_mask[0, 0, CHAT]
         hamlet.town.agents[0].intent = CHAT
         hamlet.play()
-        assert 0 == hamlet.town.ledger.chats + hamlet.town.ledger.coolings
+        assert 0 == hamlet.town.ledger.chats + hamlet.town.ledger.failed_chats
 
 
 def test_ties_loosen_by_the_hour() -> None:
     """Trust and distrust both lose 0.01 an hour."""
     hamlet = _pair()
     hamlet.set_time(59)
-    hamlet.town.ties[0, 1].trust, hamlet.town.ties[0, 2].trust = 0.5, -0.5
+    hamlet.town.relations[0, 1].trust, hamlet.town.relations[0, 2].trust = 0.5, -0.5
     hamlet.play(2)
-    assert pytest.approx(0.49) == hamlet.town.ties[0, 1].trust
-    assert pytest.approx(-0.49) == hamlet.town.ties[0, 2].trust
+    assert pytest.approx(0.49) == hamlet.town.relations[0, 1].trust
+    assert pytest.approx(-0.49) == hamlet.town.relations[0, 2].trust
 
 
 def _diners(delay: int) -> Hamlet:
     """Return a hamlet in which agents 0 and 1 have eaten at two fridges side by side, the second so much later."""
     hamlet = Hamlet("small_town")
     hamlet.scatter()
-    fridges = hamlet.town.things[0], hamlet.town.things[1]
+    fridges = hamlet.town.objects[0], hamlet.town.objects[1]
     fridges[0].x, fridges[0].y, fridges[1].x, fridges[1].y = 10, 10, 12, 10
     for i, fridge in enumerate(fridges):
         agent = hamlet.town.agents[i]
@@ -118,8 +119,8 @@ def test_a_meal_begun_before_the_other_ends_is_shared(delay: int, shared: int) -
     """Up to neighbouring ticks two meals count as one table: trust +0.1, familiarity +0.25, once."""
     hamlet = _diners(delay)
     assert shared == hamlet.town.ledger.meals_shared
-    assert pytest.approx(0.1 * shared) == hamlet.town.ties[0, 1].trust
-    assert pytest.approx(0.25 * shared) == hamlet.town.ties[1, 0].familiarity
+    assert pytest.approx(0.1 * shared) == hamlet.town.relations[0, 1].trust
+    assert pytest.approx(0.25 * shared) == hamlet.town.relations[1, 0].familiarity
 
 
 def test_a_friend_is_let_go_first_and_it_is_no_conflict() -> None:
@@ -130,14 +131,14 @@ def test_a_friend_is_let_go_first_and_it_is_no_conflict() -> None:
     hamlet.stand_at(0, 1)
     hamlet.play()
     hamlet.stand_at(0, 2)
-    hamlet.town.ties[0, 2].trust = 0.5
+    hamlet.town.relations[0, 2].trust = 0.5
     hamlet.play(3)
     assert 1 == hamlet.first(0)
-    hamlet.town.things[0].progress = 28
-    hamlet.town.things[0].stall = 0
+    hamlet.town.objects[0].progress = 28
+    hamlet.town.objects[0].stall = 0
     hamlet.play(3)
-    assert (2, 1) == (hamlet.town.things[0].holder, hamlet.town.ledger.handovers)
-    assert pytest.approx(0.55) == hamlet.town.ties[0, 2].trust
+    assert (2, 1) == (hamlet.town.objects[0].holder, hamlet.town.ledger.handovers)
+    assert pytest.approx(0.55) == hamlet.town.relations[0, 2].trust
     assert 0 == hamlet.town.ledger.conflicts
 
 
@@ -147,10 +148,10 @@ def test_a_place_further_back_weighs_more_than_a_little_trust() -> None:
     for i in range(3):
         hamlet.stand_at(0, i)
         hamlet.play()
-    hamlet.town.ties[0, 2].trust = 0.04
-    hamlet.town.things[0].progress, hamlet.town.things[0].stall = 28, 0
+    hamlet.town.relations[0, 2].trust = 0.04
+    hamlet.town.objects[0].progress, hamlet.town.objects[0].stall = 28, 0
     hamlet.play(3)
-    assert 1 == hamlet.town.things[0].holder
+    assert 1 == hamlet.town.objects[0].holder
 
 
 def test_a_grudge_makes_no_polite_handover() -> None:
@@ -161,10 +162,10 @@ def test_a_grudge_makes_no_polite_handover() -> None:
     hamlet.stand_at(0, 1)
     hamlet.play()
     hamlet.town.rivalry[0, 1] = hamlet.town.rivalry[1, 0] = 0.3
-    hamlet.town.things[0].progress, hamlet.town.things[0].stall = 28, 0
+    hamlet.town.objects[0].progress, hamlet.town.objects[0].stall = 28, 0
     hamlet.play(3)
-    assert (1, 0) == (hamlet.town.things[0].holder, hamlet.town.ledger.handovers)
-    assert 0 == hamlet.town.ties[0, 1].trust
+    assert (1, 0) == (hamlet.town.objects[0].holder, hamlet.town.ledger.handovers)
+    assert 0 == hamlet.town.relations[0, 1].trust
 
 
 def _shift() -> Hamlet:
@@ -183,33 +184,33 @@ def test_who_is_late_is_stood_in_for() -> None:
     """In the seventh tick trust grows by 0.2 and familiarity by 0.1, both ways, with each colleague at work."""
     hamlet = _shift()
     hamlet.play(6)
-    assert 0 == hamlet.town.ties[0, 2].trust
+    assert 0 == hamlet.town.relations[0, 2].trust
     hamlet.play(2)
-    assert pytest.approx(0.2) == hamlet.town.ties[0, 2].trust
-    assert pytest.approx(0.1) == hamlet.town.ties[2, 0].familiarity
-    assert 0 == hamlet.town.ties[0, 4].trust, "agent 4 was not at work"
-    assert 3 == hamlet.town.ledger.helped
+    assert pytest.approx(0.2) == hamlet.town.relations[0, 2].trust
+    assert pytest.approx(0.1) == hamlet.town.relations[2, 0].familiarity
+    assert 0 == hamlet.town.relations[0, 4].trust, "agent 4 was not at work"
+    assert 3 == hamlet.town.ledger.late_helps
 
 
 def test_who_is_absent_holds_it_against_those_who_worked() -> None:
     """In the 31st tick the absent trust the worker 0.1 less, one way, and rivalry grows by 0.3."""
     hamlet = _shift()
     hamlet.play(30)
-    before = float(hamlet.town.ties[0, 2].trust), float(hamlet.town.ties[2, 0].trust)
+    before = float(hamlet.town.relations[0, 2].trust), float(hamlet.town.relations[2, 0].trust)
     hamlet.play(1)
-    assert pytest.approx(before[0] - 0.1) == hamlet.town.ties[0, 2].trust
-    assert pytest.approx(before[1]) == hamlet.town.ties[2, 0].trust
+    assert pytest.approx(before[0] - 0.1) == hamlet.town.relations[0, 2].trust
+    assert pytest.approx(before[1]) == hamlet.town.relations[2, 0].trust
     assert pytest.approx(0.3, abs=0.0003) == hamlet.town.rivalry[0, 2]
-    assert 3 == hamlet.town.ledger.taken
+    assert 3 == hamlet.town.ledger.shift_takeovers
 
 
 def _called() -> Hamlet:
     hamlet = Hamlet("small_town", perturbations=scenario("small_town").perturbations)
     hamlet.scatter()
-    meeting = hamlet.town.upsets[PERTURBATIONS.index("arranged_meet")]
-    for upset in hamlet.town.upsets:
-        upset.begins, upset.ends = 10_000, -1
-    meeting.guest_a, meeting.guest_b, meeting.x, meeting.y, meeting.ends = 0, 1, 20, 4, 40
+    meeting = hamlet.town.perturbations[PERTURBATIONS.index("arranged_meet")]
+    for perturbation in hamlet.town.perturbations:
+        perturbation.begins, perturbation.ends = 10_000, -1
+    meeting.invitee_a, meeting.invitee_b, meeting.x, meeting.y, meeting.ends = 0, 1, 20, 4, 40
     hamlet.town.agents[0].called = hamlet.town.agents[1].called = 1
     return hamlet
 
@@ -222,7 +223,7 @@ def test_two_who_are_called_walk_there_by_chatting_and_are_glad() -> None:
     assert 1 == hamlet.town.ledger.meetings
     assert (0, 0) == (hamlet.town.agents[0].called, hamlet.town.agents[1].called)
     assert pytest.approx(0.01 + _others(hamlet), abs=1e-6) == hamlet.terms[CHAT_TERM, 0]
-    assert hamlet.town.ties[0, 1].familiarity >= 0.25
+    assert hamlet.town.relations[0, 1].familiarity >= 0.25
 
 
 def _others(hamlet: Hamlet) -> float:
@@ -253,4 +254,4 @@ def test_an_avoidance_settles_the_conflicts_before_it() -> None:
         hamlet.play(1)
         hamlet.stand_at(0, 1)
         hamlet.play(1)
-    assert (2, 2) == (hamlet.town.ledger.escalated, hamlet.town.ledger.avoidances)
+    assert (2, 2) == (hamlet.town.ledger.escalations, hamlet.town.ledger.avoidances)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from townlet import rng as keyed
-from townlet.compiled import entry
-from townlet.dto.town import scenario
+from townlet.compiled import entry_kernel
+from townlet.dto.scenarios import scenario
 from townlet.errors import BadInputError
 from townlet.world import kernel_rng as inner
 from townlet.world.batch import TownBatch
@@ -19,9 +19,8 @@ from townlet.world.teachers import RandomTeacher, ScriptedTeacher
 SPEC = scenario("small_town")
 PLAY = """
 import json, sys
-from townlet.dto.town import scenario
+from townlet.dto.scenarios import scenario
 from townlet.world.batch import TownBatch
-from townlet.compiled import entry
 from townlet.world.teachers import RandomTeacher
 batch = TownBatch(scenario("small_town"), worlds=2, seed=7, days=1)
 seen, teacher, total = batch.reset(), RandomTeacher(), 0.0
@@ -41,7 +40,7 @@ def _played(batch: TownBatch, decisions: int) -> tuple[str, ...]:
     return batch.world_hashes()
 
 
-@entry
+@entry_kernel
 def _mix_all(keys: np.ndarray, mixed: np.ndarray, shares: np.ndarray) -> None:
     for k in range(len(keys)):
         mixed[k], shares[k] = inner.mix(keys[k], np.uint64(3)), inner.uniform(keys[k])

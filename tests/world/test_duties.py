@@ -3,7 +3,7 @@
 import pytest
 from hamlet import Hamlet
 
-from townlet.world import features as see
+from townlet.world import features as feature
 
 WAGE, LATE, ABSENT, PUNCTUALITY, FAINT = 1, 3, 4, 5, 6
 
@@ -93,8 +93,8 @@ def test_absence_is_recorded_once() -> None:
     hamlet.play(100)
     assert -1 == hamlet.terms[ABSENT, 0]
     assert 1 == hamlet.town.agents[0].absent
-    assert 4 == hamlet.town.ledger.absent
-    assert 4 == hamlet.town.ledger.late
+    assert 4 == hamlet.town.ledger.recorded_absences
+    assert 4 == hamlet.town.ledger.late_starts
 
 
 def test_a_life_that_begins_in_a_shift_is_excused_from_it() -> None:
@@ -103,7 +103,7 @@ def test_a_life_that_begins_in_a_shift_is_excused_from_it() -> None:
     hamlet.town.agents[0].excused = 1
     hamlet.play(100)
     assert 0 == hamlet.terms[LATE, 0]
-    assert 300 == hamlet.town.ledger.scheduled
+    assert 300 == hamlet.town.ledger.duty_ticks
     hamlet.play(150)
     assert 0 == hamlet.town.agents[0].excused
 
@@ -121,7 +121,7 @@ def test_thirty_ticks_of_starving_end_a_life_and_the_slot_returns() -> None:
     assert bool(hamlet.ended[0])
     gone = int(agent.respawn)
     assert 5 <= gone <= 20
-    assert pytest.approx(1.2, abs=0.3) == hamlet.town.ledger.forfeited
+    assert pytest.approx(1.2, abs=0.3) == hamlet.town.ledger.forfeits
     hamlet.play(gone)
     assert (0, 1) == (agent.respawn, agent.generation)
     assert pytest.approx(3.0) == agent.wallet
@@ -169,5 +169,5 @@ def test_the_last_minutes_before_a_bell_are_told_apart() -> None:
         hamlet = _before_shift(ticks + 1)
         hamlet.play()
         seen = hamlet.batch.observe().observations[0, 0]
-        shown[ticks] = (seen[see.TO_SHIFT], seen[see.SHIFT_LEFT])
+        shown[ticks] = (seen[feature.TO_SHIFT], seen[feature.SHIFT_LEFT])
     assert {60: (0.5, 0), 20: (0.25, 0), -180: (0, 0.5), -220: (0, 0.25)} == shown

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from record_golden import GOLDEN, digest, played
 
-from townlet.dto.town import SCENARIOS
+from townlet.dto.scenarios import SCENARIOS
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))

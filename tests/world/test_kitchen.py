@@ -8,7 +8,8 @@ from hamlet import Hamlet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from townlet.dto.town import DAY, PERTURBATIONS, PerturbationSpec, scenario
+from townlet.dto.scenarios import scenario
+from townlet.dto.town import DAY, PERTURBATIONS, PerturbationSpec
 from townlet.world.batch import TownBatch
 from townlet.world.teachers import RandomTeacher
 
@@ -22,8 +23,8 @@ def _kitchen(scenario: str = "small_town") -> Hamlet:
 
 
 def _use(hamlet: Hamlet, i: int, o: int, **needs: float) -> None:
-    agent, thing = hamlet.town.agents[i], hamlet.town.things[o]
-    agent.x, agent.y, agent.intent = thing.x, thing.y, 6 + o
+    agent, item = hamlet.town.agents[i], hamlet.town.objects[o]
+    agent.x, agent.y, agent.intent = item.x, item.y, 6 + o
     for need, level in needs.items():
         agent[need] = level
 
@@ -31,18 +32,18 @@ def _use(hamlet: Hamlet, i: int, o: int, **needs: float) -> None:
 def test_cooking_turns_one_raw_portion_into_two_meals_in_the_nearest_fridge() -> None:
     """After 45 ticks: raw −1, two meals in the nearer fridge, 0.15 money, energy −0.05, hunger +0.40 for the cook."""
     hamlet = _kitchen()
-    stove = hamlet.town.things[STOVE]
-    hamlet.town.things[0].x, hamlet.town.things[0].y = stove.x, (stove.y + 9) % 24
-    near = int(stove.larder)
-    cook, raw, meals = hamlet.town.agents[0], int(stove.stock), int(hamlet.town.things[near].stock)
+    stove = hamlet.town.objects[STOVE]
+    hamlet.town.objects[0].x, hamlet.town.objects[0].y = stove.x, (stove.y + 9) % 24
+    near = int(stove.nearest_fridge)
+    cook, raw, meals = hamlet.town.agents[0], int(stove.stock), int(hamlet.town.objects[near].stock)
     purse = float(cook.wallet)
     _use(hamlet, 0, STOVE, hunger=0.4)
     hamlet.play(45)
-    assert (raw - 1, meals + 2) == (stove.stock, hamlet.town.things[near].stock)
+    assert (raw - 1, meals + 2) == (stove.stock, hamlet.town.objects[near].stock)
     assert pytest.approx(purse - 0.15) == cook.wallet
     assert pytest.approx(0.4 - 45 * 0.0018 + 0.4, abs=1e-5) == cook.hunger
     assert pytest.approx(0.9 - 45 * 0.001 - 0.05, abs=1e-5) == cook.energy
-    assert (2, 1) == (hamlet.town.ledger.cooked, hamlet.town.ledger.used)
+    assert (2, 1) == (hamlet.town.ledger.meals_cooked, hamlet.town.ledger.raw_used)
 
 
 def test_the_larder_is_the_nearest_fridge() -> None:
@@ -50,17 +51,17 @@ def test_the_larder_is_the_nearest_fridge() -> None:
     hamlet = _kitchen()
     for _ in range(30):
         hamlet.batch.reset()
-        stove, fridges = hamlet.town.things[STOVE], [hamlet.town.things[o] for o in (0, 1)]
+        stove, fridges = hamlet.town.objects[STOVE], [hamlet.town.objects[o] for o in (0, 1)]
         apart = [abs(int(f.x) - int(stove.x)) + abs(int(f.y) - int(stove.y)) for f in fridges]
-        assert min(apart) == apart[stove.larder]
+        assert min(apart) == apart[stove.nearest_fridge]
 
 
 def test_nobody_cooks_without_raw_stock_or_room() -> None:
     """A stove with nothing on it, or whose larder is full, refuses."""
     for stock, meals in ((0, 0), (5, 39)):
         hamlet = _kitchen()
-        stove = hamlet.town.things[STOVE]
-        stove.stock, hamlet.town.things[stove.larder].stock = stock, meals
+        stove = hamlet.town.objects[STOVE]
+        stove.stock, hamlet.town.objects[stove.nearest_fridge].stock = stock, meals
         _use(hamlet, 0, STOVE)
         hamlet.play(2)
         assert not hamlet.batch.observe().action_mask[0, 0, 6 + STOVE]
@@ -77,18 +78,18 @@ def test_only_the_hungry_cook_in_the_large_towns(scenario: str, hunger: float, h
     stove = hamlet.batch.spec.objects.index("stove")
     _use(hamlet, 0, stove, hunger=hunger)
     hamlet.play(2)
-    assert holder == hamlet.town.things[stove].holder
+    assert holder == hamlet.town.objects[stove].holder
 
 
 def test_a_meal_that_is_not_there_cannot_be_eaten() -> None:
     """An empty fridge refuses; a fridge with one meal feeds one."""
     hamlet = _kitchen()
-    fridge = hamlet.town.things[FRIDGE]
+    fridge = hamlet.town.objects[FRIDGE]
     fridge.stock = 1
     _use(hamlet, 0, FRIDGE, hunger=0.3)
     _use(hamlet, 1, FRIDGE, hunger=0.3)
     hamlet.play(40)
-    assert (0, 1) == (fridge.stock, hamlet.town.ledger.eaten)
+    assert (0, 1) == (fridge.stock, hamlet.town.ledger.meals_eaten)
     assert [-1, -1] == [hamlet.town.agents[i].queue for i in (0, 1)]
 
 
@@ -96,12 +97,12 @@ def test_midnight_fills_up_and_takes_nothing_away() -> None:
     """A fridge below its stock is brought to it, one above it keeps its cooked meals."""
     hamlet = _kitchen()
     hamlet.set_time(DAY - 1)
-    first, second = hamlet.town.things[0], hamlet.town.things[1]
+    first, second = hamlet.town.objects[0], hamlet.town.objects[1]
     first.stock, second.stock = 3, 20
-    before = int(hamlet.town.ledger.restocked)
+    before = int(hamlet.town.ledger.meals_restocked)
     hamlet.play(2)
     assert (14, 20) == (first.stock, second.stock)
-    assert before + 11 == hamlet.town.ledger.restocked
+    assert before + 11 == hamlet.town.ledger.meals_restocked
 
 
 def test_prices_follow_the_multiplier() -> None:
@@ -128,10 +129,10 @@ def test_what_needs_power_or_water_stops_without(utility: str, object_: int, sto
     _use(hamlet, 0, object_, hunger=0.3, hygiene=0.3)
     hamlet.play(5)
     purse = float(hamlet.town.agents[0].wallet)
-    assert 1 == hamlet.town.things[object_].running
+    assert 1 == hamlet.town.objects[object_].running
     hamlet.town.clock[utility] = 0
     hamlet.play(2)
-    assert 1 - stops == hamlet.town.things[object_].running
+    assert 1 - stops == hamlet.town.objects[object_].running
     assert (stops == 1) == (hamlet.town.agents[0].queue == -1)
     assert pytest.approx(purse) == hamlet.town.agents[0].wallet
 
@@ -165,8 +166,8 @@ def test_upsets_keep_to_their_durations_caps_and_sizes(seed: int) -> None:
     assert all(20 <= last - first + 1 <= 60 for first, last in ended)
     assert all(later[0] - sooner[1] > 30 for sooner, later in itertools.pairwise(runs))
     for day in range(5):
-        today = [run for run in runs if (run[0] + int(clock["start"])) // DAY == day]
-        assert len(today) <= 3
+        count_today = [run for run in runs if (run[0] + int(clock["start"])) // DAY == day]
+        assert len(count_today) <= 3
 
 
 def test_a_quiet_spec_is_never_upset() -> None:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from townlet.dto.town import DAY
 from townlet.world.batch import TownBatch
-from townlet.world.lifecycle import absences
+from townlet.world.lifecycle import count_absences
 from townlet.world.rows import Agent, Relation, layout
 
 EVICTION, FAINT, SHAPING = 8, 6, 9
 
-OF_THE_SLOT = {"home_x", "home_y", "job", "generation", "returned", "waits", "wanting"}
+OF_THE_SLOT = {"home_x", "home_y", "job", "generation", "episode_return", "waits", "need_unmet"}
 """Fields that belong to the slot: its place, its count of lives and its account of the episode."""
 
 
@@ -24,12 +24,12 @@ def _reborn(past: np.random.Generator | None) -> Hamlet:
     agent, town = hamlet.town.agents[0], hamlet.town
     if past is not None:
         for name in layout(Agent).names or ():
-            if name not in OF_THE_SLOT | {"lot", "queue", "running", "respawn", "intent", "called"}:
+            if name not in OF_THE_SLOT | {"tie_break", "queue", "running", "respawn", "intent", "called"}:
                 kind = agent[name].dtype.kind
                 agent[name] = past.integers(0, 20) if kind == "i" else past.random()
-        agent.lot, agent.intent, agent.wallet, agent.ring = 77, 6, 5.0, 0
+        agent.tie_break, agent.intent, agent.wallet, agent.absence_bits = 77, 6, 5.0, 0
         for name in layout(Relation).names or ():
-            town.ties[name][0, :] = town.ties[name][:, 0] = 1
+            town.relations[name][0, :] = town.relations[name][:, 0] = 1
         town.rivalry[0, 1:] = town.rivalry[1:, 0] = 0.7
         town.ready[0] = 1000
     agent.hunger, agent.starving = 0.0, 29
@@ -52,7 +52,7 @@ def test_a_newborn_has_no_past(seed: int) -> None:
     assert fresh.town.ready[0].tolist() == other.town.ready[0].tolist()
     for name in layout(Relation).names or ():
         for cells in ((0, slice(None)), (slice(None), 0)):
-            assert fresh.town.ties[name][cells].tolist() == other.town.ties[name][cells].tolist(), name
+            assert fresh.town.relations[name][cells].tolist() == other.town.relations[name][cells].tolist(), name
     assert not other.town.rivalry[0].any()
     assert not other.town.rivalry[:, 0].any()
     mine = fresh.batch.observe().observations[0, 0]
@@ -63,10 +63,10 @@ def test_the_dead_stand_in_no_queue_and_are_called_nowhere() -> None:
     """A death frees the object, empties the place and calls the meeting off."""
     hamlet = Hamlet("small_town")
     hamlet.scatter()
-    meeting = hamlet.town.upsets[3]
-    meeting.guest_a, meeting.guest_b = 0, 1
+    meeting = hamlet.town.perturbations[3]
+    meeting.invitee_a, meeting.invitee_b = 0, 1
     hamlet.town.agents[0].called = hamlet.town.agents[1].called = 1
-    agent, bed = hamlet.town.agents[0], hamlet.town.things[4]
+    agent, bed = hamlet.town.agents[0], hamlet.town.objects[4]
     agent.x, agent.y, agent.intent, agent.energy = bed.x, bed.y, 6 + 4, 0.2
     hamlet.play()
     assert 0 == bed.holder
@@ -74,14 +74,14 @@ def test_the_dead_stand_in_no_queue_and_are_called_nowhere() -> None:
     hamlet.play()
     assert (-1, 0, -1) == (bed.holder, bed.running, agent.queue)
     assert [0, 0] == [hamlet.town.agents[i].called for i in (0, 1)]
-    assert -1 == meeting.guest_a
+    assert -1 == meeting.invitee_a
 
 
 def _missing(days: int, *agents: int) -> Hamlet:
     hamlet = Hamlet("small_town")
     hamlet.scatter()
     for i in agents:
-        hamlet.town.agents[i].ring = (1 << days) - 1
+        hamlet.town.agents[i].absence_bits = (1 << days) - 1
     return hamlet
 
 
@@ -106,7 +106,7 @@ def test_at_most_two_are_evicted_in_a_day() -> None:
     hamlet.play(5)
     assert 2 == hamlet.town.ledger.evictions
     hamlet.set_time(DAY - 1)
-    hamlet.town.agents[2].ring = 0b111
+    hamlet.town.agents[2].absence_bits = 0b111
     hamlet.play(2)
     assert 3 == hamlet.town.ledger.evictions
 
@@ -120,7 +120,7 @@ def test_absences_are_forgotten_after_a_week() -> None:
         hamlet.play(2)
         for agent in hamlet.town.agents:
             agent.hunger = 0.9
-        assert (1 << day) % (1 << 7) == hamlet.town.agents[0].ring
+        assert (1 << day) % (1 << 7) == hamlet.town.agents[0].absence_bits
 
 
 def test_shaping_adds_up_to_the_change_of_potential() -> None:
@@ -138,7 +138,7 @@ def test_shaping_adds_up_to_the_change_of_potential() -> None:
         before = phi(shaped)
         shaped.play()
         plain.play()
-        assert pytest.approx(gamma * phi(shaped) - before, abs=1e-5) == shaped.batch._seen.terms[SHAPING, 0, 0]
+        assert pytest.approx(gamma * phi(shaped) - before, abs=1e-5) == shaped.batch._buffers.terms[SHAPING, 0, 0]
     assert plain.terms[:SHAPING].tolist() == shaped.terms[:SHAPING].tolist()
     assert not plain.terms[SHAPING].any()
 
@@ -152,7 +152,7 @@ def test_a_death_takes_the_whole_potential_back() -> None:
     assert held > 0
     agent.hunger, agent.starving = 0.0, 29
     hamlet.play()
-    assert pytest.approx(-held) == hamlet.batch._seen.terms[SHAPING, 0, 0]
+    assert pytest.approx(-held) == hamlet.batch._buffers.terms[SHAPING, 0, 0]
 
 
 def test_generations_count_lives(batch: TownBatch) -> None:
@@ -175,6 +175,6 @@ def batch() -> TownBatch:
 
 def test_the_ring_counts_days() -> None:
     """The number of absences is the number of bits."""
-    counts = [(ring).bit_count() for ring in range(128)]
-    plain = getattr(absences, "py_func", absences)
-    assert counts == [plain(ring) for ring in range(128)]
+    counts = [(absence_bits).bit_count() for absence_bits in range(128)]
+    plain = getattr(count_absences, "py_func", count_absences)
+    assert counts == [plain(absence_bits) for absence_bits in range(128)]

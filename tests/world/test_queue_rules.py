@@ -12,7 +12,7 @@ def test_three_who_come_together_are_served_one_after_the_other() -> None:
     hamlet = Hamlet(rivalry=Hamlet().spec.rivalry.__class__(gain=0.0))
     hamlet.stand_at(0, 0, 1, 2)
     hamlet.play(1)
-    shower = hamlet.town.things[0]
+    shower = hamlet.town.objects[0]
     assert (1, 2) == (shower.running, shower.waiting)
     hamlet.play(3 * RUN - 1)
     assert 3 == shower.uses
@@ -25,7 +25,7 @@ def test_a_wait_of_ten_ticks_on_a_user_is_one_conflict() -> None:
     hamlet.stand_at(0, 0, 1, 2)
     hamlet.play(9)
     assert 0 == hamlet.town.ledger.conflicts
-    user, first = hamlet.town.things[0].holder, hamlet.first(0)
+    user, first = hamlet.town.objects[0].holder, hamlet.first(0)
     hamlet.play(1)
     assert 1 == hamlet.town.ledger.conflicts
     assert pytest.approx(0.65) == hamlet.town.ledger.intensity
@@ -41,7 +41,7 @@ def test_a_wait_of_ten_ticks_on_a_user_is_one_conflict() -> None:
 def test_the_granted_who_does_not_come_goes_to_the_tail() -> None:
     """A holder that stays away for six ticks is evicted behind the others: one conflict, 1.5 + 0.25 for two waiting."""
     hamlet = Hamlet()
-    shower = hamlet.town.things[0]
+    shower = hamlet.town.objects[0]
     hamlet.stand_at(0, 0)
     ghost = hamlet.town.agents[0]
     ghost.x = shower.x + 3 if shower.x < 12 else shower.x - 3
@@ -52,7 +52,7 @@ def test_the_granted_who_does_not_come_goes_to_the_tail() -> None:
     hamlet.play(4)
     assert (0, 0) == (shower.holder, hamlet.town.ledger.conflicts)
     hamlet.play(1)
-    assert (1, 1) == (hamlet.town.ledger.conflicts, hamlet.town.ledger.ghosts)
+    assert (1, 1) == (hamlet.town.ledger.conflicts, hamlet.town.ledger.ghost_steps)
     assert pytest.approx(1.75) == hamlet.town.ledger.intensity
     assert 3 == shower.waiting
     hamlet.play(1)
@@ -63,7 +63,7 @@ def test_the_granted_who_does_not_come_goes_to_the_tail() -> None:
 def test_a_ghost_with_nobody_behind_quarrels_with_nobody() -> None:
     """An eviction without anyone waiting is no conflict."""
     hamlet = Hamlet()
-    shower, ghost = hamlet.town.things[0], hamlet.town.agents[0]
+    shower, ghost = hamlet.town.objects[0], hamlet.town.agents[0]
     hamlet.stand_at(0, 0)
     ghost.x = shower.x + 3 if shower.x < 12 else shower.x - 3
     hamlet.play(1)
@@ -76,7 +76,7 @@ def test_a_ghost_with_nobody_behind_quarrels_with_nobody() -> None:
 def test_waiting_counts_against_rank() -> None:
     """Order is rank − 0.1·waited: 31 ticks of waiting pass over three ranks."""
     hamlet = Hamlet()
-    hamlet.town.things[0].holder, hamlet.town.things[0].waiting = 2, 2
+    hamlet.town.objects[0].holder, hamlet.town.objects[0].waiting = 2, 2
     early, late = hamlet.town.agents[0], hamlet.town.agents[1]
     early.queue, early.rank, early.waited = 0, 3, 29
     late.queue, late.rank, late.waited = 0, 0, 0
@@ -93,7 +93,7 @@ def test_a_tie_is_broken_by_lot_and_not_by_index() -> None:
         hamlet.batch.reset()
         hamlet.stand_at(0, 0, 1, 2)
         hamlet.play(1)
-        firsts[hamlet.town.things[0].holder] += 1
+        firsts[hamlet.town.objects[0].holder] += 1
     assert 15 < firsts.min()
     assert 45 > firsts.max()
 
@@ -117,9 +117,9 @@ def test_an_urgent_need_overrules_a_grudge() -> None:
     hamlet.stand_at(0, 0)
     hamlet.play(1)
     hamlet.stand_at(0, 1, need=0.2)
-    assert 0 == hamlet.avoided(1, 0)
+    assert 0 == hamlet.rival_in_queue(1, 0)
     hamlet.stand_at(0, 1, need=0.11)
-    assert -1 == hamlet.avoided(1, 0)
+    assert -1 == hamlet.rival_in_queue(1, 0)
 
 
 def test_grudges_fade_to_nothing() -> None:
@@ -142,7 +142,7 @@ def test_a_finished_use_helps_costs_and_cools_down() -> None:
     assert pytest.approx(0.3 - RUN * 0.004 + 0.45, abs=0.0001) == bather.hygiene
     assert (0, -1) == (bather.running, bather.queue)
     assert hamlet.town.clock.tick - 1 + 10 == hamlet.town.ready[0, 0]
-    assert 1 == hamlet.town.things[0].uses
+    assert 1 == hamlet.town.objects[0].uses
 
 
 def test_who_leaves_loses_its_place() -> None:
@@ -157,4 +157,4 @@ def test_who_leaves_loses_its_place() -> None:
     assert 0 == agent.queue
     agent.intent = 2
     hamlet.play(1)
-    assert (-1, 0) == (agent.queue, hamlet.town.things[0].waiting)
+    assert (-1, 0) == (agent.queue, hamlet.town.objects[0].waiting)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_town_invariants import _actions, _check
 
-from townlet.dto.town import KINDS, SCENARIOS, TownSpec, scenario
+from townlet.dto.scenarios import SCENARIOS, scenario
+from townlet.dto.town import KINDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.world.batch import TownBatch
 
@@ -75,7 +76,7 @@ def test_crowding_one_object_never_stops_its_queue(name: str) -> None:
         seen = batch.step(wish.astype(np.int64)).observations
         _check(batch)
         if decision % 160 == 159:
-            uses = batch._state.things["uses"].sum(1)
+            uses = batch._state.objects["uses"].sum(1)
             assert last is None or np.all(uses >= last)
             last = uses
     assert np.all(last > 0)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from townlet.dto.town import DAY, KINDS, SCENARIOS, scenario
+from townlet.dto.scenarios import SCENARIOS, scenario
+from townlet.dto.town import DAY, KINDS
 from townlet.world.batch import TownBatch
 from townlet.world.features import BOUND
 
@@ -18,7 +19,7 @@ def _actions(rng: np.random.Generator, batch: TownBatch, mask: np.ndarray, wild:
 
 
 def _check(batch: TownBatch) -> None:
-    _, ledgers, agents, things, rivalry, _, ties, _ = batch._state
+    _, ledgers, agents, objects, rivalry, _, relations, _ = batch._state
     for need in ("hunger", "hygiene", "energy"):
         assert np.all((agents[need] >= 0) & (agents[need] <= 1)), need
     assert np.all(agents["wallet"] >= 0)
@@ -26,28 +27,28 @@ def _check(batch: TownBatch) -> None:
     assert np.all((agents["y"] >= 0) & (agents["y"] < batch.spec.height))
     assert np.array_equal(rivalry, rivalry.transpose(0, 2, 1))
     assert np.all((rivalry >= 0) & (rivalry <= 1))
-    for o in range(things.shape[1]):
+    for o in range(objects.shape[1]):
         members = agents["queue"] == o
-        holds = things["holder"][:, o] >= 0
-        assert np.array_equal(members.sum(1), things["waiting"][:, o] + holds), "one holder, and who waits is counted"
+        holds = objects["holder"][:, o] >= 0
+        assert np.array_equal(members.sum(1), objects["waiting"][:, o] + holds), "one holder, and who waits is counted"
         worlds = np.flatnonzero(holds)
-        assert np.all(members[worlds, things["holder"][worlds, o]]), "the holder is a member"
-        assert np.all(things["running"][:, o] <= holds)
-    assert np.array_equal(agents["running"].sum(1), things["running"].sum(1))
+        assert np.all(members[worlds, objects["holder"][worlds, o]]), "the holder is a member"
+        assert np.all(objects["running"][:, o] <= holds)
+    assert np.array_equal(agents["running"].sum(1), objects["running"].sum(1))
     assert np.all(agents["queue"][agents["respawn"] > 0] == -1)
-    money = ledgers["endowed"] + ledgers["wages"] - ledgers["spent"] - ledgers["fined"] - ledgers["forfeited"]
+    money = ledgers["initial_money"] + ledgers["wages"] - ledgers["spending"] - ledgers["fines"] - ledgers["forfeits"]
     assert np.allclose(agents["wallet"].sum(1), money, atol=1e-3), "money has a cause"
-    makers = np.isin(things["kind"], [n for n, kind in enumerate(KINDS) if batch.spec.affordances[kind].makes])
-    meals = ledgers["restocked"] + ledgers["cooked"] - ledgers["eaten"]
-    assert np.array_equal((things["stock"] * ~makers).sum(1), meals), "meals have a cause"
-    raw = ledgers["delivered"] - ledgers["used"]
-    assert np.array_equal((things["stock"] * makers).sum(1), raw), "raw portions have a cause"
+    makers = np.isin(objects["kind"], [n for n, kind in enumerate(KINDS) if batch.spec.affordances[kind].makes])
+    meals = ledgers["meals_restocked"] + ledgers["meals_cooked"] - ledgers["meals_eaten"]
+    assert np.array_equal((objects["stock"] * ~makers).sum(1), meals), "meals have a cause"
+    raw = ledgers["raw_delivered"] - ledgers["raw_used"]
+    assert np.array_equal((objects["stock"] * makers).sum(1), raw), "raw portions have a cause"
     for feeling in ("trust", "familiarity"):
-        assert np.all(np.abs(ties[feeling]) <= 1), feeling
-    assert np.array_equal(ties["feuds"], ties["feuds"].transpose(0, 2, 1))
-    assert np.all(ledgers["escalated"] <= ledgers["conflicts"])
+        assert np.all(np.abs(relations[feeling]) <= 1), feeling
+    assert np.array_equal(relations["chain_length"], relations["chain_length"].transpose(0, 2, 1))
+    assert np.all(ledgers["escalations"] <= ledgers["conflicts"])
     assert np.all((agents["respawn"] == 0) | (agents["called"] == 0))
-    assert np.all(things["stock"] >= 0)
+    assert np.all(objects["stock"] >= 0)
 
 
 @settings(max_examples=12, deadline=None)
@@ -72,16 +73,16 @@ def test_any_actions_leave_a_sound_town(seed: int, name: str, wild: float) -> No
 def test_the_terms_add_up_to_the_rewards(seed: int) -> None:
     """The breakdown of each decision sums, in the order of its names, to the rewards."""
     rng, batch = np.random.default_rng(seed), TownBatch(scenario("small_town"), worlds=4, seed=seed, days=1)
-    seen, returned = batch.reset(), np.zeros((4, 8))
+    seen, episode_return = batch.reset(), np.zeros((4, 8))
     for _ in range(100):
         result = batch.step(_actions(rng, batch, seen.action_mask, 0.1))
-        seen, returned = result.observations, returned + result.rewards
+        seen, episode_return = result.observations, episode_return + result.rewards
         terms = batch.breakdown().terms
         total = np.zeros((4, 8), np.float32)
         for term in terms:
             total += term
         assert total.tolist() == result.rewards.tolist()
-    assert np.allclose(returned.sum(1), batch.tallies().sums[0])
+    assert np.allclose(episode_return.sum(1), batch.tallies().sums[0])
 
 
 def test_random_play_for_ten_thousand_ticks_never_blocks_a_queue() -> None:
@@ -127,7 +128,7 @@ def test_objects_stand_on_tiles_of_their_own(name: str) -> None:
     """No two objects share a tile, and none stands on a site."""
     batch = TownBatch(scenario(name), worlds=100, seed=9, days=1)
     batch.reset()
-    for things in batch._state.things:
-        tiles = {(int(thing["x"]), int(thing["y"])) for thing in things}
-        assert len(things) == len(tiles)
+    for objects in batch._state.objects:
+        tiles = {(int(item["x"]), int(item["y"])) for item in objects}
+        assert len(objects) == len(tiles)
         assert tiles.isdisjoint({(job.site_x, job.site_y) for job in batch.spec.jobs})

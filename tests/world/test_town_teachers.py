@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from townlet.dto.town import DAY, scenario
-from townlet.world import features as see
+from townlet.dto.scenarios import scenario
+from townlet.dto.town import DAY
+from townlet.world import features as feature
 from townlet.world.batch import TownBatch
 from townlet.world.kpis import metrics
 from townlet.world.teachers import TEACHERS, RandomTeacher, _ticks
@@ -45,13 +46,13 @@ def test_the_teacher_is_competent_and_beatable(played: dict[str, tuple[dict[str,
 def test_the_teachers_wages_cover_its_needs(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
     """What the script earns in a day is 1.1 to 1.4 times what it spends."""
     ledgers = played["scripted"][1]._state.ledgers
-    assert 1.1 <= ledgers["wages"].sum() / ledgers["spent"].sum() <= 1.4
+    assert 1.1 <= ledgers["wages"].sum() / ledgers["spending"].sum() <= 1.4
 
 
 def test_objects_are_neither_idle_nor_swamped(played: dict[str, tuple[dict[str, np.ndarray], TownBatch]]) -> None:
     """Under the script each kind of object is in use three to eight tenths of the time."""
     batch = played["scripted"][1]
-    busy = batch._state.things["busy"].mean(0) / (4 * DAY)
+    busy = batch._state.objects["busy"].mean(0) / (4 * DAY)
     for kind in set(SPEC.objects):
         share = np.mean([b for b, k in zip(busy, SPEC.objects, strict=True) if k == kind])
         assert 0.28 <= share <= 0.8, kind
@@ -72,19 +73,19 @@ def test_random_draws_every_legal_action_equally_often() -> None:
 def test_scripts_read_every_minute_of_the_day_back() -> None:
     """What `to_shift` shows, in single precision, rounds to the ticks it came from."""
     ticks = np.arange(DAY, dtype=np.float32)
-    assert np.array_equal(ticks, _ticks(ticks / (ticks + np.float32(see.HALFWAY))))
+    assert np.array_equal(ticks, _ticks(ticks / (ticks + np.float32(feature.HALFWAY))))
 
 
 def test_the_lists_of_names_and_numbers_agree() -> None:
     """Each feature's constant is its place in the list, so that a kernel cannot write into another's column."""
-    for number, name in enumerate(see.OWN):
-        assert number == getattr(see, name.upper())
-    for number, name in enumerate(see.PERSON):
-        assert number == getattr(see, f"PERSON_{name.upper()}")
+    for number, name in enumerate(feature.OWN):
+        assert number == getattr(feature, name.upper())
+    for number, name in enumerate(feature.PERSON):
+        assert number == getattr(feature, f"PERSON_{name.upper()}")
     for name in ("dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown"):
-        assert see.OBJECT.index(name) == getattr(see, name.upper())
-    assert see.OBJECT.index("rival") == see.RIVAL_HERE
-    assert len(set(see.features(8))) == len(see.features(8)) == see.FIRST_OBJECT + 8 * see.OBJECT_WIDTH
+        assert feature.OBJECT.index(name) == getattr(feature, name.upper())
+    assert feature.OBJECT.index("rival") == feature.RIVAL_HERE
+    assert len(set(feature.features(8))) == len(feature.features(8)) == feature.FIRST_OBJECT + 8 * feature.OBJECT_WIDTH
 
 
 def test_equal_worlds_look_equal_whatever_was_chosen_last() -> None:
@@ -119,7 +120,7 @@ def test_in_every_town_with_queues_planning_beats_the_script_beats_chance(name: 
     for better, worse in ((planner, script), (script, chance)):
         gap = better - worse
         assert gap.mean() > 3 * gap.std(ddof=1) / np.sqrt(len(gap))
-    busy = batch._state.things["busy"].mean(0) / (days * DAY)
+    busy = batch._state.objects["busy"].mean(0) / (days * DAY)
     for kind in set(batch.spec.objects):
         share = np.mean([b for b, k in zip(busy, batch.spec.objects, strict=True) if k == kind])
         assert 0.15 <= share <= 0.85, kind
@@ -130,5 +131,5 @@ def test_the_script_cooks_when_the_larder_runs_low_and_chats_when_content(
 ) -> None:
     """Every day of every town sees meals cooked and good chats."""
     ledgers = played["scripted"][1]._state.ledgers
-    assert np.all(ledgers["cooked"] >= 4 * 2)
+    assert np.all(ledgers["meals_cooked"] >= 4 * 2)
     assert np.all(ledgers["chats"] > 4)

@@ -1,12 +1,11 @@
-"""What a town is made of: the spec, its checks, and the scenarios that ship with the wheel."""
+"""TownSpec, the parameters of a town, and the checks that refuse a town in which nobody could live."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from townlet.dto.codec import Record, did_you_mean
-from townlet.dto.town_checks import faults
 from townlet.dto.town_rules import (
     DAY,
     HORIZON,
@@ -28,11 +27,11 @@ from townlet.errors import BadInputError
 
 __all__ = [
     "DAY",
+    "DEFAULT_AFFORDANCES",
     "HORIZON",
     "KINDS",
     "NEEDS",
     "PERTURBATIONS",
-    "SCENARIOS",
     "AffordanceSpec",
     "JobSpec",
     "LifeSpec",
@@ -44,7 +43,6 @@ __all__ = [
     "RivalrySpec",
     "TownSpec",
     "WorkSpec",
-    "scenario",
 ]
 
 _NEEDS = MappingProxyType(
@@ -54,7 +52,7 @@ _NEEDS = MappingProxyType(
         "energy": NeedSpec(decay=0.0010, weight=0.8),
     }
 )
-_AFFORDANCES = MappingProxyType(
+DEFAULT_AFFORDANCES = MappingProxyType(
     {
         "fridge": AffordanceSpec(serves="hunger", duration=15, hunger=0.40, energy=0.05, price=0.4, stock=14, room=40),
         "shower": AffordanceSpec(
@@ -100,7 +98,7 @@ class TownSpec(Record):
     """Ticks that one action lasts; divides the day."""
     needs: Mapping[str, NeedSpec] = _NEEDS
     """Each of the needs."""
-    affordances: Mapping[str, AffordanceSpec] = _AFFORDANCES
+    affordances: Mapping[str, AffordanceSpec] = DEFAULT_AFFORDANCES
     """What each kind of object does."""
     refuse_above: float = 0.6
     """An object refuses an agent whose served need is still above this."""
@@ -122,126 +120,110 @@ class TownSpec(Record):
     """Weights of the reward terms."""
 
     def __attrs_post_init__(self) -> None:
-        problems = tuple(faults(self))
+        problems = tuple(_problems(self))
         if problems:
             raise BadInputError(f"town {self.name!r}: {'; '.join(problems)}")
 
 
-_SLOW = NeedSpec(decay=0.00004, weight=0.5)
-_NO_UPSETS: Mapping[str, PerturbationSpec] = MappingProxyType({})
+def _problems(spec: TownSpec) -> Iterator[str]:
+    """Yield every reason for which nobody could live in a town."""
+    yield from _composition(spec)
+    yield from _places(spec)
+    yield from _amounts(spec)
+    yield from _survival(spec)
 
 
-def _offers(**changes: AffordanceSpec) -> Mapping[str, AffordanceSpec]:
-    return MappingProxyType({**_AFFORDANCES, **changes})
+def _composition(spec: TownSpec) -> Iterator[str]:
+    if not 1 <= spec.agents <= 64:
+        yield f"agents is {spec.agents}, expected 1 to 64"
+    if not 1 <= len(spec.objects) <= 32:
+        yield f"objects lists {len(spec.objects)}, expected 1 to 32"
+    if not len(spec.objects) <= spec.object_slots <= 32:
+        yield f"object_slots is {spec.object_slots}, expected {len(spec.objects)} (the objects there are) to 32"
+    for kind in sorted(set(spec.objects) - set(KINDS)):
+        yield f"objects names {kind!r}{did_you_mean(kind, KINDS)}"
+    if set(spec.needs) != set(NEEDS):
+        yield f"needs has {sorted(spec.needs)}, expected exactly {', '.join(NEEDS)}"
+    if set(spec.affordances) != set(KINDS):
+        yield f"affordances has {sorted(spec.affordances)}, expected exactly {', '.join(KINDS)}"
+    for kind, affordance in spec.affordances.items():
+        if affordance.serves not in NEEDS and not (affordance.serves == "" and affordance.makes > 0):
+            yield f"affordances.{kind}.serves is {affordance.serves!r}{did_you_mean(affordance.serves, NEEDS)}"
+    makers = sorted(kind for kind in set(spec.objects) & set(spec.affordances) if spec.affordances[kind].makes > 0)
+    if makers and not any(_keeps_meals(spec, kind) for kind in spec.objects):
+        yield f"objects has a {makers[0]} but nothing that keeps its meals; add a fridge"
+    for name in sorted(set(spec.perturbations) - set(PERTURBATIONS)):
+        yield f"perturbations names {name!r}{did_you_mean(name, PERTURBATIONS)}"
 
 
-_FREE = _offers(**{kind: evolve(offer, price=0.0) for kind, offer in _AFFORDANCES.items()})
-_SAVERS = LifeSpec(savings=3.0)
-"""Nobody is too poor to eat before the first pay day: where only work or solitude is looked at, poverty blurs it."""
-_FULL_FRIDGE = evolve(_AFFORDANCES["fridge"], stock=60, room=60)
-_HUNGRY_STOVE = evolve(_AFFORDANCES["stove"], serves="hunger")
-"""It refuses the well-fed: learners to whom it mostly gave nothing gave cooking up, and starved beside it."""
+def _keeps_meals(spec: TownSpec, kind: str) -> bool:
+    offer = spec.affordances.get(kind)
+    return offer is not None and offer.stock > 0 and offer.makes == 0
 
-SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
-    {
-        spec.name: spec
-        for spec in (
-            TownSpec(
-                name="small_town",
-                agents=8,
-                objects=("fridge", "fridge", "stove", "shower", "bed", "bed"),
-                affordances=_offers(
-                    fridge=evolve(_AFFORDANCES["fridge"], duration=21), stove=evolve(_AFFORDANCES["stove"], duration=45)
-                ),
-                rewards=RewardSpec(hungry_below=0.2),  # from 0.3 on, learners leave work for meals that could wait
-            ),
-            TownSpec(
-                name="queue_conflict",
-                agents=3,
-                objects=("shower",),
-                needs=MappingProxyType(
-                    {"hunger": _SLOW, "hygiene": NeedSpec(decay=0.004, weight=1.0), "energy": _SLOW},
-                ),
-                affordances=_offers(shower=AffordanceSpec(serves="hygiene", duration=30, hygiene=0.45)),
-                jobs=(),
-                perturbations=_NO_UPSETS,
-            ),
-            TownSpec(
-                name="kitchen_breakfast",
-                agents=6,
-                objects=("fridge", "stove", "shower", "bed"),
-                affordances=_FREE,
-                jobs=(),
-            ),
-            TownSpec(
-                name="employment_punctuality",
-                agents=8,
-                objects=("fridge", "fridge", "shower", "bed", "bed"),
-                affordances=_offers(fridge=_FULL_FRIDGE),
-                life=_SAVERS,
-                perturbations=_NO_UPSETS,
-            ),
-            TownSpec(
-                name="rivalry_decay",
-                agents=4,
-                objects=("fridge", "shower", "bed"),
-                affordances=_offers(**{**_FREE, "fridge": evolve(_FULL_FRIDGE, price=0.0)}),
-                rivalry=RivalrySpec(gain=0.5, decay=0.0005),
-                jobs=(),
-                perturbations=_NO_UPSETS,
-            ),
-            TownSpec(
-                name="quiet", agents=1, objects=("fridge", "shower", "bed"), life=_SAVERS, perturbations=_NO_UPSETS
-            ),
-            TownSpec(
-                name="crowded",
-                agents=16,
-                objects=("fridge", "fridge", "stove", "shower", "shower", "bed", "bed"),
-                needs=MappingProxyType(
-                    {
-                        "hunger": NeedSpec(decay=0.0013, weight=1.0),
-                        "hygiene": NeedSpec(decay=0.0007, weight=0.6),
-                        "energy": NeedSpec(decay=0.0008, weight=0.8),
-                    }
-                ),
-                affordances=_offers(
-                    fridge=evolve(_AFFORDANCES["fridge"], price=0.55, stock=30, room=60), stove=_HUNGRY_STOVE
-                ),
-            ),
-            TownSpec(
-                name="city",
-                agents=64,
-                objects=("fridge",) * 5 + ("stove",) * 3 + ("shower",) * 4 + ("bed",) * 6,
-                object_slots=32,
-                width=48,
-                height=48,
-                needs=MappingProxyType(
-                    {
-                        "hunger": NeedSpec(decay=0.0006, weight=1.0),
-                        "hygiene": NeedSpec(decay=0.0004, weight=0.6),
-                        "energy": NeedSpec(decay=0.0005, weight=0.8),
-                    }
-                ),
-                affordances=_offers(
-                    fridge=evolve(_AFFORDANCES["fridge"], price=1.3, stock=14, room=40), stove=_HUNGRY_STOVE
-                ),
-                jobs=(
-                    JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=12),
-                    JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=12),
-                    JobSpec(start=420, end=660, wage=0.016, site_x=12, site_y=35),
-                    JobSpec(start=660, end=900, wage=0.016, site_x=35, site_y=35),
-                ),
-                work=WorkSpec(grace=24, absent_after=60),
-                rivalry=RivalrySpec(decay=0.0006),
-            ),
+
+def _places(spec: TownSpec) -> Iterator[str]:
+    for name, size in (("width", spec.width), ("height", spec.height)):
+        if not 6 <= size <= 48:
+            yield f"{name} is {size}, expected 6 to 48"
+    if spec.width * spec.height < 4 * (len(spec.objects) + len(spec.jobs)):
+        yield f"a grid of {spec.width}x{spec.height} is too small for {len(spec.objects)} objects"
+    if len(spec.jobs) > 8:
+        yield f"jobs lists {len(spec.jobs)}, expected at most 8"
+    for number, job in enumerate(spec.jobs):
+        if not (0 <= job.site_x < spec.width and 0 <= job.site_y < spec.height):
+            yield f"jobs[{number}] has its site at ({job.site_x}, {job.site_y}), outside {spec.width}x{spec.height}"
+        if not 0 <= job.start < job.end <= DAY:
+            yield f"jobs[{number}] runs from {job.start} to {job.end}, expected 0 ≤ start < end ≤ {DAY} (same day)"
+
+
+def _amounts(spec: TownSpec) -> Iterator[str]:
+    if spec.ticks_per_decision < 1 or DAY % spec.ticks_per_decision:
+        yield f"ticks_per_decision is {spec.ticks_per_decision}, expected a divisor of {DAY}"
+    if not 0 < spec.life.respawn_min <= spec.life.respawn_max:
+        yield f"life.respawn_min is {spec.life.respawn_min}, expected 1 to respawn_max {spec.life.respawn_max}"
+    for name, share in (("refuse_above", spec.refuse_above), ("life.needs", spec.life.needs)):
+        if not 0 <= share <= 1:
+            yield f"{name} is {share}, expected 0 to 1"
+    parts: dict[str, Record] = {
+        "queues": spec.queues, "rivalry": spec.rivalry, "work": spec.work, "life": spec.life, "rewards": spec.rewards,
+        "relations": spec.relations, **{f"perturbations.{name}": upset for name, upset in spec.perturbations.items()},
+        **{f"needs.{name}": need for name, need in spec.needs.items()},
+        **{f"jobs[{number}]": job for number, job in enumerate(spec.jobs)},
+    }  # fmt: skip
+    for part, record in parts.items():
+        for field, value in record.model_dump().items():
+            if value < 0:
+                yield f"{part}.{field} is {value}, expected at least 0"
+    for kind, affordance in spec.affordances.items():
+        if affordance.duration < 1 or min(affordance.price, affordance.stock, affordance.makes) < 0:
+            yield f"affordances.{kind} needs a duration of at least 1 and no negative price, stock or makes"
+        if affordance.room < affordance.stock:
+            yield f"affordances.{kind}.room is {affordance.room}, less than its stock of {affordance.stock}"
+    for name, upset in spec.perturbations.items():
+        if not (upset.every >= 1 and 1 <= upset.least <= upset.most and 0 < upset.low <= upset.high):
+            yield f"perturbations.{name} needs every ≥ 1, 1 ≤ least ≤ most and 0 < low ≤ high"
+
+
+def _gain(affordance: AffordanceSpec) -> float:
+    return {"hunger": affordance.hunger, "hygiene": affordance.hygiene, "energy": affordance.energy}[affordance.serves]
+
+
+def _survival(spec: TownSpec) -> Iterator[str]:
+    if set(spec.needs) != set(NEEDS) or not set(spec.objects) <= set(spec.affordances):
+        return
+    offered = [a for kind, a in sorted(spec.affordances.items()) if kind in spec.objects and a.serves in NEEDS]
+    makers = [a for kind, a in sorted(spec.affordances.items()) if kind in spec.objects and a.makes > 0]
+    if any(_gain(affordance) <= 0 for affordance in offered):
+        yield "an affordance must add to the need it serves"
+        return
+    uses = [(a, spec.needs[a.serves].decay / _gain(a)) for a in offered if a.makes == 0]
+    meals = sum(rate for a, rate in uses if a.stock > 0)
+    load = sum(a.duration * rate for a, rate in uses)
+    load += sum(a.duration / a.makes * meals for a in makers)
+    if load >= 0.5:
+        yield (
+            f"needs cannot be met: Σ duration·decay/gain is {load:.2f} of an agent's time, expected below 0.5; "
+            "lower a decay or raise a gain"
         )
-    }
-)
-"""The presets, by name: each exercises one thing, small_town all of them."""
-
-
-def scenario(name: str) -> TownSpec:
-    """Return a preset by name; BadInputError naming the nearest known one."""
-    if name not in SCENARIOS:
-        raise BadInputError(f"unknown scenario {name!r}{did_you_mean(name, sorted(SCENARIOS))}")
-    return SCENARIOS[name]
+    if all(a.serves != "hunger" for a in offered) and spec.needs["hunger"].decay * DAY > 0.5:
+        yield "nothing here feeds anyone: add a fridge, or let hunger fall by at most 0.5 a day"

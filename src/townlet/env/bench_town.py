@@ -16,8 +16,8 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
+from townlet.dto.scenarios import scenario as preset
 from townlet.dto.town import TownSpec
-from townlet.dto.town import scenario as preset
 from townlet.errors import BadInputError
 from townlet.world.teachers import TEACHERS
 
@@ -179,7 +179,7 @@ def _timed(batch: "TownBatch", start: bytes, script: list[NDArray[np.int64]], *,
     while total < _LEAST_SECONDS:
         batch.restore(start)
         began = time.perf_counter()
-        batch.replay(script, observed=observed)
+        batch.play_actions(script, observed=observed)
         total, count = total + time.perf_counter() - began, count + 1
     return total / count
 

@@ -9,7 +9,7 @@ from pettingzoo import ParallelEnv
 
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.codec import did_you_mean
-from townlet.dto.town import scenario as preset
+from townlet.dto.scenarios import scenario as preset
 from townlet.env.rendering import ansi, rgb_array
 from townlet.env.town import TownEnvironment
 from townlet.errors import BadInputError
@@ -42,12 +42,14 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
         self._spec, self._days, self._town = preset(scenario), days, TownEnvironment(
             preset(scenario), worlds=1, seed=0, days=days
         )  # fmt: skip
-        about = self._town.description
-        self.possible_agents = [f"agent_{i}" for i in range(about.agents)]
+        description = self._town.description
+        self.possible_agents = [f"agent_{i}" for i in range(description.agents)]
         self.agents: list[str] = []
         self._slots = {agent: i for i, agent in enumerate(self.possible_agents)}
-        self.observation_spaces = {agent: _space(len(about.features), len(about.actions)) for agent in self._slots}
-        self.action_spaces = {agent: spaces.Discrete(len(about.actions)) for agent in self._slots}
+        self.observation_spaces = {
+            agent: _space(len(description.features), len(description.actions)) for agent in self._slots
+        }
+        self.action_spaces = {agent: spaces.Discrete(len(description.actions)) for agent in self._slots}
 
     def observation_space(self, agent: str) -> spaces.Dict:
         """Return the observation space of an agent, always the same object."""
@@ -65,7 +67,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
             self._town = TownEnvironment(self._spec, worlds=1, seed=seed, days=self._days)
         seen = self._town.reset()
         self.agents = list(self.possible_agents)
-        return self._told(seen), {agent: {} for agent in self.agents}
+        return self._by_agent(seen), {agent: {} for agent in self.agents}
 
     def step(
         self, actions: dict[str, int]
@@ -73,14 +75,14 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
         """Play one decision; agents that are not named wait. BadInputError for an unknown agent or action."""
         if not self.agents:
             raise BadInputError("step: the episode is over; call reset first")
-        chosen = np.zeros((1, len(self._slots)), np.int64)
+        joint_actions = np.zeros((1, len(self._slots)), np.int64)
         for agent, action in actions.items():
             if agent not in self._slots:
                 raise BadInputError(f"step: unknown agent {agent!r}{did_you_mean(agent, self.possible_agents)}")
             if agent in self.agents:
-                chosen[0, self._slots[agent]] = action
-        result = self._town.step(chosen)
-        seen, over = self._told(result.observations), bool(result.truncations[0])
+                joint_actions[0, self._slots[agent]] = action
+        result = self._town.step(joint_actions)
+        seen, over = self._by_agent(result.observations), bool(result.truncations[0])
         slots = {agent: self._slots[agent] for agent in self.agents}
         rewards = {agent: float(result.rewards[0, i]) for agent, i in slots.items()}
         terminations = {agent: bool(result.terminations[0, i]) for agent, i in slots.items()}
@@ -97,7 +99,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    def _told(self, seen: ObservationBatchDTO) -> dict[str, Observation]:
+    def _by_agent(self, seen: ObservationBatchDTO) -> dict[str, Observation]:
         return {
             agent: {
                 "observation": seen.observations[0, self._slots[agent]].copy(),

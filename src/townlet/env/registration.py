@@ -6,7 +6,7 @@ Gymnasium imports it by itself where the id names it:
 
 import gymnasium
 
-from townlet.dto.town import SCENARIOS
+from townlet.dto.scenarios import SCENARIOS
 
 __all__ = ["IDS"]
 

@@ -21,12 +21,12 @@ _LETTERS = "FSBC"
 
 def ansi(batch: "TownBatch", world: int = 0) -> str:
     """Return a world as text: F, S, B, C for fridge, shower, bed and stove (cook), digits for how many stand there."""
-    clock, agents, things = batch.look(world)
+    clock, agents, objects = batch.world_rows(world)
     rows = [["."] * batch.spec.width for _ in range(batch.spec.height)]
     for job in batch.spec.jobs:
         rows[job.site_y][job.site_x] = "w"
-    for thing in things:
-        rows[thing["y"]][thing["x"]] = _LETTERS[thing["kind"]]
+    for item in objects:
+        rows[item["y"]][item["x"]] = _LETTERS[item["kind"]]
     crowd: dict[tuple[int, int], int] = {}
     for agent in agents[agents["respawn"] == 0]:
         crowd[agent["y"], agent["x"]] = crowd.get((agent["y"], agent["x"]), 0) + 1
@@ -39,13 +39,13 @@ def ansi(batch: "TownBatch", world: int = 0) -> str:
 
 def rgb_array(batch: "TownBatch", world: int = 0) -> NDArray[np.uint8]:
     """Return a world as a picture, uint8 (12·height, 12·width, 3): sites, objects by kind, agents as dots."""
-    _, agents, things = batch.look(world)
+    _, agents, objects = batch.world_rows(world)
     picture = np.empty((TILE * batch.spec.height, TILE * batch.spec.width, 3), np.uint8)
     picture[:] = _GROUND
     for job in batch.spec.jobs:
         _square(picture, job.site_x, job.site_y, 0)[:] = _SITE
-    for thing in things:
-        _square(picture, thing["x"], thing["y"], 1)[:] = _COLOURS[thing["kind"]]
+    for item in objects:
+        _square(picture, item["x"], item["y"], 1)[:] = _COLOURS[item["kind"]]
     for agent in agents[agents["respawn"] == 0]:
         _square(picture, agent["x"], agent["y"], 4)[:] = _AGENT
     return picture

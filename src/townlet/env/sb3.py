@@ -41,11 +41,11 @@ class TownVecEnv(VecEnv):
         """Play one decision; a lane is done by death or by time, and `infos` tells which."""
         seen, rewards, terminations, truncations, infos = self._lanes.step(self._actions)
         self._mask = infos["action_mask"]
-        told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos_by_lane: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for lane in np.flatnonzero(terminations | truncations):
             final = infos["final_obs"][lane] if "final_obs" in infos else seen[lane]
-            told[lane] = {"terminal_observation": final, "TimeLimit.truncated": bool(truncations[lane])}
-        return seen, rewards, terminations | truncations, told
+            infos_by_lane[lane] = {"terminal_observation": final, "TimeLimit.truncated": bool(truncations[lane])}
+        return seen, rewards, terminations | truncations, infos_by_lane
 
     def action_masks(self) -> Lanes:
         """Return which actions are legal now [num_envs, A]."""

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import did_you_mean
-from townlet.dto.town import DAY, HORIZON, TownSpec, scenario
+from townlet.dto.scenarios import scenario
+from townlet.dto.town import DAY, HORIZON, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription, Tallies, Teacher
 from townlet.world.features import RULES_VERSION, actions, features

@@ -9,7 +9,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.dto.town import scenario as preset
+from townlet.dto.scenarios import scenario as preset
 from townlet.env.rendering import rgb_array
 from townlet.env.town import TownEnvironment
 from townlet.errors import BadInputError
@@ -47,9 +47,9 @@ class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
             )
         self.num_envs = num_envs
         self._town = TownEnvironment(self._spec, worlds=worlds, seed=0, days=days)
-        about = self._town.description
-        self.single_observation_space = spaces.Box(-BOUND, BOUND, (len(about.features),), np.float32)
-        self.single_action_space = spaces.Discrete(len(about.actions))
+        description = self._town.description
+        self.single_observation_space = spaces.Box(-BOUND, BOUND, (len(description.features),), np.float32)
+        self.single_action_space = spaces.Discrete(len(description.actions))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 

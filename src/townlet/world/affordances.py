@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from townlet.compiled import compiled, f32
+from townlet.compiled import f32, kernel
 from townlet.dto.town_rules import DAY
 from townlet.world.needs import bounded, level
 from townlet.world.rows import NOBODY, Clock
@@ -14,79 +14,79 @@ __all__ = ["apply_effects", "cost", "pay", "restock", "supplied", "usable"]
 INFINITE = f32(np.inf)
 
 
-@compiled
-def supplied(clock: Clock, offer: Affordance) -> bool:
-    """Tell whether there is the power and the water that a kind of object needs."""
-    return clock.power >= offer.power and clock.water >= offer.water
+@kernel
+def supplied(clock: Clock, affordance: Affordance) -> bool:
+    """Tell whether the power and water that a kind of object needs are on."""
+    return clock.power >= affordance.power and clock.water >= affordance.water
 
 
-@compiled
+@kernel
 def cost(town: Town, rules: Rules, o: int) -> float:
-    """Return the money that a use of an object takes now; infinite while it serves nobody: no supplies, stock, room."""
-    thing = town.things[o]
-    offer = rules.affordances[thing.kind]
-    if offer.makes > 0:
-        larder = town.things[thing.larder]
-        if larder.stock + offer.makes > rules.affordances[larder.kind].room:
+    """Return the price of a use now; infinite while power, water, stock or room for the meals is missing."""
+    item = town.objects[o]
+    affordance = rules.affordances[item.kind]
+    if affordance.makes > 0:
+        fridge = town.objects[item.nearest_fridge]
+        if fridge.stock + affordance.makes > rules.affordances[fridge.kind].room:
             return INFINITE
-    if (offer.stock > 0 and thing.stock == 0) or not supplied(town.clock, offer):
+    if (affordance.stock > 0 and item.stock == 0) or not supplied(town.clock, affordance):
         return INFINITE
-    return f32(offer.price * town.clock.price)
+    return f32(affordance.price * town.clock.price)
 
 
-@compiled
+@kernel
 def usable(town: Town, rules: Rules, i: int, o: int) -> bool:
-    """Tell whether an object serves this agent now: need low enough, money, stock, supplies, no cooldown."""
-    agent, serves = town.agents[i], rules.affordances[town.things[o].kind].serves
-    if serves != NOBODY and level(agent, serves) > rules.law.refuse_above:
+    """Tell whether an agent may use an object now: need low enough, money, stock, power, water, no cooldown."""
+    agent, serves = town.agents[i], rules.affordances[town.objects[o].kind].serves
+    if serves != NOBODY and level(agent, serves) > rules.constants.refuse_above:
         return False
     return agent.wallet >= cost(town, rules, o) and town.clock.tick >= town.ready[i, o]
 
 
-@compiled
+@kernel
 def pay(town: Town, i: int, amount: float) -> float:
-    """Take money from an agent, at most what it has, and return what was taken."""
+    """Take money from an agent, at most its wallet, and return the payment."""
     agent = town.agents[i]
-    taken = min(amount, agent.wallet)
-    agent.wallet = agent.wallet - taken
-    return taken
+    payment = min(amount, agent.wallet)
+    agent.wallet = agent.wallet - payment
+    return payment
 
 
-@compiled
+@kernel
 def apply_effects(town: Town, rules: Rules, i: int, o: int) -> None:
     """Finish a use: needs, price, portions, cooldown; the object is free again."""
-    agent, thing, law = town.agents[i], town.things[o], rules.law
-    offer = rules.affordances[thing.kind]
-    agent.hunger = bounded(agent.hunger + offer.hunger)
-    agent.hygiene = bounded(agent.hygiene + offer.hygiene)
-    agent.energy = bounded(agent.energy + offer.energy)
-    town.ledger.spent += pay(town, i, offer.price * town.clock.price)
-    if offer.makes > 0:
-        town.things[thing.larder].stock += offer.makes
-        town.ledger.cooked += offer.makes
-    if offer.stock > 0:
-        thing.stock -= 1
-        if offer.makes > 0:
-            town.ledger.used += 1
+    agent, item, constants = town.agents[i], town.objects[o], rules.constants
+    affordance = rules.affordances[item.kind]
+    agent.hunger = bounded(agent.hunger + affordance.hunger)
+    agent.hygiene = bounded(agent.hygiene + affordance.hygiene)
+    agent.energy = bounded(agent.energy + affordance.energy)
+    town.ledger.spending += pay(town, i, affordance.price * town.clock.price)
+    if affordance.makes > 0:
+        town.objects[item.nearest_fridge].stock += affordance.makes
+        town.ledger.meals_cooked += affordance.makes
+    if affordance.stock > 0:
+        item.stock -= 1
+        if affordance.makes > 0:
+            town.ledger.raw_used += 1
         else:
-            town.ledger.eaten += 1
-    town.ready[i, o] = town.clock.tick + law.cooldown
-    thing.uses += 1
-    thing.holder, thing.running, thing.progress, thing.stall = NOBODY, 0, 0, 0
+            town.ledger.meals_eaten += 1
+    town.ready[i, o] = town.clock.tick + constants.cooldown
+    item.uses += 1
+    item.holder, item.running, item.progress, item.stall = NOBODY, 0, 0, 0
     agent.queue, agent.running, agent.intent = NOBODY, 0, 0
 
 
-@compiled
+@kernel
 def restock(town: Town, rules: Rules) -> None:
-    """Bring every object up to its stock at midnight; what is more than that stays."""
+    """Fill every object up to its stock at midnight; a larger stock stays."""
     if (town.clock.start + town.clock.tick) % DAY != 0:
         return
-    for o in range(len(town.things)):
-        thing = town.things[o]
-        offer = rules.affordances[thing.kind]
-        brought = max(offer.stock - thing.stock, 0)
-        thing.stock += brought
-        if offer.makes > 0:
-            town.ledger.delivered += brought
+    for o in range(len(town.objects)):
+        item = town.objects[o]
+        affordance = rules.affordances[item.kind]
+        delivery = max(affordance.stock - item.stock, 0)
+        item.stock += delivery
+        if affordance.makes > 0:
+            town.ledger.raw_delivered += delivery
         else:
-            town.ledger.restocked += brought
+            town.ledger.meals_restocked += delivery

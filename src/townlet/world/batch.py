@@ -18,10 +18,10 @@ from townlet.ports import Tallies
 from townlet.rng import mix
 from townlet.world.features import RULES_VERSION, TERMS, USE, features
 from townlet.world.kpis import tally
-from townlet.world.observe import OFFERS
-from townlet.world.rules import rules_of, sky
+from townlet.world.observe import OBJECT_TABLE_ROWS
+from townlet.world.rules import build_rules, time_of_day
 from townlet.world.state import allocate
-from townlet.world.step import OPEN, PLAY, SHOW, Command, StepBuffers, visit
+from townlet.world.step import OBSERVE, RESET, STEP, Command, StepBuffers, run_worlds
 
 __all__ = ["TownBatch"]
 
@@ -32,18 +32,17 @@ _SLICES = 8
 
 
 class TownBatch:
-    """W worlds of one spec; world i of a seed plays the same episodes in whatever batch and on however many threads.
+    """W worlds of one spec. World i of a seed plays the same episodes in any batch and on any number of threads.
 
-    Nothing happens before the first `reset`. Kernels run without the interpreter's lock, so that worlds are shared
-    out among plain threads.
+    Call `reset` first. Kernels release the interpreter's lock, so that plain threads share the worlds.
     """
 
     def __init__(
         self, spec: TownSpec, *, worlds: int, seed: int, days: int, first_world: int = 0, threads: int | None = None
     ) -> None:
-        """Lay out `worlds` worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
+        """Allocate worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
 
-        `threads` None takes as many as there are processors and 64 worlds for each to be busy with.
+        `threads` None: one per processor, but at least 64 worlds per thread.
         """
         for name, value, least, most in (
             ("worlds", worlds, 1, 1 << 20),
@@ -57,13 +56,13 @@ class TownBatch:
         self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
         self._threads = min(threads or max(1, worlds // _WORLDS_PER_THREAD), os.cpu_count() or 1, worlds)
         self._pool: ThreadPoolExecutor | None = None
-        self._rules = rules_of(spec)
+        self._rules = build_rules(spec)
         self._buffer, self._state = allocate(worlds, spec.agents, len(spec.objects))
-        self._state.things["kind"] = [KINDS.index(kind) for kind in spec.objects]
+        self._state.objects["kind"] = [KINDS.index(kind) for kind in spec.objects]
         ids = np.arange(first_world, first_world + worlds, dtype=np.uint64)
         self._world_keys = mix(np.uint64(seed), ids)
         slots, wide = spec.agents, len(features(spec.object_slots))
-        self._seen = StepBuffers(
+        self._buffers = StepBuffers(
             observations=np.zeros((worlds, slots, wide), np.float32),
             action_mask=np.zeros((worlds, slots, USE + spec.object_slots), np.bool_),
             alive=np.zeros((worlds, slots), np.bool_),
@@ -72,80 +71,84 @@ class TownBatch:
             terms=np.zeros((len(TERMS), worlds, slots), np.float32),
             terminations=np.zeros((worlds, slots), np.bool_),
             truncations=np.zeros(worlds, np.bool_),
-            boards=np.zeros((worlds, wide), np.float32),
-            offers=np.zeros((worlds, OFFERS, len(spec.objects)), np.float32),
-            sky=sky(),
+            shared_rows=np.zeros((worlds, wide), np.float32),
+            object_table=np.zeros((worlds, OBJECT_TABLE_ROWS, len(spec.objects)), np.float32),
+            time_of_day=time_of_day(),
         )
-        self._nowhere, self._nothing = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)
+        self._no_worlds, self._no_actions = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default; BadInputError for another shape or dtype."""
         chosen = np.ones(self.worlds, np.bool_) if worlds is None else worlds
         if not isinstance(chosen, np.ndarray) or chosen.dtype != np.bool_ or chosen.shape != (self.worlds,):
-            raise BadInputError(f"reset: expected a bool array of shape ({self.worlds},), found {_shown(chosen)}")
+            raise BadInputError(
+                f"reset: expected a bool array of shape ({self.worlds},), found {_type_and_shape(chosen)}"
+            )
         if np.any(~chosen & (self._state.clocks["episode"] == 0)):
             raise BadInputError("reset: a world that has no episode yet cannot be left out; reset all worlds first")
-        self._visit(OPEN, chosen=chosen)
+        self._run(RESET, chosen=chosen)
         return self._observations()
 
     def observe(self) -> ObservationBatchDTO:
-        """Return what everyone sees now."""
-        self._begun("observe")
+        """Return the observations of the present state."""
+        self._require_episode("observe")
         return self._observations()
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
         """Play one decision, actions int64 [W, N]; BadInputError for anything else, with the state untouched."""
-        self._begun("step")
-        shape, count = self._seen.alive.shape, self._seen.action_mask.shape[2]
+        self._require_episode("step")
+        shape, count = self._buffers.alive.shape, self._buffers.action_mask.shape[2]
         if not isinstance(actions, np.ndarray) or actions.dtype != np.int64 or actions.shape != shape:
-            raise BadInputError(f"step: expected an int64 array of shape {shape}, found {_shown(actions)}")
+            raise BadInputError(f"step: expected an int64 array of shape {shape}, found {_type_and_shape(actions)}")
         if actions.min() < 0 or actions.max() >= count:
             raise BadInputError(
                 f"step: actions lie between {actions.min()} and {actions.max()}, expected 0 to {count - 1}"
             )
-        self._visit(PLAY, actions=actions)
+        self._run(STEP, actions=actions)
         return StepResult(
             observations=self._observations(),
-            rewards=self._seen.rewards.copy(),
-            terminations=self._seen.terminations.copy(),
-            truncations=self._seen.truncations.copy(),
+            rewards=self._buffers.rewards.copy(),
+            terminations=self._buffers.terminations.copy(),
+            truncations=self._buffers.truncations.copy(),
         )
 
-    def replay(self, script: Sequence[NDArray[np.int64]], *, observed: bool) -> None:
-        """Play legal decisions [W, N] one after the other and hand nothing out; unobserved, nobody even looks.
+    def play_actions(self, script: Sequence[NDArray[np.int64]], *, observed: bool) -> None:
+        """Play legal actions [W, N], one array per decision, and return nothing; observations only if `observed`.
 
-        It is what measurements time: the step as it is, without checks and copies at the boundary.
+        Benchmarks time this: the step alone, without the checks and copies of `step`.
         """
-        self._begun("replay")
+        self._require_episode("play_actions")
         if not observed:
-            self._seen.action_mask[:] = True  # masks would be stale, and these decisions were legal when made
+            self._buffers.action_mask[:] = (
+                True  # the masks are stale, and these actions were legal when they were recorded
+            )
         for actions in script:
-            self._visit(PLAY, actions=actions, blind=not observed)
+            self._run(STEP, actions=actions, skip_observe=not observed)
 
     def bytes_per_step(self, *, observed: bool) -> float:
-        """Return the bytes that one agent's decision moves: state read and written, terms, and what is seen."""
-        seen = self._seen
-        written = seen.terms.nbytes + seen.rewards.nbytes + seen.terminations.nbytes
+        """Return the bytes moved per agent-step: state, reward terms, and observations if `observed`."""
+        buffers = self._buffers
+        written = buffers.terms.nbytes + buffers.rewards.nbytes + buffers.terminations.nbytes
         if observed:
-            written += seen.observations.nbytes + seen.action_mask.nbytes + seen.alive.nbytes
+            written += buffers.observations.nbytes + buffers.action_mask.nbytes + buffers.alive.nbytes
         return (2 * self._buffer.nbytes + written) / (self.worlds * self.spec.agents)
 
     def breakdown(self) -> RewardBreakdownDTO:
         """Return the terms of the last decision's rewards; zero right after a reset or restore."""
-        return RewardBreakdownDTO(names=TERMS, terms=self._seen.terms.copy())
+        return RewardBreakdownDTO(names=TERMS, terms=self._buffers.terms.copy())
 
     def tallies(self) -> Tallies:
         """Return each world's KPI sums and exposures over its running or just finished episode."""
         state = self._state
-        sums, exposures = tally(self.spec, state.clocks, state.ledgers, state.agents, state.things)
+        sums, exposures = tally(self.spec, state.clocks, state.ledgers, state.agents, state.objects)
         return Tallies(sums=sums, exposures=exposures)
 
-    def look(self, world: int) -> tuple[Any, NDArray[Any], NDArray[Any]]:
-        """Return a world's clock, agents [N] and objects [O] as they are now: views, for pictures, not for changes."""
-        return self._state.clocks[world], self._state.agents[world], self._state.things[world]
+    def world_rows(self, world: int) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+        """Return views of a world's clock, agents [N] and objects [O], for rendering; do not write to them."""
+        return self._state.clocks[world], self._state.agents[world], self._state.objects[world]
 
     def snapshot(self) -> bytes:
-        """Return all state: a line that says what it is of, and the buffer."""
+        """Return all state as bytes: format line, JSON line that identifies the batch, buffer."""
         return _SNAPSHOT + json.dumps(self._identity(), sort_keys=True).encode() + b"\n" + self._buffer.tobytes()
 
     def restore(self, state: bytes) -> None:
@@ -162,20 +165,20 @@ class TownBatch:
         if len(body) != self._buffer.nbytes:
             raise BadInputError(f"restore: expected {self._buffer.nbytes} bytes of state, found {len(body)}")
         self._buffer[:] = np.frombuffer(body, np.uint8)
-        for array in (self._seen.terms, self._seen.rewards, self._seen.terminations):
+        for array in (self._buffers.terms, self._buffers.rewards, self._buffers.terminations):
             array[...] = 0
         if np.all(self._state.clocks["episode"] > 0):
-            self._visit(SHOW)
+            self._run(OBSERVE)
 
     def world_hashes(self) -> tuple[str, ...]:
-        """Return one digest per world, the same in whatever batch the world stands."""
+        """Return one SHA-256 per world; it does not depend on the batch that holds the world."""
         return tuple(
             sha256(b"".join(np.ascontiguousarray(block[w]).tobytes() for block in self._state)).hexdigest()
             for w in range(self.worlds)
         )
 
     def state_hash(self) -> str:
-        """Return one digest over all worlds, in order."""
+        """Return one SHA-256 over all worlds, in order."""
         return sha256("".join(self.world_hashes()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, object]:
@@ -189,42 +192,42 @@ class TownBatch:
             "worlds": self.worlds,
         }
 
-    def _begun(self, verb: str) -> None:
+    def _require_episode(self, verb: str) -> None:
         if not self._state.clocks["episode"].all():
             raise BadInputError(f"{verb}: no episode has begun; call reset first")
 
     def _observations(self) -> ObservationBatchDTO:
-        # the features are large and stay a view, as the record says; the rest is small enough to be handed over
+        # features are large and stay a view, as ObservationBatchDTO says; the other arrays are small and copied
         return ObservationBatchDTO(
-            observations=self._seen.observations,
-            action_mask=self._seen.action_mask.copy(),
-            alive=self._seen.alive.copy(),
-            keys=self._seen.keys.copy(),
+            observations=self._buffers.observations,
+            action_mask=self._buffers.action_mask.copy(),
+            alive=self._buffers.alive.copy(),
+            keys=self._buffers.keys.copy(),
         )
 
-    def _visit(
+    def _run(
         self,
         task: int,
         *,
         chosen: NDArray[np.bool_] | None = None,
         actions: NDArray[np.int64] | None = None,
-        blind: bool = False,
+        skip_observe: bool = False,
     ) -> None:
-        """Carry out one task in all worlds; absent arrays are stood in for, so that the kernel is compiled once."""
-        order = Command(
+        """Run one task in all worlds; None becomes an array of zeros, so that the kernel has one signature."""
+        command = Command(
             task=task,
-            blind=blind,
+            skip_observe=skip_observe,
             length=self.days * DAY,
-            chosen=np.ascontiguousarray(self._nowhere if chosen is None else chosen),
+            chosen=np.ascontiguousarray(self._no_worlds if chosen is None else chosen),
             world_keys=self._world_keys,
-            actions=np.ascontiguousarray(self._nothing if actions is None else actions),
+            actions=np.ascontiguousarray(self._no_actions if actions is None else actions),
         )
-        self._share(lambda a, b: visit(self._state, self._rules, self._seen, order, a, b))
+        self._share(lambda a, b: run_worlds(self._state, self._rules, self._buffers, command, a, b))
 
     def _share(self, work: Callable[[int, int], None]) -> None:
-        """Do `work` on [0, W), cut into slices that the threads take one after the other, the caller's among them.
+        """Run `work` on [0, W), cut into slices; the threads, the caller's included, take the next slice when free.
 
-        There are more slices than threads, so that a thread that the machine holds up does not keep the others waiting.
+        There are more slices than threads, so that one slow thread does not keep the others waiting.
         """
         with np.errstate(over="ignore"):  # the plain-Python kernels wrap around on purpose
             if self._threads == 1:
@@ -236,17 +239,17 @@ class TownBatch:
             cuts = [self.worlds * part // parts for part in range(parts + 1)]
             slices = iter(list(pairwise(cuts)))  # the iterator of a list hands out each element once, whoever asks
 
-            def take() -> None:
+            def work_off() -> None:
                 for a, b in slices:
                     work(a, b)
 
-            others = [self._pool.submit(take) for _ in range(self._threads - 1)]
-            take()
+            others = [self._pool.submit(work_off) for _ in range(self._threads - 1)]
+            work_off()
             for other in others:
                 other.result()
 
 
-def _shown(value: object) -> str:
+def _type_and_shape(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
     return type(value).__name__

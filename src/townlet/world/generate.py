@@ -1,12 +1,12 @@
 """The first moment of an episode: where things stand, who lives where, what time it is."""
 
-from townlet.compiled import compiled, f32, u64
+from townlet.compiled import f32, kernel, u64
 from townlet.dto.town_rules import DAY
-from townlet.world.kernel_rng import BIRTH, HOME, PHASE, PLACE, below, draw, mix, uniform
-from townlet.world.lifecycle import begin
+from townlet.world.kernel_rng import HOME, INITIAL_NEED, PLACE, START_TIME, below, draw, mix, uniform
+from townlet.world.lifecycle import spawn
 from townlet.world.movement import distance
-from townlet.world.perturbations import calm
-from townlet.world.rewards import promise
+from townlet.world.perturbations import schedule_first
+from townlet.world.rewards import potential
 from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
 from townlet.world.state import Town
@@ -17,11 +17,11 @@ _ATTEMPTS = 64
 _LEAST, _SPAN = f32(0.5), f32(0.5)
 
 
-@compiled
-def taken(town: Town, rules: Rules, o: int, x: int, y: int) -> bool:
+@kernel
+def occupied(town: Town, rules: Rules, o: int, x: int, y: int) -> bool:
     """Tell whether a tile holds an earlier object or a site."""
     for other in range(o):
-        if distance(x, y, town.things[other].x, town.things[other].y) == 0:
+        if distance(x, y, town.objects[other].x, town.objects[other].y) == 0:
             return True
     on_site = False
     for j in range(len(rules.jobs)):
@@ -29,84 +29,117 @@ def taken(town: Town, rules: Rules, o: int, x: int, y: int) -> bool:
     return on_site
 
 
-@compiled
-def place(town: Town, rules: Rules) -> None:
+@kernel
+def place_objects(town: Town, rules: Rules) -> None:
     """Put every object on a tile of its own, stocked and free."""
-    law = rules.law
-    for o in range(len(town.things)):
-        thing = town.things[o]
+    constants = rules.constants
+    for o in range(len(town.objects)):
+        item = town.objects[o]
         for attempt in range(_ATTEMPTS):
             bits = draw(town.clock.key, PLACE, attempt, o)
-            tile = below(bits, law.width * law.height)
-            thing.x, thing.y = tile % law.width, tile // law.width
-            if not taken(town, rules, o, thing.x, thing.y):
+            tile = below(bits, constants.width * constants.height)
+            item.x, item.y = tile % constants.width, tile // constants.width
+            if not occupied(town, rules, o, item.x, item.y):
                 break
-        thing.stock = rules.affordances[thing.kind].stock
-        if rules.affordances[thing.kind].makes > 0:
-            town.ledger.delivered += thing.stock
+        item.stock = rules.affordances[item.kind].stock
+        if rules.affordances[item.kind].makes > 0:
+            town.ledger.raw_delivered += item.stock
         else:
-            town.ledger.restocked += thing.stock
-        thing.heir = NOBODY
-        thing.holder, thing.running, thing.progress = NOBODY, 0, 0
-        thing.granted, thing.stall, thing.waiting, thing.line, thing.uses, thing.busy = 0, 0, 0, 0, 0, 0
+            town.ledger.meals_restocked += item.stock
+        item.next_holder = NOBODY
+        item.holder, item.running, item.progress = NOBODY, 0, 0
+        item.granted, item.stall, item.waiting, item.rank_base, item.uses, item.busy = 0, 0, 0, 0, 0, 0
 
 
-@compiled
-def furnish(town: Town, rules: Rules) -> None:
+@kernel
+def link_stoves_to_fridges(town: Town, rules: Rules) -> None:
     """Let every object that makes meals know the nearest one that keeps them, the lower slot among equals."""
-    for o in range(len(town.things)):
-        thing = town.things[o]
-        thing.larder, least = NOBODY, 1 << 30
-        for other in range(len(town.things)):
-            shelf = town.things[other]
-            offer, apart = rules.affordances[shelf.kind], distance(thing.x, thing.y, shelf.x, shelf.y)
-            if offer.makes == 0 and offer.stock > 0 and apart < least:
-                thing.larder, least = other, apart
+    for o in range(len(town.objects)):
+        item = town.objects[o]
+        item.nearest_fridge, least = NOBODY, 1 << 30
+        for other in range(len(town.objects)):
+            shelf = town.objects[other]
+            affordance, apart = rules.affordances[shelf.kind], distance(item.x, item.y, shelf.x, shelf.y)
+            if affordance.makes == 0 and affordance.stock > 0 and apart < least:
+                item.nearest_fridge, least = other, apart
 
 
-@compiled
-def populate(town: Town, rules: Rules) -> None:
+@kernel
+def place_agents(town: Town, rules: Rules) -> None:
     """Let every slot begin its first life: jobs dealt in turn, needs drawn from [0.5, 1)."""
-    law = rules.law
+    constants = rules.constants
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        tile = below(draw(town.clock.key, HOME, 0, i), law.width * law.height)
-        agent.home_x, agent.home_y = tile % law.width, tile // law.width
+        tile = below(draw(town.clock.key, HOME, 0, i), constants.width * constants.height)
+        agent.home_x, agent.home_y = tile % constants.width, tile // constants.width
         agent.job = i % len(rules.jobs) if len(rules.jobs) > 0 else NOBODY
-        agent.returned, agent.waits, agent.wanting, agent.generation = 0, 0, 0, 0
-        begin(town, rules, i, law.savings)
-        agent.hunger = _LEAST + _SPAN * uniform(draw(town.clock.key, BIRTH, 0, i))
-        agent.hygiene = _LEAST + _SPAN * uniform(draw(town.clock.key, BIRTH, 1, i))
-        agent.energy = _LEAST + _SPAN * uniform(draw(town.clock.key, BIRTH, 2, i))
-        agent.potential = promise(agent, law)
+        agent.episode_return, agent.waits, agent.need_unmet, agent.generation = 0, 0, 0, 0
+        spawn(town, rules, i, constants.savings)
+        agent.hunger = _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, 0, i))
+        agent.hygiene = _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, 1, i))
+        agent.energy = _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, 2, i))
+        agent.potential = potential(agent, constants)
 
 
-@compiled
-def clear(town: Town) -> None:
+@kernel
+def clear_ledger(town: Town) -> None:
     """Empty the ledger."""
-    book = town.ledger
-    book.intensity, book.endowed, book.wages, book.spent, book.fined, book.forfeited = 0, 0, 0, 0, 0, 0
-    book.conflicts, book.ghosts, book.avoidances, book.deaths, book.illegal = 0, 0, 0, 0, 0
-    book.scheduled, book.paid, book.starts, book.late, book.absent = 0, 0, 0, 0, 0
-    book.agent_days, book.sufficient, book.restocked, book.eaten, book.cooked = 0, 0, 0, 0, 0
-    book.delivered, book.used, book.escalated, book.handovers, book.chats = 0, 0, 0, 0, 0
-    book.coolings, book.meals_shared, book.meetings, book.helped, book.taken, book.evictions = 0, 0, 0, 0, 0, 0
+    ledger = town.ledger
+    ledger.intensity, ledger.initial_money, ledger.wages, ledger.spending, ledger.fines, ledger.forfeits = (
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    ledger.conflicts, ledger.ghost_steps, ledger.avoidances, ledger.deaths, ledger.illegal_actions = 0, 0, 0, 0, 0
+    ledger.duty_ticks, ledger.worked_ticks, ledger.shift_starts, ledger.late_starts, ledger.recorded_absences = (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    ledger.agent_days, ledger.sufficient_days, ledger.meals_restocked, ledger.meals_eaten, ledger.meals_cooked = (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    ledger.raw_delivered, ledger.raw_used, ledger.escalations, ledger.handovers, ledger.chats = 0, 0, 0, 0, 0
+    (
+        ledger.failed_chats,
+        ledger.meals_shared,
+        ledger.meetings,
+        ledger.late_helps,
+        ledger.shift_takeovers,
+        ledger.evictions,
+    ) = (
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
 
 
-@compiled
+@kernel
 def generate(town: Town, rules: Rules, world_key: int, length: int) -> None:
     """Begin the next episode of a world: a function of the world's key and the number of the episode only.
 
     The time of day at which it begins is drawn, so that worlds side by side are not all at breakfast.
     """
-    clock, decision = town.clock, rules.law.ticks_per_decision
+    clock, decision = town.clock, rules.constants.ticks_per_decision
     clock.episode += 1
     clock.key = mix(world_key, u64(clock.episode))
     clock.tick, clock.length = 0, length
-    clock.start = below(draw(clock.key, PHASE, 0, 0), DAY // decision) * decision
+    clock.start = below(draw(clock.key, START_TIME, 0, 0), DAY // decision) * decision
     clock.evictions = 0
-    clear(town)
-    calm(town, rules)
-    place(town, rules)
-    furnish(town, rules)
-    populate(town, rules)
+    clear_ledger(town)
+    schedule_first(town, rules)
+    place_objects(town, rules)
+    link_stoves_to_fridges(town, rules)
+    place_agents(town, rules)

@@ -1,27 +1,40 @@
 """Keyed randomness inside the kernels: the scalar twin of `townlet.rng`, same bits."""
 
-from townlet.compiled import compiled, f32, i64, u64
+from townlet.compiled import f32, i64, kernel, u64
 
 __all__ = [
-    "BIRTH",
-    "CALM",
     "CHAT",
-    "GUEST",
     "HOME",
-    "LENGTH",
-    "LOT",
-    "PHASE",
+    "INITIAL_NEED",
+    "INVITEE",
+    "PERTURBATION_LENGTH",
+    "PERTURBATION_SIZE",
+    "PERTURBATION_START",
     "PLACE",
     "POLICY",
     "RESPAWN",
-    "SIZE",
+    "START_TIME",
+    "TIE_BREAK",
     "below",
     "draw",
     "mix",
     "uniform",
 ]
 
-PHASE, PLACE, HOME, BIRTH, LOT, RESPAWN, POLICY, CHAT, CALM, LENGTH, SIZE, GUEST = (u64(n) for n in range(12))
+(
+    START_TIME,
+    PLACE,
+    HOME,
+    INITIAL_NEED,
+    TIE_BREAK,
+    RESPAWN,
+    POLICY,
+    CHAT,
+    PERTURBATION_START,
+    PERTURBATION_LENGTH,
+    PERTURBATION_SIZE,
+    INVITEE,
+) = (u64(n) for n in range(12))
 """Streams: what a random number is for; typed, because the compiler would make a kernel for each bare number."""
 
 _ONE = u64(1)
@@ -32,7 +45,7 @@ _S27, _S30, _S31, _S33, _S40 = u64(27), u64(30), u64(31), u64(33), u64(40)
 _ULP = f32(2.0**-24)
 
 
-@compiled
+@kernel
 def mix(key: int, part: int) -> int:
     """Return SplitMix64's finaliser of `key` advanced by `part`, both unsigned 64-bit."""
     z = key + (part + _ONE) * _GOLDEN
@@ -41,19 +54,19 @@ def mix(key: int, part: int) -> int:
     return z ^ (z >> _S31)
 
 
-@compiled
+@kernel
 def draw(key: int, stream: int, when: int, who: int) -> int:
     """Return the 64 random bits of an episode's key for one purpose, moment and agent."""
     return mix(mix(mix(key, stream), u64(when)), u64(who))
 
 
-@compiled
+@kernel
 def uniform(bits: int) -> float:
     """Return a single in [0, 1)."""
     return f32(bits >> _S40) * _ULP
 
 
-@compiled
+@kernel
 def below(bits: int, limit: int) -> int:
     """Return a whole number in [0, limit)."""
     return i64(bits >> _S33) % i64(limit)

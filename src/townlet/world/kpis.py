@@ -52,36 +52,36 @@ def _gini(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def tally(
-    spec: TownSpec, clocks: NDArray[Any], ledgers: NDArray[Any], agents: NDArray[Any], things: NDArray[Any]
+    spec: TownSpec, clocks: NDArray[Any], ledgers: NDArray[Any], agents: NDArray[Any], objects: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return sums and exposures [M, W] of the running episode, in the order of `metrics`."""
     days = clocks["tick"] / DAY
     agent_days = days * spec.agents
     elapsed = (days > 0).astype(np.float64)
-    worst = agents["returned"].min(axis=1) / np.maximum(days, 1 / DAY)
+    worst = agents["episode_return"].min(axis=1) / np.maximum(days, 1 / DAY)
     gini, waited = _gini(agents["waits"].astype(np.float64))
     pairs = [
-        (agents["returned"].sum(axis=1), agent_days),
+        (agents["episode_return"].sum(axis=1), agent_days),
         (worst, elapsed),
         (ledgers["conflicts"], agent_days),
         (ledgers["intensity"], agent_days),
         (agents["waits"].sum(axis=1), agent_days),
         (ledgers["deaths"], agent_days),
-        (ledgers["paid"], ledgers["scheduled"]),
-        (ledgers["late"], ledgers["starts"]),
-        (ledgers["sufficient"], ledgers["agent_days"]),
+        (ledgers["worked_ticks"], ledgers["duty_ticks"]),
+        (ledgers["late_starts"], ledgers["shift_starts"]),
+        (ledgers["sufficient_days"], ledgers["agent_days"]),
         (gini, waited),
-        (ledgers["escalated"], ledgers["conflicts"]),
+        (ledgers["escalations"], ledgers["conflicts"]),
         (ledgers["evictions"], agent_days),
         (ledgers["chats"], agent_days),
-        (ledgers["coolings"], agent_days),
+        (ledgers["failed_chats"], agent_days),
         (ledgers["meals_shared"], agent_days),
-        (ledgers["helped"], agent_days),
-        (ledgers["taken"], agent_days),
+        (ledgers["late_helps"], agent_days),
+        (ledgers["shift_takeovers"], agent_days),
     ]
     for kind in KINDS:
         if kind in spec.objects:
             ours = np.array([other == kind for other in spec.objects])
-            pairs.append((things["uses"][:, ours].sum(axis=1), agent_days))
+            pairs.append((objects["uses"][:, ours].sum(axis=1), agent_days))
     sums, exposures = zip(*pairs, strict=True)
     return np.stack(sums).astype(np.float64), np.stack(exposures).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The ledger of a world: what is counted over its episode."""
+"""Counts of a world over its episode."""
 
 from townlet.world.rows import F64, I32
 
@@ -6,70 +6,70 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """What is counted in a world over its episode; every change of money and meals has a cause here."""
+    """Counts of one episode; every change of money and meals is counted under its cause."""
 
     intensity: F64
     """Sum of the conflicts' intensities."""
-    endowed: F64
+    initial_money: F64
     """Money given at birth and respawn."""
     wages: F64
     """Money earned."""
-    spent: F64
+    spending: F64
     """Money paid for uses."""
-    fined: F64
+    fines: F64
     """Money taken for lateness and absence."""
-    forfeited: F64
-    """Money of those who fainted."""
+    forfeits: F64
+    """Money lost when lives ended."""
     conflicts: I32
     """Queue conflicts, each counted once."""
-    ghosts: I32
-    """Those among them in which a granted agent did not come."""
+    ghost_steps: I32
+    """Conflicts in which the holder did not start in time."""
     avoidances: I32
-    """Times an agent reached a queue and turned away from a rival in it."""
+    """Times an agent avoided a queue because of a rival."""
     deaths: I32
     """Agents that fainted."""
-    illegal: I32
+    illegal_actions: I32
     """Actions that were not legal and became waits."""
-    scheduled: I32
+    duty_ticks: I32
     """Agent-ticks of duty."""
-    paid: I32
+    worked_ticks: I32
     """Agent-ticks of duty worked."""
-    starts: I32
+    shift_starts: I32
     """Shifts that began for somebody."""
-    late: I32
+    late_starts: I32
     """Shifts begun late."""
-    absent: I32
+    recorded_absences: I32
     """Absences recorded."""
     agent_days: I32
     """Whole days of agent slots."""
-    sufficient: I32
-    """Those among them in which every need stayed above `content` and nobody fainted."""
-    restocked: I32
+    sufficient_days: I32
+    """Agent-days in which every need stayed above `content` and the agent did not faint."""
+    meals_restocked: I32
     """Meals brought, the first ones included."""
-    eaten: I32
+    meals_eaten: I32
     """Meals taken."""
-    cooked: I32
+    meals_cooked: I32
     """Meals cooked."""
-    delivered: I32
+    raw_delivered: I32
     """Raw portions brought, the first ones included."""
-    used: I32
+    raw_used: I32
     """Raw portions cooked."""
-    escalated: I32
+    escalations: I32
     """Conflicts after which the same two avoided each other: each in a chain of conflicts, none a day after the one
     before, the last at most a day before the avoidance."""
     handovers: I32
     """Polite handovers."""
     chats: I32
     """Chats that went well."""
-    coolings: I32
-    """Chats that did not."""
+    failed_chats: I32
+    """Chats that failed."""
     meals_shared: I32
     """Pairs of meals eaten together."""
     meetings: I32
-    """Arranged meetings that were kept."""
-    helped: I32
-    """Times somebody late was stood in for, once per colleague."""
-    taken: I32
-    """Times the shift of somebody absent was done, once per colleague."""
+    """Arranged meetings at which both agents arrived."""
+    late_helps: I32
+    """Late agents helped, once per colleague at work."""
+    shift_takeovers: I32
+    """Shifts of absent agents taken over, once per colleague at work."""
     evictions: I32
     """Agents evicted."""

@@ -1,96 +1,100 @@
 """Life: birth, fainting, eviction, respawn."""
 
-from townlet.compiled import compiled, f32, u64
+from townlet.compiled import f32, kernel, u64
 from townlet.world.features import WAIT
-from townlet.world.jobs import hire
+from townlet.world.jobs import start_employment
 from townlet.world.kernel_rng import RESPAWN, below, draw
-from townlet.world.perturbations import call_off
+from townlet.world.perturbations import cancel_meeting
 from townlet.world.queues import leave
-from townlet.world.rewards import promise
-from townlet.world.rivalry import forget
+from townlet.world.rewards import potential
+from townlet.world.rivalry import reset_relations
 from townlet.world.rows import NEVER, NOBODY
 from townlet.world.rules import Rules
 from townlet.world.state import Town
 
-__all__ = ["absences", "begin", "end_lives", "respawn"]
+__all__ = ["count_absences", "end_lives", "respawn", "spawn"]
 
 _WEEK = 7
 
 
-@compiled
-def begin(town: Town, rules: Rules, i: int, money: float) -> None:
-    """Begin a life at home: a newcomer's needs, some money, no grudges, no cooldowns, no past.
+@kernel
+def spawn(town: Town, rules: Rules, i: int, money: float) -> None:
+    """Start a life at home: initial needs and money, no relations, no rivalry, no cooldowns.
 
-    What stays with the slot is its home, its job, its count of lives and its account of the episode.
+    The slot keeps its home, job, generation and episode return.
     """
-    agent, law = town.agents[i], rules.law
+    agent, constants = town.agents[i], rules.constants
     agent.x, agent.y = agent.home_x, agent.home_y
-    agent.hunger, agent.hygiene, agent.energy = law.born_needs, law.born_needs, law.born_needs
+    agent.hunger, agent.hygiene, agent.energy = constants.born_needs, constants.born_needs, constants.born_needs
     agent.wallet = money
-    town.ledger.endowed += money
-    agent.intent, agent.queue, agent.running, agent.shunned = WAIT, NOBODY, 0, NOBODY
-    agent.rank, agent.waited, agent.lot = 0, 0, u64(0)
+    town.ledger.initial_money += money
+    agent.intent, agent.queue, agent.running, agent.avoided_object = WAIT, NOBODY, 0, NOBODY
+    agent.rank, agent.waited, agent.tie_break = 0, 0, u64(0)
     agent.starving, agent.respawn, agent.fainted, agent.evicted = 0, 0, 0, 0
-    agent.chat_from, agent.ate, agent.called = 0, NEVER, 0
-    agent.strife, agent.joy = f32(0), f32(0)
-    forget(town, i)
-    for o in range(len(town.things)):
+    agent.chat_from, agent.last_meal, agent.called = 0, NEVER, 0
+    agent.conflict_sum, agent.chat_reward = f32(0), f32(0)
+    reset_relations(town, i)
+    for o in range(len(town.objects)):
         town.ready[i, o] = 0
-    hire(town, rules, i)
-    agent.potential = promise(agent, law)
+    start_employment(town, rules, i)
+    agent.potential = potential(agent, constants)
 
 
-@compiled
+@kernel
 def respawn(town: Town, rules: Rules) -> None:
-    """Bring slots back whose time has come, one generation on."""
+    """Spawn the next generation in slots whose waiting time is over."""
     for i in range(len(town.agents)):
         agent = town.agents[i]
         if agent.respawn > 0:
             agent.respawn -= 1
             if agent.respawn == 0:
                 agent.generation += 1
-                begin(town, rules, i, rules.law.born_wallet)
+                spawn(town, rules, i, rules.constants.born_wallet)
 
 
-@compiled
-def absences(ring: int) -> int:
-    """Return how many of the last seven days were missed."""
-    missed = 0
+@kernel
+def count_absences(absence_bits: int) -> int:
+    """Return the number of absences in the last seven days, from one bit per day."""
+    count = 0
     for day in range(_WEEK):
-        missed += (ring >> day) & 1
-    return missed
+        count += (absence_bits >> day) & 1
+    return count
 
 
-@compiled
-def depart(town: Town, rules: Rules, i: int) -> None:
+@kernel
+def remove(town: Town, rules: Rules, i: int) -> None:
     """End a life; the slot is empty until it respawns."""
-    agent, law = town.agents[i], rules.law
+    agent, constants = town.agents[i], rules.constants
     leave(town, i)
     if agent.called == 1:
-        call_off(town)
-    town.ledger.forfeited += agent.wallet
+        cancel_meeting(town)
+    town.ledger.forfeits += agent.wallet
     agent.wallet = f32(0)
-    wait = below(draw(town.clock.key, RESPAWN, town.clock.tick, i), law.respawn_max - law.respawn_min + 1)
-    agent.respawn = law.respawn_min + wait
-    agent.wanting = 1
+    wait = below(draw(town.clock.key, RESPAWN, town.clock.tick, i), constants.respawn_max - constants.respawn_min + 1)
+    agent.respawn = constants.respawn_min + wait
+    agent.need_unmet = 1
 
 
-@compiled
+@kernel
 def end_lives(town: Town, rules: Rules) -> None:
-    """End the lives of those who starved too long, and of those who missed too many shifts."""
-    law = rules.law
+    """End the lives of agents that starved too long (faint) or were absent too often (eviction)."""
+    constants = rules.constants
     for i in range(len(town.agents)):
         agent = town.agents[i]
         agent.fainted, agent.evicted = 0, 0
         if agent.respawn > 0:
             continue
-        agent.starving = agent.starving + 1 if agent.hunger <= law.faint_at else 0
-        if agent.starving >= law.faint_after:
-            depart(town, rules, i)
+        agent.starving = agent.starving + 1 if agent.hunger <= constants.faint_at else 0
+        if agent.starving >= constants.faint_after:
+            remove(town, rules, i)
             agent.fainted = 1
             town.ledger.deaths += 1
-        elif agent.ring > 0 and 0 < law.absences <= absences(agent.ring) and town.clock.evictions < law.evictions:
-            depart(town, rules, i)
+        elif (
+            agent.absence_bits > 0
+            and 0 < constants.absences <= count_absences(agent.absence_bits)
+            and town.clock.evictions < constants.evictions
+        ):
+            remove(town, rules, i)
             agent.evicted = 1
             town.clock.evictions += 1
             town.ledger.evictions += 1

@@ -1,6 +1,6 @@
 """Space: tiles, Manhattan steps, where an action leads."""
 
-from townlet.compiled import compiled
+from townlet.compiled import kernel
 from townlet.dto.town_rules import PERTURBATIONS
 from townlet.world.features import AWAY, CHAT, HOME, USE, WORK
 from townlet.world.rows import NOBODY, Agent
@@ -12,13 +12,13 @@ __all__ = ["distance", "move"]
 _MEET = PERTURBATIONS.index("arranged_meet")
 
 
-@compiled
+@kernel
 def distance(ax: int, ay: int, bx: int, by: int) -> int:
     """Return the Manhattan distance of two tiles."""
     return abs(ax - bx) + abs(ay - by)
 
 
-@compiled
+@kernel
 def step_towards(agent: Agent, x: int, y: int) -> None:
     """Walk one tile along the longer axis."""
     dx, dy = x - agent.x, y - agent.y
@@ -28,10 +28,10 @@ def step_towards(agent: Agent, x: int, y: int) -> None:
         agent.y += 1 if dy > 0 else -1
 
 
-@compiled
+@kernel
 def step_away(town: Town, rules: Rules, i: int) -> None:
     """Walk one tile away from the nearest other agent, the lower slot among equals, along the shorter axis."""
-    agent, law = town.agents[i], rules.law
+    agent, constants = town.agents[i], rules.constants
     nearest, least = NOBODY, 1 << 30
     for j in range(len(town.agents)):
         other = town.agents[j]
@@ -44,19 +44,19 @@ def step_away(town: Town, rules: Rules, i: int) -> None:
     other = town.agents[nearest]
     dx, dy = agent.x - other.x, agent.y - other.y
     if abs(dx) <= abs(dy):
-        agent.x = min(max(agent.x + (1 if dx >= 0 else -1), 0), law.width - 1)
+        agent.x = min(max(agent.x + (1 if dx >= 0 else -1), 0), constants.width - 1)
     else:
-        agent.y = min(max(agent.y + (1 if dy >= 0 else -1), 0), law.height - 1)
+        agent.y = min(max(agent.y + (1 if dy >= 0 else -1), 0), constants.height - 1)
 
 
-@compiled
+@kernel
 def approach(agent: Agent, x: int, y: int, near: int) -> None:
     """Walk one tile towards another, unless it is near enough."""
     if distance(agent.x, agent.y, x, y) > near:
         step_towards(agent, x, y)
 
 
-@compiled
+@kernel
 def move(town: Town, rules: Rules) -> None:
     """Let everybody who is alive and not using an object walk one tile where its action leads."""
     for i in range(len(town.agents)):
@@ -64,15 +64,15 @@ def move(town: Town, rules: Rules) -> None:
         if agent.respawn > 0 or agent.running == 1:
             continue
         if agent.intent >= USE:
-            thing = town.things[agent.intent - USE]
-            approach(agent, thing.x, thing.y, 1)
+            item = town.objects[agent.intent - USE]
+            approach(agent, item.x, item.y, 1)
         elif agent.intent == WORK and agent.job != NOBODY:
             job = rules.jobs[agent.job]
             approach(agent, job.x, job.y, 1)
         elif agent.intent == HOME:
             approach(agent, agent.home_x, agent.home_y, 0)
         elif agent.intent == CHAT and agent.called == 1:
-            meeting = town.upsets[_MEET]
+            meeting = town.perturbations[_MEET]
             approach(agent, meeting.x, meeting.y, 1)
         elif agent.intent == AWAY:
             step_away(town, rules, i)

@@ -1,12 +1,12 @@
 """Queues: one membership per agent, one holder per object, and the conflicts of those who wait."""
 
-from townlet.compiled import compiled, f32
+from townlet.compiled import f32, kernel
 from townlet.world.affordances import apply_effects, supplied, usable
 from townlet.world.features import CHAT, USE, WAIT
-from townlet.world.kernel_rng import LOT, draw
+from townlet.world.kernel_rng import TIE_BREAK, draw
 from townlet.world.movement import distance
-from townlet.world.relations import befriend, regard, share_meal
-from townlet.world.rivalry import avoid, avoided, quarrel, resent
+from townlet.world.relations import change_both_relations, regard, share_meal
+from townlet.world.rivalry import add_rivalry, record_avoidance, record_conflict, rival_in_queue
 from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
 from townlet.world.state import Town
@@ -16,61 +16,61 @@ __all__ = ["advance", "ahead", "conflicts", "grant", "head", "leave", "request",
 _GHOST_STEP, _BLOCKED = f32(1.5), f32(0.4)
 
 
-@compiled
+@kernel
 def ahead(town: Town, rules: Rules, i: int, j: int) -> bool:
     """Tell whether i comes before j: order = rank - age_weight·waited, ties by lot."""
-    a, b, weight = town.agents[i], town.agents[j], rules.law.age_weight
+    a, b, weight = town.agents[i], town.agents[j], rules.constants.age_weight
     order_a = f32(a.rank) - weight * f32(a.waited)
     order_b = f32(b.rank) - weight * f32(b.waited)
-    return order_a < order_b or (order_a == order_b and a.lot < b.lot)
+    return order_a < order_b or (order_a == order_b and a.tie_break < b.tie_break)
 
 
-@compiled
+@kernel
 def head(town: Town, rules: Rules, o: int) -> int:
     """Return who waits first for an object; the holder does not wait."""
     first = NOBODY
     for i in range(len(town.agents)):
         if (
             town.agents[i].queue == o
-            and town.things[o].holder != i
+            and town.objects[o].holder != i
             and (first == NOBODY or ahead(town, rules, i, first))
         ):
             first = i
     return first
 
 
-@compiled
+@kernel
 def join(town: Town, i: int, o: int) -> None:
     """Stand at the end of a queue."""
-    agent, thing = town.agents[i], town.things[o]
-    agent.queue, agent.rank, agent.waited = o, thing.line, 0
-    agent.lot = draw(town.clock.key, LOT, town.clock.tick, i)
-    thing.waiting += 1
+    agent, item = town.agents[i], town.objects[o]
+    agent.queue, agent.rank, agent.waited = o, item.rank_base, 0
+    agent.tie_break = draw(town.clock.key, TIE_BREAK, town.clock.tick, i)
+    item.waiting += 1
 
 
-@compiled
+@kernel
 def leave(town: Town, i: int) -> None:
     """Step out of a queue, or give an object free; an unfinished use is lost."""
     agent = town.agents[i]
     if agent.queue == NOBODY:
         return
-    thing = town.things[agent.queue]
-    if thing.holder == i:
-        thing.holder, thing.running, thing.progress, thing.granted, thing.stall = NOBODY, 0, 0, 0, 0
+    item = town.objects[agent.queue]
+    if item.holder == i:
+        item.holder, item.running, item.progress, item.granted, item.stall = NOBODY, 0, 0, 0, 0
     else:
-        thing.waiting -= 1
+        item.waiting -= 1
     agent.queue, agent.running = NOBODY, 0
 
 
-@compiled
+@kernel
 def request(town: Town, rules: Rules) -> None:
     """Let agents leave queues they no longer want and join the chosen one, within reach and unless a rival is there.
 
     Waiting and chatting keep a place; any other choice gives it up.
     """
-    reach = rules.law.join_distance
-    for o in range(len(town.things)):
-        town.things[o].line = town.things[o].waiting
+    reach = rules.constants.join_distance
+    for o in range(len(town.objects)):
+        town.objects[o].rank_base = town.objects[o].waiting
     for i in range(len(town.agents)):
         agent = town.agents[i]
         if agent.respawn > 0 or agent.running == 1:
@@ -80,50 +80,50 @@ def request(town: Town, rules: Rules) -> None:
             stays = agent.intent in (WAIT, CHAT) or chosen == agent.queue
             if not stays or not usable(town, rules, i, agent.queue):
                 leave(town, i)
-        if agent.shunned != chosen:
-            agent.shunned = NOBODY
+        if agent.avoided_object != chosen:
+            agent.avoided_object = NOBODY
         if chosen >= 0 and agent.queue != chosen:
-            thing = town.things[chosen]
-            if distance(agent.x, agent.y, thing.x, thing.y) <= reach and usable(town, rules, i, chosen):
-                rival = avoided(town, rules, i, chosen)
+            item = town.objects[chosen]
+            if distance(agent.x, agent.y, item.x, item.y) <= reach and usable(town, rules, i, chosen):
+                rival = rival_in_queue(town, rules, i, chosen)
                 if rival == NOBODY:
                     join(town, i, chosen)
-                elif agent.shunned != chosen:
-                    agent.shunned = chosen
-                    avoid(town, i, rival)
+                elif agent.avoided_object != chosen:
+                    agent.avoided_object = chosen
+                    record_avoidance(town, i, rival)
 
 
-@compiled
+@kernel
 def grant(town: Town, rules: Rules) -> None:
     """Give every free object to the heir of its last user, or else to the head of its queue."""
-    for o in range(len(town.things)):
-        thing = town.things[o]
-        if thing.holder == NOBODY and thing.waiting > 0:
-            named = thing.heir != NOBODY and town.agents[thing.heir].queue == o
-            thing.holder = thing.heir if named else head(town, rules, o)
-            thing.waiting -= 1
-            thing.granted, thing.stall = 0, 0
-        thing.heir = NOBODY
+    for o in range(len(town.objects)):
+        item = town.objects[o]
+        if item.holder == NOBODY and item.waiting > 0:
+            named = item.next_holder != NOBODY and town.agents[item.next_holder].queue == o
+            item.holder = item.next_holder if named else head(town, rules, o)
+            item.waiting -= 1
+            item.granted, item.stall = 0, 0
+        item.next_holder = NOBODY
 
 
-@compiled
+@kernel
 def start(town: Town) -> None:
     """Let holders who stand beside their object begin."""
-    for o in range(len(town.things)):
-        thing = town.things[o]
-        if thing.holder != NOBODY and thing.running == 0:
-            agent = town.agents[thing.holder]
-            if distance(agent.x, agent.y, thing.x, thing.y) <= 1:
-                thing.running, thing.progress, agent.running = 1, 0, 1
+    for o in range(len(town.objects)):
+        item = town.objects[o]
+        if item.holder != NOBODY and item.running == 0:
+            agent = town.agents[item.holder]
+            if distance(agent.x, agent.y, item.x, item.y) <= 1:
+                item.running, item.progress, agent.running = 1, 0, 1
 
 
-@compiled
+@kernel
 def hand_over(town: Town, rules: Rules, i: int, o: int) -> None:
     """Let i, whose use just ended, name who follows: regard less 0.05 for each place further back, ties by place.
 
     Where i bears its successor no grudge, that is polite and brings the two closer.
     """
-    thing, manners = town.things[o], rules.manners
+    item, relation_constants = town.objects[o], rules.relation_constants
     best = f32(0)
     for j in range(len(town.agents)):
         if town.agents[j].queue != o:
@@ -132,80 +132,80 @@ def hand_over(town: Town, rules: Rules, i: int, o: int) -> None:
         for k in range(len(town.agents)):
             if town.agents[k].queue == o and k != j and ahead(town, rules, k, j):
                 place += 1
-        liking = regard(town, i, j) - manners.handover_place * f32(place)
-        if thing.heir == NOBODY or liking > best or (liking == best and ahead(town, rules, j, thing.heir)):
-            thing.heir, best = j, liking
-    if thing.heir != NOBODY and regard(town, i, thing.heir) >= f32(0):
-        befriend(town, i, thing.heir, manners.handover, manners.handover)
-        resent(town, i, thing.heir, -manners.handover)
+        liking = regard(town, i, j) - relation_constants.handover_place * f32(place)
+        if item.next_holder == NOBODY or liking > best or (liking == best and ahead(town, rules, j, item.next_holder)):
+            item.next_holder, best = j, liking
+    if item.next_holder != NOBODY and regard(town, i, item.next_holder) >= f32(0):
+        change_both_relations(town, i, item.next_holder, relation_constants.handover, relation_constants.handover)
+        add_rivalry(town, i, item.next_holder, -relation_constants.handover)
         town.ledger.handovers += 1
 
 
-@compiled
+@kernel
 def finish(town: Town, rules: Rules, o: int) -> None:
     """End a use that is done: its effects, the company at table, the successor."""
-    thing = town.things[o]
-    i, offer = thing.holder, rules.affordances[thing.kind]
+    item = town.objects[o]
+    i, affordance = item.holder, rules.affordances[item.kind]
     apply_effects(town, rules, i, o)
-    if offer.stock > 0 and offer.makes == 0:
-        share_meal(town, rules, i, offer.duration)
-    if thing.waiting > 0:
+    if affordance.stock > 0 and affordance.makes == 0:
+        share_meal(town, rules, i, affordance.duration)
+    if item.waiting > 0:
         hand_over(town, rules, i, o)
 
 
-@compiled
+@kernel
 def advance(town: Town, rules: Rules) -> None:
     """Play one tick of every use and of every wait; finish what is done, break off what has lost its supply."""
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        if agent.queue != NOBODY and town.things[agent.queue].holder != i:
+        if agent.queue != NOBODY and town.objects[agent.queue].holder != i:
             agent.waited += 1
             agent.waits += 1
-    for o in range(len(town.things)):
-        thing = town.things[o]
-        if thing.running == 1:
-            offer = rules.affordances[thing.kind]
-            thing.progress += 1
-            thing.busy += 1
-            if not supplied(town.clock, offer):
-                leave(town, thing.holder)
-            elif thing.progress >= offer.duration:
+    for o in range(len(town.objects)):
+        item = town.objects[o]
+        if item.running == 1:
+            affordance = rules.affordances[item.kind]
+            item.progress += 1
+            item.busy += 1
+            if not supplied(town.clock, affordance):
+                leave(town, item.holder)
+            elif item.progress >= affordance.duration:
                 finish(town, rules, o)
 
 
-@compiled
+@kernel
 def evict_ghost(town: Town, rules: Rules, o: int) -> None:
     """Send a holder who did not come to the tail; the head of the queue, if any, quarrels with it."""
-    thing = town.things[o]
-    ghost, first, last = thing.holder, head(town, rules, o), 0
+    item = town.objects[o]
+    ghost, first, last = item.holder, head(town, rules, o), 0
     for j in range(len(town.agents)):
         if town.agents[j].queue == o and j != ghost:
             last = max(last, town.agents[j].rank + 1)
     if first != NOBODY:
-        quarrel(town, rules, ghost, first, _GHOST_STEP, thing.waiting)
-        town.ledger.ghosts += 1
+        record_conflict(town, rules, ghost, first, _GHOST_STEP, item.waiting)
+        town.ledger.ghost_steps += 1
     agent = town.agents[ghost]
     agent.rank, agent.waited = last, 0
-    thing.holder, thing.granted = NOBODY, 0
-    thing.waiting += 1
+    item.holder, item.granted = NOBODY, 0
+    item.waiting += 1
 
 
-@compiled
+@kernel
 def conflicts(town: Town, rules: Rules) -> None:
     """Count ghost steps, and waits on a running user that last too long."""
-    law = rules.law
+    constants = rules.constants
     for i in range(len(town.agents)):
-        town.agents[i].strife = f32(0)
-    for o in range(len(town.things)):
-        thing = town.things[o]
-        if thing.holder == NOBODY:
+        town.agents[i].conflict_sum = f32(0)
+    for o in range(len(town.objects)):
+        item = town.objects[o]
+        if item.holder == NOBODY:
             continue
-        if thing.running == 0:
-            thing.granted += 1
-            if thing.granted >= law.ghost_step_after:
+        if item.running == 0:
+            item.granted += 1
+            if item.granted >= constants.ghost_step_after:
                 evict_ghost(town, rules, o)
-        elif thing.waiting > 0:
-            thing.stall += 1
-            if thing.stall >= law.stall_patience:
-                thing.stall = 0
-                quarrel(town, rules, thing.holder, head(town, rules, o), _BLOCKED, thing.waiting)
+        elif item.waiting > 0:
+            item.stall += 1
+            if item.stall >= constants.stall_patience:
+                item.stall = 0
+                record_conflict(town, rules, item.holder, head(town, rules, o), _BLOCKED, item.waiting)

@@ -1,4 +1,4 @@
-"""What a world is made of: each kind of row is a class whose annotations are both its memory layout and its types."""
+"""Rows of the town's state: the annotations of a class are both its memory layout and its types."""
 
 from typing import Annotated, Any, get_type_hints
 
@@ -33,7 +33,7 @@ NEVER = -(1 << 20)
 
 
 class Clock:
-    """Where a world stands in its episode."""
+    """Time, utilities and random key of a world."""
 
     key: U64
     """Randomness of this episode: a function of the seed, the world's id and the episode."""
@@ -56,7 +56,7 @@ class Clock:
 
 
 class PerturbationState:
-    """One kind of perturbation in a world."""
+    """State of one kind of perturbation."""
 
     begins: I32
     """Tick at which the next one begins, or the running one began."""
@@ -64,16 +64,16 @@ class PerturbationState:
     """First tick after the running one; at most `begins` while none runs."""
     day: I32
     """Day of the last one."""
-    today: I32
+    count_today: I32
     """How many began on that day."""
     count: I32
     """How many began in the episode."""
     size: F32
     """Factor on prices of the running one."""
-    guest_a: I32
-    """One who is called to a meeting; NOBODY for none."""
-    guest_b: I32
-    """The other."""
+    invitee_a: I32
+    """First agent invited to the meeting; NOBODY for none."""
+    invitee_b: I32
+    """Second agent invited."""
     x: I32
     """Column of the meeting."""
     y: I32
@@ -83,10 +83,10 @@ class PerturbationState:
 class Agent:
     """One agent slot."""
 
-    lot: U64
-    """Breaks ties in the queue; drawn on joining."""
-    returned: F64
-    """Reward over the episode, all lives of the slot."""
+    tie_break: U64
+    """Random number that orders agents of equal rank in a queue; drawn on joining."""
+    episode_return: F64
+    """Sum of rewards over the episode, all lives of the slot."""
     x: I32
     """Column."""
     y: I32
@@ -104,19 +104,19 @@ class Agent:
     wallet: F32
     """Money."""
     intent: I32
-    """The action it follows in this decision."""
+    """Action of this decision."""
     queue: I32
     """Object whose queue it stands in or which it uses; NOBODY for none."""
     rank: I32
-    """Number that waited when it joined."""
+    """Queue length when it joined."""
     waited: I32
     """Ticks since it joined."""
     running: I32
     """1 while it uses an object."""
-    shunned: I32
-    """Object it turned away from in this approach; counted once."""
+    avoided_object: I32
+    """Object whose queue it avoided because of a rival, so that one approach counts once; NOBODY for none."""
     starving: I32
-    """Ticks of hunger too low to live."""
+    """Consecutive ticks of hunger at or below `faint_at`."""
     respawn: I32
     """Ticks until the slot lives again; 0 while alive."""
     generation: I32
@@ -142,9 +142,9 @@ class Agent:
     share_3: F32
     """Of the one before that."""
     wage: F32
-    """Earned this tick."""
-    strife: F32
-    """Intensity of this tick's conflicts."""
+    """Money earned this tick."""
+    conflict_sum: F32
+    """Sum of the intensities of this tick's conflicts."""
     turned_late: I32
     """1 in the tick it became late."""
     turned_absent: I32
@@ -153,22 +153,22 @@ class Agent:
     """1 in the tick it fainted."""
     evicted: I32
     """1 in the tick it was evicted."""
-    ring: I32
-    """Absences of the last seven days, a bit for each, today's the lowest."""
+    absence_bits: I32
+    """Absences of the last seven days, one bit per day; the lowest bit is today."""
     chat_from: I32
     """Tick from which it may chat again."""
-    ate: I32
-    """Tick at which it ended its last meal; NEVER before the first."""
-    joy: F32
+    last_meal: I32
+    """Tick at which its last meal ended; NEVER before the first."""
+    chat_reward: F32
     """Reward of this tick's chats."""
     potential: F32
     """phi of the shaping at the end of the last decision."""
     called: I32
-    """1 while it is called to a meeting."""
+    """1 while it is invited to a meeting."""
     waits: I32
     """Ticks waited in queues over the episode."""
-    wanting: I32
-    """1 once a need fell to `content` or it fainted in the running 24 hours of the episode."""
+    need_unmet: I32
+    """1 once a need fell to `content`, or it fainted, within the present 24 hours of the episode."""
 
 
 class TownObject:
@@ -192,14 +192,14 @@ class TownObject:
     """Ticks somebody waited on the running user since the last conflict."""
     waiting: I32
     """Agents in the queue, the holder not among them."""
-    line: I32
-    """`waiting` before this tick's requests: who joins together gets the same rank."""
+    rank_base: I32
+    """`waiting` before this tick's requests: agents that join in the same tick get the same rank."""
     stock: I32
     """Portions left."""
-    larder: I32
-    """The nearest object that keeps meals, for one that makes them; NOBODY for none."""
-    heir: I32
-    """Who is to follow on the use that just ended; NOBODY for the head of the queue."""
+    nearest_fridge: I32
+    """Index of the nearest object that stores meals, for an object that makes meals; NOBODY for none."""
+    next_holder: I32
+    """Agent that the last user chose as next holder; NOBODY: the head of the queue."""
     uses: I32
     """Uses finished in the episode."""
     busy: I32
@@ -207,25 +207,25 @@ class TownObject:
 
 
 class Relation:
-    """What lies between an agent and another, grudges apart."""
+    """Directed relation i → j: trust and familiarity. Rivalry is stored separately."""
 
     trust: F32
     """In [-1, 1]."""
     familiarity: F32
     """In [-1, 1]."""
-    feuds: I32
-    """Conflicts of the running chain that no avoidance has followed yet; the same both ways."""
-    feud_at: I32
-    """Tick of the last conflict; the same both ways."""
+    chain_length: I32
+    """Conflicts of the pair since its last avoidance, at most a day apart; equal in both directions."""
+    chain_tick: I32
+    """Tick of the last conflict of that chain; equal in both directions."""
 
 
 def layout(row: type) -> np.dtype[Any]:
-    """Return the memory layout of a kind of row: its annotations, the widest first so that nothing is padded."""
+    """Return the memory layout of a row class: its annotations, widest first, so that nothing is padded."""
     fields = [(name, np.dtype(hint.__metadata__[0])) for name, hint in get_type_hints(row, include_extras=True).items()]
     fields.sort(key=lambda field: -field[1].itemsize)
     return np.dtype((np.record, np.dtype(fields, align=True)))
 
 
-def rows(row: type, *shape: int) -> NDArray[Any]:
+def rows(row: type, *add_shaping: int) -> NDArray[Any]:
     """Return an array of zeroed rows."""
-    return np.zeros(shape, layout(row))
+    return np.zeros(add_shaping, layout(row))

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from townlet.dto.town import DAY, HORIZON, KINDS, NEEDS, PERTURBATIONS, TownSpec
 from townlet.world.rows import F32, I32, NOBODY, rows
 
-__all__ = ["Affordance", "Job", "Perturbation", "RelationConstants", "Rules", "TownConstants", "rules_of", "sky"]
+__all__ = [
+    "Affordance",
+    "Job",
+    "Perturbation",
+    "RelationConstants",
+    "Rules",
+    "TownConstants",
+    "build_rules",
+    "time_of_day",
+]
 
 
 class TownConstants:
@@ -144,9 +153,9 @@ class Job:
 class Rules(NamedTuple):
     """All that a rule may look up."""
 
-    law: TownConstants
+    constants: TownConstants
     """The constants."""
-    manners: RelationConstants
+    relation_constants: RelationConstants
     """Those of relations."""
     affordances: Sequence[Affordance]
     """[kinds]."""
@@ -156,7 +165,7 @@ class Rules(NamedTuple):
     """[jobs]."""
 
 
-def _law(spec: TownSpec) -> dict[str, float]:
+def _constants(spec: TownSpec) -> dict[str, float]:
     queues, rivalry, work, life, rewards = spec.queues, spec.rivalry, spec.work, spec.life, spec.rewards
     return {
         "width": spec.width, "height": spec.height, "ticks_per_decision": spec.ticks_per_decision,
@@ -186,25 +195,33 @@ def _fill(row: Any, values: dict[str, Any]) -> None:
         row[name] = values[name]
 
 
-def rules_of(spec: TownSpec) -> Rules:
+def build_rules(spec: TownSpec) -> Rules:
     """Return the tables of a spec."""
-    laws, affordances, jobs = rows(TownConstants, 1), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
-    _fill(laws[0], _law(spec))
+    constants, affordances, jobs = rows(TownConstants, 1), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
+    _fill(constants[0], _constants(spec))
     for row, kind in zip(affordances, KINDS, strict=True):
-        offer = spec.affordances[kind]
-        _fill(row, {**offer.model_dump(), "serves": NEEDS.index(offer.serves) if offer.serves else NOBODY})
+        affordance = spec.affordances[kind]
+        _fill(
+            row, {**affordance.model_dump(), "serves": NEEDS.index(affordance.serves) if affordance.serves else NOBODY}
+        )
     for row, job in zip(jobs, spec.jobs, strict=True):
         _fill(row, {**job.model_dump(), "x": job.site_x, "y": job.site_y})
-    manners, perturbations = rows(RelationConstants, 1), rows(Perturbation, len(PERTURBATIONS))
-    _fill(manners[0], spec.relations.model_dump())
+    relation_constants, perturbations = rows(RelationConstants, 1), rows(Perturbation, len(PERTURBATIONS))
+    _fill(relation_constants[0], spec.relations.model_dump())
     for row, name in zip(perturbations, PERTURBATIONS, strict=True):
         if name in spec.perturbations:
             _fill(row, spec.perturbations[name].model_dump())
-    tables: Any = (laws[0], manners[0], affordances, perturbations, jobs)  # rows read as the kernels see them
+    tables: Any = (
+        constants[0],
+        relation_constants[0],
+        affordances,
+        perturbations,
+        jobs,
+    )  # rows read as the kernels see them
     return Rules(*tables)
 
 
-def sky() -> NDArray[np.float32]:
+def time_of_day() -> NDArray[np.float32]:
     """Return sine and cosine of the time of day [DAY, 2]: a table, because compilers disagree in the last bit."""
     angle = 2 * np.pi * np.arange(DAY) / DAY
     return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)

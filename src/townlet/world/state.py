@@ -31,23 +31,23 @@ class Table(Protocol[Row_co]):
 
 
 class Town(NamedTuple):
-    """One world: what every rule reads and changes."""
+    """State of one world, which every rule reads and changes."""
 
     clock: Clock
-    """Time and randomness."""
+    """Time and random key."""
     ledger: Ledger
-    """What is counted."""
+    """Counts of the episode."""
     agents: Sequence[Agent]
     """[N]."""
-    things: Sequence[TownObject]
+    objects: Sequence[TownObject]
     """[O], the objects."""
     rivalry: NDArray[np.float32]
     """[N, N] in [0, 1], symmetric."""
     ready: NDArray[np.int32]
     """[N, O], the tick from which an agent may use an object again."""
-    ties: "Table[Relation]"
-    """[N, N], of the first towards the second."""
-    upsets: Sequence[PerturbationState]
+    relations: "Table[Relation]"
+    """[N, N], relation i → j."""
+    perturbations: Sequence[PerturbationState]
     """[P], the perturbations."""
 
 
@@ -60,16 +60,16 @@ class State(NamedTuple):
     """[W] of Ledger."""
     agents: NDArray[Any]
     """[W, N] of Agent."""
-    things: NDArray[Any]
-    """[W, O] of Thing."""
+    objects: NDArray[Any]
+    """[W, O] of TownObject."""
     rivalry: NDArray[np.float32]
     """[W, N, N]."""
     ready: NDArray[np.int32]
     """[W, N, O]."""
-    ties: NDArray[Any]
-    """[W, N, N] of Tie."""
-    upsets: NDArray[Any]
-    """[W, P] of Upset."""
+    relations: NDArray[Any]
+    """[W, N, N] of Relation."""
+    perturbations: NDArray[Any]
+    """[W, P] of PerturbationState."""
 
 
 def allocate(worlds: int, agents: int, objects: int) -> tuple[NDArray[np.uint8], State]:
@@ -84,11 +84,11 @@ def allocate(worlds: int, agents: int, objects: int) -> tuple[NDArray[np.uint8],
         (layout(Relation), (worlds, agents, agents)),
         (layout(PerturbationState), (worlds, len(PERTURBATIONS))),
     ]
-    sizes = [int(np.prod(shape)) * dtype.itemsize for dtype, shape in blocks]
+    sizes = [int(np.prod(add_shaping)) * dtype.itemsize for dtype, add_shaping in blocks]
     starts = np.cumsum([0, *(-(-size // 64) * 64 for size in sizes)])
     buffer = np.zeros(int(starts[-1]), np.uint8)
     views = [
-        buffer[start : start + size].view(dtype).reshape(shape)
-        for start, size, (dtype, shape) in zip(starts, sizes, blocks, strict=False)
+        buffer[start : start + size].view(dtype).reshape(add_shaping)
+        for start, size, (dtype, add_shaping) in zip(starts, sizes, blocks, strict=False)
     ]
     return buffer, State(*views)

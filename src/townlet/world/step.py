@@ -5,30 +5,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.compiled import compiled, entry, f32
+from townlet.compiled import entry_kernel, f32, kernel
 from townlet.dto.town_rules import DAY
 from townlet.world.affordances import restock
 from townlet.world.features import WAIT
 from townlet.world.generate import generate
-from townlet.world.jobs import employ
+from townlet.world.jobs import update_jobs
 from townlet.world.kernel_rng import POLICY, draw
 from townlet.world.lifecycle import end_lives, respawn
 from townlet.world.movement import move
 from townlet.world.needs import decay
 from townlet.world.observe import observe
-from townlet.world.perturbations import meet, perturb
+from townlet.world.perturbations import complete_meeting, update_perturbations
 from townlet.world.queues import advance, conflicts, grant, request, start
-from townlet.world.relations import relate
-from townlet.world.rewards import reward, settle
-from townlet.world.rivalry import fade
+from townlet.world.relations import update_relations
+from townlet.world.rewards import add_rewards, sum_terms
+from townlet.world.rivalry import decay_rivalry
 from townlet.world.rules import Rules
 from townlet.world.state import State, Town
 
-__all__ = ["OPEN", "PLAY", "SHOW", "Command", "StepBuffers", "play_tick", "visit"]
+__all__ = ["OBSERVE", "RESET", "STEP", "Command", "StepBuffers", "play_tick", "run_worlds"]
 
 
 class StepBuffers(NamedTuple):
-    """Where a decision's answers are written."""
+    """Arrays that a decision writes."""
 
     observations: NDArray[np.float32]
     """[W, N, F]."""
@@ -46,38 +46,38 @@ class StepBuffers(NamedTuple):
     """[W, N]."""
     truncations: NDArray[np.bool_]
     """[W]."""
-    boards: NDArray[np.float32]
-    """[W, F], scratch: one row for each thread, that of the first world it visits."""
-    offers: NDArray[np.float32]
-    """[W, 6, O], scratch likewise."""
-    sky: NDArray[np.float32]
+    shared_rows: NDArray[np.float32]
+    """[W, F], scratch for the shared features: each slice uses the row of its first world."""
+    object_table: NDArray[np.float32]
+    """[W, 3 + needs, O], scratch likewise."""
+    time_of_day: NDArray[np.float32]
     """[DAY, 2], sine and cosine of the time of day."""
 
 
-SHOW, OPEN, PLAY = range(3)
-"""Tasks: only look, begin an episode in the chosen worlds, play one decision."""
+OBSERVE, RESET, STEP = range(3)
+"""Tasks: write observations only, begin an episode in the chosen worlds, play one decision."""
 
 
 class Command(NamedTuple):
-    """What is to be done in a visit."""
+    """One call of `run_worlds`: task and arguments."""
 
     task: int
-    """SHOW, OPEN or PLAY."""
-    blind: bool
-    """Whether nobody looks afterwards; masks and features then stay as they were."""
+    """OBSERVE, RESET or STEP."""
+    skip_observe: bool
+    """Skip writing observations (benchmarks only); masks and features keep old values."""
     length: int
-    """Ticks of an episode to be opened."""
+    """Ticks of an episode, for RESET."""
     chosen: NDArray[np.bool_]
-    """[W], the worlds to open."""
+    """[W], the worlds to reset."""
     world_keys: NDArray[np.uint64]
-    """[W], their randomness."""
+    """[W], random key of each world."""
     actions: NDArray[np.int64]
-    """[W, N], the actions to play."""
+    """[W, N], actions for STEP."""
 
 
-@compiled
+@kernel
 def decide(town: Town, actions: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
-    """Turn actions [N] into intents; one that the mask [N, A] shown before forbids is counted and becomes a wait."""
+    """Set intents from actions [N]; an action that the last mask [N, A] forbids is counted and becomes a wait."""
     for i in range(len(town.agents)):
         if town.agents[i].respawn > 0:
             continue
@@ -86,88 +86,88 @@ def decide(town: Town, actions: NDArray[np.int64], mask: NDArray[np.bool_]) -> N
             town.agents[i].intent = chosen
         else:
             town.agents[i].intent = WAIT
-            town.ledger.illegal += 1
+            town.ledger.illegal_actions += 1
 
 
-@compiled
-def count_days(town: Town, rules: Rules) -> None:
-    """Note who lacked something this tick; close the account every 24 hours of the episode."""
+@kernel
+def count_sufficient_days(town: Town, rules: Rules) -> None:
+    """Mark agents with an unmet need; every 24 hours of the episode count the days without one."""
     closing = (town.clock.tick + 1) % DAY == 0
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        if min(agent.hunger, agent.hygiene, agent.energy) <= rules.law.content or agent.respawn > 0:
-            agent.wanting = 1
+        if min(agent.hunger, agent.hygiene, agent.energy) <= rules.constants.content or agent.respawn > 0:
+            agent.need_unmet = 1
         if closing:
             town.ledger.agent_days += 1
-            town.ledger.sufficient += 1 - agent.wanting
-            agent.wanting = 0
+            town.ledger.sufficient_days += 1 - agent.need_unmet
+            agent.need_unmet = 0
 
 
-@compiled
+@kernel
 def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArray[np.bool_]) -> None:
-    """Play one tick, every rule in its turn."""
+    """Play one tick: all rules in their order."""
     respawn(town, rules)
-    perturb(town, rules)
+    update_perturbations(town, rules)
     move(town, rules)
     request(town, rules)
     grant(town, rules)
     start(town)
     advance(town, rules)
     conflicts(town, rules)
-    fade(town, rules)
-    relate(town, rules)
-    meet(town, rules)
+    decay_rivalry(town, rules)
+    update_relations(town, rules)
+    complete_meeting(town, rules)
     decay(town, rules)
-    employ(town, rules)
+    update_jobs(town, rules)
     restock(town, rules)
     end_lives(town, rules)
-    reward(town, rules, terms, ended)
-    count_days(town, rules)
+    add_rewards(town, rules, terms, ended)
+    count_sufficient_days(town, rules)
     town.clock.tick += 1
 
 
-@compiled
-def play(town: Town, rules: Rules, seen: StepBuffers, actions: NDArray[np.int64], w: int) -> None:
+@kernel
+def play(town: Town, rules: Rules, buffers: StepBuffers, actions: NDArray[np.int64], w: int) -> None:
     """Play one decision, actions [N], in world w; an episode that is over stays as it is."""
-    terms, ended = seen.terms[:, w], seen.terminations[w]
+    terms, ended = buffers.terms[:, w], buffers.terminations[w]
     terms[:, :] = f32(0)
     ended[:] = False
     if town.clock.tick < town.clock.length:
-        decide(town, actions, seen.action_mask[w])
-        for _ in range(rules.law.ticks_per_decision):
+        decide(town, actions, buffers.action_mask[w])
+        for _ in range(rules.constants.ticks_per_decision):
             play_tick(town, rules, terms, ended)
-        settle(town, rules, terms, ended, seen.rewards[w])
+        sum_terms(town, rules, terms, ended, buffers.rewards[w])
     else:
-        seen.rewards[w, :] = f32(0)
+        buffers.rewards[w, :] = f32(0)
 
 
-@entry
-def visit(state: State, rules: Rules, seen: StepBuffers, order: Command, first: int, last: int) -> None:
-    """Carry an order out in the worlds [first, last), and write what they look like then.
+@entry_kernel
+def run_worlds(state: State, rules: Rules, buffers: StepBuffers, command: Command, first: int, last: int) -> None:
+    """Run a command in the worlds [first, last), then write observations.
 
-    It is the only kernel called from outside: each entry would compile all that it reaches once more.
+    This is the only entry kernel of the town: each entry compiles all kernels it reaches once more.
     """
     for w in range(first, last):
         town = Town(
-            state.clocks[w], state.ledgers[w], state.agents[w], state.things[w], state.rivalry[w], state.ready[w],
-            state.ties[w], state.upsets[w],
+            state.clocks[w], state.ledgers[w], state.agents[w], state.objects[w], state.rivalry[w], state.ready[w],
+            state.relations[w], state.perturbations[w],
         )  # fmt: skip
-        if order.task == OPEN and order.chosen[w]:
-            generate(town, rules, order.world_keys[w], order.length)
-        elif order.task == PLAY:
-            play(town, rules, seen, order.actions[w], w)
-        if order.blind:
-            seen.truncations[w] = town.clock.tick >= town.clock.length
+        if command.task == RESET and command.chosen[w]:
+            generate(town, rules, command.world_keys[w], command.length)
+        elif command.task == STEP:
+            play(town, rules, buffers, command.actions[w], w)
+        if command.skip_observe:
+            buffers.truncations[w] = town.clock.tick >= town.clock.length
             continue
         observe(
             town,
             rules,
-            seen.sky,
-            seen.boards[first],
-            seen.offers[first],
-            seen.observations[w],
-            seen.action_mask[w],
-            seen.alive[w],
+            buffers.time_of_day,
+            buffers.shared_rows[first],
+            buffers.object_table[first],
+            buffers.observations[w],
+            buffers.action_mask[w],
+            buffers.alive[w],
         )
-        seen.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
-        seen.truncations[w] = town.clock.tick >= town.clock.length
+        buffers.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
+        buffers.truncations[w] = town.clock.tick >= town.clock.length

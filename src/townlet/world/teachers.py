@@ -9,45 +9,47 @@ from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.rng import mix, uniform
-from townlet.world import features as see
+from townlet.world import features as feature
 
 __all__ = ["TEACHERS", "PlannerTeacher", "RandomTeacher", "ScriptedTeacher"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
-_NEEDS = (see.HUNGER, see.HYGIENE, see.ENERGY)
+_NEEDS = (feature.HUNGER, feature.HYGIENE, feature.ENERGY)
 _TILES = np.float32(24)
 _DESPERATE = np.float32(0.12)
 
 
 def _objects(observations: Floats) -> Floats:
     """Return what observations [W, N, F] say of the objects, as a view [W, N, slots, width]."""
-    words = observations[..., see.FIRST_OBJECT :]
-    return words.reshape(*words.shape[:-1], see.OBJECT_WIDTH, -1).swapaxes(-1, -2)
+    words = observations[..., feature.FIRST_OBJECT :]
+    return words.reshape(*words.shape[:-1], feature.OBJECT_WIDTH, -1).swapaxes(-1, -2)
 
 
 def _ticks(shown: Floats) -> Floats:
     """Return the ticks that `to_shift` shows, exactly."""
-    ticks: Floats = np.rint(see.HALFWAY * shown / (1 - shown))
+    ticks: Floats = np.rint(feature.HALFWAY * shown / (1 - shown))
     return ticks
 
 
 def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
     """Write the use of slot `best` where one was found and nothing is chosen yet; return what is still free."""
     chosen = free & found
-    np.copyto(actions, see.USE + best, where=chosen)
+    np.copyto(actions, feature.USE + best, where=chosen)
     return free & ~chosen
 
 
 def _cook(  # many arrays, all of one shape
-    objects: Floats, usable: Bools, willing: Bools, free: Bools, actions: NDArray[np.int64], larder: int
+    objects: Floats, usable: Bools, willing: Bools, free: Bools, actions: NDArray[np.int64], cook_below: int
 ) -> Bools:
     """Let the willing cook at the stove with the shortest queue where few meals are left; return who is still free."""
     fridges = objects[..., 0] > 0
-    meals = (objects[..., see.STOCK] * fridges).sum(-1) * see.STOCK_SCALE / np.maximum(fridges.sum(-1), 1)
-    reach = np.where(usable & (objects[..., see.STOVE] > 0), objects[..., see.WAITING] - objects[..., see.MINE], np.inf)
-    return _use(reach.argmin(-1), willing & (meals < larder) & np.isfinite(reach).any(-1), actions, free)
+    meals = (objects[..., feature.STOCK] * fridges).sum(-1) * feature.STOCK_SCALE / np.maximum(fridges.sum(-1), 1)
+    reach = np.where(
+        usable & (objects[..., feature.STOVE] > 0), objects[..., feature.WAITING] - objects[..., feature.MINE], np.inf
+    )
+    return _use(reach.argmin(-1), willing & (meals < cook_below) & np.isfinite(reach).any(-1), actions, free)
 
 
 @frozen
@@ -62,26 +64,30 @@ class ScriptedTeacher:
     """Ticks before a shift at which it leaves for work."""
     crowd: int = 2
     """It passes by where this many wait, unless they do everywhere."""
-    larder: int = 3
+    cook_below: int = 3
     """It cooks when fewer meals than this are left in a fridge on average."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N]."""
         o, mask = observations.observations, observations.action_mask
-        objects, usable = _objects(o), mask[..., see.USE :]
+        objects, usable = _objects(o), mask[..., feature.USE :]
         actions = np.zeros(o.shape[:2], np.int64)
-        free = observations.alive & (o[..., see.RUNNING] == 0)
-        duty = (o[..., see.EMPLOYED] > 0) & ((o[..., see.ON_SHIFT] > 0) | (_ticks(o[..., see.TO_SHIFT]) <= self.ahead))
+        free = observations.alive & (o[..., feature.RUNNING] == 0)
+        duty = (o[..., feature.EMPLOYED] > 0) & (
+            (o[..., feature.ON_SHIFT] > 0) | (_ticks(o[..., feature.TO_SHIFT]) <= self.ahead)
+        )
         for kind, need in enumerate(_NEEDS):
             wanted = o[..., need] < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
             serves = usable & (objects[..., kind] > 0)
-            friendly = serves & ((objects[..., see.RIVAL_HERE] == 0) | (o[..., need] < _DESPERATE)[..., None])
-            quiet = friendly & ((objects[..., see.WAITING] * 8 < self.crowd) | (objects[..., see.MINE] > 0))
+            friendly = serves & ((objects[..., feature.RIVAL_HERE] == 0) | (o[..., need] < _DESPERATE)[..., None])
+            quiet = friendly & ((objects[..., feature.WAITING] * 8 < self.crowd) | (objects[..., feature.MINE] > 0))
             first = np.where(quiet.any(-1), quiet.argmax(-1), friendly.argmax(-1))
             free = _use(first, wanted & friendly.any(-1), actions, free)
-        free = _cook(objects, usable, free & (~duty | (o[..., see.HUNGER] < self.urgent)), free, actions, self.larder)
-        actions[free & duty] = see.WORK
-        actions[free & ~duty & mask[..., see.CHAT]] = see.CHAT
+        free = _cook(
+            objects, usable, free & (~duty | (o[..., feature.HUNGER] < self.urgent)), free, actions, self.cook_below
+        )
+        actions[free & duty] = feature.WORK
+        actions[free & ~duty & mask[..., feature.CHAT]] = feature.CHAT
         return actions
 
 
@@ -95,26 +101,26 @@ class PlannerTeacher:
     """A need below this is tended to in working hours."""
     top_up: int = 240
     """Ticks before a shift in which every need is filled up as far as objects allow."""
-    larder: int = 6
+    cook_below: int = 6
     """It cooks when fewer meals than this are left in a fridge on average."""
 
     def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
         """Return actions [W, N]."""
         o, mask = observations.observations, observations.action_mask
-        objects, usable = _objects(o), mask[..., see.USE :]
+        objects, usable = _objects(o), mask[..., feature.USE :]
         actions = np.zeros(o.shape[:2], np.int64)
-        free = observations.alive & (o[..., see.RUNNING] == 0)
-        employed, to_shift = o[..., see.EMPLOYED] > 0, _ticks(o[..., see.TO_SHIFT])
-        leaves = o[..., see.SITE_DISTANCE] * _TILES + 6
-        duty = employed & ((o[..., see.ON_SHIFT] > 0) | (to_shift <= leaves))
+        free = observations.alive & (o[..., feature.RUNNING] == 0)
+        employed, to_shift = o[..., feature.EMPLOYED] > 0, _ticks(o[..., feature.TO_SHIFT])
+        leaves = o[..., feature.SITE_DISTANCE] * _TILES + 6
+        duty = employed & ((o[..., feature.ON_SHIFT] > 0) | (to_shift <= leaves))
         soon = employed & ~duty & (to_shift <= self.top_up)
         limit = np.where(duty, self.urgent, np.where(soon, 0.6, self.threshold)).astype(np.float32)
         cost = self._cost(objects)
-        friendly = (objects[..., see.RIVAL_HERE] == 0) | (objects[..., see.MINE] > 0)
+        friendly = (objects[..., feature.RIVAL_HERE] == 0) | (objects[..., feature.MINE] > 0)
         levels = o[..., _NEEDS]
         for rank in np.moveaxis(np.argsort(levels, axis=-1, kind="stable"), -1, 0):
             level = np.take_along_axis(levels, rank[..., None], -1)[..., 0]
-            own = np.take_along_axis(objects[..., : see.DX], rank[..., None, None], -1)[..., 0] > 0
+            own = np.take_along_axis(objects[..., : feature.DX], rank[..., None, None], -1)[..., 0] > 0
             welcome = friendly | (level < _DESPERATE)[..., None]
             reach = np.where(own & usable & welcome, cost, np.inf)
             best = reach.argmin(-1)
@@ -123,10 +129,10 @@ class PlannerTeacher:
                 soon & (level >= self.threshold), quickest + 30 + leaves < to_shift, np.isfinite(quickest)
             )
             free = _use(best, (level < limit) & in_time, actions, free)
-        idle = free & (~(duty | soon) | (o[..., see.HUNGER] < self.urgent))
-        free = _cook(objects, usable, idle, free, actions, self.larder)
-        actions[free & duty] = see.WORK
-        actions[free & ~duty & mask[..., see.CHAT]] = see.CHAT
+        idle = free & (~(duty | soon) | (o[..., feature.HUNGER] < self.urgent))
+        free = _cook(objects, usable, idle, free, actions, self.cook_below)
+        actions[free & duty] = feature.WORK
+        actions[free & ~duty & mask[..., feature.CHAT]] = feature.CHAT
         return actions
 
     @staticmethod
@@ -136,9 +142,9 @@ class PlannerTeacher:
         Who has a place keeps it: a town of agents that change queues whenever the other is shorter starves in between.
         """
         duration = 15 * objects[..., 0] + 30 * objects[..., 1] + 60 * objects[..., 2]
-        queue = objects[..., see.LEFT] * 60 + objects[..., see.WAITING] * 8 * duration
-        ticks = np.maximum(objects[..., see.DISTANCE] * _TILES, queue) + 0.5 * queue
-        return np.asarray(np.where(objects[..., see.MINE] > 0, 0, ticks), np.float32)
+        queue = objects[..., feature.LEFT] * 60 + objects[..., feature.WAITING] * 8 * duration
+        ticks = np.maximum(objects[..., feature.DISTANCE] * _TILES, queue) + 0.5 * queue
+        return np.asarray(np.where(objects[..., feature.MINE] > 0, 0, ticks), np.float32)
 
 
 @frozen

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.compiled import entry
+from townlet.compiled import entry_kernel
 
 __all__ = [
     "bias_relu",
@@ -30,7 +30,7 @@ Real = np.floating[Any]
 Constants = tuple[Real, ...]
 
 
-@entry
+@entry_kernel
 def bias_relu(y: Reals, bias: Reals, floor: Real) -> None:
     """Add the bias [H] to y [B, H] and clip at the floor, in place; floor 0 is ReLU, −∞ is the identity.
 
@@ -42,7 +42,7 @@ def bias_relu(y: Reals, bias: Reals, floor: Real) -> None:
             y[i, j] = floor if number <= floor else number  # a NaN stays NaN
 
 
-@entry
+@entry_kernel
 def relu_backward(d: Reals, y: Reals, zero: Real) -> None:
     """Apply ReLU's derivative to d = ∂L/∂y [B, H], in place; y [B, H] is ReLU's output.
 
@@ -53,7 +53,7 @@ def relu_backward(d: Reals, y: Reals, zero: Real) -> None:
             d[i, j] = zero if y[i, j] <= zero else d[i, j]
 
 
-@entry
+@entry_kernel
 def mask_and_shift(logits: Reals, mask: NDArray[np.bool_], illegal: Real) -> None:
     """Mask logits [B, A] and subtract each row's maximum, in place, so that no exponential overflows.
 
@@ -69,7 +69,7 @@ def mask_and_shift(logits: Reals, mask: NDArray[np.bool_], illegal: Real) -> Non
             logits[i, a] -= largest
 
 
-@entry
+@entry_kernel
 def softmax_divide(p: Reals, shifted: Reals, actions: NDArray[np.int64], exp_sums: Reals, action_logits: Reals) -> None:
     """Divide exponentials p [B, A] by their row sums, in place; write the sums [B] and each action's shifted logit [B].
 
@@ -84,7 +84,7 @@ def softmax_divide(p: Reals, shifted: Reals, actions: NDArray[np.int64], exp_sum
         exp_sums[i], action_logits[i] = total, shifted[i, actions[i]]
 
 
-@entry
+@entry_kernel
 def surrogate_backward(
     grad: Reals, ratio: Reals, log_ratio: Reals, advantages: Reals, constants: Constants, sums: NDArray[np.float64]
 ) -> None:
@@ -119,7 +119,7 @@ def surrogate_backward(
         sums[2] += one if abs(r - one) > epsilon else zero
 
 
-@entry
+@entry_kernel
 def policy_logits_backward(
     log_p: Reals,
     p: Reals,
@@ -165,7 +165,7 @@ def policy_logits_backward(
             grad[i, a] = grad[i, a] - p[i, a] * grad_sum if mask[i, a] else zero
 
 
-@entry
+@entry_kernel
 def value_error_backward(
     v: Reals, targets: Reals, old_v: Reals, constants: Constants, sums: NDArray[np.float64]
 ) -> None:
