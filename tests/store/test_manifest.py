@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from townlet.errors import BadInputError
-from townlet.store.manifest import digest, read_manifest
+from townlet.store.manifest import manifest_digest, read_manifest
 
 
 def files(folder: Path, *names: str) -> None:
@@ -110,11 +110,11 @@ def test_a_link_that_leads_outside_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_the_digest_covers_everything_that_is_named(tmp_path: Path) -> None:
     """A byte of a sample, of its JSON, a metric, or what is accepted: each changes it."""
     files(tmp_path, "a")
-    first = digest(read_manifest(manifest(tmp_path, ["a.npz"])))
-    seen = {first, digest(read_manifest(manifest(tmp_path, [{"sample": "a.npz", "accepted": False}])))}
-    seen.add(digest(read_manifest(manifest(tmp_path, [{"sample": "a.npz", "metrics": {"x": 1}}]))))
+    first = manifest_digest(read_manifest(manifest(tmp_path, ["a.npz"])))
+    seen = {first, manifest_digest(read_manifest(manifest(tmp_path, [{"sample": "a.npz", "accepted": False}])))}
+    seen.add(manifest_digest(read_manifest(manifest(tmp_path, [{"sample": "a.npz", "metrics": {"x": 1}}]))))
     (tmp_path / "a.json").write_text("{} ")
-    seen.add(digest(read_manifest(manifest(tmp_path, ["a.npz"]))))
+    seen.add(manifest_digest(read_manifest(manifest(tmp_path, ["a.npz"]))))
     (tmp_path / "a.npz").write_bytes(b"b")
-    seen.add(digest(read_manifest(manifest(tmp_path, ["a.npz"]))))
+    seen.add(manifest_digest(read_manifest(manifest(tmp_path, ["a.npz"]))))
     assert 5 == len(seen)

@@ -1,4 +1,4 @@
-"""Two policies side by side, metric by metric."""
+"""Comparison of two policies, KPI by KPI."""
 
 from attrs import frozen
 
@@ -9,18 +9,18 @@ __all__ = ["ComparisonResult", "MetricComparison"]
 
 @frozen(kw_only=True)
 class MetricComparison(Record):
-    """One KPI of both policies over the same episodes."""
+    """Comparison of one KPI over the same episodes of both policies."""
 
     metric: str
     """Name of the KPI."""
     unit: str
-    """Its unit."""
+    """Unit of the KPI."""
     direction: str
-    """Which way it improves: higher, lower or none."""
+    """Direction in which the KPI improves: higher, lower or none."""
     candidate: float | None
-    """Mean over the episodes with exposure."""
+    """Candidate's mean over the episodes with exposure; None without any."""
     baseline: float | None
-    """The same of the other policy."""
+    """Baseline's mean over these episodes."""
     difference: float | None
     """Mean paired difference, candidate − baseline."""
     low: float | None
@@ -32,18 +32,18 @@ class MetricComparison(Record):
     baseline_iqm: float | None
     """Interquartile mean of the baseline's episodes."""
     probability_of_improvement: float | None
-    """Chance that an episode of the candidate is better than one of the baseline, ties by half; greater, where the KPI
-    has no better direction."""
+    """Probability that an episode of the candidate is better than one of the baseline, ties count half; that its value
+    is greater, if the KPI has no direction."""
     pairs: int
-    """Episodes in which both had exposure."""
+    """Number of episodes in which both had exposure."""
 
 
 @frozen(kw_only=True)
 class ComparisonResult(Record):
-    """What two policies were worth over the same episodes."""
+    """Comparison of two policies over the same episodes."""
 
     scenario: str
-    """Scenario that was played."""
+    """Scenario of the episodes."""
     candidate: str
     """Weights digest, or ``teacher:NAME``."""
     baseline: str
@@ -51,12 +51,12 @@ class ComparisonResult(Record):
     actions: str
     """``greedy`` or ``stochastic``."""
     episodes: int
-    """Pairs."""
+    """Number of pairs of episodes."""
     days: int
-    """Length of an episode."""
+    """Length of an episode in days."""
     seed: int
-    """Keys the episodes."""
+    """Seed of the episodes."""
     confidence: float
-    """Of each one-sided bound."""
+    """Confidence of each one-sided bound."""
     metrics: tuple[MetricComparison, ...]
-    """In the order of the environment's description."""
+    """One comparison per KPI, in the order of the environment's description."""

@@ -1,4 +1,4 @@
-"""What a data set from outside amounts to: samples, batches, conflict statistics, baseline metrics."""
+"""Summaries of imported data sets: samples, batches, conflict statistics, recorded metrics."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ __all__ = ["ConflictStatistics", "RecordedMetrics", "ReplayBatchSummary", "Repla
 
 @frozen(kw_only=True)
 class ConflictStatistics(Record):
-    """Rivalry as the agents saw it, over the B samples and T decisions of a batch. Outside: ``conflict.NAME``."""
+    """Rivalry features over the B samples and T decisions of a batch; in payloads the keys are ``conflict.NAME``."""
 
     rivalry_max_mean: float
     """Mean of the feature ``rivalry_max``."""
@@ -25,28 +25,28 @@ class ConflictStatistics(Record):
 
 @frozen(kw_only=True)
 class RecordedMetrics(Record):
-    """What recorded play was worth."""
+    """Metrics of recorded trajectories."""
 
     timesteps: int
-    """Decisions of each sample, dead time included."""
+    """T, decisions per agent, those after its death included."""
     reward_sum: float
-    """All rewards."""
+    """Sum of all rewards."""
     reward_mean: float
-    """Per decision of a living agent."""
+    """Mean reward per decision of a living agent."""
     log_prob_mean: float
-    """Mean log-probability of what was played; 0 for a script."""
+    """Mean log-probability of the actions taken, nat; 0 for a script."""
     value_pred_last: float
-    """Mean value of what was seen last; 0 for a script."""
+    """Mean value of the last observation, in units of reward; 0 for a script."""
     rivalry_max_mean: float
-    """Mean of the feature; 0 where there is none."""
+    """Mean of the feature; 0 if the environment does not have it."""
     rivalry_max_max: float
     """Its maximum."""
     rivalry_avoid_count_mean: float
-    """Mean of the feature; 0 where there is none."""
+    """Mean of the feature; 0 if the environment does not have it."""
     rivalry_avoid_count_max: float
     """Its maximum."""
     action_entropy: float
-    """Entropy of the actions' distribution, nat."""
+    """Entropy of the distribution of actions, nat."""
 
 
 @frozen(kw_only=True)
@@ -56,15 +56,15 @@ class ReplaySampleSummary(Record):
     sample: str
     """File name."""
     agent_id: str
-    """Whose decisions it holds; empty where the file does not say."""
+    """Id of the agent; empty if the file does not name it."""
     timesteps: int
-    """T."""
+    """T, number of decisions."""
     feature_dim: int
-    """F."""
+    """F, number of features."""
     accepted: bool
-    """False: it is counted, but nothing trains on it."""
+    """False if training does not use the sample."""
     metrics: Mapping[str, float]
-    """What the manifest, its sidecar or the sample itself says of it."""
+    """Metrics from the manifest, its sidecar or the sample's JSON file."""
 
 
 @frozen(kw_only=True)
@@ -72,26 +72,26 @@ class ReplayBatchSummary(Record):
     """One batch of samples of the same shapes."""
 
     batch: int
-    """Counted from 1."""
+    """Number of the batch, from 1."""
     batch_size: int
-    """B."""
+    """B, number of samples."""
     feature_dim: int
-    """F."""
+    """F, number of features."""
     conflict: ConflictStatistics
-    """Over B × T."""
+    """Conflict statistics over B × T decisions."""
 
 
 @frozen(kw_only=True)
 class SampleOrigin(Record):
-    """What this version adds to a sample it writes, so that it can be trained on."""
+    """Origin of a sample: this version adds it to the samples it writes, so that training can use them."""
 
     actions: tuple[str, ...]
     """Names of the A actions."""
     environment: str
-    """Signature of the environment."""
+    """Signature of the environment in which it was recorded."""
     scenario: str
-    """Scenario."""
+    """Scenario in which it was recorded."""
     player: str
-    """Who played: ``teacher:NAME`` or a weights digest."""
+    """Policy that acted: ``teacher:NAME`` or a weights digest."""
     discount: float
     """The environment's gamma per decision."""

@@ -1,4 +1,4 @@
-"""NPZ files from outside: every header is checked before a byte of data is believed. Never pickle."""
+"""Read and write NPZ files; they are untrusted: headers are checked before data is used, nothing is unpickled."""
 
 import io
 import struct
@@ -17,25 +17,28 @@ from townlet.errors import BadInputError
 
 __all__ = ["read_arrays", "write_arrays"]
 
-_LIMIT = 512 * 2**20
-"""Bytes of all arrays of a file together; a compressed file may claim any size."""
-_MEMBERS = 64
-_HEADER = 10_000
+_MAX_BYTES = 512 * 2**20
+"""Largest size of all arrays of a file together; a compressed file may declare any size."""
+_MAX_ARRAYS = 64
+_MAX_HEADER = 10_000
+"""Largest size of an NPY header, bytes."""
 
 
 def read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
-    """Return the arrays of an NPZ file by name; BadInputError naming file and array for anything that is none."""
+    """Return the arrays of an NPZ file by name; BadInputError naming file and array if the file is invalid."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            if len(members) > _MEMBERS or sum(member.file_size for member in members) > _LIMIT:
-                raise BadInputError(f"{path}: more than {_MEMBERS} arrays or {_LIMIT >> 20} MiB; split the sample")
+            if len(members) > _MAX_ARRAYS or sum(member.file_size for member in members) > _MAX_BYTES:
+                raise BadInputError(
+                    f"{path}: more than {_MAX_ARRAYS} arrays or {_MAX_BYTES >> 20} MiB; split the sample"
+                )
             names = [member.filename.removesuffix(".npy") for member in members]
             if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
                 raise BadInputError(f"{path}: compressed by another method than NPZ files are; save it with numpy")
-            odd = next((name for name in names if names.count(name) > 1), None)
-            if odd is not None:
-                raise BadInputError(f"{path}: array {odd!r} stands there twice")
+            duplicate = next((name for name in names if names.count(name) > 1), None)
+            if duplicate is not None:
+                raise BadInputError(f"{path}: array {duplicate!r} stands there twice")
             return {
                 name: _array(archive.read(member), f"{path}: array {name!r}")
                 for name, member in zip(names, members, strict=True)
@@ -51,18 +54,18 @@ def _array(data: bytes, where: str) -> NDArray[Any]:
     try:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER)
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_MAX_HEADER)
         elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file, max_header_size=_HEADER)
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file, max_header_size=_MAX_HEADER)
         else:
             raise BadInputError(f"{where}: NPY version {version}; expected 1.0 or 2.0")
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise BadInputError(f"{where}: no readable header ({type(error).__name__})") from error
     if dtype.hasobject or dtype.kind not in "biuf":
         raise BadInputError(f"{where}: holds {dtype}; expected plain numbers or booleans (objects are never unpickled)")
-    found, expected = len(data) - file.tell(), prod(shape) * dtype.itemsize
-    if any(size < 0 for size in shape) or found != expected:
-        raise BadInputError(f"{where}: {found} bytes for shape {shape} of {dtype}; expected {expected}")
+    size, expected = len(data) - file.tell(), prod(shape) * dtype.itemsize
+    if any(length < 0 for length in shape) or size != expected:
+        raise BadInputError(f"{where}: {size} bytes for shape {shape} of {dtype}; expected {expected}")
     flat = np.frombuffer(data, dtype, offset=file.tell())
     return flat.reshape(shape, order="F" if fortran else "C")
 

@@ -1,4 +1,4 @@
-"""Manifests of replay samples: which files, which metrics, and what may be trained on. Nothing is skipped silently."""
+"""Manifests of replay samples: list of files, their metrics, and whether training may use them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ __all__ = [
     "CAPTURE_MANIFEST",
     "CAPTURE_METRICS",
     "ManifestEntry",
-    "digest",
+    "manifest_digest",
     "manifest_of",
     "read_manifest",
     "save_samples",
 ]
 
 CAPTURE_MANIFEST = "rollout_sample_manifest.json"
-"""In a capture directory."""
+"""File name of the manifest in a capture directory."""
 CAPTURE_METRICS = "rollout_sample_metrics.json"
-"""Beside it: metrics by file name."""
-_KNOWN = ("sample", "meta", "metrics", "accepted")
+"""File name of the metrics beside it, by sample file."""
+_KEYS = ("sample", "meta", "metrics", "accepted")
 
 
 @frozen(kw_only=True)
@@ -35,17 +35,17 @@ class ManifestEntry:
     """One sample of a data set."""
 
     sample: Path
-    """The NPZ file."""
+    """Path of the NPZ file."""
     meta: Path
-    """Its JSON."""
+    """Path of its JSON file."""
     metrics: Mapping[str, float] | None = None
-    """What the manifest or its sidecar says; none where they are silent."""
+    """Metrics in the manifest or its sidecar; None without any."""
     accepted: bool = True
-    """False: do not train on it."""
+    """False if training must not use the sample."""
 
 
 def manifest_of(directory: Path) -> Path:
-    """Return the manifest of a capture directory; BadInputError where there is none."""
+    """Return the path of a capture directory's manifest; BadInputError without one."""
     path = directory / CAPTURE_MANIFEST
     if not path.is_file():
         raise BadInputError(f"{directory}: not a capture directory (it has no {CAPTURE_MANIFEST})")
@@ -53,9 +53,9 @@ def manifest_of(directory: Path) -> Path:
 
 
 def read_manifest(path: Path) -> tuple[ManifestEntry, ...]:
-    """Return the entries of a manifest, every file found; BadInputError naming the entry that is wrong.
+    """Return the entries of a manifest; BadInputError naming the entry that is invalid or whose file is missing.
 
-    A relative path is looked for in the manifest's directory, then in the working directory, and never outside both.
+    A relative path is resolved in the manifest's directory, then in the working directory, and never outside both.
     """
     document = read_document(path)
     if isinstance(document, Mapping):
@@ -78,27 +78,27 @@ def read_manifest(path: Path) -> tuple[ManifestEntry, ...]:
 
 @frozen
 class _Sidecar:
-    """Metrics of several samples: by file name under ``samples`` (or at the top), or one flat mapping for all."""
+    """Metrics of samples: by file name under ``samples`` (or at the top level), or one flat mapping for all samples."""
 
     content: Mapping[str, Any]
     where: str
 
-    def of(self, sample: Path) -> Mapping[str, float] | None:
-        """Return the metrics of a sample; none where the sidecar does not know it."""
-        named = self.content.get("samples", self.content)
-        if not isinstance(named, Mapping):
+    def metrics_of(self, sample: Path) -> Mapping[str, float] | None:
+        """Return the metrics of a sample; None if the sidecar does not list it."""
+        by_name = self.content.get("samples", self.content)
+        if not isinstance(by_name, Mapping):
             raise BadInputError(f"{self.where}: samples is no mapping by file name")
-        if sample.name in named:
-            return finite_numbers(named[sample.name], f"{self.where}: {sample.name}")
-        if "samples" in self.content or any(isinstance(value, Mapping) for value in named.values()):
+        if sample.name in by_name:
+            return finite_numbers(by_name[sample.name], f"{self.where}: {sample.name}")
+        if "samples" in self.content or any(isinstance(value, Mapping) for value in by_name.values()):
             return None
-        return finite_numbers(named, self.where)
+        return finite_numbers(by_name, self.where)
 
 
 def _sidecar(value: Any, where: str, manifest: Path) -> _Sidecar:
     if isinstance(value, str):
-        found = _resolve(value, where, manifest)
-        return _Sidecar(read_json(found), str(found))
+        path = _resolve(value, where, manifest)
+        return _Sidecar(read_json(path), str(path))
     if not isinstance(value, Mapping):
         raise BadInputError(f"{where}: expected numbers by name or the path of a JSON file, found {value!r}")
     return _Sidecar(value, where)
@@ -109,20 +109,27 @@ def _entry(entry: Any, where: str, manifest: Path, sidecar: _Sidecar | None) -> 
         entry = {"sample": entry}
     if not isinstance(entry, Mapping) or not isinstance(entry.get("sample"), str):
         raise BadInputError(f"{where}: expected a path, or a mapping with sample; found {entry!r}")
-    extra = [key for key in entry if key not in _KNOWN]
+    extra = [key for key in entry if key not in _KEYS]
     if extra:
-        raise BadInputError(f"{where}: unknown key {extra[0]!r}; expected {', '.join(_KNOWN)}")
+        raise BadInputError(f"{where}: unknown key {extra[0]!r}; expected {', '.join(_KEYS)}")
     accepted, meta = entry.get("accepted", True), entry.get("meta")
     if not isinstance(accepted, bool):
         raise BadInputError(f"{where}: accepted is {accepted!r}; expected true or false")
     sample = _resolve(entry["sample"], where, manifest)
     if meta is not None and not isinstance(meta, str):
         raise BadInputError(f"{where}: meta is {meta!r}; expected a path")
-    beside = sample.with_suffix(".json") if meta is None else _resolve(meta, where, manifest)
-    if not beside.is_file():
-        raise BadInputError(f"{where}: {beside} is missing; expected the JSON of {sample.name}")
-    own = _sidecar(entry["metrics"], f"{where}: metrics", manifest) if entry.get("metrics") is not None else sidecar
-    return ManifestEntry(sample=sample, meta=beside, metrics=own.of(sample) if own else None, accepted=accepted)
+    json_path = sample.with_suffix(".json") if meta is None else _resolve(meta, where, manifest)
+    if not json_path.is_file():
+        raise BadInputError(f"{where}: {json_path} is missing; expected the JSON of {sample.name}")
+    sidecar_metrics = (
+        _sidecar(entry["metrics"], f"{where}: metrics", manifest) if entry.get("metrics") is not None else sidecar
+    )
+    return ManifestEntry(
+        sample=sample,
+        meta=json_path,
+        metrics=sidecar_metrics.metrics_of(sample) if sidecar_metrics else None,
+        accepted=accepted,
+    )
 
 
 def _resolve(name: str, where: str, manifest: Path) -> Path:
@@ -145,24 +152,24 @@ def _resolve(name: str, where: str, manifest: Path) -> Path:
     raise BadInputError(f"{where}: {name!r} is missing in {manifest.parent} and in the working directory")
 
 
-def digest(entries: Sequence[ManifestEntry]) -> str:
-    """Return the digest over everything a data set names: samples, their JSON, metrics, what is accepted."""
-    whole = sha256()
+def manifest_digest(entries: Sequence[ManifestEntry]) -> str:
+    """Return the digest of a data set: over samples, their JSON files, metrics and `accepted`."""
+    total = sha256()
     for entry in entries:
         for path in (entry.sample, entry.meta):
             try:
-                whole.update(sha256(path.read_bytes()).digest())
+                total.update(sha256(path.read_bytes()).digest())
             except OSError as error:
                 raise BadInputError(f"{path}: cannot be read: {error.strerror}") from error
-        facts = [entry.accepted, dict(entry.metrics) if entry.metrics is not None else None]
-        whole.update(json.dumps(facts, sort_keys=True, allow_nan=False).encode())
-    return whole.hexdigest()
+        declared = [entry.accepted, dict(entry.metrics) if entry.metrics is not None else None]
+        total.update(json.dumps(declared, sort_keys=True, allow_nan=False).encode())
+    return total.hexdigest()
 
 
 def save_samples(directory: Path, samples: Sequence[tuple[str, ReplaySample]]) -> Path:
-    """Write samples by name into a capture directory and return its manifest.
+    """Write samples by name into a capture directory and return the path of its manifest.
 
-    The manifest comes last: a directory without one is no data set. BadInputError where it holds a capture already.
+    The manifest is written last: a directory without one is no data set. BadInputError if the directory has a manifest.
     """
     make_directory(directory)
     manifest = directory / CAPTURE_MANIFEST

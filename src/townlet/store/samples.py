@@ -1,4 +1,4 @@
-"""Replay samples from outside: one NPZ with its JSON. Every array and field is hostile until checked."""
+"""Replay samples: one NPZ file with its JSON file. The files are untrusted: every array and field is checked."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from townlet.store.untrusted import finite_numbers, read_json
 __all__ = ["REQUIRED_FEATURES", "ReplaySample", "read_sample", "sample_files"]
 
 REQUIRED_FEATURES = ("rivalry_max", "rivalry_avoid_count")
-"""Every sample sees its rivalries."""
+"""Features that every sample must have."""
 _ARRAYS = ("map", "features", "actions", "old_log_probs", "rewards", "value_preds", "dones")
 _KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "b": "booleans"}
 _DTYPES: Mapping[str, tuple[str, Any]] = {
@@ -46,39 +46,39 @@ class ReplaySample:
     features: NDArray[np.float32]
     """[T, F], raw."""
     actions: NDArray[np.int64]
-    """[T], what was chosen."""
+    """[T], the actions taken."""
     old_log_probs: NDArray[np.float32]
-    """[T], of the chosen action when it was chosen."""
+    """[T], log-probabilities of the actions when they were taken."""
     rewards: NDArray[np.float32]
     """[T]."""
     value_preds: NDArray[np.float32]
-    """[T] or [T + 1]; the last is the value of what was seen afterwards."""
+    """[T] or [T + 1]; the last is the value of the observation after the last decision."""
     dones: NDArray[np.bool_]
-    """[T], whose life ended in the decision."""
+    """[T], True where the agent's life ended in the decision."""
     feature_names: tuple[str, ...]
     """Names of the F features."""
     metrics: Mapping[str, float]
-    """What the JSON says of the sample."""
+    """Metrics of the sample in its JSON file."""
     agent_id: str = ""
-    """Whose decisions these are."""
+    """Id of the agent."""
     action_lookup: Mapping[str, int]
-    """Names of actions, local to the file."""
+    """Action numbers by name, local to the file."""
     action_mask: NDArray[np.bool_] | None = None
-    """[T, A]; only samples of this version say what was legal."""
+    """[T, A], True for a legal action; only in samples of this version."""
     alive: NDArray[np.bool_] | None = None
-    """[T]; only samples of this version may hold dead time."""
+    """[T], True for a living agent; only in samples of this version."""
     origin: SampleOrigin | None = None
-    """Where a sample of this version comes from; none for older ones."""
+    """Origin of a sample of this version; None for older ones."""
 
     @property
     def timesteps(self) -> int:
-        """T."""
+        """T, the number of decisions."""
         return len(self.actions)
 
     @property
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """The arrays by their names in the file; those it does not have are left out."""
-        held: Mapping[str, NDArray[Any] | None] = {
+        """The arrays that the sample has, by their names in the file."""
+        arrays: Mapping[str, NDArray[Any] | None] = {
             "map": self.map,
             "features": self.features,
             "actions": self.actions,
@@ -89,20 +89,20 @@ class ReplaySample:
             "action_mask": self.action_mask,
             "alive": self.alive,
         }
-        return {name: array for name, array in held.items() if array is not None}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the seven arrays."""
+        """Shapes of the seven required arrays."""
         return tuple(self.arrays[name].shape for name in _ARRAYS)
 
     def column(self, name: str) -> NDArray[np.float32]:
-        """Return one feature [T] by name."""
+        """Return the feature [T] with this name."""
         return np.asarray(self.features[:, self.feature_names.index(name)], np.float32)
 
 
 def sample_files(sample: ReplaySample) -> tuple[bytes, bytes]:
-    """Return the NPZ and the JSON of a sample."""
+    """Return the bytes of a sample's NPZ and JSON files."""
     lookup = json.dumps(dict(sample.action_lookup))
     meta: dict[str, Any] = {
         "agent_id": sample.agent_id,
@@ -119,7 +119,10 @@ def sample_files(sample: ReplaySample) -> tuple[bytes, bytes]:
 
 
 def read_sample(path: Path, meta: Path | None = None) -> ReplaySample:
-    """Return a checked sample; BadInputError naming file and array. `meta` is the same stem's ``.json`` by default."""
+    """Return a sample; BadInputError naming file and array if it is invalid.
+
+    `meta` is the JSON file, by default that with the same stem.
+    """
     arrays = read_arrays(path)
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
@@ -127,8 +130,8 @@ def read_sample(path: Path, meta: Path | None = None) -> ReplaySample:
         raise BadInputError(f"{path}: array {missing[0]!r} is missing{only}; expected {', '.join(_ARRAYS)}")
     typed = {name: _typed(arrays[name], name, path) for name in _DTYPES if name in arrays}
     shaped = _shaped(typed, path)
-    about = read_json(meta or path.with_suffix(".json"))
-    return _with_facts(path, meta or path.with_suffix(".json"), shaped, about)
+    metadata = read_json(meta or path.with_suffix(".json"))
+    return _with_metadata(path, meta or path.with_suffix(".json"), shaped, metadata)
 
 
 def _typed(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
@@ -145,7 +148,7 @@ def _typed(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
 
 
 def _shaped(arrays: Mapping[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays with their time axis; 0-d means length 1, a map or features without time mean T = 1."""
+    """Return the arrays with a time axis; an array without one has T = 1."""
     ranks = {"map": 4, "features": 2, "action_mask": 2}
     shaped: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
@@ -166,8 +169,10 @@ def _shaped(arrays: Mapping[str, NDArray[Any]], path: Path) -> dict[str, NDArray
     return shaped
 
 
-def _with_facts(path: Path, source: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> ReplaySample:
-    names = about.get("feature_names")
+def _with_metadata(
+    path: Path, source: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> ReplaySample:
+    names = metadata.get("feature_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadInputError(f"{source}: feature_names is no list of names")
     if len(set(names)) != len(names) or len(names) != arrays["features"].shape[1]:
@@ -178,20 +183,22 @@ def _with_facts(path: Path, source: Path, arrays: Mapping[str, NDArray[Any]], ab
     absent = [name for name in REQUIRED_FEATURES if name not in names]
     if absent:
         raise BadInputError(f"{source}: feature_names lacks {', '.join(absent)}")
-    lookup = _lookup(about.get("action_lookup"), source)
-    width = about.get("action_dim")
+    lookup = _lookup(metadata.get("action_lookup"), source)
+    width = metadata.get("action_dim")
     if width is not None and (type(width) is not int or arrays["actions"].max() >= width):
         raise BadInputError(f"{path}: array 'actions' holds {arrays['actions'].max()}, but action_dim is {width!r}")
-    if about.get("timesteps", len(arrays["actions"])) != len(arrays["actions"]):
-        raise BadInputError(f"{source}: timesteps is {about['timesteps']!r}, but {path} holds {len(arrays['actions'])}")
-    agent = about.get("agent_id", "")
+    if metadata.get("timesteps", len(arrays["actions"])) != len(arrays["actions"]):
+        raise BadInputError(
+            f"{source}: timesteps is {metadata['timesteps']!r}, but {path} holds {len(arrays['actions'])}"
+        )
+    agent = metadata.get("agent_id", "")
     return ReplaySample(
         source=str(path),
         feature_names=tuple(names),
-        metrics=finite_numbers(about.get("metrics", {}), f"{source}: metrics"),
+        metrics=finite_numbers(metadata.get("metrics", {}), f"{source}: metrics"),
         agent_id=agent if isinstance(agent, str) else str(agent),
         action_lookup=lookup,
-        origin=_origin(about, arrays, path, source),
+        origin=_origin(metadata, arrays, path, source),
         **dict(arrays),
     )
 
@@ -209,12 +216,12 @@ def _lookup(value: Any, source: Path) -> dict[str, int]:
 
 
 def _origin(
-    about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], path: Path, source: Path
+    metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], path: Path, source: Path
 ) -> SampleOrigin | None:
-    if _ORIGIN not in about:
+    if _ORIGIN not in metadata:
         return None
     try:
-        origin = structure(about[_ORIGIN], SampleOrigin)
+        origin = structure(metadata[_ORIGIN], SampleOrigin)
     except CodecError as error:
         raise BadInputError(f"{source}: {_ORIGIN}: {error}") from error
     width = len(origin.actions)

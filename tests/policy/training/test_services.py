@@ -161,7 +161,7 @@ def test_streaming_summarises_like_memory(tmp_path: Path) -> None:
     manifest = save_samples(tmp_path, trajectories_to_samples(record(learner()).experience))
     service, data = ReplayDatasetService(BlobStore(tmp_path / "blobs")), data_spec(manifest=manifest)
     held, streamed = service.open(data), service.open(data, streaming=True)
-    assert streamed.held is None
+    assert streamed.loaded is None
     assert [b.summary(i) for i, b in enumerate(held.batches(3))] == [
         b.summary(i) for i, b in enumerate(streamed.batches(3))
     ]

@@ -1,4 +1,4 @@
-"""A data set from outside: its samples in memory or streamed, grouped by shape into batches, and summarised."""
+"""Imported data sets of replay samples: in memory or streamed, in batches of equal shapes, with summaries."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,60 +10,61 @@ from numpy.typing import NDArray
 from townlet.dto.samples import ConflictStatistics, ReplayBatchSummary, ReplaySampleSummary
 from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
-from townlet.store.manifest import ManifestEntry, digest, read_manifest
+from townlet.store.manifest import ManifestEntry, manifest_digest, read_manifest
 from townlet.store.samples import ReplaySample, read_sample
 
-__all__ = ["ReplayBatch", "ReplayDataset", "baseline_metrics", "data_spec", "entries_of", "open_dataset"]
+__all__ = ["ReplayBatch", "ReplayDataset", "baseline_metrics", "data_spec", "manifest_entries", "open_dataset"]
 
-_TOTALS = ("_sum", "_total")
+_TOTAL_SUFFIXES = ("_sum", "_total")
+"""Endings of metric names whose baseline is a total."""
+_RIVALRY = ("rivalry_max", "rivalry_avoid_count")
+"""Features of the conflict statistics."""
 
 Signature = tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]
+"""Array shapes and sorted feature names of a sample; samples of one batch have the same."""
 
 
 @frozen(kw_only=True, eq=False)
 class ReplayBatch:
-    """B samples of equal shapes, their features aligned by name."""
+    """B samples of equal shapes, with features in the same order."""
 
     samples: tuple[ReplaySample, ...]
-    """In order."""
+    """B samples."""
     feature_names: tuple[str, ...]
-    """Of the F columns: the first sample's."""
+    """Names of the F columns, in the order of the first sample."""
     features: NDArray[np.float32]
     """[B, T, F]."""
 
     def summary(self, number: int) -> ReplayBatchSummary:
-        """Return what the batch amounts to."""
-        most = {name: self.features[..., self.feature_names.index(name)] for name in _RIVALRY}
-        numbers = {f"{name}_mean": float(column.mean(dtype=np.float64)) for name, column in most.items()} | {
-            f"{name}_max": float(column.max()) for name, column in most.items()
+        """Return sizes and conflict statistics of the batch with this number."""
+        columns = {name: self.features[..., self.feature_names.index(name)] for name in _RIVALRY}
+        statistics = {f"{name}_mean": float(column.mean(dtype=np.float64)) for name, column in columns.items()} | {
+            f"{name}_max": float(column.max()) for name, column in columns.items()
         }
         return ReplayBatchSummary(
             batch=number,
             batch_size=len(self.samples),
             feature_dim=len(self.feature_names),
-            conflict=ConflictStatistics(**numbers),
+            conflict=ConflictStatistics(**statistics),
         )
-
-
-_RIVALRY = ("rivalry_max", "rivalry_avoid_count")
 
 
 @frozen(kw_only=True, eq=False)
 class ReplayDataset:
-    """The samples of a manifest. Streamed, a sample is read whenever it is asked for; else all are held."""
+    """Samples of a manifest: all in memory, or, streamed, each read from disk at every access."""
 
     source: str
-    """Manifest or sample it was read from."""
+    """Path of the manifest or sample."""
     digest: str
-    """Over everything the data set names."""
+    """Digest over all files and metrics that the data set names."""
     entries: tuple[ManifestEntry, ...]
-    """In the order of the manifest."""
-    held: tuple[ReplaySample, ...] | None
-    """Every sample; none where they are streamed."""
+    """Entries, in the order of the manifest."""
+    loaded: tuple[ReplaySample, ...] | None
+    """All samples in memory; None if they are streamed."""
 
     def sample(self, index: int) -> ReplaySample:
-        """Return one sample, checked."""
-        return self.held[index] if self.held is not None else _read(self.entries[index])
+        """Return the sample at `index`; BadInputError if its file is invalid."""
+        return self.loaded[index] if self.loaded is not None else _read(self.entries[index])
 
     def samples(self, *, accepted: bool = False) -> Iterator[ReplaySample]:
         """Yield the samples in order, or only the accepted ones."""
@@ -72,9 +73,9 @@ class ReplayDataset:
                 yield self.sample(index)
 
     def metrics(self, index: int, sample: ReplaySample) -> Mapping[str, float]:
-        """Return what is said of a sample: by the manifest or its sidecar, else by its own JSON."""
-        said = self.entries[index].metrics
-        return sample.metrics if said is None else said
+        """Return the metrics of a sample: those of the manifest or its sidecar if given, else those of its own JSON."""
+        declared = self.entries[index].metrics
+        return sample.metrics if declared is None else declared
 
     def summaries(self) -> tuple[ReplaySampleSummary, ...]:
         """Return one line per sample."""
@@ -93,19 +94,19 @@ class ReplayDataset:
     def batches(
         self, size: int, *, rng: np.random.Generator | None = None, drop_last: bool = False
     ) -> Iterator[ReplayBatch]:
-        """Yield batches of at most `size` samples of equal shapes; with `rng` each group is shuffled within itself."""
+        """Yield batches of at most `size` samples of equal shapes; `rng` shuffles the samples of each shape."""
         groups: dict[Signature, list[int]] = {}
         for index, sample in enumerate(self.samples()):
             groups.setdefault((sample.shapes, tuple(sorted(sample.feature_names))), []).append(index)
         for members in groups.values():
             order = members if rng is None else [members[i] for i in rng.permutation(len(members))]
             for start in range(0, len(order), size):
-                chosen = order[start : start + size]
-                if len(chosen) == size or not drop_last:
-                    yield _batch(tuple(self.sample(index) for index in chosen))
+                indices = order[start : start + size]
+                if len(indices) == size or not drop_last:
+                    yield _batch(tuple(self.sample(index) for index in indices))
 
     def baseline(self) -> Mapping[str, float]:
-        """Return the baseline metrics of the data set."""
+        """Return the baseline metrics of the data set; see `baseline_metrics`."""
         rows = []
         for index, sample in enumerate(self.samples()):
             derived = {
@@ -129,19 +130,19 @@ def baseline_metrics(rows: list[dict[str, float]]) -> Mapping[str, float]:
     >>> baseline_metrics([{"reward_sum": 1.0, "x": 2.0}, {"reward_sum": 3.0}])
     {'sample_count': 2.0, 'reward_sum': 4.0, 'reward_sum_mean': 2.0, 'x': 2.0}
     """
-    found: dict[str, float] = {"sample_count": float(len(rows))}
+    metrics: dict[str, float] = {"sample_count": float(len(rows))}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [row[key] for row in rows if key in row]
-        if key.endswith(_TOTALS):
-            found[key] = sum(values)
-            found[f"{key}_mean"] = sum(values) / len(values)
+        if key.endswith(_TOTAL_SUFFIXES):
+            metrics[key] = sum(values)
+            metrics[f"{key}_mean"] = sum(values) / len(values)
         else:
-            found[key] = sum(values) / len(values)
-    return found
+            metrics[key] = sum(values) / len(values)
+    return metrics
 
 
-def entries_of(data: DataSpec) -> tuple[ManifestEntry, ...]:
-    """Return the entries of a data set, every file found; BadInputError naming what is missing."""
+def manifest_entries(data: DataSpec) -> tuple[ManifestEntry, ...]:
+    """Return the entries of a data set; BadInputError naming the file that is missing."""
     if data.manifest is not None:
         return read_manifest(Path(data.manifest))
     assert data.sample is not None, "a data set has a manifest or a sample"
@@ -154,21 +155,21 @@ def entries_of(data: DataSpec) -> tuple[ManifestEntry, ...]:
 
 
 def data_spec(*, manifest: Path | None = None, sample: Path | None = None, meta: Path | None = None) -> DataSpec:
-    """Return the spec of a data set as it is now, its paths absolute; BadInputError naming what is missing."""
+    """Return the spec of a data set with absolute paths and its current digest; BadInputError if a file is missing."""
     paths = {"manifest": manifest, "sample": sample, "meta": meta}
-    words = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
-    unpinned = DataSpec(**words, sha256="")
-    return DataSpec(**words, sha256=digest(entries_of(unpinned)))
+    absolute = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
+    unpinned = DataSpec(**absolute, sha256="")
+    return DataSpec(**absolute, sha256=manifest_digest(manifest_entries(unpinned)))
 
 
 def open_dataset(data: DataSpec, *, streaming: bool = False) -> ReplayDataset:
-    """Return a data set whose digest is the expected one; BadInputError for another, or for an unfit sample."""
-    entries = entries_of(data)
-    found, source = digest(entries), data.manifest or data.sample or ""
-    if found != data.sha256:
-        raise BadInputError(f"{source}: the data set has another digest: found {found}, expected {data.sha256}")
-    held = None if streaming else tuple(_read(entry) for entry in entries)
-    return ReplayDataset(source=source, digest=found, entries=entries, held=held)
+    """Return a data set; BadInputError if its digest differs from `data.sha256`, or if a sample is invalid."""
+    entries = manifest_entries(data)
+    digest, source = manifest_digest(entries), data.manifest or data.sample or ""
+    if digest != data.sha256:
+        raise BadInputError(f"{source}: the data set has another digest: found {digest}, expected {data.sha256}")
+    loaded = None if streaming else tuple(_read(entry) for entry in entries)
+    return ReplayDataset(source=source, digest=digest, entries=entries, loaded=loaded)
 
 
 def _read(entry: ManifestEntry) -> ReplaySample:
