@@ -141,7 +141,7 @@ def test_a_run_at_work_is_refused_to_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["approve", "latest"], "nothing can be ordered any more"),
+        (["approve", "latest"], "no command is possible any more"),
         (["hold", "latest"], "the run has ended (done)"),
         (["accept-risk", "latest", "promote", "--reason", "x"], "the run is not held"),
         (["retry", "nobody"], "neither a run directory"),

@@ -50,7 +50,7 @@ def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
         moves[-2].why,
     )
     found = replayed(bench)
-    assert (True, 1) == (found.clean, found.orders)
+    assert (True, 1) == (found.clean, found.commands)
 
 
 def test_a_rejection_aborts_and_the_champion_stays(bench: Bench) -> None:
@@ -71,7 +71,7 @@ def test_an_approval_of_another_report_is_refused(bench: Bench) -> None:
     assert state.approval is not None
     ((command, refused),) = orders_told(bench)
     assert "approve" == command
-    assert "is about the guard report" in refused
+    assert "the request names the guard report" in refused
     assert replayed(bench).clean
 
 

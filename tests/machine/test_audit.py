@@ -9,7 +9,7 @@ from plans import CATALOGUE
 
 from townlet.dto.journal import OperatorCommand, TransitionTaken
 from townlet.errors import BadInputError
-from townlet.machine.audit.verify import Report, show, verify, why
+from townlet.machine.audit.verify import VerificationReport, show, verify, why
 from townlet.store.rundir import RunDirectory
 
 SCHEDULE = b"schedule"
@@ -24,7 +24,7 @@ def bench(tmp_path: Path) -> Bench:
     return bench
 
 
-def _audit(bench: Bench) -> Report:
+def _audit(bench: Bench) -> VerificationReport:
     return verify(RunDirectory.at(bench.home), bench.school.blobs, CATALOGUE)
 
 
@@ -83,7 +83,7 @@ def test_the_blobs_of_schedules_are_audited(bench: Bench) -> None:
     assert _audit(bench).clean
     blobs.path(first).write_bytes(b"else")
     (problem,) = _audit(bench).problems
-    assert f"blob {first} of a schedule that the run obeyed is missing or damaged" == problem
+    assert f"blob {first} of a schedule that the run followed is missing or damaged" == problem
 
 
 def test_an_audit_mends_nothing(bench: Bench) -> None:

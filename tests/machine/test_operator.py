@@ -99,7 +99,7 @@ def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_
 @pytest.mark.parametrize(
     ("command", "arguments", "why"),
     [
-        ("approve", {"report": "0" * 64}, "nothing was asked"),
+        ("approve", {"report": "0" * 64}, "no approval was requested"),
         ("hold", {}, "holds already"),
         ("accept_risk", {"edge": "7"}, "has no edge '7'"),
         ("accept_risk", {"edge": "1"}, "leads to hold"),

@@ -80,7 +80,9 @@ def replay(run: Run, *, home: Home = HOME, json: Json = False) -> int:
     if json:
         terminal.show_json(report.model_dump())
     elif report.clean:
-        terminal.show(f"the same again: {report.verdicts} verdicts, {report.edges} edges, {report.orders} by operators")
+        terminal.show(
+            f"the same again: {report.verdicts} verdicts, {report.edges} edges, {report.commands} by operators"
+        )
     else:
         for difference in report.differences:
             terminal.complain(difference)

@@ -29,6 +29,6 @@ def free(
     else:
         done = "would free" if dry_run else "freed"
         terminal.show(
-            f"{done} {report.bytes_:,} bytes in {report.blobs} blobs; {report.kept} named by {report.runs} runs"
+            f"{done} {report.bytes_:,} bytes in {report.blobs} blobs; {report.live} named by {report.runs} runs"
         )
     return 0

@@ -29,7 +29,7 @@ class ResourceDescriptor(Record):
 
 @frozen(kw_only=True)
 class Provenance(Record):
-    """What a promotion stands on, all of it from the journal of its run."""
+    """What a promotion is based on, all of it from the journal of its run."""
 
     run: str
     """Run id."""
@@ -38,7 +38,7 @@ class Provenance(Record):
     seed: int
     """Seed of the run."""
     registry: str
-    """Line of policies."""
+    """Policy name in the registry."""
     alias: str
     """Alias that moved."""
     version: int
@@ -48,19 +48,19 @@ class Provenance(Record):
     promoted_at: str
     """UTC time, ISO 8601."""
     journal_head: str
-    """Hash of the journal's record that says it was done."""
+    """Hash of the journal's record of the promotion."""
     journal_seq: int
     """Number of that record."""
     versions: Mapping[str, str]
     """Libraries and machine."""
     evidence: str | None
-    """Digest of the paired evidence; none for an unproven promotion."""
+    """Digest of the paired evidence; none for a promotion without evidence."""
     guards: tuple[GuardReport, ...]
-    """What was judged on the way into promote, operands and verdicts."""
+    """Reports of the guards evaluated before promote was entered: operands and verdicts."""
     edge: str
     """Why the edge into promote was taken."""
     materials: tuple[ResourceDescriptor, ...]
-    """What it was made from."""
+    """What the policy was made from."""
 
 
 @frozen(kw_only=True)
@@ -74,7 +74,7 @@ class Statement(Record):
     predicate_type: str = PREDICATE
     """Layout of the predicate; written as ``predicateType``."""
     predicate: Provenance
-    """What is said of them."""
+    """The provenance of the subject."""
 
     def layout(self) -> Mapping[str, object]:
         """Return the statement under the names that in-toto gives its fields."""

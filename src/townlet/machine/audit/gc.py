@@ -1,4 +1,4 @@
-"""What the runs and registries of a home need of its blob store, and freeing the rest."""
+"""Garbage collection: which blobs the runs and registries of a home need, and the removal of all others."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from townlet.dto.codec import Record, structure, unstructure
+from townlet.dto.evolution import stored_as
 from townlet.dto.journal import Checkpoint, Entry, VisitFinished, VisitStarted
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
@@ -25,7 +26,7 @@ _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.ASCII)
 
 
 def stored_schedule(directory: RunDirectory) -> ScheduleSpec:
-    """Return the schedule a run directory keeps, as it was written; BadInputError where it cannot be read."""
+    """Return the schedule in a run directory; BadInputError where it cannot be read."""
     with resource_errors("read this schedule", directory.schedule):
         text = directory.schedule.read_bytes()
     try:
@@ -35,67 +36,67 @@ def stored_schedule(directory: RunDirectory) -> ScheduleSpec:
 
 
 def open_checkpoint(entries: Sequence[Entry]) -> str | None:
-    """Return the digest a resume goes on from; none where no visit is open or it has not saved anything yet."""
-    found: str | None = None
+    """Return the checkpoint that a resume starts from; none where no visit is open or it has saved nothing yet."""
+    checkpoint: str | None = None
     for entry in entries:
         record = entry.record
         if isinstance(record, Checkpoint):
-            found = record.blob
+            checkpoint = record.blob
         elif isinstance(record, VisitFinished) or (isinstance(record, VisitStarted) and record.attempt == 1):
-            found = None
-    return found
+            checkpoint = None
+    return checkpoint
 
 
 def live_digests(entries: Sequence[Entry], schedule: bytes, blobs: BlobStore) -> frozenset[str]:
-    """Return the digests a run needs, so that it can be resumed, audited and explained.
+    """Return the digests of all blobs that a run needs to be resumed and audited.
 
-    Every digest in a record counts, and every one in the schedule. Of checkpoints only the last of the visit that is
-    open counts, with what it names itself; those of finished visits go unless another record names them.
+    These are all digests in its records and in its schedule. Of checkpoints it needs only the last of the open visit,
+    and the digests within it; those of finished visits are live only where another record names them.
     """
-    found = set(_digests(schedule.decode("utf-8", "replace")))
+    digests = set(_digests(schedule.decode("utf-8", "replace")))
     for entry in entries:
         if not isinstance(entry.record, Checkpoint):
-            found.update(_digests(repr(unstructure(entry.record))))
+            digests.update(_digests(repr(unstructure(entry.record))))
     checkpoint = open_checkpoint(entries)
     if checkpoint is not None:
-        found.add(checkpoint)
-        found.update(_digests(blobs.get(checkpoint).decode("latin-1")) if blobs.has(checkpoint) else ())
-    return frozenset(found)
+        digests.add(checkpoint)
+        digests.update(_digests(blobs.get(checkpoint).decode("latin-1")) if blobs.has(checkpoint) else ())
+    return frozenset(digests)
 
 
 @frozen(kw_only=True)
 class SweepReport(Record):
-    """What a sweep freed, or would free."""
+    """What a sweep removed, or would remove."""
 
     blobs: int
     """Files."""
     bytes_: int
     """Their size."""
-    kept: int
-    """Digests that something names."""
+    live: int = stored_as("kept")
+    """Live digests."""
     runs: int
-    """Runs that were asked."""
+    """Runs that were read."""
 
 
 def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> SweepReport:
-    """Free the blobs that no run and no registry entry names; `dry` only counts them.
+    """Remove the blobs that no run and no registry needs; `dry` only counts them.
 
-    All runs are held meanwhile. HoldError where one of them is at work, for it stores blobs before it names them;
-    JournalBrokenError or BadInputError where a run or registry cannot be read: then nothing is freed.
+    All runs are locked meanwhile. HoldError where a process works on one of them, since it stores blobs before it
+    journals them; JournalBrokenError or BadInputError where a run or registry cannot be read: nothing is removed then.
     """
     blobs = BlobStore(home / "blobs")
-    begun = blobs.mark()
+    started = blobs.mark()
     runs = RunDirectory.every(home)
-    keep = set(_registered(Registry(home / "registry.sqlite")))
-    with ExitStack() as held:
+    live = set(_registered(Registry(home / "registry.sqlite")))
+    with ExitStack() as locks:
         for run in runs:
-            held.enter_context(run.lock())
+            locks.enter_context(run.lock())
             journal = read_journal(run.journal, run.head, catalogue)
             with resource_errors("read this schedule", run.schedule):
-                keep |= live_digests(journal.entries, run.schedule.read_bytes() + journal.torn_tail, blobs)
-            keep.update(_registered(Registry(run.registry)))
-        count, size = blobs.sweep(frozenset(keep), begun, dry=dry)
-    return SweepReport(blobs=count, bytes_=size, kept=len(keep), runs=len(runs))
+                live |= live_digests(journal.entries, run.schedule.read_bytes() + journal.torn_tail, blobs)
+            live.update(_registered(Registry(run.registry)))
+        count, size = blobs.sweep(frozenset(live), started, dry=dry)
+    return SweepReport(blobs=count, bytes_=size, live=len(live), runs=len(runs))
 
 
 def _registered(registry: Registry) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The provenance of a promotion, derived from the journal and from nothing else."""
+"""The provenance of a promotion, derived from the journal alone."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,20 +16,20 @@ __all__ = ["statement"]
 def statement(
     entries: Sequence[Entry], version: int, catalogue: StrategyCatalogue, *, teacher: str, environment: str
 ) -> Statement:
-    """Return the in-toto statement of the promotion that made `version`; BadInputError where the run made none such.
+    """Return the in-toto statement of the promotion that made `version`; BadInputError where the run made none.
 
     `teacher` and `environment` (id and scenario) are what the run's schedule says.
     """
-    made = [p for p in read_promotions(entries, catalogue) if p.done is not None and p.done.version == version]
-    if not made:
-        raise BadInputError(f"the journal tells of no promotion that made version {version}")
-    promotion = made[-1]
+    matching = [p for p in read_promotions(entries, catalogue) if p.done is not None and p.done.version == version]
+    if not matching:
+        raise BadInputError(f"the journal holds no promotion that made version {version}")
+    promotion = matching[-1]
     done = next(
         e for e in entries if isinstance(e.record, EffectDone) and e.seq > promotion.intended.seq
-    )  # the intent is followed by its done, else `made` were empty
-    before = [entry for entry in entries if entry.seq <= done.seq]
-    reports, edge = _way_in(before, promotion.intent.state)
-    inputs = _inputs(before)
+    )  # the intent is followed by its done, else `matching` would be empty
+    earlier = [entry for entry in entries if entry.seq <= done.seq]
+    reports, edge = _promoting_verdicts(earlier, promotion.intent.state)
+    inputs = _inputs(earlier)
     materials = [ResourceDescriptor(name=name, digest={"sha256": digest}) for name, digest in sorted(inputs.items())]
     materials.append(ResourceDescriptor(name="teacher", digest={}, uri=teacher_ref(teacher)))
     materials.append(
@@ -58,7 +58,7 @@ def _predicate(
     created, intent = promotion.created, promotion.intent
     return Provenance(
         run=created.run,
-        schedule=_descriptor_of(created),
+        schedule=_schedule_descriptor(created),
         seed=created.seed,
         registry=intent.registry,
         alias=intent.alias,
@@ -75,26 +75,26 @@ def _predicate(
     )
 
 
-def _descriptor_of(created: RunCreated) -> ResourceDescriptor:
+def _schedule_descriptor(created: RunCreated) -> ResourceDescriptor:
     return ResourceDescriptor(name=f"{created.name}.yaml", digest={"sha256": created.schedule})
 
 
-def _way_in(entries: Sequence[Entry], state: str) -> tuple[tuple[GuardReport, ...], str]:
-    """Return the guards that were judged before the last transition into `state`, and why it was taken."""
+def _promoting_verdicts(entries: Sequence[Entry], state: str) -> tuple[tuple[GuardReport, ...], str]:
+    """Return the guard reports before the last transition into `state`, and why that was taken."""
     reports: tuple[GuardReport, ...] = ()
-    found: tuple[tuple[GuardReport, ...], str] = ((), "")
+    last: tuple[tuple[GuardReport, ...], str] = ((), "")
     for entry in entries:
         if isinstance(entry.record, GuardsJudged):
             reports = entry.record.reports
         elif isinstance(entry.record, TransitionTaken) and entry.record.target == state:
-            found = (reports, entry.record.why)
-    return found
+            last = (reports, entry.record.why)
+    return last
 
 
 def _inputs(entries: Sequence[Entry]) -> Mapping[str, str]:
-    """Return what visits were given, by name, the last of each; the candidate is the subject, not a material."""
-    found: dict[str, str] = {}
+    """Return the last input of each name that visits had; the candidate is the subject, not a material."""
+    inputs: dict[str, str] = {}
     for entry in entries:
         if isinstance(entry.record, VisitStarted):
-            found |= entry.record.inputs
-    return {name: digest for name, digest in found.items() if name != "candidate"}
+            inputs |= entry.record.inputs
+    return {name: digest for name, digest in inputs.items() if name != "candidate"}

@@ -1,4 +1,4 @@
-"""Where a run stands, read from its directory without touching it."""
+"""The state of a run, read from its directory without changing it."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -23,28 +23,31 @@ __all__ = ["RunSnapshot", "first_record", "load_run", "schedule_in_force", "sche
 
 @frozen(kw_only=True)
 class RunSnapshot:
-    """A verified journal and what it amounts to."""
+    """A verified journal, the state after its last record, and the schedule in force."""
 
     entries: tuple[Entry, ...]
     """All records."""
     state: RunState
-    """Their fold."""
+    """State of the run after these records."""
     schedule: ScheduleSpec
     """The schedule in force."""
-    whole: bool
-    """False where a dying process left something that the next one mends."""
+    is_clean: bool
+    """False where the journal ends in a torn line or the head file is one record old; a resume repairs both."""
 
 
 def load_run(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
-    """Return where a run stands; JournalBrokenError naming the sequence number where its journal does not hold."""
+    """Return the state of a run; JournalBrokenError names the first record of its journal that is not valid."""
     journal = read(run.journal, run.head, catalogue)
     first_record(run, journal.entries)
     text = schedule_in_force(run, journal.entries, blobs)
-    # Proven sound before the run began, and the same bytes since: its digest is in the journal.
+    # It was checked before the run began, and its digest in the journal shows that it is the same.
     schedule = structure(read_document(text).data, ScheduleSpec)
     state = fold(journal.entries, schedule, catalogue)
     return RunSnapshot(
-        entries=journal.entries, state=state, schedule=schedule, whole=not (journal.torn_tail or journal.head_is_stale)
+        entries=journal.entries,
+        state=state,
+        schedule=schedule,
+        is_clean=not (journal.torn_tail or journal.head_is_stale),
     )
 
 
@@ -61,19 +64,19 @@ def first_record(run: RunDirectory, entries: tuple[Entry, ...]) -> RunCreated:
 
 
 def schedules(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the digests of all schedules the run obeyed, the one in force last."""
-    found = []
+    """Return the digests of all schedules the run has followed, the one in force last."""
+    digests = []
     for entry in entries:
         record = entry.record
         if isinstance(record, RunCreated):
-            found.append(record.schedule)
+            digests.append(record.schedule)
         if isinstance(record, OperatorCommand) and record.command == "accept_schedule" and not record.refused:
-            found.append(record.arguments["schedule"])
-    return tuple(found)
+            digests.append(record.arguments["schedule"])
+    return tuple(digests)
 
 
 def schedule_in_force(run: RunDirectory, entries: Iterable[Entry], blobs: BlobStore) -> bytes:
-    """Return the schedule that the journal names last: the directory's copy, or where that was edited the stored one.
+    """Return the schedule in force: the copy in the directory, or the stored one where the copy was edited.
 
     BadInputError where neither has the digest.
     """

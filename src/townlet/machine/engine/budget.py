@@ -1,4 +1,4 @@
-"""What can only ever hold a run: its budgets, and a visit that kills the processes that take it up."""
+"""Why a run holds before its next visit: a budget is spent, or the visit crashed too often."""
 
 from datetime import datetime
 
@@ -9,18 +9,18 @@ from townlet.store.blobs import BlobStore
 
 __all__ = ["hold_reason"]
 
-_DEATHS = 3
-"""Processes a visit may kill without a new checkpoint before the run holds."""
-_ROOM = Bytes(2**28)
-"""Bytes a file system keeps free for one more visit; more than a data set and the checkpoints of a long visit take."""
+_CRASH_LIMIT = 3
+"""Processes that may die in a visit without a new checkpoint before the run holds."""
+_VISIT_BYTES = Bytes(2**28)
+"""Free bytes that the next visit needs at most: more than a data set and the checkpoints of a long visit take."""
 
 
 def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobStore) -> str:
-    """Return why no more work may begin, in words; empty where it may.
+    """Return why no visit may begin, in one phrase; empty where one may.
 
-    The clock may have been set back: `now` is taken for no earlier than the journal's latest record.
-    `blobs` are counted only where they are bounded; then the file system must also have room for what the budget still
-    allows, or for one more visit, so that the run holds before the disk is full.
+    The clock may have been set back: `now` counts as no earlier than the journal's latest record. Only a budget of disk
+    measures `blobs`; the file system must then also have room for the rest of the budget, or for one more visit, so
+    that the run holds before the disk is full.
     """
     elapsed = (max(now, datetime.fromisoformat(run.latest)) - datetime.fromisoformat(run.created_at)).total_seconds()
     if budget.wall_clock is not None and elapsed >= budget.wall_clock:
@@ -31,8 +31,10 @@ def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobSto
         left, free = Bytes(budget.disk - blobs.size()), Bytes(blobs.free())
         if left <= 0:
             return f"beyond the budget of disk: {format_bytes(budget.disk)}"
-        if free < min(left, _ROOM):
-            return f"the disk is almost full: {format_bytes(free)} free, expected {format_bytes(min(left, _ROOM))}"
-    if run.visit is not None and run.visit.crash_count >= _DEATHS:
+        if free < min(left, _VISIT_BYTES):
+            return (
+                f"the disk is almost full: {format_bytes(free)} free, expected {format_bytes(min(left, _VISIT_BYTES))}"
+            )
+    if run.visit is not None and run.visit.crash_count >= _CRASH_LIMIT:
         return f"{run.state} ended {run.visit.crash_count} processes without a new checkpoint"
     return ""

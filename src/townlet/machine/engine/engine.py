@@ -1,8 +1,8 @@
-"""The engine: one walk of the machine, every step in the journal before it counts.
+"""The engine: one run of the state machine, each step written to the journal before it takes effect.
 
-The write order is the contract: visit_started → the strategy works → visit_finished (the commit point of the work) →
-guards → transition (the commit point of the state). The state in memory is folded from the journal and from nothing
-else, so an engine on a journal that was cut after any record goes on as if nothing had happened.
+The order of writes is the contract: visit_started → the strategy runs → visit_finished (the commit point of the work)
+→ guards → transition (the commit point of the state). The state in memory is the fold of the journal and of nothing
+else, so an engine that opens a journal cut after any record ends with the same run.
 """
 
 import errno
@@ -61,15 +61,15 @@ from townlet.store.registry.registry import Registry
 __all__ = ["Engine"]
 
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-"""What no retry mends and what a person can."""
+"""Errors that no retry resolves; a person can."""
 
 
-def _nobody(entry: Entry) -> None:
-    """Listen to nothing."""
+def _no_listener(entry: Entry) -> None:
+    """Ignore a record."""
 
 
 class Engine:
-    """Walks one run from wherever its journal stands until it is done, failed, aborted or held."""
+    """Continues one run from the end of its journal until it is done, failed, aborted or held."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Engine:
         metadata: Mapping[str, str] | None = None,
         process: ProcessStarted | None = None,
         stopping: Callable[[], bool] = never,
-        listen: Callable[[Entry], None] = _nobody,
+        listen: Callable[[Entry], None] = _no_listener,
     ) -> None:
         """Fold the journal; BadInputError where its first record, run_created, is missing.
 
@@ -108,14 +108,14 @@ class Engine:
 
     @property
     def state(self) -> RunState:
-        """What the journal amounts to so far."""
+        """State of the run after the last record."""
         return self._run
 
     def run(self) -> RunState:
-        """Walk on until there is nothing to do; a held run stays open, any other end is closed in the journal.
+        """Take steps until none is left and return the state; a held run stays open, any other end is journalled.
 
-        Raises StoppedError where the process was asked to stop, ResourceFaultError where disk or memory refuse, and
-        UnfitCheckpointError where the open visit cannot go on from what it left: nothing is lost, run again later.
+        StoppedError where the process was asked to stop, ResourceFaultError where disk or memory is exhausted,
+        UnfitCheckpointError where the open visit cannot resume from its checkpoint: nothing is lost, run again later.
         """
         if self._run.closed is not None:
             return self._run
@@ -124,8 +124,8 @@ class Engine:
         while self._step():
             pass
         if self._run.state != "hold":
-            end = self._run
-            self._append(RunClosed(state=end.state, reason=end.reason, champion_moved=end.champion_moved))
+            run = self._run
+            self._append(RunClosed(state=run.state, reason=run.reason, champion_moved=run.champion_moved))
         return self._run
 
     def _append(self, record: JournalRecord) -> None:
@@ -134,28 +134,28 @@ class Engine:
         self._listen(entry)
 
     def _has_commands(self) -> bool:
-        return bool(waiting(self._inbox)) or self._commanded() is not None
+        return bool(waiting(self._inbox)) or self._commanded_transition() is not None
 
-    def _commanded(self) -> Transition | None:
+    def _commanded_transition(self) -> Transition | None:
         now = max(self._journal.clock(), datetime.fromisoformat(self._run.latest))
         return from_command(self._run, self._plan.schedule, now.timestamp())
 
     def _read_inbox(self) -> None:
-        """Put every order into the journal, with the reason where it fits nothing, and its file away."""
-        for order in waiting(self._inbox):
-            if order.id not in self._run.seen_command_ids:
-                why = order.refused or rejection_reason(self._run, self._plan.schedule, order)
-                self._append(evolve(order, refused=why))
-            discard(self._inbox, order)
+        """Journal every command in the inbox, with the reason where it is rejected, then remove its file."""
+        for command in waiting(self._inbox):
+            if command.id not in self._run.seen_command_ids:
+                reason = command.refused or rejection_reason(self._run, self._plan.schedule, command)
+                self._append(evolve(command, refused=reason))
+            discard(self._inbox, command)
 
     def _step(self) -> bool:
-        """Do whatever comes next; False where nothing does."""
+        """Take the next step of the run; False where there is none."""
         self._read_inbox()
-        move, visit = self._commanded(), self._run.visit
-        if self._run.state == "hold" or (move is not None and move.trigger == "abort"):
-            if move is not None:
-                self._walk().take(move)
-            return move is not None
+        transition, visit = self._commanded_transition(), self._run.visit
+        if self._run.state == "hold" or (transition is not None and transition.trigger == "abort"):
+            if transition is not None:
+                self._machine().take(transition)
+            return transition is not None
         if self._run.state not in self._plan.schedule.states:
             return False
         if self._stopping():
@@ -163,11 +163,11 @@ class Engine:
         if visit is None or visit.result is None:
             reason = hold_reason(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
             if reason:
-                self._walk().hold(reason)
-            elif move is not None:
-                self._walk().take(move)
+                self._machine().hold(reason)
+            elif transition is not None:
+                self._machine().take(transition)
             else:
-                self._work()
+                self._run_strategy()
         elif visit.reports is None:
             reports = self._evaluator.reports(self._run, visit)
             self._append(GuardsJudged(state=visit.state, visit=visit.number, reports=reports))
@@ -175,21 +175,21 @@ class Engine:
             self._take_transition(visit)
         return True
 
-    def _walk(self) -> StateMachine:
+    def _machine(self) -> StateMachine:
         return StateMachine(self._plan.schedule, self._run.state, self._append)
 
     def _record_clean_exit(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
-        """Journal that the process leaves in peace, so that nobody counts it among the dead."""
+        """Journal that the process ends on purpose, so that it is not counted as a crash; return `error`."""
         actor = "signal" if isinstance(error, StoppedError) else "engine"
         self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
 
-    def _work(self) -> None:
-        """Start (or start again) the visit to the present state, run its strategy and journal the answer."""
+    def _run_strategy(self) -> None:
+        """Begin an attempt of the visit to the present state, run its strategy and journal the result."""
         try:
-            self._start()
+            self._begin_attempt()
         except HoldError as error:
-            self._walk().hold(str(error))
+            self._machine().hold(str(error))
             return
         state, spec = self._run.state, self._plan.schedule.states[self._run.state]
         try:
@@ -216,9 +216,9 @@ class Engine:
                 ResourceFaultError(f"{state}: the memory is exhausted; resume with more")
             ) from error
         except ChampionMovedError as error:
-            self._walk().hold(f"champion moved: {error}")
+            self._machine().hold(f"champion moved: {error}")
         except HoldError as error:
-            self._walk().hold(str(error))
+            self._machine().hold(str(error))
         except (EnvironmentFaultError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
                 raise ResourceFaultError(f"{state}: {error}; free space or grant access, then resume") from error
@@ -229,9 +229,9 @@ class Engine:
         else:
             self._append(finished)
 
-    def _start(self) -> None:
-        where = self._plan.schedule.registry
-        version = None if self._run.visit else self._registry.champion(where.name, where.champion)
+    def _begin_attempt(self) -> None:
+        spec = self._plan.schedule.registry
+        version = None if self._run.visit else self._registry.champion(spec.name, spec.champion)
         champion = None if version is None else version.weights
         self._append(open_visit(self._run, self._plan, champion, self._entry(self._run.state)))
 
@@ -264,19 +264,18 @@ class Engine:
         )
 
     def _take_transition(self, visit: OpenVisit) -> None:
-        """Take the way that the recorded verdicts lead to; ask first where a person must agree."""
-        move = from_verdicts(self._run, visit, self._plan.schedule)
-        if move.asks is not None and self._run.approval is None:
-            approval = self._plan.schedule.states[visit.state].next[move.asks].approval
-            assert approval is not None, "only an edge with an approval asks"
+        """Take the edge that the recorded verdicts choose; an edge with an approval first asks the operator."""
+        transition = from_verdicts(self._run, visit, self._plan.schedule)
+        edge = transition.needs_approval
+        if edge is not None and self._run.approval is None:
+            approval = self._plan.schedule.states[visit.state].next[edge].approval
+            assert approval is not None, "only an edge with `approval:` needs one"
             expires = self._journal.clock().timestamp() + approval.expires
-            self._append(
-                ApprovalRequested(state=visit.state, edge=move.asks, report=report_hash(visit), expires=expires)
-            )
-        self._walk().take(move)
+            self._append(ApprovalRequested(state=visit.state, edge=edge, report=report_hash(visit), expires=expires))
+        self._machine().take(transition)
 
     def _fail(self, error: Exception) -> None:
         stack = "".join(tracebacks.format_exception(error))
         write_atomic(self._traceback, stack.encode())
         first = (str(error).splitlines() or [""])[0]
-        self._walk().fail(f"{self._run.state}: {type(error).__name__}: {first}")
+        self._machine().fail(f"{self._run.state}: {type(error).__name__}: {first}")

@@ -1,6 +1,6 @@
-"""Which way a run goes next: a pure function of its state and its schedule.
+"""The next transition of a run: a pure function of its state and its schedule.
 
-The engine takes the move, and the auditor derives it again from the same records.
+The engine takes the transition; the audit derives it again from the same records.
 """
 
 from typing import Literal
@@ -21,19 +21,19 @@ class Transition:
     """One transition before it is taken."""
 
     trigger: Literal["leave", "hold", "abort", "release"]
-    """An edge of the present state, the two ways of the engine's own, or out of hold."""
+    """`leave` along an edge of the present state, `release` from hold, or the engine's own `hold` and `abort`."""
     target: str
     """State that is entered."""
     edge: int | None = None
     """Index of the edge; none for the engine's own and for a retry."""
     why: str
     """In words."""
-    asks: int | None = None
-    """Index of the edge that needs a person's approval before it is taken."""
+    needs_approval: int | None = None
+    """Index of an edge that an operator must approve before it is taken."""
 
 
 def from_verdicts(run: RunState, visit: OpenVisit, schedule: ScheduleSpec) -> Transition:
-    """Return the edge that the recorded verdicts lead to, or a hold before the first that nobody can answer."""
+    """Return the edge that the recorded verdicts choose, or a hold before an edge with a guard that is UNKNOWN."""
     edges, reports = schedule.states[visit.state].next, visit.reports or ()
     if run.rehearsal:
         edge = next_edge(schedule, visit.state, run.visits)
@@ -46,33 +46,33 @@ def from_verdicts(run: RunState, visit: OpenVisit, schedule: ScheduleSpec) -> Tr
         return _hold(f"unknown on edge {choice.edge} of {visit.state} (to {chosen.to}): {why}")
     if chosen.approval is not None:
         why = f"edge {choice.edge} of {visit.state} (to {chosen.to}) waits for an approval"
-        return Transition(trigger="hold", target="hold", why=why, asks=choice.edge)
+        return Transition(trigger="hold", target="hold", why=why, needs_approval=choice.edge)
     return _leave(edges, choice.edge, _why(chosen))
 
 
 def from_command(run: RunState, schedule: ScheduleSpec, now: float) -> Transition | None:
-    """Return where the operator's orders lead, or a question that nobody answered in time; none where to nowhere.
+    """Return the transition that an operator's command or an expired approval causes; none where neither does.
 
     `now` is in seconds since the epoch. Time alone can end a run, and never chooses an edge.
     """
-    order = min(run.pending_commands, key=lambda order: order.command != "abort", default=None)
-    if order is not None:
-        return _obeyed(run, schedule, order)
-    asked = run.approval
-    if run.state == "hold" and asked is not None and asked.expires is not None and now >= asked.expires:
+    command = min(run.pending_commands, key=lambda command: command.command != "abort", default=None)
+    if command is not None:
+        return _commanded(run, schedule, command)
+    approval = run.approval
+    if run.state == "hold" and approval is not None and approval.expires is not None and now >= approval.expires:
         return Transition(trigger="abort", target="aborted", why="nobody approved in time")
     return None
 
 
-def _obeyed(run: RunState, schedule: ScheduleSpec, order: OperatorCommand) -> Transition:
-    why = f"{order.command.replace('_', '-')} by {order.actor}" + (f": {order.reason}" if order.reason else "")
-    if order.command in ("abort", "reject"):
+def _commanded(run: RunState, schedule: ScheduleSpec, command: OperatorCommand) -> Transition:
+    why = f"{command.command.replace('_', '-')} by {command.actor}" + (f": {command.reason}" if command.reason else "")
+    if command.command in ("abort", "reject"):
         return Transition(trigger="abort", target="aborted", why=why)
-    if order.command == "hold":
+    if command.command == "hold":
         return _hold(why)
-    if order.command == "retry":
+    if command.command == "retry":
         return Transition(trigger="release", target=run.held_state, why=why)
-    edge = run.approval.edge if order.command == "approve" and run.approval else int(order.arguments["edge"])
+    edge = run.approval.edge if command.command == "approve" and run.approval else int(command.arguments["edge"])
     return Transition(trigger="release", target=schedule.states[run.held_state].next[edge].to, edge=edge, why=why)
 
 
@@ -87,5 +87,5 @@ def _hold(why: str) -> Transition:
 def _why(edge: EdgeSpec) -> str:
     if edge.why:
         return edge.why
-    asked = list(dict.fromkeys(name for part in edge.when for name in names(part)))
-    return f"on {', '.join(asked)}" if asked else "always"
+    guards = list(dict.fromkeys(name for part in edge.when for name in names(part)))
+    return f"on {', '.join(guards)}" if guards else "always"

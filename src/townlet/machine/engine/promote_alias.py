@@ -1,4 +1,4 @@
-"""The one effect a walk has on the world outside: the champion's alias moves, once."""
+"""Move the champion's alias, exactly once: the only effect a run has outside its directory."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +15,7 @@ __all__ = ["move_champion"]
 def move_champion(
     run: RunState,
     target: str,
-    where: RegistrySpec,
+    spec: RegistrySpec,
     *,
     registry: Registry,
     journal: Journal,
@@ -24,22 +24,22 @@ def move_champion(
 ) -> EffectDone:
     """Move the alias to the candidate `target`: intent, compare-and-set, done, each journalled before the next.
 
-    `append` puts a record into `journal`; `metadata` stand beside the version. What an earlier attempt of the visit
+    `append` writes a record to `journal`; `metadata` is stored with the version. What an earlier attempt of the visit
     journalled is not done again; a rehearsal moves nothing. StrategyFailedError for another target, ChampionMovedError
     where the alias has left the weights that the evidence was gathered against.
     """
     visit, created = run.visit, run.created
     if visit is None or created is None or target != visit.inputs.get("candidate"):
-        raise StrategyFailedError(f"{run.state} may not move {where.champion!r} to {target}; expected its candidate")
+        raise StrategyFailedError(f"{run.state} may not move {spec.champion!r} to {target}; expected its candidate")
     if visit.done is not None:
         return visit.done
     if run.rehearsal:
-        return EffectDone(alias=where.champion, target=target, version=0)
+        return EffectDone(alias=spec.champion, target=target, version=0)
     intent = visit.intent or EffectIntent(
         state=visit.state,
         visit=visit.number,
-        registry=where.name,
-        alias=where.champion,
+        registry=spec.name,
+        alias=spec.champion,
         target=target,
         expected=visit.expected_champion,
         evidence=run.evidence,

@@ -1,10 +1,11 @@
-"""The machine in memory: the only file that touches `transitions`.
+"""The state machine in memory; no other file imports `transitions`.
 
-Measured of transitions 0.9.3, and why it is used as it is here: `auto_transitions` adds back doors, dotted strings are
-imported as callbacks, conditions are compared with ``== True`` (an enum member counts as false), `on_exception`
-swallows Ctrl-C, errors in `finalize_event` are lost, errors in `after_state_change` come after the move, a queued
-trigger answers True even when refused, unknown destinations pass at build time. So: no automatic triggers, callables
-only, real booleans, one callback (`before_state_change`, which vetoes by raising), our own checks.
+Behaviour of transitions 0.9.3 that decides how it is used: `auto_transitions` adds edges nobody declared, dotted
+strings are imported as callbacks, conditions are compared with ``== True`` (an enum member counts as false),
+`on_exception` swallows Ctrl-C, errors in `finalize_event` are lost, errors in `after_state_change` come after the
+transition, a queued trigger returns True even when it is refused, unknown targets pass when the machine is built.
+So: no automatic triggers, callables only, real booleans, one callback (`before_state_change`, which refuses by
+raising), checks of our own.
 """
 
 from collections.abc import Callable
@@ -19,33 +20,33 @@ from townlet.machine.engine.next_transition import Transition
 __all__ = ["StateMachine"]
 
 _ENGINE = {"hold": "hold", "fail": "failed", "abort": "aborted"}
-"""Triggers of the engine's own, from every declared state; `abort` and `release` also lead out of hold."""
+"""Triggers that every declared state has; `abort` and `release` also lead out of hold."""
 
 
 class _Model:
-    """The model that `transitions` hangs its attributes on; ours stay free of them."""
+    """The object on which `transitions` sets the attribute `state`."""
 
     state: str
 
 
 class StateMachine:
-    """Moves along the edges of a schedule; each move is persisted before it happens."""
+    """Takes the edges of a schedule; each transition is persisted before it takes effect."""
 
     def __init__(self, schedule: ScheduleSpec, state: str, persist: Callable[[TransitionTaken], None]) -> None:
-        """Build the machine standing at `state`; BadInputError where an edge or `state` is unknown."""
-        known = (*schedule.states, *BUILT_IN_STATES)
-        _check(schedule, known, state)
+        """Build the machine in `state`; BadInputError where an edge or `state` is unknown."""
+        states = (*schedule.states, *BUILT_IN_STATES)
+        _check(schedule, states, state)
         self._persist = persist
-        self._place = _Model()
+        self._model = _Model()
         self._machine = Machine(
-            model=self._place,
-            states=[State(name) for name in known],
+            model=self._model,
+            states=[State(name) for name in states],
             initial=state,
             auto_transitions=False,
             queued=False,
             send_event=True,
             ignore_invalid_triggers=False,
-            before_state_change=[self._before],
+            before_state_change=[self._persist_transition],
         )
         for source, spec in schedule.states.items():
             for index, edge in enumerate(spec.next):
@@ -53,21 +54,21 @@ class StateMachine:
             for trigger, target in _ENGINE.items():
                 self._machine.add_transition(trigger, source, target)
         self._machine.add_transition("abort", "hold", "aborted")
-        for target in known:
+        for target in states:
             if target != "hold":
                 self._machine.add_transition("release", "hold", target, conditions=[_target_is(target)])
 
     @property
     def state(self) -> str:
-        """Where the walk stands."""
-        return self._place.state
+        """The present state."""
+        return self._model.state
 
-    def take(self, move: Transition) -> None:
-        """Make a move: an edge of the present state, hold or abort, or out of hold."""
-        self._fire(move.trigger, move.edge, move.why, move.target)
+    def take(self, transition: Transition) -> None:
+        """Take an edge of the present state, hold, abort, or leave hold."""
+        self._fire(transition.trigger, transition.edge, transition.why, transition.target)
 
     def hold(self, why: str) -> None:
-        """Wait for an operator."""
+        """Enter hold, where the run waits for an operator."""
         self._fire("hold", None, why)
 
     def fail(self, why: str) -> None:
@@ -75,37 +76,39 @@ class StateMachine:
         self._fire("fail", None, why)
 
     def _fire(self, trigger: str, edge: int | None, why: str, target: str = "") -> None:
-        if self._machine.events[trigger].trigger(self._place, edge=edge, why=why, target=target) is not True:
+        if self._machine.events[trigger].trigger(self._model, edge=edge, why=why, target=target) is not True:
             raise BadInputError(f"state {self.state!r} has no edge {edge!r}; expected an index of its `next`")
 
-    def _before(self, event: EventData) -> None:
-        move = event.transition
-        assert move is not None
-        assert move.dest is not None, "a machine without internal transitions always moves"
+    def _persist_transition(self, event: EventData) -> None:
+        transition = event.transition
+        assert transition is not None
+        assert transition.dest is not None, "a machine without internal transitions always changes its state"
         kwargs = event.kwargs
-        self._persist(TransitionTaken(source=move.source, target=move.dest, edge=kwargs["edge"], why=kwargs["why"]))
+        self._persist(
+            TransitionTaken(source=transition.source, target=transition.dest, edge=kwargs["edge"], why=kwargs["why"])
+        )
 
 
 def _edge_is(index: int) -> Callable[[EventData], bool]:
-    def is_chosen(event: EventData) -> bool:
+    def is_index(event: EventData) -> bool:
         return bool(event.kwargs["edge"] == index)
 
-    return is_chosen
+    return is_index
 
 
 def _target_is(target: str) -> Callable[[EventData], bool]:
-    def is_meant(event: EventData) -> bool:
+    def leads_to_target(event: EventData) -> bool:
         return bool(event.kwargs["target"] == target)
 
-    return is_meant
+    return leads_to_target
 
 
-def _check(schedule: ScheduleSpec, known: tuple[str, ...], state: str) -> None:
-    if state not in known:
-        raise BadInputError(f"unknown state {state!r}; expected one of: {', '.join(known)}")
+def _check(schedule: ScheduleSpec, states: tuple[str, ...], state: str) -> None:
+    if state not in states:
+        raise BadInputError(f"unknown state {state!r}; expected one of: {', '.join(states)}")
     for source, spec in schedule.states.items():
         if source in ("*", "=") or source in BUILT_IN_STATES:
             raise BadInputError(f"{source!r} cannot name a state; expected a word of your own")
         for index, edge in enumerate(spec.next):
-            if edge.to not in known:
+            if edge.to not in states:
                 raise BadInputError(f"edge {index} of state {source!r} leads to {edge.to!r}, which does not exist")

@@ -21,16 +21,16 @@ __all__ = ["RunVisit", "Visit", "apply_scale", "build_visit", "never", "open_vis
 
 
 def never() -> bool:
-    """Return that nobody asked the process to stop."""
+    """Return False: no stop was requested."""
     return False
 
 
 @frozen(kw_only=True)
 class Visit:
-    """Everything the engine knows that a strategy may need."""
+    """Everything a strategy gets from the engine."""
 
     state: str
-    """Where."""
+    """Name of the state."""
     strategy: str
     """Name of the strategy."""
     number: int
@@ -51,31 +51,31 @@ class Visit:
     `champion`, `accepted`, `start` (where this ppo visit begins; absent for a fresh start), `evidence` (of the last
     evaluate visit), and every name under `policies`."""
     baseline_digests: Mapping[str, str]
-    """What each baseline's name stands for during this visit: a weights digest, or ``teacher:NAME``; absent where the
-    baseline does not exist."""
+    """Policy that each baseline stands for during this visit: a weights digest, or ``teacher:NAME``; baselines without
+    one are absent."""
     expected_champion: str | None
-    """Weights digest the champion's alias named when the visit began."""
+    """Weights digest that the champion's alias named when the visit began."""
     evaluate_visits: int
     """The most evaluate visits the counters allow, all evaluate states together; divides the error."""
     checkpoint: str | None
-    """Digest of the last checkpoint of this visit, to go on from."""
+    """Digest of the last checkpoint of this visit, to resume from."""
     save: Callable[[int, str], None]
     """`save(step, digest)` appends a checkpoint record naming a stored blob."""
     decided: Callable[[EvidenceTable], bool]
-    """Whether every evidence guard of this state is decided by what the table holds so far (by the judge itself)."""
+    """Whether the table decides every evidence guard of this state, by the code that evaluates guards."""
     effect: Callable[[str], EffectDone]
     """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
     `expected_champion`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
     stopping: Callable[[], bool] = never
-    """Whether somebody asked the process to stop. A long strategy asks it at every point it could go on from, and where
-    it is true saves a checkpoint and raises StoppedError."""
+    """Whether somebody asked the process to stop. A long strategy calls it at every point that it can resume from;
+    where it is true, it saves a checkpoint and raises StoppedError."""
 
     @classmethod
     def outermost(cls, seed: int) -> "Visit":
-        """Return the visit that a walk as a whole is, before any state is entered; it saves and effects nothing."""
+        """Return the visit that stands for the run as a whole, before any state is entered; it has no callbacks."""
 
         def refuse(*_: object) -> NoReturn:
-            raise StrategyFailedError("only the visit to a state can be saved, judged or have an effect")
+            raise StrategyFailedError("only the visit to a state can save, evaluate guards or have an effect")
 
         return cls(
             state="anneal",

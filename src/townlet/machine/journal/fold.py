@@ -1,4 +1,4 @@
-"""The fold: a journal's records become the state of the run, and nothing else ever does."""
+"""The fold: the state of a run is computed from the records of its journal, and from nothing else."""
 
 from collections.abc import Iterable
 
@@ -36,7 +36,7 @@ __all__ = ["advance", "fold", "is_rollback"]
 
 
 def fold(entries: Iterable[Entry], schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
-    """Return the state a journal's records lead to."""
+    """Return the state of the run after all records of a journal."""
     state = RunState(state=schedule.initial)
     for entry in entries:
         state = advance(state, entry, schedule, catalogue)
@@ -51,7 +51,7 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
         case RunCreated():
             state = evolve(state, created=record, created_at=entry.at, schedule_sha256=record.schedule)
         case VisitStarted():
-            state = _started(state, record)
+            state = _apply_start(state, record)
         case VisitFinished():
             strategy = catalogue.entry(record.strategy)
             state = _finished(state, load_result(record.result, strategy.result), strategy)
@@ -89,11 +89,11 @@ def _apply_to_visit(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
     return visit
 
 
-def _started(state: RunState, record: VisitStarted) -> RunState:
+def _apply_start(state: RunState, record: VisitStarted) -> RunState:
     if state.visit is not None:
-        again = state.visit
-        retries = again.retries + (0 if again.resumed else 1)
-        return evolve(state, visit=evolve(again, attempt=record.attempt, retries=retries, resumed=False))
+        visit = state.visit
+        retries = visit.retries + (0 if visit.resumed else 1)
+        return evolve(state, visit=evolve(visit, attempt=record.attempt, retries=retries, resumed=False))
     visit = OpenVisit(
         state=record.state,
         number=record.visit,
@@ -112,7 +112,7 @@ def _apply_command(state: RunState, record: OperatorCommand) -> RunState:
         return state
     if record.command == "accept_schedule":
         return evolve(state, schedule_sha256=record.arguments["schedule"])
-    if record.command == "stop":  # the process that takes the visit up next follows no death
+    if record.command == "stop":  # a clean stop is not counted as a crash
         visit = state.visit
         return state if visit is None else evolve(state, visit=evolve(visit, crash_count=visit.crash_count - 1))
     return evolve(state, pending_commands=(*state.pending_commands, record))

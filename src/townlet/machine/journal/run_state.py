@@ -1,4 +1,4 @@
-"""What a run amounts to: the state that its journal is folded into."""
+"""The state of a run: the value that its journal is folded into."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,38 +14,38 @@ __all__ = ["Accepted", "OpenVisit", "RunState"]
 
 @frozen(kw_only=True)
 class OpenVisit:
-    """The visit a run is in, and how far it came: started, finished (`result`), judged (`reports`)."""
+    """The visit a run is in, and its progress: started, finished (`result`), guards evaluated (`reports`)."""
 
     state: str
-    """Where."""
+    """Name of the state."""
     number: int
     """The n-th visit to that state, from 1."""
     attempt: int
-    """Starts so far."""
+    """Attempts so far."""
     inputs: Mapping[str, str]
     """Digests by name, as journalled at the first start."""
     baseline_digests: Mapping[str, str]
-    """What each baseline's name stands for."""
+    """Policy that each baseline stands for: a weights digest, or ``teacher:NAME``."""
     expected_champion: str | None
     """Weights digest the champion's alias must name when it moves."""
     crash_count: int = 0
-    """Processes that took the visit up again since it last came further, so that one that kills them all is noticed."""
+    """Processes that died in this visit since its last checkpoint; at 3 the run holds."""
     retries: int = 0
-    """Starts again within one process: after a fault of the environment, not after the death of a process."""
+    """Attempts after a fault of the environment; those after a crash of the process do not count."""
     resumed: bool = False
-    """Whether a process took the visit up and has not started it again yet."""
+    """Whether another process took over the visit and has not begun its attempt yet."""
     step: int = 0
     """Step of its furthest checkpoint."""
     checkpoint: str | None = None
     """Digest of the last checkpoint."""
     intent: EffectIntent | None = None
-    """The effect it was about to try."""
+    """The effect it is about to have."""
     done: EffectDone | None = None
-    """The effect it carried out."""
+    """The effect it had."""
     result: TrainingResult | None = None
-    """The strategy's answer."""
+    """The strategy's result."""
     reports: tuple[GuardReport, ...] | None = None
-    """The guards' answers."""
+    """The guards' reports."""
 
 
 @frozen(kw_only=True)
@@ -62,16 +62,16 @@ class Accepted:
 
 @frozen(kw_only=True)
 class RunState:
-    """Everything the engine knows; a pure function of the journal."""
+    """Everything the engine decides from; a pure function of the journal."""
 
     created: RunCreated | None = None
     """The run's first record."""
     created_at: str = ""
     """When, UTC, ISO 8601."""
     state: str
-    """Where the walk is."""
+    """The state of the schedule that the run is in."""
     reason: str = ""
-    """Why it is there, in words."""
+    """Why it was entered, in words."""
     visit: OpenVisit | None = None
     """The visit it is in; none before the first record of a visit."""
     visits: Mapping[str, int] = MappingProxyType({})
@@ -109,19 +109,19 @@ class RunState:
     champion_moved: bool = False
     """Whether promote moved the alias."""
     held: OpenVisit | None = None
-    """The visit that was left for hold; none where the run holds before one, or does not hold."""
+    """The visit that ended in hold; none where the run holds before a visit, or does not hold."""
     held_state: str = ""
-    """The state that was left for hold; empty where the run does not hold."""
+    """The state before hold; empty where the run does not hold."""
     approval: ApprovalRequested | None = None
-    """The question that waits for an answer."""
+    """The request for approval that is open."""
     pending_commands: tuple[OperatorCommand, ...] = ()
-    """What the operator ordered since the last transition."""
+    """Operator's commands since the last transition that are not carried out yet."""
     seen_command_ids: frozenset[str] = frozenset()
-    """Ids of the commands that were read."""
+    """Ids of the operator's commands in the journal, so that none is carried out twice."""
     schedule_sha256: str = ""
     """SHA-256 of the schedule in force: the one the run began with, or the last that was accepted."""
     latest: str = ""
-    """The latest time of any record; a clock that goes back does not go back behind it."""
+    """The latest time of any record, ISO 8601; a clock that was set back counts as this time."""
     closed: RunClosed | None = None
     """The record that ended the run."""
 

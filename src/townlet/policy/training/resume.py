@@ -58,7 +58,7 @@ class RunResumer:
         known = self.catalogue
         with suppress(JournalBrokenError):  # a process at work may look broken; under the lock it is looked at again
             standing = load_run(self.run, self.blobs, known)
-            if standing.state.closed is not None and standing.whole:
+            if standing.state.closed is not None and standing.is_clean:
                 return self._walk(Journal(self.run.journal, self.run.head, known))
         with self.run.lock():
             journal = Journal(self.run.journal, self.run.head, known)
