@@ -44,7 +44,7 @@ class EnvironmentDescription(Record):
     discount: float
     """Discount factor γ per decision that the rewards were designed for."""
     metrics: tuple[MetricSpec, ...]
-    """KPIs that `Environment.tallies` reports, in the order of its axis M."""
+    """KPIs that `Environment.tallies` reports, in the order of its axis M; the first is the return per agent-day."""
     teachers: tuple[str, ...]
     """Names of the scripted policies that `EnvironmentProvider.teacher` offers."""
     ticks_per_decision: int = 1

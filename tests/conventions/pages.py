@@ -1,4 +1,4 @@
-"""The pages of the documentation, and what stands on them."""
+"""The pages of the documentation, their code blocks and their links."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,13 @@ from places import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of a page in one language, in order."""
-    return [text for found, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if found == language]
+    return [text for name, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
 def links(page: Path) -> list[str]:

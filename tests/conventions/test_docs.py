@@ -15,12 +15,12 @@ COMMANDS = sorted(
         for page in PAGES
         for block in blocks(page, "sh")
         for command in re.findall(
-            r"^townlet ([a-z-]+(?: (?:verify|show|why|replay|list|history|rollback))?)", block, re.MULTILINE
+            r"^ *townlet ([a-z-]+(?: (?:verify|show|why|replay|list|history|rollback))?)", block, re.MULTILINE
         )
     }
 )
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("ADR-*.md"))
-ASK = "import sys; from townlet.cli import main; sys.argv[0] = 'townlet'; main()"
+MAIN = "import sys; from townlet.cli import main; sys.argv[0] = 'townlet'; main()"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -40,9 +40,14 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_exist(command: str, tmp_path: Path) -> None:
-    """Every townlet command in a shell block answers to --help."""
-    asked = [sys.executable, "-c", ASK, *command.split(), "--help"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=tmp_path)
+    """Every townlet command in a shell block accepts --help."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *command.split(), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
 
     assert 0 == done.returncode, done.stderr
 
@@ -59,5 +64,5 @@ def test_decisions_are_short_and_linked(page: Path) -> None:
 
 
 def test_the_first_decisions_are_written() -> None:
-    """Sockets, town, boundary and strategies each have their record."""
+    """Protocols, town, boundary and strategies each have their record."""
     assert ["ADR-001", "ADR-002", "ADR-003", "ADR-004"] == [page.stem[:7] for page in DECISIONS[:4]]

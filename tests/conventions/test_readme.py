@@ -8,26 +8,29 @@ from pathlib import Path
 from pages import blocks
 from places import ROOT
 
+from townlet.machine.schedule.diagram import mermaid
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+
 README = ROOT / "README.md"
 IGNORED = [line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
 DEFAULT = ["lint", "types", "py311", "py311-torch", "docs", "quickstart"]
 
 
-def _told() -> dict[Path, set[str]]:
+def _listed() -> dict[Path, set[str]]:
     """Return the directories that the README's tree opens, each with the names it lists."""
-    told: dict[Path, set[str]] = {}
-    above: list[Path] = [ROOT]
+    listed: dict[Path, set[str]] = {}
+    parents: list[Path] = [ROOT]
     for line in blocks(README, "text")[0].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
-        parent = above[depth]
+        parent = parents[depth]
         for part in line.split()[0].strip("/").split("/"):
-            told.setdefault(parent, set()).add(part)
+            listed.setdefault(parent, set()).add(part)
             parent /= part
-        above[depth + 1 :] = [parent]
-    return told
+        parents[depth + 1 :] = [parent]
+    return listed
 
 
-def _found(directory: Path) -> set[str]:
+def _visible(directory: Path) -> set[str]:
     """Return what a reader sees in a directory: no hidden names but .ci, nothing git ignores, no package marker."""
     return {
         path.name
@@ -46,9 +49,9 @@ def _tox() -> ConfigParser:
 
 def test_the_tree_is_the_directory() -> None:
     """Every directory that the tree opens holds exactly the names it lists."""
-    told = _told()
+    listed = _listed()
 
-    assert told == {directory: _found(directory) for directory in told}
+    assert listed == {directory: _visible(directory) for directory in listed}
 
 
 def test_the_first_command_is_what_the_quickstart_environment_runs() -> None:
@@ -75,19 +78,37 @@ def test_the_second_command_is_what_continuous_integration_runs() -> None:
 
 
 def test_the_default_environments_are_the_promised_ones() -> None:
-    """`tox` alone runs all of them; py313, soak and the benchmarks have to be named."""
+    """`tox` alone runs all of them; py313, soak, wheel and the benchmarks are run by name."""
     tox = _tox()
 
     assert DEFAULT == [name.strip() for name in tox["tox"]["env_list"].split(",")]
-    assert {*DEFAULT, "py313", "bench", "compare", "soak", "learning", "gaming"} == {
+    assert {*DEFAULT, "py313", "bench", "compare", "soak", "learning", "gaming", "wheel"} == {
         name.removeprefix("testenv:") for name in tox if name.startswith("testenv:")
     }
 
 
-def test_the_status_table_uses_three_words() -> None:
-    """A part is there, partly there or not there yet, and nothing is promised in other words."""
+def test_the_table_of_missing_parts_uses_two_words() -> None:
+    """A part is partly there or not there yet; what is there needs no row."""
     table = README.read_text(encoding="utf-8").split("| part | status |")[1].split("\n\n")[0]
     words = [row.split("|")[2].strip() for row in table.strip().splitlines()[1:]]
 
-    assert len(words) > 5
-    assert {"there", "partly", "not yet"} >= set(words)
+    assert len(words) > 2
+    assert {"partly", "not yet"} >= set(words)
+
+
+def test_the_picture_is_the_machine_of_the_quickstart() -> None:
+    """The diagram is what `townlet graph quickstart` prints."""
+    plan = PolicyTrainingOrchestrator(ROOT / "schedules" / "quickstart.yaml").plan()
+
+    assert [mermaid(plan.schedule)] == blocks(README, "mermaid")
+
+
+def test_the_output_of_a_run_names_real_states_and_guards() -> None:
+    """Every state and guard in the shortened output stands in the quickstart, and every state but rollback is shown."""
+    schedule = PolicyTrainingOrchestrator(ROOT / "schedules" / "quickstart.yaml").plan().schedule
+    output = blocks(README, "console")[0]
+    guards = set(re.findall(r"^  (?:pass|fail|skipped|undecided|unknown) +(\w+):", output, re.MULTILINE))
+    states = set(re.findall(r"^([a-z]+)$", output, re.MULTILINE))
+
+    assert states == {*schedule.states} - {"rollback"}
+    assert guards == {*schedule.guards} - {"rollbacks_left"}
