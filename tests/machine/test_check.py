@@ -160,14 +160,14 @@ def test_a_scenario_of_the_suite_must_exist() -> None:
         ({"one": ""}, "expected at least one edge"),
         ({"one": "{to: done}", "two": "{to: done}"}, "state 'two' is never reached from 'one'"),
         ({"one": "{to: two}", "two": "{to: two}"}, "no way leads from 'two' to an end"),
-        ({"one": "{to: one, when: [a]}, {to: done}"}, "one → one can go round for ever"),
+        ({"one": "{to: one, when: [a]}, {to: done}"}, "one → one can repeat without end"),
         (
             {"one": "{to: two, when: [few]}, {to: done}", "two": "{to: two, when: [a]}, {to: one}"},
-            "two → two can go round for ever",
+            "two → two can repeat without end",
         ),
         (
             {"one": "{to: two, when: [{any: [few, a]}]}, {to: done}", "two": "{to: one}"},
-            "one → two → one can go round for ever",
+            "one → two → one can repeat without end",
         ),
         (
             {"one": "{to: two, when: [{not: few}]}, {to: done}", "two": "{to: done}"},
@@ -263,7 +263,7 @@ def test_an_unproven_promotion_must_be_asked_for() -> None:
         ),
         (("{to: bc, when: [enough_data, varied_actions]}", "{to: ppo, when: [enough_data]}"), "'ppo' needs the clone"),
         (("initial: capture", "initial: evaluate"), "'evaluate' needs the candidate"),
-        (("initial: capture", "initial: promote"), "the walk cannot begin with 'promote'"),
+        (("initial: capture", "initial: promote"), "a run cannot begin with 'promote'"),
     ],
 )
 def test_a_state_cannot_be_reached_before_what_it_begins_with(change: tuple[str, str], message: str) -> None:

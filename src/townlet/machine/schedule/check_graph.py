@@ -1,4 +1,4 @@
-"""The machine must be total, reachable and ending, and promote only what evidence has shown."""
+"""Check the graph: every state has a last unconditional edge, is reached, ends, and has the inputs it needs."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,35 +9,36 @@ from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.dto.strategies import PromoteSpec
 from townlet.machine.guards.verdicts import names
-from townlet.machine.schedule.partial import PartialSchedule, nearest, unknown
+from townlet.machine.schedule.partial import PartialSchedule, nearest_name, unknown_name
 from townlet.machine.schedule.reachability import MAX_CONFIGURATIONS, Reachability, explore
 
-__all__ = ["check_edges", "check_walk", "reachable"]
+__all__ = ["check_edges", "check_graph", "reachable"]
 
 MAX_STATES = 64
-"""More than a person can survey, few enough to prove."""
+"""States of a schedule at the most: few enough to explore."""
 
-_NOWHERE = explore("hold", {}, {})
+EMPTY = explore("hold", {}, {})
+"""Reachability of a schedule without states."""
 
 Edges = Mapping[str, tuple[EdgeSpec | None, ...]]
 
 
-def check_edges(draft: PartialSchedule) -> Iterator[Problem]:
-    """Yield the mistakes of single edges and of the order they stand in."""
-    for name, state in draft.states.items():
-        if isinstance(draft.data["states"][name], Mapping) and draft.data["states"][name].get("next") == []:
+def check_edges(partial: PartialSchedule) -> Iterator[Problem]:
+    """Yield the problems of single edges and of their order."""
+    for name, state in partial.states.items():
+        if isinstance(partial.data["states"][name], Mapping) and partial.data["states"][name].get("next") == []:
             yield Problem(("states", name, "next"), "expected at least one edge; the last has no when")
         for index, edge in enumerate(state.edges):
             if edge is not None:
                 last = index == len(state.edges) - 1
-                yield from _check_edge(draft, edge, ("states", name, "next", index), last=last)
+                yield from _check_edge(partial, edge, ("states", name, "next", index), last=last)
 
 
 def _check_edge(
-    draft: PartialSchedule, edge: EdgeSpec, here: tuple[str | int, ...], *, last: bool
+    partial: PartialSchedule, edge: EdgeSpec, here: tuple[str | int, ...], *, last: bool
 ) -> Iterator[Problem]:
-    if edge.to not in draft.states and edge.to not in BUILT_IN_STATES:
-        yield unknown("state", edge.to, {*draft.states, *BUILT_IN_STATES}, (*here, "to"))
+    if edge.to not in partial.states and edge.to not in BUILT_IN_STATES:
+        yield unknown_name("state", edge.to, {*partial.states, *BUILT_IN_STATES}, (*here, "to"))
     if last and edge.when:
         yield Problem(
             (*here, "when"),
@@ -49,16 +50,21 @@ def _check_edge(
             f"this edge to {edge.to!r} has no when, so those after it are never taken; only the last stands without",
         )
     for index, when in enumerate(edge.when):
-        yield from _check_when(draft, when, (*here, "when", index), negated=False)
-    target = draft.states.get(edge.to)
+        yield from _check_when(partial, when, (*here, "when", index), negated=False)
+    target = partial.states.get(edge.to)
     if edge.approval is not None and target and target.strategy and not target.strategy.effect:
         yield Problem((*here, "approval"), f"{edge.to!r} changes nothing that needs approval; ask it before promote")
     if edge.approval is not None and edge.approval.expires <= 0:
         yield Problem((*here, "approval", "expires"), "expected more than 0")
     if target and target.strategy and target.strategy.effect:
         unproven = isinstance(target.options, PromoteSpec) and target.options.unproven
-        readable = all(draft.guards.get(name) for when in edge.when for name in names(when))
-        if target.options is not None and not unproven and readable and not _proves(draft, AllOf(all=edge.when)):
+        readable = all(partial.guards.get(name) for when in edge.when for name in names(when))
+        if (
+            target.options is not None
+            and not unproven
+            and readable
+            and not _implies_evidence(partial, AllOf(all=edge.when))
+        ):
             yield Problem(
                 (*here, "to"),
                 f"this edge leads to {edge.to!r} without a guard on evidence that must hold for it; "
@@ -66,143 +72,147 @@ def _check_edge(
             )
 
 
-def _check_when(draft: PartialSchedule, when: When, path: tuple[str | int, ...], *, negated: bool) -> Iterator[Problem]:
+def _check_when(
+    partial: PartialSchedule, when: When, path: tuple[str | int, ...], *, negated: bool
+) -> Iterator[Problem]:
     if isinstance(when, str):
-        guard = draft.guards.get(when)
-        if when not in draft.guards:
-            yield unknown("guard", when, draft.guards, path)
+        guard = partial.guards.get(when)
+        if when not in partial.guards:
+            yield unknown_name("guard", when, partial.guards, path)
         elif negated and guard and guard.without_baseline == "skip":
             yield Problem(
                 path, f"not over {when!r}, which is skipped without a baseline: a skipped guard has no opposite"
             )
     elif isinstance(when, NotOf):
-        yield from _check_when(draft, when.not_, (*path, "not"), negated=True)
+        yield from _check_when(partial, when.not_, (*path, "not"), negated=True)
     else:
         word = "all" if isinstance(when, AllOf) else "any"
         parts = when.all if isinstance(when, AllOf) else when.any
         if not parts:
             yield Problem((*path, word), f"expected at least one guard under {word}")
         for index, part in enumerate(parts):
-            yield from _check_when(draft, part, (*path, word, index), negated=negated)
+            yield from _check_when(partial, part, (*path, word, index), negated=negated)
 
 
-def _proves(draft: PartialSchedule, when: When) -> bool:
+def _implies_evidence(partial: PartialSchedule, when: When) -> bool:
     """Tell whether a condition cannot hold without evidence that the candidate is no worse than its margin."""
     if isinstance(when, AllOf):
-        return any(_proves(draft, part) for part in when.all)
+        return any(_implies_evidence(partial, part) for part in when.all)
     if isinstance(when, AnyOf):
-        return all(_proves(draft, part) for part in when.any)
+        return all(_implies_evidence(partial, part) for part in when.any)
     name, refuted = (when.not_, True) if isinstance(when, NotOf) else (when, False)
-    guard = draft.guards.get(name) if isinstance(name, str) else None
+    guard = partial.guards.get(name) if isinstance(name, str) else None
     if guard is None or guard.evidence is None or guard.without_baseline == "skip":
         return False
     return (guard.worse_by is not None) == refuted
 
 
-def check_walk(draft: PartialSchedule) -> tuple[Reachability, list[Problem]]:
-    """Return all walks, and where they cannot be walked, cannot end or lack the weights they need."""
-    if draft.initial is None or not draft.states:  # the schedule as a whole says so, but for an empty mapping
-        empty = isinstance(draft.data, Mapping) and draft.data.get("states") == {}
-        return _NOWHERE, [Problem(("states",), "expected at least one state")] if empty else []
-    if len(draft.states) > MAX_STATES:
-        message = f"expected at most {MAX_STATES} states, found {len(draft.states)}"
-        return _NOWHERE, [Problem(("states",), message, key=True)]
-    initial = draft.initial if draft.initial in draft.states else nearest(draft.initial, draft.states)
-    problems = [] if draft.initial == initial else [unknown("state", draft.initial, draft.states, ("initial",))]
+def check_graph(partial: PartialSchedule) -> tuple[Reachability, list[Problem]]:
+    """Return what runs can do, and the problems: states never reached, no way to an end, inputs that do not exist."""
+    if partial.initial is None or not partial.states:  # the schedule as a whole says so, but for an empty mapping
+        empty = isinstance(partial.data, Mapping) and partial.data.get("states") == {}
+        return EMPTY, [Problem(("states",), "expected at least one state")] if empty else []
+    if len(partial.states) > MAX_STATES:
+        message = f"expected at most {MAX_STATES} states, found {len(partial.states)}"
+        return EMPTY, [Problem(("states",), message, key=True)]
+    initial = partial.initial if partial.initial in partial.states else nearest_name(partial.initial, partial.states)
+    problems = (
+        [] if partial.initial == initial else [unknown_name("state", partial.initial, partial.states, ("initial",))]
+    )
     if initial is None:
-        return _NOWHERE, problems
-    edges = _edges(draft)
+        return EMPTY, problems
+    edges = _edges(partial)
     reached = reachable(initial, edges)
     problems.extend(
         Problem(("states", name), f"state {name!r} is never reached from {initial!r}", key=True)
-        for name in draft.states
+        for name in partial.states
         if name not in reached
     )
-    stuck = [name for name in draft.states if name in reached and not _ends(name, edges, draft)]
+    stuck = [name for name in partial.states if name in reached and not _ends(name, edges, partial)]
     problems.extend(
         Problem(("states", name), f"no way leads from {name!r} to an end ({', '.join(BUILT_IN_STATES)})", key=True)
         for name in stuck
     )
-    problems.extend(_check_effect_first(draft, initial))
-    problems.extend(_check_inputs(draft, initial, edges, reached))
-    walk = explore(initial, edges, _readable(draft))
-    if walk.exceeded:
+    problems.extend(_check_effect_first(partial, initial))
+    problems.extend(_check_inputs(partial, initial, edges, reached))
+    reachability = explore(initial, edges, _readable(partial))
+    if reachability.exceeded:
         problems.append(
             Problem(
                 ("states",),
                 f"the counters allow more than {MAX_CONFIGURATIONS} situations, too many to "
-                "prove that the walk ends; lower their limits",
+                "prove that a run ends; lower their limits",
                 key=True,
             )
         )
-    problems.extend(_endless(walk, frozenset(stuck)))
-    if not problems and draft.complete:
+    problems.extend(_endless(reachability, frozenset(stuck)))
+    if not problems and partial.complete:
         problems.extend(
             Problem(("states", name), f"state {name!r} is never reached: the counters close every way to it", key=True)
-            for name in draft.states
-            if name not in walk.reached
+            for name in partial.states
+            if name not in reachability.reached
         )
-    return walk, problems
+    return reachability, problems
 
 
 def reachable(initial: str, edges: Edges, *, without: frozenset[str] = frozenset()) -> frozenset[str]:
     """Return the states that edges lead to from `initial`, conditions aside, never going on from those in `without`."""
-    found, waiting = {initial}, [initial]
-    while waiting:
-        here = waiting.pop()
+    reached, pending = {initial}, [initial]
+    while pending:
+        here = pending.pop()
         for edge in edges.get(here, ()) if here not in without else ():
-            if edge is not None and edge.to not in found:
-                found.add(edge.to)
-                waiting.append(edge.to)
-    return frozenset(found)
+            if edge is not None and edge.to not in reached:
+                reached.add(edge.to)
+                pending.append(edge.to)
+    return frozenset(reached)
 
 
-def _edges(draft: PartialSchedule) -> Edges:
-    """Return the edges as they were probably meant, so that one misspelt name is told once."""
-    known = {*draft.states, *BUILT_IN_STATES}
+def _edges(partial: PartialSchedule) -> Edges:
+    """Return the edges with misspelt targets replaced by the nearest name, so that one typo is reported once."""
+    known = {*partial.states, *BUILT_IN_STATES}
     return {
         name: tuple(
-            edge if edge is None or edge.to in known else attrs.evolve(edge, to=nearest(edge.to, known) or edge.to)
+            edge if edge is None or edge.to in known else attrs.evolve(edge, to=nearest_name(edge.to, known) or edge.to)
             for edge in state.edges
         )
-        for name, state in draft.states.items()
+        for name, state in partial.states.items()
     }
 
 
-def _readable(draft: PartialSchedule) -> Mapping[str, GuardSpec | None]:
-    """Return the guards without the counters that are wrong: what they were meant to bound is anyone's guess."""
+def _readable(partial: PartialSchedule) -> Mapping[str, GuardSpec | None]:
+    """Return the guards, None in place of counters that are wrong: what they were meant to bound is unknown."""
     return {
         name: None
-        if guard and guard.visits_to and (guard.visits_to not in draft.states or (guard.below or 0) < 1)
+        if guard and guard.visits_to and (guard.visits_to not in partial.states or (guard.below or 0) < 1)
         else guard
-        for name, guard in draft.guards.items()
+        for name, guard in partial.guards.items()
     }
 
 
-def _ends(state: str, edges: Edges, draft: PartialSchedule) -> bool:
+def _ends(state: str, edges: Edges, partial: PartialSchedule) -> bool:
     beyond = reachable(state, edges)
     # An edge that could not be read, or a name that nobody knows, may well have been the way out.
-    dark = any(
+    unreadable = any(
         None in edges.get(name, (None,)) or not edges.get(name) for name in beyond if name not in BUILT_IN_STATES
     )
-    return dark or any(name in BUILT_IN_STATES or name not in draft.states for name in beyond)
+    return unreadable or any(name in BUILT_IN_STATES or name not in partial.states for name in beyond)
 
 
-def _check_effect_first(draft: PartialSchedule, initial: str) -> Iterator[Problem]:
-    state = draft.states[initial]
+def _check_effect_first(partial: PartialSchedule, initial: str) -> Iterator[Problem]:
+    state = partial.states[initial]
     if state.strategy and state.strategy.effect:
-        yield Problem(("initial",), f"the walk cannot begin with {initial!r}, which changes the registry")
+        yield Problem(("initial",), f"a run cannot begin with {initial!r}, which changes the registry")
 
 
-def _endless(walk: Reachability, stuck: frozenset[str]) -> Iterator[Problem]:
-    for closed in walk.rounds:
-        states = [state for state, _ in closed]
+def _endless(reachability: Reachability, stuck: frozenset[str]) -> Iterator[Problem]:
+    for cycle in reachability.endless_cycles:
+        states = [state for state, _ in cycle]
         if stuck.issuperset(states):
             continue
-        state, index = closed[-1]
+        state, index = cycle[-1]
         yield Problem(
             ("states", state, "next", index),
-            f"{' → '.join([*states, states[0]])} can go round for ever; let one of its edges ask a counter, such as "
+            f"{' → '.join([*states, states[0]])} can repeat without end; let one of its edges ask a counter, such as "
             f"{{visits_to: {states[0]}, below: 4}}",
         )
 
@@ -216,19 +226,19 @@ _MEANINGS: Mapping[str, str] = {
 """What the run itself makes; champions and policies from outside may be there before it."""
 
 
-def _check_inputs(draft: PartialSchedule, initial: str, edges: Edges, reached: frozenset[str]) -> Iterator[Problem]:
+def _check_inputs(partial: PartialSchedule, initial: str, edges: Edges, reached: frozenset[str]) -> Iterator[Problem]:
     """Yield the states that can be reached before what they need exists."""
-    for name, state in draft.states.items():
+    for name, state in partial.states.items():
         if name not in reached or state.strategy is None or state.options is None:
             continue
         for needed in state.strategy.consumes(state.options):
             meaning = _MEANINGS.get(needed.name)
             if meaning is None:
                 continue
-            makers = draft.states_producing(needed.name)
+            makers = partial.states_producing(needed.name)
             if name not in reachable(initial, edges, without=makers - {name}):
                 continue
-            strategies = [entry.name for entry in draft.catalogue.entries.values() if needed.name in entry.produces]
+            strategies = [entry.name for entry in partial.catalogue.entries.values() if needed.name in entry.produces]
             yield Problem(
                 ("states", name, "with", needed.option) if needed.option else ("states", name, "strategy"),
                 f"{name!r} needs {meaning}, but can be reached before there is one; lead every way through "

@@ -1,4 +1,4 @@
-"""What a schedule says must mean something: names, metrics, evidence, baselines and options."""
+"""Check the sections of a schedule: names, evidence, baselines, policies, options and budget."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import REFERENCE
 from townlet.errors import BadInputError
 from townlet.machine.schedule.check_guards import check_guards
-from townlet.machine.schedule.partial import PartialSchedule, unknown
+from townlet.machine.schedule.partial import PartialSchedule, unknown_name
 from townlet.store.untrusted import read_regular
 
 __all__ = ["MIN_PAIRS", "check", "check_policies"]
@@ -33,27 +33,27 @@ _RESERVED = {
 }
 
 
-def check(draft: PartialSchedule) -> Iterator[Problem]:
-    """Yield everything in the parts of a schedule that cannot mean anything."""
-    yield from _check_names(draft)
-    if draft.environment and draft.teacher is not None and draft.teacher not in draft.environment.teachers:
-        yield unknown("teacher", draft.teacher, draft.environment.teachers, ("teacher",))
-    for name, evidence in draft.evidence.items():
+def check(partial: PartialSchedule) -> Iterator[Problem]:
+    """Yield the problems of a schedule's sections, its graph aside."""
+    yield from _check_names(partial)
+    if partial.environment and partial.teacher is not None and partial.teacher not in partial.environment.teachers:
+        yield unknown_name("teacher", partial.teacher, partial.environment.teachers, ("teacher",))
+    for name, evidence in partial.evidence.items():
         if evidence:
             yield from _check_evidence(name, evidence)
-    for name, baseline in draft.baselines.items():
+    for name, baseline in partial.baselines.items():
         if baseline:
-            yield from _check_baseline(draft, name, baseline)
-    yield from check_guards(draft)
-    for name, state in draft.states.items():
+            yield from _check_baseline(partial, name, baseline)
+    yield from check_guards(partial)
+    for name, state in partial.states.items():
         if state.options:
-            yield from _check_options(draft, state.options, ("states", name, "with"))
-    yield from _check_budget(draft)
+            yield from _check_options(partial, state.options, ("states", name, "with"))
+    yield from _check_budget(partial)
 
 
-def check_policies(draft: PartialSchedule, folder: Path) -> Iterator[Problem]:
+def check_policies(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
     """Yield the weights from outside that are missing or have another digest; paths are relative to `folder`."""
-    for name, policy in draft.policies.items():
+    for name, policy in partial.policies.items():
         if policy is None:
             continue
         try:
@@ -68,13 +68,13 @@ def check_policies(draft: PartialSchedule, folder: Path) -> Iterator[Problem]:
             )
 
 
-def _check_names(draft: PartialSchedule) -> Iterator[Problem]:
+def _check_names(partial: PartialSchedule) -> Iterator[Problem]:
     sections = {
-        "states": draft.states,
-        "guards": draft.guards,
-        "evidence": draft.evidence,
-        "baselines": draft.baselines,
-        "policies": draft.policies,
+        "states": partial.states,
+        "guards": partial.guards,
+        "evidence": partial.evidence,
+        "baselines": partial.baselines,
+        "policies": partial.policies,
     }
     for section, entries in sections.items():
         for name in entries:
@@ -89,8 +89,8 @@ def _check_names(draft: PartialSchedule) -> Iterator[Problem]:
                 yield Problem((section, name), f"{name!r} has a meaning of its own here; choose another name", key=True)
 
 
-def _check_budget(draft: PartialSchedule) -> Iterator[Problem]:
-    budget = draft.budget
+def _check_budget(partial: PartialSchedule) -> Iterator[Problem]:
+    budget = partial.budget
     for name in ("wall_clock", "disk") if budget else ():
         if getattr(budget, name) == 0:
             yield Problem(("budget", name), "expected more than 0; leave it out for no bound")
@@ -108,7 +108,7 @@ def _check_evidence(name: str, evidence: EvidenceSpec) -> Iterator[Problem]:
             yield Problem(("evidence", name, "scenarios", index), f"scenario {scenario!r} stands here twice")
 
 
-def _check_baseline(draft: PartialSchedule, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
+def _check_baseline(partial: PartialSchedule, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
     here = ("baselines", name)
     if baseline.of is not None:
         if name not in ("parent", "accepted"):
@@ -117,60 +117,60 @@ def _check_baseline(draft: PartialSchedule, name: str, baseline: BaselineSpec) -
                 f"a baseline with of: is called 'parent' (what a visit started from) or 'accepted' "
                 f"(the best earlier one), found {name!r}",
             )
-        trained = draft.states_that(lambda strategy: strategy.fine_tunes)
-        if baseline.of not in draft.states:
-            yield unknown("state", baseline.of, trained or draft.states, (*here, "of"))
-        elif draft.states[baseline.of].strategy and baseline.of not in trained:
+        trained = partial.states_that(lambda strategy: strategy.fine_tunes)
+        if baseline.of not in partial.states:
+            yield unknown_name("state", baseline.of, trained or partial.states, (*here, "of"))
+        elif partial.states[baseline.of].strategy and baseline.of not in trained:
             yield Problem(
                 (*here, "of"), f"state {baseline.of!r} fine-tunes no weights; expected one that does, such as ppo"
             )
     elif name in ("parent", "accepted"):
         yield Problem(here, f"{name!r} is the baseline of a state; expected of: STATE", key=True)
-    if baseline.policy is not None and baseline.policy != "teacher" and baseline.policy not in draft.policies:
-        yield unknown("policy", baseline.policy, ("teacher", *draft.policies), (*here, "policy"))
-    if name == "teacher" and (baseline.policy is None or baseline.policy in draft.policies):
+    if baseline.policy is not None and baseline.policy != "teacher" and baseline.policy not in partial.policies:
+        yield unknown_name("policy", baseline.policy, ("teacher", *partial.policies), (*here, "policy"))
+    if name == "teacher" and (baseline.policy is None or baseline.policy in partial.policies):
         yield Problem(here, "a baseline called 'teacher' must be {policy: teacher}", key=True)
-    yield from _check_fallback(draft, name, baseline)
+    yield from _check_fallback(partial, name, baseline)
 
 
-def _check_fallback(draft: PartialSchedule, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
-    here, trail, after = ("baselines", name, "otherwise"), [name], baseline.otherwise
-    if after is not None and after != "teacher" and after not in draft.baselines:
-        yield unknown("baseline", after, ("teacher", *draft.baselines), here)
-    while after is not None and after in draft.baselines:
-        trail.append(after)
-        if after in trail[:-1]:
-            if after == name and name == min(trail):  # a ring is told once, at its first name
-                yield Problem(here, f"otherwise goes round in a ring: {' → '.join(trail)}")
+def _check_fallback(partial: PartialSchedule, name: str, baseline: BaselineSpec) -> Iterator[Problem]:
+    here, path, after = ("baselines", name, "otherwise"), [name], baseline.otherwise
+    if after is not None and after != "teacher" and after not in partial.baselines:
+        yield unknown_name("baseline", after, ("teacher", *partial.baselines), here)
+    while after is not None and after in partial.baselines:
+        path.append(after)
+        if after in path[:-1]:
+            if after == name and name == min(path):  # a cycle is reported once, at its first name
+                yield Problem(here, f"otherwise leads back to itself: {' → '.join(path)}")
             return
-        following = draft.baselines[after]
+        following = partial.baselines[after]
         after = following.otherwise if following else None
 
 
-def _check_options(draft: PartialSchedule, options: Any, here: tuple[str, ...]) -> Iterator[Problem]:
+def _check_options(partial: PartialSchedule, options: Any, here: tuple[str, ...]) -> Iterator[Problem]:
     """Yield the options of a `with:` block that name what does not exist."""
     for field in attrs.fields(type(options)):
         value, path = getattr(options, field.name), (*here, field.name)
         if isinstance(value, Record):
-            yield from _check_options(draft, value, path)
+            yield from _check_options(partial, value, path)
             continue
         reference = field.metadata.get(REFERENCE)
         if reference is None or value is None:
             continue
         if reference.to == "options":
             for key, factor in value.items():
-                yield from _check_scale(draft, key, factor, (*path, key))
+                yield from _check_scale(partial, key, factor, (*path, key))
             continue
-        named = draft.evidence if reference.to == "evidence" else {*WEIGHTS, *reference.also, *draft.policies}
+        named = partial.evidence if reference.to == "evidence" else {*WEIGHTS, *reference.also, *partial.policies}
         if value not in named:
-            yield unknown(reference.to, value, named, path)
+            yield unknown_name(reference.to, value, named, path)
 
 
-def _check_scale(draft: PartialSchedule, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
+def _check_scale(partial: PartialSchedule, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
     of, dot, name = key.partition(".")
-    state = draft.states.get(of)
+    state = partial.states.get(of)
     if not dot or state is None:
-        yield attrs.evolve(unknown("state", of, draft.states, path), key=True)
+        yield attrs.evolve(unknown_name("state", of, partial.states, path), key=True)
         return
     if factor <= 0:
         yield Problem(path, f"expected a factor above 0, found {factor}")
@@ -178,7 +178,7 @@ def _check_scale(draft: PartialSchedule, key: str, factor: float, path: tuple[st
         return
     fields = attrs.fields_dict(type(state.options))
     if name not in fields:
-        yield attrs.evolve(unknown(f"option of {of}", name, fields, path), key=True)
+        yield attrs.evolve(unknown_name(f"option of {of}", name, fields, path), key=True)
     elif name not in state.strategy.scalable_options or getattr(state.options, name) is None:
         allowed = ", ".join(sorted(state.strategy.scalable_options)) or "none"
         yield Problem(path, f"{key} cannot be scaled; expected an option of {of} with decimals: {allowed}", key=True)

@@ -1,4 +1,4 @@
-"""What a run may cost and what its evidence can see, told before a second of compute is spent."""
+"""Forecast what a run may cost and which differences its evidence can detect, before any of it is computed."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from townlet.ports import EnvironmentDescription
 __all__ = ["Forecast", "GuardForecast", "StateForecast", "forecast"]
 
 POWER = 0.8
-"""Chance with which a difference shall be found."""
+"""Chance to detect a difference, for `detectable`."""
 
 
 @frozen(kw_only=True)
@@ -39,7 +39,7 @@ class StateForecast(Record):
     disk: Bytes
     """Bytes one visit may leave behind, roughly."""
     leads_to: tuple[str, ...]
-    """States some walk goes on to, in document order."""
+    """States that some run goes on to, in document order."""
 
 
 @frozen(kw_only=True)
@@ -51,7 +51,7 @@ class GuardForecast(Record):
     asked_at: tuple[str, ...]
     """States whose edges ask it; none for a guard that nothing uses."""
     decides: tuple[str, ...]
-    """The edges (``STATE → STATE``) of these that some walk takes."""
+    """The edges (``STATE → STATE``) of these that some run takes."""
     pairs: int | None = None
     """Pairs at the last look, for a guard on evidence."""
     alpha: float | None = None
@@ -65,14 +65,14 @@ class GuardForecast(Record):
 
 @frozen(kw_only=True)
 class Forecast(Record):
-    """What `check` tells of a sound schedule; all bounds are worst cases."""
+    """The forecast of a sound schedule; all bounds are worst cases."""
 
     name: str
     """Name of the schedule."""
     states: tuple[StateForecast, ...]
     """In document order."""
     ends: tuple[str, ...]
-    """Built-in states some walk ends in."""
+    """Built-in states that some run ends in."""
     agent_steps: int
     """Of the longest visits together."""
     disk: Bytes
@@ -95,7 +95,9 @@ def forecast(
     """
     schedule = plan.schedule
     costs = _costs(plan, catalogue, environment, suites)
-    walk = explore(schedule.initial, {name: state.next for name, state in schedule.states.items()}, schedule.guards)
+    reachability = explore(
+        schedule.initial, {name: state.next for name, state in schedule.states.items()}, schedule.guards
+    )
     states = tuple(
         StateForecast(
             state=name,
@@ -104,7 +106,9 @@ def forecast(
             agent_steps=costs[name].agent_steps,
             disk=Bytes(costs[name].disk),
             leads_to=tuple(
-                dict.fromkeys(edge.to for index, edge in enumerate(state.next) if (name, index) in walk.fires)
+                dict.fromkeys(
+                    edge.to for index, edge in enumerate(state.next) if (name, index) in reachability.enabled_edges
+                )
             ),
         )
         for name, state in schedule.states.items()
@@ -112,15 +116,15 @@ def forecast(
     return Forecast(
         name=schedule.name,
         states=states,
-        ends=tuple(end for end in BUILT_IN_STATES if end in walk.reached),
+        ends=tuple(end for end in BUILT_IN_STATES if end in reachability.reached),
         agent_steps=sum(state.most_visits * state.agent_steps for state in states),
         disk=Bytes(sum(state.most_visits * state.disk for state in states)),
-        guards=tuple(_guard(plan, name, guard, walk.fires) for name, guard in schedule.guards.items()),
+        guards=tuple(_guard(plan, name, guard, reachability.enabled_edges) for name, guard in schedule.guards.items()),
         torch=torch_needs(plan, catalogue),
     )
 
 
-def _guard(plan: Plan, name: str, guard: GuardSpec, fires: frozenset[tuple[str, int]]) -> GuardForecast:
+def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tuple[str, int]]) -> GuardForecast:
     asking = [
         (state, index, edge.to)
         for state, spec in plan.schedule.states.items()
@@ -128,7 +132,7 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, fires: frozenset[tuple[str, 
         if any(name in names(when) for when in edge.when)
     ]
     asked_at = tuple(dict.fromkeys(state for state, _, _ in asking))
-    decides = tuple(f"{state} → {to}" for state, index, to in asking if (state, index) in fires)
+    decides = tuple(f"{state} → {to}" for state, index, to in asking if (state, index) in enabled_edges)
     if guard.evidence is None or guard.margin is None:
         return GuardForecast(guard=name, asked_at=asked_at, decides=decides)
     evidence = plan.schedule.evidence[guard.evidence]

@@ -1,4 +1,4 @@
-"""From a schedule's text to a plan that was found sound, or every mistake at once with its place."""
+"""Load a schedule: from its text to a sound plan, or to all its problems at once with their positions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from townlet.dto.codec import Problem
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.schedule.check_graph import check_edges, check_walk
+from townlet.machine.schedule.check_graph import check_edges, check_graph
 from townlet.machine.schedule.check_sections import check, check_policies
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
@@ -80,53 +80,55 @@ def load_text(
         document = read(text)
     except SyntaxMistakeError as error:
         raise ScheduleError(name, (error.mistake,), error.lines) from error
-    given: dict[tuple[str, ...], Any] = {
+    replacements: dict[tuple[str, ...], Any] = {
         ("seed",): seed,
         ("environment", "scenario"): scenario,
         ("environment", "worlds"): worlds,
     }
-    instead = {path: value for path, value in given.items() if value is not None}
-    data = _replaced(document.data, instead)
-    draft, problems = parse_sections(data, catalogue, describe)
-    problems += [*check(draft), *check_policies(draft, folder), *check_edges(draft)]
-    walk, found = check_walk(draft)
-    _refuse(name, document, problems + found, instead)
-    return _plan(data, draft, walk)
+    overrides = {path: value for path, value in replacements.items() if value is not None}
+    data = _overridden(document.data, overrides)
+    partial, problems = parse_sections(data, catalogue, describe)
+    problems += [*check(partial), *check_policies(partial, folder), *check_edges(partial)]
+    reachability, graph_problems = check_graph(partial)
+    _raise_problems(name, document, problems + graph_problems, overrides)
+    return _plan(data, partial, reachability)
 
 
-def _replaced(data: Any, instead: Mapping[tuple[str, ...], Any]) -> Any:
-    for path, value in instead.items():
+def _overridden(data: Any, overrides: Mapping[tuple[str, ...], Any]) -> Any:
+    for path, value in overrides.items():
         if not isinstance(data, dict):
             return data
-        inner = value if len(path) == 1 else _replaced(data.get(path[0]), {path[1:]: value})
+        inner = value if len(path) == 1 else _overridden(data.get(path[0]), {path[1:]: value})
         data = data | {path[0]: inner}
     return data
 
 
-def _refuse(name: str, document: Document, problems: list[Problem], instead: Mapping[tuple[str, ...], Any]) -> None:
+def _raise_problems(
+    name: str, document: Document, problems: list[Problem], overrides: Mapping[tuple[str, ...], Any]
+) -> None:
     mistakes = list(document.mistakes)
     for problem in problems:
         located = document.locate(problem)
         if located is None:
             continue
-        if problem.path in instead:
+        if problem.path in overrides:
             located = SourceError(located.place, f"{located.message} (given in place of what stands here)")
         mistakes.append(located)
     if mistakes:
         raise ScheduleError(name, tuple(mistakes), document.lines)
 
 
-def _plan(data: Any, draft: PartialSchedule, walk: Reachability) -> Plan:
-    options = {name: state.options for name, state in draft.states.items() if state.options is not None}
+def _plan(data: Any, partial: PartialSchedule, reachability: Reachability) -> Plan:
+    options = {name: state.options for name, state in partial.states.items() if state.options is not None}
     gathers = {
         name: state.strategy.evidence(state.options)
-        for name, state in draft.states.items()
+        for name, state in partial.states.items()
         if state.strategy and state.strategy.measures and state.options is not None
     }
     return Plan(
         schedule=codec.structure(data, ScheduleSpec),
         options=MappingProxyType(options),
-        most_visits=MappingProxyType(dict(walk.most_visits)),
+        most_visits=MappingProxyType(dict(reachability.most_visits)),
         gathers=MappingProxyType(gathers),
     )
 

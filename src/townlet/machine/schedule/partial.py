@@ -1,4 +1,4 @@
-"""A schedule half understood: each part that could be read, so that one mistake does not hide the next."""
+"""Parse a schedule section by section: what could be read is kept, so that one problem does not hide the next."""
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
@@ -24,7 +24,7 @@ from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.ports import EnvironmentDescription
 
-__all__ = ["Describe", "PartialSchedule", "PartialState", "nearest", "parse_sections", "unknown"]
+__all__ = ["Describe", "PartialSchedule", "PartialState", "nearest_name", "parse_sections", "unknown_name"]
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -52,7 +52,7 @@ class PartialState:
 
 @frozen(kw_only=True)
 class PartialSchedule:
-    """What could be read of a schedule; the checks ask it and stay silent about what is None."""
+    """The sections of a schedule that could be read; the checks skip what is None."""
 
     data: Any
     """The whole schedule as plain data."""
@@ -98,47 +98,47 @@ class PartialSchedule:
         return frozenset(name for name, state in self.states.items() if state.strategy and holds(state.strategy))
 
 
-def unknown(kind: str, found: str, known: Any, path: Path) -> Problem:
-    """Return the problem of a name that is not among the known ones, with the nearest of them."""
-    names = sorted(known)
-    hint = codec.did_you_mean(found, names) if names else "; none is declared"
-    return Problem(path, f"unknown {kind} {found!r}{hint}")
+def unknown_name(kind: str, name: str, choices: Any, path: Path) -> Problem:
+    """Return the problem of an unknown name, with the nearest known one."""
+    names = sorted(choices)
+    hint = codec.did_you_mean(name, names) if names else "; none is declared"
+    return Problem(path, f"unknown {kind} {name!r}{hint}")
 
 
-def nearest(found: str, known: Any) -> str | None:
+def nearest_name(name: str, choices: Any) -> str | None:
     """Return the known name that was probably meant."""
-    return next(iter(get_close_matches(found, sorted(known), n=1, cutoff=0.6)), None)
+    return next(iter(get_close_matches(name, sorted(choices), n=1, cutoff=0.6)), None)
 
 
 def parse_sections(
     data: Any, catalogue: StrategyCatalogue, describe: Describe
 ) -> tuple[PartialSchedule, list[Problem]]:
-    """Return what can be read of plain data, and everything that does not fit its record."""
+    """Return the sections that can be read from plain data, and the problems of all others."""
     problems: list[Problem] = []
     try:
         codec.structure(data, ScheduleSpec)
     except CodecError as error:
         problems.extend(error.problems)
     sections = data if isinstance(data, Mapping) else {}
-    evidence = {name: _part(value, EvidenceSpec) for name, value in _section(sections, "evidence")}
+    evidence = {name: _parsed(value, EvidenceSpec) for name, value in _section(sections, "evidence")}
     environment, suites = _environments(
-        _part(sections.get("environment"), EnvironmentSpec), evidence, describe, problems
+        _parsed(sections.get("environment"), EnvironmentSpec), evidence, describe, problems
     )
-    draft = PartialSchedule(
+    partial = PartialSchedule(
         data=data,
         catalogue=catalogue,
         environment=environment,
         suites=suites,
         evidence=evidence,
-        baselines={name: _part(value, BaselineSpec) for name, value in _section(sections, "baselines")},
-        policies={name: _part(value, PolicySpec) for name, value in _section(sections, "policies")},
-        guards={name: _part(value, GuardSpec) for name, value in _section(sections, "guards")},
+        baselines={name: _parsed(value, BaselineSpec) for name, value in _section(sections, "baselines")},
+        policies={name: _parsed(value, PolicySpec) for name, value in _section(sections, "policies")},
+        guards={name: _parsed(value, GuardSpec) for name, value in _section(sections, "guards")},
         states={name: _state(name, value, catalogue, problems) for name, value in _section(sections, "states")},
-        budget=_part(sections.get("budget", {}), BudgetSpec),
-        initial=_part(sections.get("initial"), str),
-        teacher=_part(sections.get("teacher"), str),
+        budget=_parsed(sections.get("budget", {}), BudgetSpec),
+        initial=_parsed(sections.get("initial"), str),
+        teacher=_parsed(sections.get("teacher"), str),
     )
-    return draft, problems
+    return partial, problems
 
 
 def _section(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
@@ -146,7 +146,7 @@ def _section(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     yield from section.items() if isinstance(section, Mapping) else ()
 
 
-def _part(value: Any, kind: type[T]) -> T | None:
+def _parsed(value: Any, kind: type[T]) -> T | None:
     try:
         return codec.structure(value, kind)
     except CodecError:
@@ -154,11 +154,11 @@ def _part(value: Any, kind: type[T]) -> T | None:
 
 
 def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[Problem]) -> PartialState:
-    block = value if isinstance(value, Mapping) else {}
-    found, edges, options = block.get("strategy"), block.get("next"), block.get("with", {})
-    entry = catalogue.entries.get(found) if isinstance(found, str) else None
-    if isinstance(found, str) and entry is None:
-        problems.append(Problem(("states", name, "strategy"), catalogue.problem(found)))
+    mapping = value if isinstance(value, Mapping) else {}
+    strategy, edges, options = mapping.get("strategy"), mapping.get("next"), mapping.get("with", {})
+    entry = catalogue.entries.get(strategy) if isinstance(strategy, str) else None
+    if isinstance(strategy, str) and entry is None:
+        problems.append(Problem(("states", name, "strategy"), catalogue.problem(strategy)))
     structured = None
     if entry is not None and isinstance(options, Mapping):
         try:
@@ -166,7 +166,7 @@ def _state(name: str, value: Any, catalogue: StrategyCatalogue, problems: list[P
         except CodecError as error:
             problems.extend(attrs.evolve(p, path=("states", name, "with", *p.path)) for p in error.problems)
     readable = edges if isinstance(edges, list) else []
-    return PartialState(strategy=entry, options=structured, edges=tuple(_part(edge, EdgeSpec) for edge in readable))
+    return PartialState(strategy=entry, options=structured, edges=tuple(_parsed(edge, EdgeSpec) for edge in readable))
 
 
 def _environments(
@@ -177,14 +177,14 @@ def _environments(
 ) -> tuple[EnvironmentDescription | None, dict[str, EnvironmentDescription | None]]:
     if spec is None:
         return None, {}
-    own, mistake = _described(spec, describe)
+    own, mistake = _describe_or_problem(spec, describe)
     if mistake:
         which = "id" if repr(spec.id) in mistake and repr(spec.scenario) not in mistake else "scenario"
         problems.append(Problem(("environment", which), mistake))
     suites: dict[str, EnvironmentDescription | None] = {}
     for name, gathered in evidence.items() if own else ():
         for index, scenario in enumerate(gathered.scenarios if gathered else ()):
-            suites[scenario], mistake = _described(attrs.evolve(spec, scenario=scenario), describe)
+            suites[scenario], mistake = _describe_or_problem(attrs.evolve(spec, scenario=scenario), describe)
             path = ("evidence", name, "scenarios", index)
             if mistake:
                 problems.append(Problem(path, mistake))
@@ -199,7 +199,7 @@ def _environments(
     return own, suites
 
 
-def _described(spec: EnvironmentSpec, describe: Describe) -> tuple[EnvironmentDescription | None, str]:
+def _describe_or_problem(spec: EnvironmentSpec, describe: Describe) -> tuple[EnvironmentDescription | None, str]:
     try:
         return describe(spec), ""
     except BadInputError as error:

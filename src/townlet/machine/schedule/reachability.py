@@ -1,4 +1,4 @@
-"""Everywhere the walk can go: configurations of (state, visits so far), with counters exact and all else open."""
+"""Explore all runs that a schedule allows, as a finite graph of configurations (state, visits so far)."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,6 +11,7 @@ from townlet.machine.guards.verdicts import names
 __all__ = ["MAX_CONFIGURATIONS", "Reachability", "explore"]
 
 MAX_CONFIGURATIONS = 20_000
+"""Configurations that are explored at the most."""
 
 Edges = Mapping[str, tuple[EdgeSpec | None, ...]]
 Configuration = tuple[str, tuple[int, ...]]
@@ -19,34 +20,34 @@ Step = tuple[int, Configuration]
 
 @frozen(kw_only=True)
 class Reachability:
-    """All walks that the counters allow."""
+    """What the runs that the counters allow can do."""
 
     reached: frozenset[str]
-    """States some walk visits, the built-in ones it can end in included."""
-    fires: frozenset[tuple[str, int]]
-    """Edges (state, index) some walk takes."""
-    rounds: tuple[tuple[tuple[str, int], ...], ...]
-    """Closed rounds that nothing ends, each as its edges; one for every knot of states."""
+    """States that some run visits, the built-in ones it can end in included."""
+    enabled_edges: frozenset[tuple[str, int]]
+    """Edges (state, index) that some run takes."""
+    endless_cycles: tuple[tuple[tuple[str, int], ...], ...]
+    """Cycles that no counter ends, each as its edges (state, index); one for each set of states."""
     most_visits: Mapping[str, int]
-    """The longest any walk can stay away from the end, counted per state; empty where a round never ends."""
+    """Upper bound on the visits to each state over all runs the guards allow; empty where a cycle is endless."""
     exceeded: bool
-    """True where there were more configurations than are looked at; then the rest is partial."""
+    """True where there are more than `MAX_CONFIGURATIONS`; the other fields are then incomplete."""
 
 
 def explore(initial: str, edges: Edges, guards: Mapping[str, GuardSpec | None]) -> Reachability:
-    """Return all walks from `initial`.
+    """Return what runs from `initial` can do.
 
-    A guard that counts visits is evaluated exactly; every other may go either way at any time, so that a walk is
-    missing here only where no run can take it. An edge whose condition names a guard that could not be read is left
-    out: it may well have been the counter (and what lies behind it is looked at all the same). Counts are capped where
-    no counter tells them apart any more, which keeps the graph finite; a closed round is a walk that need not end.
+    A guard that counts visits is evaluated exactly; every other may pass or fail at any time, so a path is missing
+    only where no run can take it. An edge whose condition names a guard that could not be read is left out, for that
+    guard may have been the counter; what lies behind the edge is explored all the same. Counts are capped where no
+    counter distinguishes them any more, which keeps the graph finite.
     """
     space = _Space(initial, edges, guards)
     steps = space.steps()
     return Reachability(
         reached=frozenset(state for state, _ in steps),
-        fires=frozenset((here[0], index) for here, onward in steps.items() for index, _ in onward),
-        rounds=() if space.exceeded else tuple(_rounds(steps)),
+        enabled_edges=frozenset((node[0], index) for node, successors in steps.items() for index, _ in successors),
+        endless_cycles=() if space.exceeded else tuple(_endless_cycles(steps)),
         most_visits={} if space.exceeded else _longest(steps),
         exceeded=space.exceeded,
     )
@@ -67,7 +68,7 @@ class _Space:
         self.counted = tuple(self.caps)
         self.first = self.enter(initial, (0,) * len(self.counted))
         unread = any(guards.get(name) is None for name in named) or any(None in ways for ways in edges.values())
-        # An edge left out must not hide what lies behind it, so then every state is a place to begin.
+        # An edge left out must not hide what lies behind it: then every state is a root.
         self.roots = [self.enter(state, (0,) * len(self.counted)) for state in edges if unread]
         self.exceeded = False
 
@@ -77,21 +78,21 @@ class _Space:
         )
 
     def steps(self) -> dict[Configuration, list[Step]]:
-        found: dict[Configuration, list[Step]] = {}
-        waiting = [*self.roots, self.first]
-        while waiting:
-            here = waiting.pop()
-            if here in found:
+        graph: dict[Configuration, list[Step]] = {}
+        pending = [*self.roots, self.first]
+        while pending:
+            node = pending.pop()
+            if node in graph:
                 continue
-            if len(found) >= MAX_CONFIGURATIONS:
+            if len(graph) >= MAX_CONFIGURATIONS:
                 self.exceeded = True
                 break
-            found[here] = list(self.onward(here))
-            waiting.extend(there for _, there in found[here])
-        return found
+            graph[node] = list(self.successors(node))
+            pending.extend(successor for _, successor in graph[node])
+        return graph
 
-    def onward(self, here: Configuration) -> Iterator[Step]:
-        state, counts = here
+    def successors(self, node: Configuration) -> Iterator[Step]:
+        state, counts = node
         if state in BUILT_IN_STATES:
             return
         visits = dict(zip(self.counted, counts, strict=True))
@@ -124,69 +125,72 @@ def _counter(guard: GuardSpec) -> tuple[str, int] | None:
 
 
 def _all(parts: Iterator[bool | None]) -> bool | None:
-    answers = set(parts)
-    return False if False in answers else None if None in answers else True
+    values = set(parts)
+    return False if False in values else None if None in values else True
 
 
-def _not(answer: bool | None) -> bool | None:
-    return None if answer is None else not answer
+def _not(value: bool | None) -> bool | None:
+    return None if value is None else not value
 
 
-def _rounds(steps: Mapping[Configuration, list[Step]]) -> Iterator[tuple[tuple[str, int], ...]]:
-    """Yield one closed round per set of states that has one, by depth-first search without recursion."""
+def _endless_cycles(steps: Mapping[Configuration, list[Step]]) -> Iterator[tuple[tuple[str, int], ...]]:
+    """Yield one cycle for each set of states that has one, by depth-first search without recursion."""
     done: set[Configuration] = set()
     seen: set[frozenset[str]] = set()
     for root in steps:
         if root in done:
             continue
-        trail: list[tuple[Configuration, Iterator[Step], int]] = [(root, iter(steps[root]), -1)]
+        path: list[tuple[Configuration, Iterator[Step], int]] = [(root, iter(steps[root]), -1)]
         depth = {root: 0}
-        while trail:
-            here, onward, _ = trail[-1]
-            step = next(onward, None)
+        while path:
+            node, successors, _ = path[-1]
+            step = next(successors, None)
             if step is None:
-                done.add(here)
-                del depth[here]
-                trail.pop()
+                done.add(node)
+                del depth[node]
+                path.pop()
                 continue
-            index, there = step
-            if there in depth:
-                entered = [i for _, _, i in trail[depth[there] + 1 :]] + [index]
-                states = [c[0] for c, _, _ in trail[depth[there] :]]
+            index, successor = step
+            if successor in depth:
+                entered = [i for _, _, i in path[depth[successor] + 1 :]] + [index]
+                states = [c[0] for c, _, _ in path[depth[successor] :]]
                 if frozenset(states) not in seen:
                     seen.add(frozenset(states))
                     yield tuple(zip(states, entered, strict=True))
-            elif there not in done:
-                depth[there] = len(trail)
-                trail.append((there, iter(steps[there]), index))
+            elif successor not in done:
+                depth[successor] = len(path)
+                path.append((successor, iter(steps[successor]), index))
 
 
 def _longest(steps: Mapping[Configuration, list[Step]]) -> dict[str, int]:
-    """Return the most visits to each state on any walk; empty where a closed round makes them endless."""
-    order = _inner_first(steps)
+    """Return the most visits to each state on any path; empty where a cycle makes them endless."""
+    order = _topological_order(steps)
     if order is None:
         return {}
     most: dict[Configuration, dict[str, int]] = {}
-    for here in order:
-        onward = [most[there] for _, there in steps[here]]
-        best = {state: max(walk.get(state, 0) for walk in onward) for state in {s for walk in onward for s in walk}}
-        best[here[0]] = best.get(here[0], 0) + 1
-        most[here] = best
+    for node in order:
+        successors = [most[successor] for _, successor in steps[node]]
+        best = {
+            state: max(visits.get(state, 0) for visits in successors)
+            for state in {state for visits in successors for state in visits}
+        }
+        best[node[0]] = best.get(node[0], 0) + 1
+        most[node] = best
     longest = most[next(iter(steps))]
     return {state: visits for state, visits in sorted(longest.items()) if state not in BUILT_IN_STATES}
 
 
-def _inner_first(steps: Mapping[Configuration, list[Step]]) -> list[Configuration] | None:
-    """Return the configurations so that each comes after all that follow it; None where there is no such order."""
-    waiting = {here: len({there for _, there in onward}) for here, onward in steps.items()}
-    before: dict[Configuration, list[Configuration]] = {here: [] for here in steps}
-    for here, onward in steps.items():
-        for there in dict.fromkeys(there for _, there in onward):
-            before[there].append(here)
-    order = [here for here, left in waiting.items() if left == 0]
-    for here in order:
-        for earlier in before[here]:
-            waiting[earlier] -= 1
-            if waiting[earlier] == 0:
-                order.append(earlier)
+def _topological_order(steps: Mapping[Configuration, list[Step]]) -> list[Configuration] | None:
+    """Return the nodes so that each comes after all its successors; None where a cycle forbids it."""
+    pending = {node: len({successor for _, successor in successors}) for node, successors in steps.items()}
+    predecessors: dict[Configuration, list[Configuration]] = {node: [] for node in steps}
+    for node, successors in steps.items():
+        for successor in dict.fromkeys(successor for _, successor in successors):
+            predecessors[successor].append(node)
+    order = [node for node, count in pending.items() if count == 0]
+    for node in order:
+        for predecessor in predecessors[node]:
+            pending[predecessor] -= 1
+            if pending[predecessor] == 0:
+                order.append(predecessor)
     return order if len(order) == len(steps) else None

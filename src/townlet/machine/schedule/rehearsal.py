@@ -1,4 +1,4 @@
-"""The rehearsal: the same walk with tiny numbers, through every state, promoting nothing."""
+"""The rehearsal: a run with tiny numbers that visits every state and promotes nothing."""
 
 from collections.abc import Collection, Mapping
 
