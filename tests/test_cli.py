@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from townlet.cli import _guarded
+from townlet.cli import run_command
 from townlet.dto.codec import structure
 from townlet.dto.comparison import ComparisonResult
 from townlet.dto.policy import AnnealSummary
@@ -44,7 +44,7 @@ def schedule(folder: Path, least: str = "2") -> Path:
 
 def run(path: Path, home: Path, *more: str) -> int:
     """Run a schedule in a home and return the exit code."""
-    return _guarded(["run", str(path), "--home", str(home), *more])
+    return run_command(["run", str(path), "--home", str(home), *more])
 
 
 @pytest.mark.torch
@@ -72,7 +72,7 @@ def test_check_tells_what_a_run_may_cost_and_writes_nothing(
 ) -> None:
     """The forecast comes back through the codec."""
     monkeypatch.chdir(tmp_path)
-    assert 0 == _guarded(["check", str(QUICKSTART), "--json"])
+    assert 0 == run_command(["check", str(QUICKSTART), "--json"])
     forecast = structure(json.loads(capsys.readouterr().out), Forecast)
     assert {"capture", "bc", "ppo", "evaluate", "promote", "rollback"} == {state.state for state in forecast.states}
     assert [] == list(tmp_path.iterdir())
@@ -124,13 +124,13 @@ def test_the_audit_is_clean_until_a_byte_changes(tmp_path: Path, capsys: pytest.
     """Verifying answers 0, then 5 with the sequence number."""
     home = tmp_path / "home"
     run(schedule(tmp_path), home)
-    assert 0 == _guarded(["audit", "verify", "latest", "--home", str(home)])
+    assert 0 == run_command(["audit", "verify", "latest", "--home", str(home)])
     (journal,) = home.glob("runs/*/journal.jsonl")
     data = bytearray(journal.read_bytes())
     place = data.index(b'"seed":3') + len(b'"seed":')
     data[place : place + 1] = b"4"
     journal.write_bytes(bytes(data))
-    assert 5 == _guarded(["audit", "verify", "latest", "--home", str(home)])
+    assert 5 == run_command(["audit", "verify", "latest", "--home", str(home)])
     assert "record 0" in capsys.readouterr().err
 
 
@@ -138,9 +138,9 @@ def test_why_prints_the_operands_of_each_guard(tmp_path: Path, capsys: pytest.Ca
     """Value, limit and verdict, from the journal alone."""
     home = tmp_path / "home"
     run(schedule(tmp_path), home)
-    assert 0 == _guarded(["audit", "why", "latest", "--home", str(home)])
+    assert 0 == run_command(["audit", "why", "latest", "--home", str(home)])
     assert "value 4.0, limit 2.0" in capsys.readouterr().out
-    assert 0 == _guarded(["audit", "show", "latest", "--home", str(home)])
+    assert 0 == run_command(["audit", "show", "latest", "--home", str(home)])
     assert "visit_finished" in capsys.readouterr().out
 
 
@@ -157,7 +157,7 @@ def test_two_policies_are_compared_without_a_run(capsys: pytest.CaptureFixture[s
         "1",
         "--json",
     ]
-    assert 0 == _guarded(["evaluate", "teacher:scripted", *words])
+    assert 0 == run_command(["evaluate", "teacher:scripted", *words])
     result = structure(json.loads(capsys.readouterr().out), ComparisonResult)
     assert {0.0} == {row.difference for row in result.metrics if row.difference is not None}
 
@@ -195,7 +195,7 @@ def test_bad_input_gets_one_complaint_and_leaves_nothing(
     path = schedule(tmp_path)
     (tmp_path / "taken").mkdir()
     places = {"HERE": str(path), "HOME": str(tmp_path / "taken")}
-    assert 2 == _guarded([places.get(word, word) for word in words])
+    assert 2 == run_command([places.get(word, word) for word in words])
     error = capsys.readouterr().err
     assert complaint in " ".join(error.split())
     assert "Traceback" not in error
@@ -211,7 +211,7 @@ def test_without_torch_a_schedule_that_trains_is_refused_in_one_line(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "pip install 'townlet[torch]'" in line
     assert not (tmp_path / "home").exists()
-    assert 0 == _guarded(["check", str(QUICKSTART)])
+    assert 0 == run_command(["check", str(QUICKSTART)])
     assert "torch is not installed" in capsys.readouterr().err
 
 
@@ -224,7 +224,7 @@ def test_a_rehearsal_sees_every_state_and_promotes_nothing(tmp_path: Path, capsy
     assert summary.rehearsal
     assert {"capture", "bc", "ppo", "evaluate", "promote"} <= {stage.state for stage in summary.stages}
     assert summary.champion_moved is False
-    assert 0 == _guarded(["registry", "history", "--run", "latest", "--home", str(tmp_path), "--json"])
+    assert 0 == run_command(["registry", "history", "--run", "latest", "--home", str(tmp_path), "--json"])
     assert [] == json.loads(capsys.readouterr().out)
 
 
@@ -243,4 +243,4 @@ def test_ctrl_c_leaves_a_durable_journal(tmp_path: Path) -> None:
             assert line, "the run ended before its first state"
         process.send_signal(2)
         assert 130 == process.wait(timeout=60)
-    assert 0 == _guarded(["audit", "verify", "latest", "--home", str(home)])
+    assert 0 == run_command(["audit", "verify", "latest", "--home", str(home)])

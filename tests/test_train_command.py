@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from townlet.cli import _guarded, run_training
+from townlet.cli import run_command, run_training
 from townlet.commands.train import reference
 from townlet.dto.train import MODES, TrainRequest
 
@@ -45,7 +45,7 @@ def train(folder: Path, *words: str, least: str = "0.0") -> int:
     """Train on a small town and return the exit code."""
     path = folder / "trains.yaml"
     path.write_text(TRAINS.replace("LEAST", least), encoding="utf-8")
-    return _guarded(["train", str(path), "--home", str(folder / "home"), *words])
+    return run_command(["train", str(path), "--home", str(folder / "home"), *words])
 
 
 def test_every_flag_of_earlier_releases_is_there() -> None:
@@ -122,9 +122,9 @@ def test_a_rollout_writes_a_log_that_validates(tmp_path: Path, capsys: pytest.Ca
     words = ["--mode", "rollout", "--rollout-ticks", "60", "--ppo-log", str(log), "--epochs", "2"]
     assert 0 == train(tmp_path, *words)
     assert 2 == json.loads(capsys.readouterr().out)["epoch"]
-    assert 0 == _guarded(["logs", "validate", str(log)])
+    assert 0 == run_command(["logs", "validate", str(log)])
     assert "valid: 3 lines in 1 files, generations: 3 of 1.2" in capsys.readouterr().out
-    assert 0 == _guarded(["logs", "summary", str(log)])
+    assert 0 == run_command(["logs", "summary", str(log)])
     assert "2 epochs, 1 rounds" in capsys.readouterr().out
     first = json.loads(log.read_text().splitlines()[0])
     assert first["conflict.rivalry_max_max_avg"] >= first["conflict.rivalry_max_mean_avg"] >= 0
@@ -149,7 +149,7 @@ def test_an_anneal_that_promotes_nothing_exits_as_it_was_asked(
 def test_a_broken_log_exits_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The line is named."""
     (tmp_path / "x.jsonl").write_text("{}\n")
-    assert 2 == _guarded(["logs", "validate", str(tmp_path / "x.jsonl")])
+    assert 2 == run_command(["logs", "validate", str(tmp_path / "x.jsonl")])
     assert "x.jsonl:1: epoch" in capsys.readouterr().err
 
 

@@ -27,7 +27,7 @@ from townlet.commands.train import train
 from townlet.dto.strategies import Device
 from townlet.errors import ResourceFaultError, TownletError
 
-__all__ = ["app", "main", "run_training"]
+__all__ = ["app", "main", "run_command", "run_training"]
 
 app = App(
     name="townlet",
@@ -183,10 +183,10 @@ def _run_and_exit(tokens: list[str]) -> NoReturn:
     # Spinning OpenMP threads starve each other as soon as another process wants a core (measured: docs/LOG.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     signal.signal(signal.SIGTERM, _raise_stopped)
-    sys.exit(_guarded(tokens))
+    sys.exit(run_command(tokens))
 
 
-def _guarded(tokens: list[str]) -> int:
+def run_command(tokens: list[str]) -> int:
     """Run one command and return its exit code; an expected error becomes one message without a traceback."""
     from townlet.report.terminal import complain
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stage import KilledError, facade
 
-from townlet.cli import _guarded
+from townlet.cli import run_command
 from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted
 from townlet.errors import BadInputError, HoldError, JournalBrokenError
 from townlet.machine.journal.chain import read
@@ -100,7 +100,7 @@ def test_a_damaged_journal_is_refused_with_its_record(tmp_path: Path) -> None:
     run.journal.write_bytes(b"".join([*lines[:3], lines[3].replace(b"0", b"1", 1), *lines[4:]]))
     with pytest.raises(JournalBrokenError, match="record 3 does not hold"):
         facade(home).resume("latest")
-    assert 5 == _guarded(["resume", "latest", "--home", str(home)])
+    assert 5 == run_command(["resume", "latest", "--home", str(home)])
 
 
 def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
     run.head.unlink()
     with pytest.raises(JournalBrokenError, match="record 0 does not hold"):
         facade(home).resume("latest")
-    assert 2 == _guarded(["resume", str(tmp_path), "--home", str(home)])
+    assert 2 == run_command(["resume", str(tmp_path), "--home", str(home)])
 
 
 def test_another_machine_breaks_exactness_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +153,6 @@ def test_an_order_that_fits_nothing_is_refused_at_the_door(
     """Exit code 2, one sentence, and an empty inbox."""
     home = tmp_path / "home"
     facade(home).run()
-    assert 2 == _guarded([*words, "--home", str(home)])
+    assert 2 == run_command([*words, "--home", str(home)])
     assert complaint in capsys.readouterr().err
     assert [] == list(RunDirectory.find(home, "latest").inbox.iterdir())

@@ -10,7 +10,7 @@ from attrs import evolve
 from fakes import Bench
 from homes import Town
 
-from townlet.cli import _guarded
+from townlet.cli import run_command
 from townlet.dto.journal import Checkpoint, Entry, OperatorCommand
 from townlet.dto.quantities import parse_bytes
 from townlet.dto.schedule import BudgetSpec
@@ -24,7 +24,7 @@ from townlet.store.rundir import RunDirectory
 
 def collect(town: Town, *words: str) -> int:
     """Run gc on a home."""
-    return _guarded(["gc", *words, "--home", str(town.home)])
+    return run_command(["gc", *words, "--home", str(town.home)])
 
 
 def let_time_pass(town: Town) -> None:
@@ -57,7 +57,7 @@ def test_what_the_registry_names_stays_without_its_run(town: Town) -> None:
     for file in sorted(town.run(0).path.rglob("*"), reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
     assert 0 == collect(town)
-    assert 0 == _guarded(["registry", "rollback", "given", "--reason", "r", "--home", str(town.home)])
+    assert 0 == run_command(["registry", "rollback", "given", "--reason", "r", "--home", str(town.home)])
 
 
 def test_a_run_at_work_is_left_alone(town: Town, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from homes import Town
 
-from townlet.cli import _guarded
+from townlet.cli import run_command
 from townlet.machine.journal.chain import read
 from townlet.policy.training.strategies.base import catalogue
 
@@ -15,7 +15,7 @@ from townlet.policy.training.strategies.base import catalogue
 @pytest.fixture
 def told(town: Town, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The statement of the champion."""
-    assert 0 == _guarded(["registry", "show", "given@champion", "--provenance", "--home", str(town.home)])
+    assert 0 == run_command(["registry", "show", "given@champion", "--provenance", "--home", str(town.home)])
     statement: dict[str, Any] = json.loads(capsys.readouterr().out)
     return statement
 
@@ -69,4 +69,4 @@ def test_a_version_whose_run_is_gone_is_told(town: Town) -> None:
     """There is no provenance without a journal."""
     journal = town.run(1).journal
     journal.write_bytes(journal.read_bytes()[:-40])
-    assert 5 == _guarded(["registry", "show", "given@2", "--provenance", "--home", str(town.home)])
+    assert 5 == run_command(["registry", "show", "given@2", "--provenance", "--home", str(town.home)])

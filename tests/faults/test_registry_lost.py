@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from homes import Town
 
-from townlet.cli import _guarded
+from townlet.cli import run_command
 from townlet.dto.registry import AliasMove, Version
 
 
 def ask(town: Town, *words: str) -> int:
     """Run a registry command on a home and return its exit code."""
-    return _guarded(["registry", *words, "--home", str(town.home)])
+    return run_command(["registry", *words, "--home", str(town.home)])
 
 
 def without_times(found: tuple[Version, ...] | tuple[AliasMove, ...]) -> list[dict[str, object]]:
