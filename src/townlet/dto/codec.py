@@ -41,7 +41,7 @@ class Problem:
     path: tuple[str | int, ...]
     """Keys and indices from the root to the value."""
     message: str
-    """What was found and what was expected."""
+    """The value and what was expected."""
     key: bool = False
     """True where the key itself is wrong, not its value."""
 
@@ -83,9 +83,9 @@ def _exact_type(kind: type, name: str) -> Callable[[Any, Any], Any]:
 
 
 def _enum_value(value: Any, kind: type[StrEnum]) -> StrEnum:
-    words = [member.value for member in kind]
-    if type(value) is not str or value not in words:
-        raise ValueError(f"expected one of: {', '.join(words)}; found {_short_repr(value)}")
+    values = [member.value for member in kind]
+    if type(value) is not str or value not in values:
+        raise ValueError(f"expected one of: {', '.join(values)}; found {_short_repr(value)}")
     return kind(value)
 
 
@@ -101,7 +101,7 @@ def _finite_float(value: Any, _: Any) -> float:
     return number
 
 
-def _validated(attribute: "attrs.Attribute[Any]") -> Callable[[Any, Any], Any]:
+def _validating_hook(attribute: "attrs.Attribute[Any]") -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         structured = converter.structure(value, cast("Any", attribute.type))
         cast("Any", attribute.validator)(None, attribute, structured)
@@ -120,7 +120,7 @@ def _field_override(attribute: "attrs.Attribute[Any]") -> Any:
     early = attribute.validator is not None and AXES not in attribute.metadata
     return override(
         rename=_rename(attribute),
-        struct_hook=_validated(attribute) if early else None,
+        struct_hook=_validating_hook(attribute) if early else None,
     )
 
 
@@ -215,14 +215,14 @@ def _array_unstructure(value: Any) -> dict[str, Any]:
 
 
 def _literal_structure(kind: Any) -> Callable[[Any, Any], Any]:
-    known = get_args(kind)
+    literals = get_args(kind)
 
     def hook(value: Any, _: Any) -> Any:
-        if not any(type(value) is type(word) and value == word for word in known):
-            hint = did_you_mean(value, list(known)) if isinstance(value, str) else ""
-            newer = type(value) is int and any(type(word) is int for word in known)  # numbers are schema versions
+        if not any(type(value) is type(word) and value == word for word in literals):
+            hint = did_you_mean(value, list(literals)) if isinstance(value, str) else ""
+            newer = type(value) is int and any(type(word) is int for word in literals)  # numbers are schema versions
             advice = "; use the Townlet that wrote it" if newer else hint.partition("; expected")[0]
-            raise ValueError(f"expected {' or '.join(map(repr, known))}, found {_short_repr(value)}{advice}")
+            raise ValueError(f"expected {' or '.join(map(repr, literals))}, found {_short_repr(value)}{advice}")
         return value
 
     return hook
@@ -236,7 +236,7 @@ def _originates(*origins: Any) -> Callable[[Any], bool]:
     return lambda kind: get_origin(kind) in origins
 
 
-def _parsed(parse: Callable[[object], Any], value: object, _: Any) -> Any:
+def _call_parser(parse: Callable[[object], Any], value: object, _: Any) -> Any:
     return parse(value)
 
 
@@ -262,14 +262,14 @@ def _build() -> cattrs.Converter:
     built.register_structure_hook(float, _finite_float)
     built.register_unstructure_hook(StrEnum, lambda word: word.value)
     built.register_structure_hook(StrEnum, _enum_value)  # else the hook of `str` would serve it and let any text pass
-    for kind, parse, shown in (
+    for kind, parse, write in (
         (quantities.Duration, quantities.parse_duration, quantities.format_duration),
         (quantities.Bytes, quantities.parse_bytes, quantities.format_bytes),
         (quantities.Percent, quantities.parse_percent, quantities.format_percent),
     ):
         is_kind = partial(operator.is_, kind)
-        built.register_structure_hook_func(is_kind, partial(_parsed, parse))
-        built.register_unstructure_hook_func(is_kind, cast("Any", shown))
+        built.register_structure_hook_func(is_kind, partial(_call_parser, parse))
+        built.register_unstructure_hook_func(is_kind, cast("Any", write))
     return built
 
 
@@ -287,25 +287,25 @@ def _step(error: BaseException, note: Any) -> str | int:
 
 def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]:
     if isinstance(error, BaseValidationError):
-        noted, bare = (
+        with_notes, without_notes = (
             error.group_exceptions()
             if isinstance(error, ClassValidationError | IterableValidationError)
             else ([], list(error.exceptions))
         )
         problems: list[Problem] = []
-        for inner, note in noted:
+        for inner, note in with_notes:
             step = _step(error, note)
             if isinstance(inner, KeyError):
                 problems.append(Problem(path, f"{step!r} is missing"))
             else:
                 problems.extend(_flatten(inner, (*path, step)))
-        for inner in bare:
+        for inner in without_notes:
             problems.extend(_flatten(inner, path))
         return problems
     if isinstance(error, ForbiddenExtraKeysError):
-        known = sorted(disk_name(a) for a in attrs.fields(error.cl))
+        names = sorted(disk_name(a) for a in attrs.fields(error.cl))
         return [
-            Problem((*path, name), f"unknown key {name!r}{did_you_mean(name, known)}", key=True)
+            Problem((*path, name), f"unknown key {name!r}{did_you_mean(name, names)}", key=True)
             for name in sorted(error.extra_fields)
         ]
     return [Problem(path, str(error))]

@@ -19,13 +19,13 @@ _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @frozen
 class BlobStore:
-    """Blobs under ``root/sha256/ab/abcdef…``; what is read is verified, what exists is reused."""
+    """Blobs under ``root/sha256/ab/abcdef…``: every read is verified, equal content is stored once."""
 
     root: Path
     """Directory that holds ``sha256/``; created with the first blob."""
 
     def path(self, digest: str) -> Path:
-        """Return where a blob stands or would stand; BadInputError for anything but 64 lower-case hex digits."""
+        """Return the path of a blob, stored or not; BadInputError for anything but 64 lower-case hex digits."""
         if _DIGEST.fullmatch(digest) is None:
             raise BadInputError(f"{digest!r} is not a digest; expected 64 lower-case hexadecimal digits (SHA-256)")
         return self.root / "sha256" / digest[:2] / digest
@@ -37,7 +37,7 @@ class BlobStore:
         if path.is_file():
             with resource_errors("read this blob", path), suppress(FileNotFoundError):
                 if path.read_bytes() == data:
-                    os.utime(path)  # a sweep that began before now must know that somebody counts on it
+                    os.utime(path)  # a sweep that began earlier must not remove it
                     return digest
         make_directory(path.parent)
         write_atomic(path, data)
@@ -50,16 +50,16 @@ class BlobStore:
             raise BadInputError(f"{self.root}: blob {digest} is missing; restore it or run its state again")
         with resource_errors("read this blob", path):
             data = path.read_bytes()
-        found = sha256(data).hexdigest()
-        if found != digest:
+        actual = sha256(data).hexdigest()
+        if actual != digest:
             raise BadInputError(
-                f"{path}: blob {digest} is damaged (its content has the digest {found}); "
+                f"{path}: blob {digest} is damaged (its content has the digest {actual}); "
                 "remove the file and restore it or run its state again"
             )
         return data
 
     def has(self, digest: str) -> bool:
-        """Tell whether a blob stands under this digest; the content is verified by `get`, not here."""
+        """Tell whether a blob is stored under this digest; its content is verified by `get`."""
         return self.path(digest).is_file()
 
     def size(self) -> int:
@@ -68,12 +68,12 @@ class BlobStore:
 
     def free(self) -> int:
         """Return the bytes that the file system still has for this process."""
-        root = next(place for place in (self.root, *self.root.absolute().parents) if place.exists())
-        with resource_errors("ask this file system for its free space", root):
+        root = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
+        with resource_errors("read the free space of this file system", root):
             return shutil.disk_usage(root).free
 
     def mark(self) -> int:
-        """Return the file system's present time in ns; what is stored or asked for again afterwards is never swept."""
+        """Return the file system's present time in ns; a sweep from then on removes nothing stored later."""
         make_directory(self.root)
         marker = self.root / ".sweep"
         with resource_errors("mark this store", marker):
@@ -81,28 +81,28 @@ class BlobStore:
             os.utime(marker)
             return marker.stat().st_mtime_ns
 
-    def sweep(self, keep: frozenset[str], begun: int, *, dry: bool = False) -> tuple[int, int]:
-        """Free every blob outside `keep` that stands since before `begun`; return their number and bytes.
+    def sweep(self, live: frozenset[str], started: int, *, dry: bool = False) -> tuple[int, int]:
+        """Remove every blob that is not `live` and older than `started` (ns); return their number and bytes.
 
-        What writers that died have left half done goes too. `dry` only counts.
+        Temporary files of processes that died are removed too. `dry` only counts.
         """
         count = size = 0
         for path in sorted(self.root.glob("sha256/*/*")):
             is_blob = _DIGEST.fullmatch(path.name) is not None
-            if path.name in keep or not (is_blob or path.suffix == ".tmp") or not path.is_file() or path.is_symlink():
+            if path.name in live or not (is_blob or path.suffix == ".tmp") or not path.is_file() or path.is_symlink():
                 continue
-            freed = path.stat().st_size
-            if path.stat().st_mtime_ns < begun and (dry or _removed(path, begun)):
-                count, size = count + 1, size + freed
+            path_size = path.stat().st_size
+            if path.stat().st_mtime_ns < started and (dry or _remove(path, started)):
+                count, size = count + 1, size + path_size
         return count, size
 
 
-def _removed(path: Path, begun: int) -> bool:
-    """Remove a file unless somebody stores it again this very moment; tell whether it is gone."""
+def _remove(path: Path, started: int) -> bool:
+    """Remove a file unless another process stores it again at this moment; tell whether it is removed."""
     aside = path.with_name(f".{path.name.strip('.')}.swept.tmp")
-    with resource_errors("free this blob", path):
+    with resource_errors("remove this blob", path):
         path.rename(aside)
-        if aside.stat().st_mtime_ns >= begun:
+        if aside.stat().st_mtime_ns >= started:
             aside.rename(path)
             return False
         aside.unlink()

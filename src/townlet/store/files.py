@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, durable appends, and names that stay inside their directory.
+"""Atomic writes, durable appends, and file names that stay inside their directory.
 
 After POSIX: a rename within one directory is atomic, and it is durable once the directory itself was synced.
 """
@@ -27,9 +27,9 @@ __all__ = [
 
 
 class Disk:
-    """The calls that change what a later process will find; everything durable goes through the one in `DISK`.
+    """The system calls that change files; every durable write goes through the instance in `DISK`.
 
-    A test puts another one there, which dies or refuses at the call of its choice.
+    A test replaces it by one that crashes or fails at a call of its choice.
     """
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
@@ -41,31 +41,31 @@ class Disk:
         os.fsync(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Put a file or a directory at another name, atomically."""
+        """Rename a file or a directory, atomically."""
         source.replace(target)
 
     def truncate(self, descriptor: int, size: int) -> None:
-        """Cut an open file."""
+        """Cut an open file to its first `size` bytes."""
         os.ftruncate(descriptor, size)
 
     def remove(self, path: Path) -> None:
-        """Take a file away."""
+        """Remove a file."""
         path.unlink()
 
 
-DISK: ContextVar[Disk] = ContextVar("DISK", default=Disk())  # noqa: B039  it has no state
+DISK: ContextVar[Disk] = ContextVar("DISK", default=Disk())  # noqa: B039 - it has no state
 """The disk that this module writes to."""
 
 
 @contextmanager
-def resource_errors(what: str, path: Path) -> Iterator[None]:
-    """Turn an OSError of the body into a ResourceFaultError that says what could not be done, where and why."""
+def resource_errors(action: str, path: Path) -> Iterator[None]:
+    """Turn an OSError of the body into a ResourceFaultError that names the file, the `action` and the reason."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise ResourceFaultError(
-            f"{path}: cannot {what} ({reason}); nothing was changed; free space or grant access, then resume"
+            f"{path}: cannot {action} ({reason}); nothing was changed; free space or grant access, then resume"
         ) from error
 
 
@@ -79,7 +79,7 @@ def fsync_directory(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Put a file or a directory at another name of the same parent, atomically and durably."""
+    """Rename a file or a directory within its parent, atomically and durably."""
     DISK.get().rename(source, target)
     fsync_directory(target.parent)
 
@@ -106,15 +106,15 @@ def make_directory(path: Path) -> None:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[DISK.get().write(descriptor, left) :]
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[DISK.get().write(descriptor, remaining) :]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, wholly or not at all: a temporary neighbour, fsync, rename, fsync of the directory.
+    """Replace the content of `path` by `data`, atomically: temporary file, fsync, rename, fsync of the directory.
 
-    Raises ResourceFaultError where the disk is full or the directory is read-only; what stood there before stays.
+    ResourceFaultError where the disk is full or the directory is read-only; the earlier content stays.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     with resource_errors("write this file", path):
@@ -126,7 +126,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             finally:
                 os.close(descriptor)
             move(temporary, path)
-        except BaseException:  # also Ctrl-C must not leave the neighbour behind; the error goes on
+        except BaseException:  # also Ctrl-C must not leave the temporary file; the error is raised again
             with suppress(OSError):
                 DISK.get().remove(temporary)
             raise
@@ -135,21 +135,21 @@ def write_atomic(path: Path, data: bytes) -> None:
 def append_durable(path: Path, data: bytes) -> None:
     """Append `data` in one write and sync it; the file is created where it is missing, a symbolic link is refused.
 
-    A write that the disk cuts short is taken back, so that the file is as before when ResourceFaultError is raised.
+    A write that the disk cuts short is removed again: where ResourceFaultError is raised, the file is as before.
     Only a process that dies within the call can leave a torn end.
     """
     with resource_errors("append to this file", path):
         is_new = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
         try:
-            before = os.fstat(descriptor).st_size
+            size = os.fstat(descriptor).st_size
             try:
                 written = DISK.get().write(descriptor, data)
                 if written != len(data):
                     raise OSError(f"only {written} of {len(data)} bytes were written")
                 DISK.get().sync(descriptor)
             except OSError:
-                DISK.get().truncate(descriptor, before)
+                DISK.get().truncate(descriptor, size)
                 raise
         finally:
             os.close(descriptor)
@@ -175,9 +175,9 @@ def contained(root: Path, name: str) -> Path:
         raise BadInputError(f"{root}: {name!r} leads outside this directory; expected a relative path without '..'")
     path = root / relative
     try:
-        inside = path.resolve().is_relative_to(root.resolve())
+        is_inside = path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:
         raise BadInputError(f"{path}: cannot be resolved ({error}); expected a file without a loop of links") from error
-    if not inside:
+    if not is_inside:
         raise BadInputError(f"{path}: a symbolic link leads outside {root}; copy the file into the directory instead")
     return path

@@ -1,4 +1,4 @@
-"""The run directory: created whole by one rename, found by path, prefix or ``latest``, held by one process."""
+"""The run directory: created atomically, found by path, prefix or ``latest``, locked by one process."""
 
 import json
 import os
@@ -23,24 +23,24 @@ __all__ = ["RunDirectory"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _METADATA, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
 _EXTERNAL_RUNS = "elsewhere"
-"""In a home: one file per run that was created outside it, holding its path, so that its blobs are known to be used."""
+"""Directory of a home with one file per run outside it: the run's path, so that its blobs count as live."""
 _STAGING = ".staging-"
 _STAGING_TTL = timedelta(hours=1)
-"""Age of a staging directory that no living process can still be at work in: filling one takes milliseconds."""
+"""Age of a staging directory that no process can still be filling: that takes milliseconds."""
 
 
-def _nothing(_: "RunDirectory") -> None:
-    """Add nothing."""
+def _add_nothing(_: "RunDirectory") -> None:
+    """Add no files."""
 
 
 @frozen
 class RunDirectory:
-    """One run on disk; this record only says where things stand, whether they exist or not."""
+    """The paths of one run on disk, whether its files exist or not."""
 
     path: Path
     """The directory."""
     id: str
-    """``<utc yyyymmddThhmmss>-<name>-<6 hex digits>``; names the run wherever its directory stands."""
+    """``<utc yyyymmddThhmmss>-<name>-<6 hex digits>``; names the run wherever its directory is."""
 
     @property
     def journal(self) -> Path:
@@ -74,7 +74,7 @@ class RunDirectory:
 
     @property
     def traceback(self) -> Path:
-        """What a failed strategy raised."""
+        """Stack of the error that a failed strategy raised."""
         return self.path / "traceback.txt"
 
     @classmethod
@@ -86,13 +86,13 @@ class RunDirectory:
         metadata: Mapping[str, Any],
         *,
         target: Path | None = None,
-        begin: Callable[["RunDirectory"], None] = _nothing,
+        begin: Callable[["RunDirectory"], None] = _add_nothing,
     ) -> "RunDirectory":
-        """Create a run under ``home/runs`` (or at `target`) and return it; it exists wholly or not at all.
+        """Create a run under ``home/runs`` (or at `target`) atomically and return it.
 
         `metadata` go into ``run.json`` beside the id and the time of creation; `begin` may add to the staged directory
         what must never be missing, such as the journal's first record. A crash can leave a staging directory, which
-        nothing ever looks at and a later creation removes. BadInputError for a name that is no file name and for a
+        no reader considers and a later creation removes. BadInputError for a name that is no file name and for a
         target that exists; ResourceFaultError where the disk refuses.
         """
         if _NAME.fullmatch(name) is None:
@@ -112,11 +112,13 @@ class RunDirectory:
             with resource_errors("create this run directory", path):
                 (staging / _INBOX).mkdir(parents=True)
                 write_atomic(staging / _SCHEDULE, schedule)
-                known = {**metadata, "id": run_id, "created": now.isoformat()}
-                write_atomic(staging / _METADATA, json.dumps(known, indent=2, sort_keys=True, allow_nan=False).encode())
+                content = {**metadata, "id": run_id, "created": now.isoformat()}
+                write_atomic(
+                    staging / _METADATA, json.dumps(content, indent=2, sort_keys=True, allow_nan=False).encode()
+                )
                 begin(cls(staging, run_id))
                 move(staging, path)
-        except BaseException:  # whatever stopped it, half a run must not stay; the error goes on
+        except BaseException:  # no part of a run may stay; the error is raised again
             shutil.rmtree(staging, ignore_errors=True)
             (home / _EXTERNAL_RUNS / run_id).unlink(missing_ok=True)
             raise
@@ -135,17 +137,17 @@ class RunDirectory:
 
     @classmethod
     def every(cls, home: Path) -> "tuple[RunDirectory, ...]":
-        """Return all runs of a home, those created elsewhere too, by id; BadInputError for one that is gone."""
-        inside, outside = home / "runs", home / _EXTERNAL_RUNS
-        paths = [path for path in inside.iterdir() if _is_run(path)] if inside.is_dir() else []
-        for note in outside.iterdir() if outside.is_dir() else ():
+        """Return all runs of a home by id, those outside it too; BadInputError for one that is missing."""
+        internal, external = home / "runs", home / _EXTERNAL_RUNS
+        paths = [path for path in internal.iterdir() if _is_run(path)] if internal.is_dir() else []
+        for note in external.iterdir() if external.is_dir() else ():
             if note.name.startswith("."):
                 continue
             with resource_errors("read this note", note):
                 path = Path(note.read_text().strip())
             if not _is_run(path):
                 raise BadInputError(
-                    f"{note}: run {note.name} stood at {path} and is not there now; "
+                    f"{note}: run {note.name} was created at {path} and is not there now; "
                     "bring it back, or remove this note if its blobs may go"
                 )
             paths.append(path)
@@ -153,7 +155,7 @@ class RunDirectory:
 
     @classmethod
     def find(cls, home: Path, which: str | Path) -> "RunDirectory":
-        """Return a run by path, by the beginning of its id, or the ``latest``; BadInputError naming what there is."""
+        """Return a run by path, beginning of its id, or ``latest``; BadInputError lists the latest runs."""
         word = str(which)
         runs = home / "runs"
         ids = sorted(run.name for run in runs.iterdir() if _is_run(run)) if runs.is_dir() else []
@@ -168,29 +170,29 @@ class RunDirectory:
             raise BadInputError(f"{word!r} is the beginning of {len(matches)} run ids: {', '.join(matches)}; say more")
         if word and "\0" not in word and Path(word).is_dir():
             return cls.at(Path(word))
-        known = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
-        raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {known}")
+        choices = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
+        raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {choices}")
 
     @property
     def folder(self) -> Path:
-        """Where the files that the schedule names are looked for."""
+        """Directory in which the files that the schedule names are searched."""
         return Path(str(self.metadata().get("folder", ".")))
 
     @property
     def source(self) -> Path | None:
-        """The file that the schedule was read from; none where it was made, or the file is gone."""
+        """File that the schedule was read from; none where it was made in Python, or the file is missing."""
         source = self.metadata().get("source")
         return Path(source) if isinstance(source, str) and Path(source).is_file() else None
 
     def metadata(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds; BadInputError where it cannot be read."""
+        """Return the content of ``run.json``; BadInputError where it cannot be read."""
         return _read_metadata(self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run; HoldError naming the process that holds it already, at once and without waiting.
+        """Lock the run; HoldError naming the process that has locked it already, without waiting.
 
-        The lock belongs to the operating system and vanishes with its process: a file left by a dead one is no lock.
+        The lock belongs to the operating system and ends with its process: the file of a dead process is no lock.
         """
         path = self.path / "lock"
         lock = FileLock(path, timeout=0)
@@ -204,7 +206,7 @@ class RunDirectory:
                 ) from error
             try:
                 path.write_text(f"{os.getpid()}\n")
-            except BaseException:  # the disk may be full; the lock is given back and the error goes on
+            except BaseException:  # the disk may be full; the lock is released and the error is raised again
                 lock.release()
                 raise
         try:
@@ -214,11 +216,11 @@ class RunDirectory:
 
 
 def _remove_stale_staging(parent: Path, now: datetime) -> None:
-    """Remove what processes that died while they created a run left behind."""
-    for left in parent.glob(f"{_STAGING}*"):
+    """Remove staging directories of processes that died while they created a run."""
+    for staging in parent.glob(f"{_STAGING}*"):
         with suppress(OSError):
-            if datetime.fromtimestamp(left.stat().st_mtime, UTC) < now - _STAGING_TTL:
-                shutil.rmtree(left, ignore_errors=True)
+            if datetime.fromtimestamp(staging.stat().st_mtime, UTC) < now - _STAGING_TTL:
+                shutil.rmtree(staging, ignore_errors=True)
 
 
 def _is_run(path: Path) -> bool:
@@ -226,8 +228,8 @@ def _is_run(path: Path) -> bool:
 
 
 def _latest(runs: Path, ids: list[str]) -> RunDirectory:
-    second = ids[-1].split("-", 1)[0]
-    newest = [RunDirectory.at(runs / run_id) for run_id in ids if run_id.startswith(second)]
+    latest_second = ids[-1].split("-", 1)[0]
+    newest = [RunDirectory.at(runs / run_id) for run_id in ids if run_id.startswith(latest_second)]
     return max(newest, key=lambda run: str(run.metadata().get("created", "")))
 
 

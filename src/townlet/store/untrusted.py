@@ -1,4 +1,4 @@
-"""Small files from outside, JSON and YAML: read within bounds, refused with their name."""
+"""Read small JSON and YAML files that Townlet did not write, within bounds; errors name the file."""
 
 import json
 import math
@@ -21,7 +21,7 @@ _LIMIT = 16 * 2**20
 def read_regular(path: Path, limit: int) -> bytes:
     """Return what a regular file of at most `limit` bytes holds; BadInputError for anything else.
 
-    A pipe would never answer and a device never end, so both are refused before they are read.
+    Reading a pipe could block and reading a device could never end; both are refused before they are read.
     """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
@@ -80,9 +80,9 @@ def finite_numbers(value: Any, where: str) -> dict[str, float]:
     """Return a mapping of names to finite numbers; BadInputError saying `where` for anything else."""
     if not isinstance(value, Mapping):
         raise BadInputError(f"{where}: expected a mapping of numbers, found {type(value).__name__}")
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, number in value.items():
         if not isinstance(name, str) or type(number) not in (int, float) or not math.isfinite(number):
             raise BadInputError(f"{where}: {name!r} is {number!r}; expected a finite number")
-        found[name] = float(number)
-    return found
+        numbers[name] = float(number)
+    return numbers
