@@ -5,8 +5,8 @@ from pathlib import Path
 
 from attrs import frozen
 from corridor import CorridorProvider
-from corridor_schedules import GIVEN, write
-from given_weights import ridge
+from corridor_schedules import WEIGHTS_FILE, write
+from ridge_weights import ridge
 
 from townlet.dto.policy import AnnealSummary
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -48,7 +48,7 @@ class Town:
         folder = self.home.parent
         (folder / f"{kind}.safetensors").write_bytes(data)
         path = write(
-            folder, GIVEN, scenario="plain", file=f"{kind}.safetensors", sha256=hashlib.sha256(data).hexdigest()
+            folder, WEIGHTS_FILE, scenario="plain", file=f"{kind}.safetensors", sha256=hashlib.sha256(data).hexdigest()
         )
         return PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=self.home)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from corridor_schedules import GIVEN, write
+from corridor_schedules import WEIGHTS_FILE, write
 from fakes import Bench
-from given_weights import ridge
 from homes import Town
+from ridge_weights import ridge
 
 from townlet.dto.journal import RunClosed, TransitionTaken
 from townlet.errors import EnvironmentFaultError, TownletError
@@ -181,7 +181,7 @@ def test_nothing_is_stored_through_a_link(town: Town) -> None:
 def _schedule(folder: Path, *, episodes: int, worlds: int = 16) -> Path:
     data = ridge("straight")
     (folder / "w.safetensors").write_bytes(data)
-    text = GIVEN.replace("episodes: 8", f"episodes: {episodes}").replace("worlds: 16", f"worlds: {worlds}")
+    text = WEIGHTS_FILE.replace("episodes: 8", f"episodes: {episodes}").replace("worlds: 16", f"worlds: {worlds}")
     return write(folder, text, scenario="plain", file="w.safetensors", sha256=hashlib.sha256(data).hexdigest())
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from given_weights import ridge
 from hostile import WORDS, answer, edited, fuzz, grafted, plain
 from hypothesis import example, given
 from hypothesis import strategies as st
+from ridge_weights import ridge
 
 from townlet.canonical import canonical_json
 from townlet.dto.journal import ProcessStarted, RunCreated, TransitionTaken

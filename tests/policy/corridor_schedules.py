@@ -53,7 +53,7 @@ states:
 LEARNS = "{start_from: clone, agent_steps: 16000, num_steps: 24, days: 4, learning_rate: 5.0e-3, minibatch_size: 256}"
 """A ppo block that learns to never rest."""
 
-GIVEN = """\
+WEIGHTS_FILE = """\
 schedule: townlet/v1
 name: given
 seed: 3

@@ -1,4 +1,4 @@
-"""Advantages and returns, by hand and by brute force."""
+"""Advantages and returns equal numbers worked out by hand and by direct summation."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_an_advantage_sums_discounted_errors_until_the_rollout_ends() -> None:
     assert np.allclose([delta[0] + 0.25 * delta[1], delta[1]], found.ravel())
 
 
-def test_nothing_is_bootstrapped_through_a_death() -> None:
+def test_a_death_has_no_bootstrap() -> None:
     """A life that ended is worth its last reward, and what follows belongs to another life."""
     found = generalised_advantages(
         _column(1, 2),
@@ -43,7 +43,7 @@ def test_nothing_is_bootstrapped_through_a_death() -> None:
     assert np.allclose([1 - 3, 2 + 3 - 4], found.ravel())
 
 
-def test_a_truncated_episode_is_bootstrapped_and_not_carried_over() -> None:
+def test_a_truncation_has_a_bootstrap_and_no_later_advantage() -> None:
     """The value after a truncation counts, the advantage of the next episode does not."""
     found = generalised_advantages(
         _column(1, 2),
@@ -69,7 +69,7 @@ def test_with_lambda_one_advantage_plus_value_is_the_discounted_return() -> None
     assert np.allclose(expected, found[0], atol=1e-4)
 
 
-def test_arrays_of_other_shapes_are_refused() -> None:
+def test_arrays_of_unequal_shapes_are_refused() -> None:
     """Axes are checked before any arithmetic."""
     with pytest.raises(ValueError, match=r"expected equal shapes \[T, W, N\]"):
         generalised_advantages(
@@ -83,8 +83,8 @@ def test_arrays_of_other_shapes_are_refused() -> None:
         )
 
 
-def test_a_return_is_known_after_a_death_or_with_enough_future() -> None:
-    """γ = 0.5 needs six decisions of future; before a death all is known; a life after it starts at its own reward."""
+def test_a_return_is_complete_before_a_death_or_with_enough_later_decisions() -> None:
+    """γ = 0.5 needs six later decisions; returns before a death are complete; the next life starts anew."""
     r = _column(*([1.0] * 10))
     ended = _flags(*[t == 1 for t in range(10)])
     returns, known = discounted_returns(r, ended, gamma=0.5)

@@ -1,4 +1,4 @@
-"""Matrix products on one thread: the same bits on any machine, and what was set before comes back."""
+"""Matrix products take one thread, give the same bits on any machine, and restore the number of threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -25,8 +25,8 @@ def _two_threads() -> object:
     take(before)
 
 
-def test_what_was_set_comes_back_when_the_last_one_leaves() -> None:
-    """One inside another, and after an error."""
+def test_the_number_of_threads_is_restored_when_the_last_context_closes() -> None:
+    """Nested contexts, and a context that ends with an error."""
     with one_thread():
         with one_thread():
             assert 1 == get()
@@ -37,8 +37,8 @@ def test_what_was_set_comes_back_when_the_last_one_leaves() -> None:
     assert 2 == get()
 
 
-def test_whoever_leaves_first_leaves_the_others_alone() -> None:
-    """Two threads that overlap: the first to enter leaves while the second is inside."""
+def test_overlapping_contexts_of_two_threads_stay_on_one_thread() -> None:
+    """The context that opened first closes while the second is open."""
     entered, left = Barrier(2), Barrier(2)
 
     def first() -> None:
@@ -56,7 +56,7 @@ def test_whoever_leaves_first_leaves_the_others_alone() -> None:
     assert 2 == get()
 
 
-def test_a_product_has_the_same_bits_however_many_threads_there_are() -> None:
+def test_a_product_has_the_same_bits_for_any_number_of_threads() -> None:
     """A shape whose last bits do depend on it."""
     rng = np.random.default_rng(0)
     one, other = (rng.standard_normal(shape).astype(np.float32) for shape in ((101, 3077), (3077, 63)))
@@ -68,7 +68,7 @@ def test_a_product_has_the_same_bits_however_many_threads_there_are() -> None:
     assert np.array_equal(*found)
 
 
-def test_acting_leaves_the_setting_as_it_was() -> None:
+def test_a_forward_pass_restores_the_number_of_threads() -> None:
     """Each forward pass is on one thread, and nothing after it is."""
     forward(fresh_layers(np.random.default_rng(0), (3, 8, 2), 1.0), np.zeros((5, 3), np.float32))
     assert 2 == get()

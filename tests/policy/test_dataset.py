@@ -1,4 +1,4 @@
-"""Data sets: what is kept, how it is normalised, what is refused."""
+"""Data sets round-trip, normalise features and refuse invalid files."""
 
 import attrs
 import numpy as np
@@ -29,15 +29,15 @@ def recorded(teacher: str = "lazy", perturbed: float = 0.1, episodes: int = 6) -
     )
 
 
-def test_a_data_set_comes_back_as_it_was_stored() -> None:
+def test_a_data_set_round_trips() -> None:
     """Bytes → data set → bytes is the identity."""
     dataset = recorded().dataset
     assert dataset == read_dataset(dataset.to_bytes(), "d")
     assert dataset.to_bytes() == recorded().dataset.to_bytes()
 
 
-def test_a_label_is_what_the_teacher_does_on_what_was_seen_before_acting() -> None:
-    """Pairs are pre-action, and perturbed decisions are labelled by the teacher too."""
+def test_a_label_is_the_teachers_action_on_the_observation_before_it() -> None:
+    """Pairs are pre-action, and the teacher labels perturbed decisions too."""
     recording = recorded(perturbed=0.5)
     offset, hour = recording.dataset.observations[..., 2], recording.dataset.observations[..., 3]
     expected = np.where(hour > 0, 0, np.where(offset > 0, 2, np.where(offset < 0, 1, 0)))
@@ -45,13 +45,13 @@ def test_a_label_is_what_the_teacher_does_on_what_was_seen_before_acting() -> No
     assert recording.perturbed > 0
 
 
-def test_without_perturbation_the_labels_were_played() -> None:
-    """Nothing is changed where nothing is asked for."""
+def test_without_perturbation_the_labels_are_the_actions_played() -> None:
+    """A share of 0 perturbs no decision."""
     assert 0 == recorded(perturbed=0.0).perturbed
 
 
-def test_nothing_to_capture_is_refused() -> None:
-    """Zero decisions are no data set."""
+def test_a_capture_of_zero_decisions_is_refused() -> None:
+    """A data set has at least one decision."""
     provider = CorridorProvider()
     environment = provider.make("plain", worlds=1, seed=0, days=1)
     metadata = recorded().dataset.metadata
@@ -61,8 +61,8 @@ def test_nothing_to_capture_is_refused() -> None:
         )
 
 
-def test_features_that_never_vary_are_left_in_their_unit() -> None:
-    """A constant feature has scale 1, so that its noise is not blown up later."""
+def test_a_constant_feature_keeps_its_unit() -> None:
+    """Its scale is 1, so that later noise is not amplified."""
     mean, scale = recorded().dataset.normaliser()
     assert (1.0, 1.0) == (mean[-1], scale[-1])
     assert (scale > 0).all()
@@ -75,29 +75,29 @@ def test_features_that_never_vary_are_left_in_their_unit() -> None:
         ({"rewards": lambda a: a * np.float32(np.nan)}, "rewards holds numbers that are not finite"),
     ],
 )
-def test_an_unfit_data_set_is_refused(change: dict, message: str) -> None:
-    """Contents are checked, not only shapes."""
+def test_an_invalid_data_set_is_refused(change: dict, message: str) -> None:
+    """Values are checked, not only shapes."""
     dataset = recorded().dataset
     damaged = attrs.evolve(dataset, **{name: edit(getattr(dataset, name)) for name, edit in change.items()})
     with pytest.raises(BadInputError, match=message):
         read_dataset(damaged.to_bytes(), "d")
 
 
-def test_axes_are_checked_when_a_data_set_is_made() -> None:
-    """An array of another length names itself and its neighbour."""
+def test_axes_are_checked_when_a_data_set_is_created() -> None:
+    """The error names the array of another length and the one it differs from."""
     dataset = recorded().dataset
     with pytest.raises(ValueError, match="axis T is 47, but 48 in observations"):
         attrs.evolve(dataset, rewards=dataset.rewards[:-1])
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 64, b"not a file"])
-def test_a_file_that_is_no_data_set_is_refused(data: bytes) -> None:
-    """Foreign bytes raise one clear error."""
+def test_another_file_is_refused_as_a_data_set(data: bytes) -> None:
+    """Other bytes raise BadInputError."""
     with pytest.raises(BadInputError, match="not a data set of this project"):
         read_dataset(data, "d")
 
 
-def test_the_recorded_rewards_are_those_the_environment_tallied() -> None:
-    """Nothing is earned twice or lost between the recording and the KPIs."""
+def test_recorded_rewards_add_up_to_the_environments_tallies() -> None:
+    """No reward is counted twice or lost between the recording and the KPIs."""
     recording = recorded()
     assert recording.dataset.rewards.sum() == pytest.approx(recording.tallies.sums[0].sum())

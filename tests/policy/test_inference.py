@@ -1,4 +1,4 @@
-"""The numpy forward pass: same bits for any split, never an illegal action, honest sampling."""
+"""The numpy forward pass gives the same bits for any split; sampling follows the softmax and the masks."""
 
 import numpy as np
 from hypothesis import given
@@ -11,7 +11,7 @@ from townlet.rng import mix, uniform
 
 
 def test_a_row_has_the_same_bits_alone_and_in_any_batch() -> None:
-    """Worker counts and batch splits must never change an action."""
+    """The number of workers and the split of a batch never change an action."""
     rng = np.random.default_rng(0)
     layers = fresh_layers(rng, (37, 64, 64, 11), 1.0)
     inputs = rng.standard_normal((700, 37)).astype(np.float32)
@@ -22,7 +22,7 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch() -> None:
     assert np.array_equal(whole[13:14], forward(layers, inputs[13:14]))
 
 
-def test_forward_is_the_perceptron_it_says_it_is() -> None:
+def test_forward_is_a_multi_layer_perceptron() -> None:
     """Affine layers with ReLU between them and none after the last."""
     layers = (
         (np.array([[1.0, -1.0]], np.float32), np.array([0.5, 0.0], np.float32)),
@@ -32,7 +32,7 @@ def test_forward_is_the_perceptron_it_says_it_is() -> None:
     assert np.array_equal(expected, forward(layers, np.array([[1.0], [-2.0]], np.float32)))
 
 
-def test_no_rows_give_no_rows() -> None:
+def test_an_empty_batch_gives_empty_outputs() -> None:
     """A batch without agents is not an error."""
     layers = fresh_layers(np.random.default_rng(0), (3, 8, 2), 1.0)
     assert (0, 2) == forward(layers, np.empty((0, 3), np.float32)).shape
@@ -50,7 +50,7 @@ def test_an_illegal_action_is_never_chosen(seed: int, actions: int) -> None:
         assert mask[np.arange(50), chosen].all()
 
 
-def test_actions_are_drawn_with_the_probabilities_of_the_softmax() -> None:
+def test_actions_are_sampled_with_the_probabilities_of_the_softmax() -> None:
     """Frequencies of 200,000 draws agree with exp(log_probabilities) to three standard errors."""
     logits = np.array([0.0, 1.0, -1.0, 0.5], np.float32)
     numbers = uniform(mix(9, np.arange(200_000, dtype=np.uint64)))
@@ -60,7 +60,7 @@ def test_actions_are_drawn_with_the_probabilities_of_the_softmax() -> None:
     assert np.all(np.abs(seen - expected) < 3 * np.sqrt(expected * (1 - expected) / len(numbers)))
 
 
-def test_a_world_draws_the_same_whatever_batch_it_stands_in() -> None:
+def test_a_worlds_samples_do_not_depend_on_its_batch() -> None:
     """Sampling is keyed by world and agent, not by position in an array."""
     rng = np.random.default_rng(1)
     actor = fresh_layers(rng, (5, 8, 4), 1.0)

@@ -1,4 +1,4 @@
-"""Losses against hand-worked numbers and against numpy."""
+"""Losses equal numbers worked out by hand, and numpy's results."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ ALL = torch.ones(1, 3, dtype=torch.bool)
 
 
 def test_torch_and_numpy_agree_on_log_probabilities() -> None:
-    """The updates differentiate the same policy that acts."""
+    """The policy that is trained in torch is the policy that acts in numpy."""
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((40, 6)).astype(np.float32)
     mask = rng.random((40, 6)) < 0.5
@@ -32,14 +32,14 @@ def test_torch_and_numpy_agree_on_log_probabilities() -> None:
     assert np.allclose(expected[mask], found[mask], atol=1e-6)
 
 
-def test_the_network_is_the_numpy_forward_pass() -> None:
-    """The certificate stored with weights is far below what counts as another policy."""
+def test_the_torch_network_equals_the_numpy_forward_pass() -> None:
+    """The parity stored with weights is far below the tolerance."""
     rng = np.random.default_rng(0)
     layers = fresh_layers(rng, (20, 64, 64, 7), 1.0)
     assert parity(layers, rng.standard_normal((300, 20)).astype(np.float32)) < 1e-5
 
 
-def test_the_surrogate_is_clipped_where_it_would_reward_too_much() -> None:
+def test_the_surrogate_clips_a_ratio_that_improves_it() -> None:
     """Ratio 2 with a positive advantage counts as 1.2, with a negative one as 2."""
     log_p = torch.log(torch.tensor([[0.5, 0.25, 0.25]]))
     for advantage, expected in ((1.0, -1.2), (-1.0, 2.0)):
@@ -51,15 +51,15 @@ def test_the_surrogate_is_clipped_where_it_would_reward_too_much() -> None:
     assert (2 - 1) - np.log(2) == pytest.approx(float(terms.approx_kl), abs=1e-6)
 
 
-def test_entropy_counts_legal_actions_only() -> None:
-    """Two equally likely legal actions have log 2 nat, whatever is masked."""
+def test_entropy_is_over_legal_actions_only() -> None:
+    """Two equally likely legal actions have log 2 nat, for any number of illegal actions."""
     mask = torch.tensor([[True, True, False]])
     log_p = masked_log_probabilities(torch.tensor([[1.0, 1.0, 9.0]]), mask)
     terms = clipped_surrogate(log_p, mask, torch.tensor([0]), log_p[:, 0], torch.tensor([0.0]), 0.2)
     assert np.log(2) == pytest.approx(float(terms.entropy), abs=1e-6)
 
 
-def test_the_anchor_is_the_divergence_from_the_parent_and_zero_at_it() -> None:
+def test_the_anchor_term_is_the_kl_from_the_parent_and_zero_at_the_parent() -> None:
     """KL((½, ½, 0) ‖ (¼, ¾, 0)) by hand."""
     mask = torch.tensor([[True, True, False]])
     parent = masked_log_probabilities(torch.log(torch.tensor([[0.5, 0.5, 1.0]])), mask)
@@ -68,7 +68,7 @@ def test_the_anchor_is_the_divergence_from_the_parent_and_zero_at_it() -> None:
     assert 0.0 == pytest.approx(float(anchor_kl(parent, parent, mask)), abs=1e-7)
 
 
-def test_smoothing_spreads_over_legal_actions() -> None:
+def test_label_smoothing_is_uniform_over_legal_actions() -> None:
     """With s = 1 the label does not matter; with s = 0 nothing else does."""
     mask = torch.tensor([[True, True, False]])
     log_p = masked_log_probabilities(torch.log(torch.tensor([[0.25, 0.75, 1.0]])), mask)
@@ -89,8 +89,8 @@ def test_wrong_ranks_are_refused_before_any_arithmetic() -> None:
         value_error(torch.zeros(3), torch.zeros(3, 1))
 
 
-def test_scaling_the_output_keeps_the_meaning_of_the_critic() -> None:
-    """PopArt: value·scale + mean is the same before and after the normaliser moved."""
+def test_rescaling_the_output_keeps_the_critics_values() -> None:
+    """PopArt: value·scale + mean is the same before and after the normaliser changed."""
     rng = np.random.default_rng(0)
     layers = fresh_layers(rng, (5, 8, 1), 1.0)
     inputs = rng.standard_normal((30, 5)).astype(np.float32)
@@ -100,8 +100,8 @@ def test_scaling_the_output_keeps_the_meaning_of_the_critic() -> None:
     assert np.allclose(expected, forward(trunk.layers(), inputs) * new_scale + new_mean, atol=1e-4)
 
 
-def test_the_critic_learns_without_moving_the_actor() -> None:
-    """Separate trunks: a value loss leaves no gradient on the actor."""
+def test_a_value_loss_does_not_train_the_actor() -> None:
+    """Actor and critic share no parameter: a value loss has no gradient with respect to the actor."""
     rng = np.random.default_rng(0)
     network = ActorCritic(fresh_layers(rng, (5, 8, 3), 1.0), fresh_layers(rng, (5, 8, 1), 1.0))
     value_error(network.value(torch.ones(4, 5)), torch.zeros(4)).backward()

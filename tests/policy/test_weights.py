@@ -1,4 +1,4 @@
-"""Weights on disk: exact round trips, proofs, and hostile files."""
+"""Weights files round-trip exactly, verify their probe batch, and are refused when damaged."""
 
 import json
 from pathlib import Path
@@ -32,15 +32,15 @@ def made(seed: int = 0, features: tuple[str, ...] = FEATURES) -> Weights:
     return attrs.evolve(weights, probe=make_probe(weights, rng.standard_normal((20, width)).astype(np.float32), mask))
 
 
-def test_weights_come_back_as_they_were_stored() -> None:
+def test_weights_round_trip() -> None:
     """Bytes → weights → bytes is the identity, and equal weights have equal bytes."""
     data = made().to_bytes()
     assert data == read_weights(data, "w").to_bytes()
     assert data == made().to_bytes()
 
 
-def test_weights_that_act_otherwise_than_stored_are_refused() -> None:
-    """A changed layer is found by the probe, though the file is well formed."""
+def test_weights_that_fail_their_probe_batch_are_refused() -> None:
+    """The probe batch detects a changed layer in a well-formed file."""
     weights = made()
     (first, bias), last = weights.actor
     changed = attrs.evolve(weights, actor=((first + np.float32(0.01), bias), last))
@@ -75,7 +75,7 @@ def _edited(name: str, tensor: object) -> bytes:
         (_edited("surplus", np.zeros(1)), "unknown tensors surplus"),
     ],
 )
-def test_an_unfit_file_is_refused_with_its_name_and_reason(data: bytes, message: str) -> None:
+def test_an_invalid_file_is_refused_with_its_name_and_the_reason(data: bytes, message: str) -> None:
     """Every tensor is checked: name, dtype, shape, finite numbers, positive scales."""
     with pytest.raises(BadInputError, match=message) as raised:
         read_weights(data, "mine.safetensors")
@@ -83,8 +83,8 @@ def test_an_unfit_file_is_refused_with_its_name_and_reason(data: bytes, message:
 
 
 @given(st.data())
-def test_no_damaged_file_does_more_than_be_refused(data: st.DataObject) -> None:
-    """A flipped byte is either harmless to the meaning or refused cleanly."""
+def test_a_damaged_file_is_refused_or_equal(data: st.DataObject) -> None:
+    """A flipped byte changes nothing that matters, or raises BadInputError."""
     stored = bytearray(made().to_bytes())
     place = data.draw(st.integers(0, len(stored) - 1))
     stored[place] ^= data.draw(st.integers(1, 255))
@@ -96,7 +96,7 @@ def test_no_damaged_file_does_more_than_be_refused(data: st.DataObject) -> None:
 
 
 def test_weights_for_other_features_are_refused_with_the_first_difference() -> None:
-    """Width and names decide, not the signature, so that a policy moves between scenarios of equal shape."""
+    """Names and number of features decide, not the signature, so that a policy can act in scenarios of equal shape."""
     weights = made(features=FEATURES[:-1])
     with pytest.raises(BadInputError, match="weights for 5 features, but corridor/plain has 6"):
         weights.check_fits(CorridorProvider().describe("plain"), "w")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from corridor_runs import results, run_corridor
 from corridor_schedules import GUARDED
-from walks import results, walk
 
 from townlet.dto.policy import AnnealSummary, BCTrainingResult
 from townlet.policy.model.weights import PARITY, read_weights
@@ -24,7 +24,7 @@ BC_ONLY = ONLY_CLONES[: CUT[1]] + ONLY_CLONES[CUT[2] : CUT[0]]
 def clone(tmp_path_factory: pytest.TempPathFactory) -> tuple[AnnealSummary, BlobStore]:
     """A finished capture → bc → done."""
     folder = tmp_path_factory.mktemp("bc")
-    return walk(folder, text=BC_ONLY), BlobStore(folder / "home" / "blobs")
+    return run_corridor(folder, text=BC_ONLY), BlobStore(folder / "home" / "blobs")
 
 
 def _result(summary: AnnealSummary) -> BCTrainingResult:
@@ -55,25 +55,25 @@ def test_the_stored_weights_prove_themselves(clone: tuple[AnnealSummary, BlobSto
 
 def test_the_same_seed_clones_the_same_bits(clone: tuple[AnnealSummary, BlobStore], tmp_path: Path) -> None:
     """Same schedule, same seed, another directory: same digest and same semantic chain."""
-    again = walk(tmp_path, text=BC_ONLY)
+    again = run_corridor(tmp_path, text=BC_ONLY)
     assert _result(clone[0]).weights == _result(again).weights
     assert clone[0].semantic_hash == again.semantic_hash
 
 
 def test_another_seed_clones_other_bits(clone: tuple[AnnealSummary, BlobStore], tmp_path: Path) -> None:
     """The seed is the only entropy, and it is used."""
-    assert _result(clone[0]).weights != _result(walk(tmp_path, text=BC_ONLY, seed=4)).weights
+    assert _result(clone[0]).weights != _result(run_corridor(tmp_path, text=BC_ONLY, seed=4)).weights
 
 
 def test_episodes_too_short_for_any_known_return_are_refused(tmp_path: Path) -> None:
     """γ = 0.9 needs 30 decisions of future; one day has 24."""
-    summary = walk(tmp_path, text=BC_ONLY.replace("episodes: 24, days: 2", "episodes: 24, days: 1"))
+    summary = run_corridor(tmp_path, text=BC_ONLY.replace("episodes: 24, days: 2", "episodes: 24, days: 1"))
     assert "failed" == summary.state
     assert "capture more days, or set value_epochs: 0" in summary.reason
 
 
 def test_one_episode_cannot_be_split(tmp_path: Path) -> None:
     """Held-out data is whole episodes."""
-    summary = walk(tmp_path, text=BC_ONLY.replace("episodes: 24, days: 2", "episodes: 1, days: 4"))
+    summary = run_corridor(tmp_path, text=BC_ONLY.replace("episodes: 24, days: 2", "episodes: 1, days: 4"))
     assert "failed" == summary.state
     assert "at least 2 episodes" in summary.reason

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from given_weights import given, ridge
+from ridge_weights import promote_weights, ridge
 
 from townlet.dto.policy import EvaluationResult
 from townlet.errors import BadInputError
@@ -13,7 +13,7 @@ from townlet.store.registry.registry import Registry
 
 def test_good_weights_from_outside_are_promoted(tmp_path: Path) -> None:
     """A ridge fit of the straight walker beats the random teacher."""
-    summary = given(tmp_path, ridge("straight"))
+    summary = promote_weights(tmp_path, ridge("straight"))
     assert ["capture", "evaluate", "promote"] == [stage.state for stage in summary.stages]
     assert summary.champion_moved
     champion = Registry(tmp_path / "home" / "registry.sqlite").champion("given", "champion")
@@ -23,7 +23,7 @@ def test_good_weights_from_outside_are_promoted(tmp_path: Path) -> None:
 
 def test_worse_weights_are_rolled_back_and_the_run_holds_where_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
     """No champion yet: the rollback has no target, so an operator is asked."""
-    summary = given(tmp_path, ridge("astray"))
+    summary = promote_weights(tmp_path, ridge("astray"))
     assert ["capture", "evaluate"] == [stage.state for stage in summary.stages if stage.result.duration >= 0][:2]
     assert ("hold", False) == (summary.state, summary.champion_moved)
     assert "nothing to roll back to" in summary.reason
@@ -31,8 +31,8 @@ def test_worse_weights_are_rolled_back_and_the_run_holds_where_there_is_nothing_
 
 def test_worse_weights_are_rolled_back_to_the_champion(tmp_path: Path) -> None:
     """After a promotion the rollback proves the champion's weights."""
-    good = given(tmp_path, ridge("straight"))
-    summary = given(tmp_path, ridge("astray"))
+    good = promote_weights(tmp_path, ridge("straight"))
+    summary = promote_weights(tmp_path, ridge("astray"))
     assert ["capture", "evaluate", "rollback"] == [stage.state for stage in summary.stages]
     assert "hold" == summary.state
     assert good.weights == summary.stages[-1].result.weights
@@ -43,8 +43,8 @@ def test_worse_weights_are_rolled_back_to_the_champion(tmp_path: Path) -> None:
 
 def test_a_candidate_equal_to_the_champion_is_not_promoted(tmp_path: Path) -> None:
     """All differences are zero, which is not better."""
-    given(tmp_path, ridge("straight"))
-    summary = given(tmp_path, ridge("straight"))
+    promote_weights(tmp_path, ridge("straight"))
+    summary = promote_weights(tmp_path, ridge("straight"))
     assert summary.champion_moved is False
     (evaluation,) = (stage.result for stage in summary.stages if stage.state == "evaluate")
     assert isinstance(evaluation, EvaluationResult)
@@ -60,5 +60,5 @@ def test_a_candidate_equal_to_the_champion_is_not_promoted(tmp_path: Path) -> No
 def test_unfit_weights_leave_nothing_behind(tmp_path: Path, data: bytes, scenario: str, message: str) -> None:
     """Unreadable or of another width: refused before the run directory exists."""
     with pytest.raises(BadInputError, match=message):
-        given(tmp_path, data, scenario)
+        promote_weights(tmp_path, data, scenario)
     assert not (tmp_path / "home").exists()

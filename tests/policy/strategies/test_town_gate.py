@@ -69,7 +69,7 @@ ELSEWHERE = (
 )
 
 
-def walk(
+def run_corridor(
     folder: Path, text: str, environments: EnvironmentProvider | None = None
 ) -> tuple[AnnealSummary, Mapping[str, GuardReport]]:
     """Walk a schedule and return what happened, and what each guard said last."""
@@ -118,7 +118,7 @@ def verdicts(reports: Mapping[str, GuardReport]) -> dict[str, Verdict]:
 
 def test_a_policy_that_lowers_queue_intensity_by_not_living_is_not_promoted(tmp_path: Path) -> None:
     """It waits for ever: nobody eats or works, no queue forms, and everything else about it is worse than chance."""
-    summary, reports = walk(tmp_path, gate(tmp_path, WAITS))
+    summary, reports = run_corridor(tmp_path, gate(tmp_path, WAITS))
 
     assert ("hold", False) == (summary.state, summary.champion_moved)
     assert {"queue_tolerance": Verdict.PASS, "better": Verdict.FAIL, "lives": Verdict.FAIL} == verdicts(reports)
@@ -131,7 +131,7 @@ def test_a_policy_that_lowers_queue_intensity_by_not_living_is_not_promoted(tmp_
 def test_a_policy_that_acts_as_the_champion_does_is_not_promoted(tmp_path: Path) -> None:
     """Other bytes, the same acts: no episode differs, which is not worse, and not better either."""
     text = gate(tmp_path, LIVES, other=LIVES, baseline="policy: other")
-    summary, reports = walk(tmp_path, text)
+    summary, reports = run_corridor(tmp_path, text)
 
     assert ("hold", False) == (summary.state, summary.champion_moved)
     assert {"queue_tolerance": Verdict.PASS, "better": Verdict.FAIL, "lives": Verdict.PASS} == verdicts(reports)
@@ -161,7 +161,7 @@ def test_a_data_set_of_a_single_action_is_refused(
     tmp_path: Path, environments: TownProvider, state: str, expected: Verdict
 ) -> None:
     """There is nothing to learn from a teacher that never chooses; the script's own play passes."""
-    summary, reports = walk(tmp_path, CAPTURE.replace("TEACHER", "scripted"), environments)
+    summary, reports = run_corridor(tmp_path, CAPTURE.replace("TEACHER", "scripted"), environments)
 
     assert state == summary.state
     assert expected is reports["varied_actions"].verdict
@@ -174,7 +174,7 @@ def test_a_data_set_of_a_single_action_is_refused(
 def test_a_suite_is_played_judged_and_promoted_on_from_end_to_end(tmp_path: Path) -> None:
     """Better than chance in the small town, and not worse in a town of twice as many agents than it was made for."""
     text = gate(tmp_path, LIVES, suite="scenarios: [small_town, crowded]", extra=ELSEWHERE, guards="better, elsewhere")
-    summary, reports = walk(tmp_path, text)
+    summary, reports = run_corridor(tmp_path, text)
 
     assert ("done", True) == (summary.state, summary.champion_moved)
     assert {"better": Verdict.PASS, "elsewhere": Verdict.PASS} == verdicts(reports)
@@ -191,14 +191,14 @@ def test_what_is_better_at_home_and_worse_elsewhere_is_not_promoted(tmp_path: Pa
     """It beats a town that stands still in both, so judged against that it passes; a crowd of queuers earns nothing."""
     suite, guards = "scenarios: [small_town, crowded]", "better, elsewhere"
     at_home = gate(tmp_path, QUEUES, baseline="policy: other", suite=suite, extra=ELSEWHERE, guards=guards)
-    summary, reports = walk(tmp_path, at_home)
+    summary, reports = run_corridor(tmp_path, at_home)
     assert {"better": Verdict.PASS, "elsewhere": Verdict.PASS} == verdicts(reports)
     assert summary.champion_moved
 
     folder = tmp_path / "against chance"
     folder.mkdir()
     against_chance = gate(folder, QUEUES, suite=suite, extra=ELSEWHERE, guards="elsewhere, better")
-    summary, reports = walk(folder, against_chance)
+    summary, reports = run_corridor(folder, against_chance)
     assert Verdict.FAIL is reports["elsewhere"].verdict
     assert not summary.champion_moved
 
@@ -216,5 +216,5 @@ def test_a_suite_that_cannot_be_played_is_refused_at_load(tmp_path: Path, suite:
     """A scenario nobody plays, a name nobody knows, another set of objects: refused before anything is written."""
     text = gate(tmp_path, LIVES, suite=suite, extra=ELSEWHERE, guards="better, elsewhere")
     with pytest.raises(ScheduleError, match=message.replace("?", r"\?")):
-        walk(tmp_path, text)
+        run_corridor(tmp_path, text)
     assert not (tmp_path / "home").exists()

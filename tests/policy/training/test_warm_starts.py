@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from corridor import CorridorProvider
+from corridor_runs import run_corridor
 from corridor_schedules import GUARDED, LEARNS, write
-from walks import walk
 
 from townlet.dto.policy import PPOTrainingResult
 from townlet.policy.model.initialise import fresh_weights
@@ -60,7 +60,7 @@ def test_a_schedule_may_begin_at_ppo_from_given_weights(tmp_path: Path) -> None:
 def test_the_champion_is_fine_tuned(tmp_path: Path) -> None:
     """A second schedule goes on from what the first promoted, and replaces it."""
     pytest.importorskip("torch")
-    first = walk(tmp_path / "first", home=tmp_path / "home")
+    first = run_corridor(tmp_path / "first", home=tmp_path / "home")
     assert first.champion_moved
     second = tune(tmp_path / "second", "champion").run()
     result = second.stages[0].result
@@ -81,7 +81,7 @@ def test_without_a_champion_there_is_nothing_to_fine_tune(tmp_path: Path) -> Non
 def test_a_mode_starts_from_the_champion_too(tmp_path: Path) -> None:
     """In a rollout it is the champion that plays first, and it is the parent of ppo."""
     pytest.importorskip("torch")
-    first = walk(tmp_path / "first", home=tmp_path / "home")
+    first = run_corridor(tmp_path / "first", home=tmp_path / "home")
     path = write(tmp_path, GUARDED, seed=5, ppo=LEARNS.replace("clone", "champion"), scope="home")
     orchestrator = PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=tmp_path / "home")
     assert first.weights == orchestrator.run_ppo(epochs=1).parent

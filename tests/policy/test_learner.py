@@ -1,4 +1,4 @@
-"""The update: a teacher's decisions never pull the policy by reward, and a GPU is used only where there is one."""
+"""The update of PPO: which decisions train which network, resuming, backends and devices."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from townlet.policy.ppo.update_stats import UpdateStatistics
 torch = pytest.importorskip("torch")
 
 from townlet.policy.model.torch_network import choose_device, device_name  # noqa: E402
-from townlet.policy.ppo import learner as updating  # noqa: E402
+from townlet.policy.ppo import learner as learner_module  # noqa: E402
 from townlet.policy.ppo.gradient_backend import TorchBackend  # noqa: E402
 from townlet.policy.ppo.learner import Learner  # noqa: E402
 
@@ -35,7 +35,7 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 @define
 class Altered:
-    """A rollout whose teacher-driven worlds tell another story."""
+    """A rollout with other actions and log-probabilities."""
 
     rollout: Rollout
     actions: NDArray[np.int64]
@@ -69,31 +69,31 @@ def arrays_of(weights: Weights, part: str) -> list[NDArray[np.float32]]:
 
 
 @pytest.mark.parametrize(("share", "worlds"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)])
-def test_the_teacher_drives_its_share_of_the_worlds(share: float, worlds: int) -> None:
-    """The first worlds do what the teacher does there; the others play as if nobody drove any."""
+def test_the_teacher_decides_in_its_share_of_the_worlds(share: float, worlds: int) -> None:
+    """The first worlds take the teacher's actions; the others act as they do without a teacher."""
     rollout, weights = _played(share)
     alone, _ = _played(0.0)
     assert [True] * worlds + [False] * (WORLDS - worlds) == rollout.teacher_controlled.tolist()
     assert np.array_equal(alone.actions[:, worlds:], rollout.actions[:, worlds:])
     lazy, raw = PROVIDER.teacher("plain", "lazy"), rollout.features[:-1] * weights.scale + weights.mean
     for t in range(STEPS):
-        seen = evolve(rollout.environment.reset(), observations=raw[t], action_mask=rollout.action_mask[t])
-        assert np.array_equal(lazy.act(seen)[:worlds], rollout.actions[t, :worlds])
+        observed = evolve(rollout.environment.reset(), observations=raw[t], action_mask=rollout.action_mask[t])
+        assert np.array_equal(lazy.act(observed)[:worlds], rollout.actions[t, :worlds])
 
 
-def test_a_teachers_decisions_never_pull_the_policy_by_reward() -> None:
-    """Whatever the teacher did and however likely that was: without a demonstration loss the actor moves alike."""
+def test_a_teachers_decisions_have_no_policy_gradient() -> None:
+    """Without a demonstration loss the actor's update does not depend on the teacher's actions."""
     rollout, weights = _played(0.5)
-    told = Altered(rollout, rollout.actions.copy(), rollout.log_probs.copy())
-    told.actions[:, rollout.teacher_controlled] = 0
-    told.log_probs[:, rollout.teacher_controlled] -= 3.0
-    one, other = _updated(rollout, weights, PLAIN)[0], _updated(told, weights, PLAIN)[0]
+    altered = Altered(rollout, rollout.actions.copy(), rollout.log_probs.copy())
+    altered.actions[:, rollout.teacher_controlled] = 0
+    altered.log_probs[:, rollout.teacher_controlled] -= 3.0
+    one, other = _updated(rollout, weights, PLAIN)[0], _updated(altered, weights, PLAIN)[0]
     assert _same(one, other, "actor")
     assert not _same(weights, one, "actor")
 
 
 def test_a_teachers_decisions_train_the_critic() -> None:
-    """A batch of nothing but the teacher's worlds moves the critic and leaves the actor as it was."""
+    """A batch of the teacher's worlds alone changes the critic and not the actor."""
     rollout, weights = _played(1.0)
     updated, statistics = _updated(rollout, weights, PLAIN)
     assert _same(weights, updated, "actor")
@@ -103,79 +103,79 @@ def test_a_teachers_decisions_train_the_critic() -> None:
 
 
 def test_a_teachers_decisions_are_demonstrations() -> None:
-    """With a demonstration loss the policy finds them more likely than before, without any data set."""
+    """With a demonstration loss their log-probability rises, without any data set."""
     rollout, weights = _played(1.0)
-    shown = Ramp(actor=1.0, critic=1.0, anchor_kl=0.0, bc_weight=1.0)
-    updated, _ = _updated(rollout, weights, shown, learning_rate=1e-2)
+    ramp = Ramp(actor=1.0, critic=1.0, anchor_kl=0.0, bc_weight=1.0)
+    updated, _ = _updated(rollout, weights, ramp, learning_rate=1e-2)
 
-    def likelihood(of: Weights) -> float:
+    def mean_log_prob(clone: Weights) -> float:
         x = rollout.features[:-1].reshape(-1, len(ABOUT.features))
-        logits = of.policy().logits(x, rollout.action_mask.reshape(len(x), -1))
+        logits = clone.policy().logits(x, rollout.action_mask.reshape(len(x), -1))
         logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
         return float(logits[np.arange(len(x)), rollout.actions.ravel()].mean())
 
-    assert likelihood(updated) > likelihood(weights) + 0.1
+    assert mean_log_prob(updated) > mean_log_prob(weights) + 0.1
 
 
-def test_a_learner_that_goes_on_from_its_state_makes_the_same_next_update() -> None:
-    """Weights and Adam's moments are the whole of it; the moments matter."""
+def test_a_resumed_learner_makes_the_same_next_update() -> None:
+    """Weights and Adam's state suffice; without Adam's state the update differs."""
     rollout, weights = _played(0.0)
     first = Learner(weights, SPEC, 0.9, None)
     first.update(rollout, weights, PLAIN, np.random.default_rng(0))
-    between, kept = first.weights(), first.adam_state()
+    between, state = first.weights(), first.adam_state()
 
-    def next_update(moments: dict[str, NDArray[Any]]) -> Weights:
+    def next_update(adam_state: dict[str, NDArray[Any]]) -> Weights:
         learner = Learner(weights, SPEC, 0.9, None)
-        learner.resume(between, moments)
+        learner.resume(between, adam_state)
         learner.update(rollout, between, PLAIN, np.random.default_rng(1))
         return learner.weights()
 
     first.update(rollout, between, PLAIN, np.random.default_rng(1))
-    assert first.weights().to_bytes() == next_update(kept).to_bytes()
+    assert first.weights().to_bytes() == next_update(state).to_bytes()
     assert first.weights().to_bytes() != next_update({}).to_bytes()
 
 
-def test_autograd_learns_what_the_hands_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who finds the gradient changes the weights by rounding only, whole update by whole update."""
+def test_both_gradient_backends_make_the_same_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update, weights and statistics of numpy and torch differ by rounding only."""
     rollout, weights = _played(0.25)
-    ours, seen = _updated(rollout, weights, PLAIN)
-    monkeypatch.setattr(updating, "choose_backend", lambda network, spec, device: TorchBackend(network, spec))
+    ours, actual = _updated(rollout, weights, PLAIN)
+    monkeypatch.setattr(learner_module, "choose_backend", lambda network, spec, device: TorchBackend(network, spec))
     theirs, expected = _updated(rollout, weights, PLAIN)
-    assert expected.row() == pytest.approx(seen.row(), rel=1e-3, abs=1e-5)
+    assert expected.row() == pytest.approx(actual.row(), rel=1e-3, abs=1e-5)
     for part in ("actor", "critic"):
         for a, b in zip(arrays_of(ours, part), arrays_of(theirs, part), strict=True):
             assert a == pytest.approx(b, abs=1e-4)
 
 
 @pytest.mark.parametrize("broken", [np.nan, -np.inf])
-def test_a_number_that_is_none_stops_the_update_before_the_weights_are_touched(broken: float) -> None:
-    """Recorded log-probabilities without a ratio; the actor stays as it was, the critic but for its normaliser."""
+def test_a_loss_that_is_not_finite_stops_the_update_before_the_weights_change(broken: float) -> None:
+    """Log-probabilities that are not finite: the actor is unchanged, the critic only rescaled by its normaliser."""
     rollout, weights = _played(0.0)
-    told = Altered(rollout, rollout.actions, rollout.log_probs.copy())
-    told.log_probs[rollout.alive] = broken
-    updated, statistics = _updated(told, weights, PLAIN)
+    altered = Altered(rollout, rollout.actions, rollout.log_probs.copy())
+    altered.log_probs[rollout.alive] = broken
+    updated, statistics = _updated(altered, weights, PLAIN)
     assert not statistics.finite
     assert _same(weights, updated, "actor")
 
 
 def test_auto_falls_back_to_the_cpu_and_says_so() -> None:
-    """The name in the result is that of the device that worked."""
+    """The result names the device that was used."""
     expected = "cuda" if torch.cuda.is_available() else "cpu"
     assert expected == choose_device("auto").type
     assert "cpu" == device_name(choose_device("cpu"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
-def test_a_gpu_that_is_not_there_is_refused() -> None:
-    """One sentence, before anything is trained."""
+def test_a_missing_gpu_is_refused() -> None:
+    """The error comes before any training."""
     with pytest.raises(BadInputError, match="torch sees no GPU here; choose cpu or auto"):
         choose_device("cuda")
 
 
 @gpu
 @pytest.mark.parametrize("changes", [{}, {"bf16": True}, {"compiled": True}])
-def test_a_gpu_learns_what_the_cpu_learns(changes: dict[str, Any]) -> None:
-    """The same batch moves the weights alike: to rounding, or to bfloat16's."""
+def test_a_gpu_makes_the_same_update_as_the_cpu(changes: dict[str, Any]) -> None:
+    """For the same batch the weights differ by rounding, or by the rounding of bfloat16."""
     rollout, weights = _played(0.25)
     ours, _ = _updated(rollout, weights, PLAIN)
     theirs, statistics = _updated(rollout, weights, PLAIN, device="cuda", **changes)

@@ -1,4 +1,4 @@
-"""Weights made in numpy, and walks that promote them: everything after training, without torch."""
+"""Weights fitted by ridge regression in numpy, and runs that promote them: all that follows training, without torch."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 from corridor import ACTIONS, FEATURES, CorridorProvider, Walker
-from corridor_schedules import GIVEN, write
+from corridor_schedules import WEIGHTS_FILE, write
 
 from townlet.dto.policy import AnnealSummary
 from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
@@ -18,13 +18,13 @@ def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:
     provider = CorridorProvider()
     environment = provider.make("plain", worlds=32, seed=1, days=4)
     walker = Walker("straight")
-    seen = environment.reset()
+    observed = environment.reset()
     inputs, labels = [], []
     for _ in range(80):
-        actions = walker.act(seen)
-        inputs.append(seen.observations.reshape(-1, len(FEATURES)).copy())
+        actions = walker.act(observed)
+        inputs.append(observed.observations.reshape(-1, len(FEATURES)).copy())
         labels.append(actions.ravel())
-        seen = environment.step(actions).observations
+        observed = environment.step(actions).observations
     x, y = np.concatenate(inputs), np.eye(len(ACTIONS), dtype=np.float32)[np.concatenate(labels)]
     weight = np.linalg.solve(x.T @ x + 1e-3 * np.eye(x.shape[1]), x.T @ y).astype(np.float32)[: len(features)]
     if kind == "astray":
@@ -46,8 +46,8 @@ def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:
     return attrs.evolve(weights, probe=make_probe(weights, x[:64, : len(features)].copy(), mask)).to_bytes()
 
 
-def given(folder: Path, data: bytes, scenario: str = "plain") -> AnnealSummary:
-    """Walk the schedule of given weights."""
+def promote_weights(folder: Path, data: bytes, scenario: str = "plain") -> AnnealSummary:
+    """Run the schedule that promotes a weights file."""
     (folder / "w.safetensors").write_bytes(data)
-    path = write(folder, GIVEN, scenario=scenario, file="w.safetensors", sha256=hashlib.sha256(data).hexdigest())
+    path = write(folder, WEIGHTS_FILE, scenario=scenario, file="w.safetensors", sha256=hashlib.sha256(data).hexdigest())
     return PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=folder / "home").run()

@@ -1,4 +1,4 @@
-"""Walking a corridor schedule in a test: the real orchestrator, engine, journal, registry and blobs."""
+"""Run schedules of the corridor in a test, with the real orchestrator, engine, journal, registry and blobs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import TrainingStrategy
 
 
-def walk(
+def run_corridor(
     folder: Path,
     *,
     seed: int = 3,
