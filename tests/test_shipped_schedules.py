@@ -1,4 +1,4 @@
-"""Every shipped schedule is sound, and fake strategies walk every one of its edges through the façade."""
+"""Every shipped schedule is sound, fake strategies take every one of its edges, and commands accept its name."""
 
 import json
 from itertools import product
@@ -24,58 +24,60 @@ from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
 
 ROOT = Path(__file__).parents[1]
 SCHEDULES = sorted([*(ROOT / "schedules").glob("*.yaml"), *(ROOT / "tests" / "schedules").glob("*.yaml")])
-MOODS, NEARLY, GOOD = ("good", "good", "bad", "mixed", "mixed"), ("mixed",), ("good",)
+RANDOM, MIXED, GOOD = ("good", "good", "bad", "mixed", "mixed"), ("mixed",), ("good",)
 
 
 @attrs.define
-class Actor:
-    """Plays one strategy: every metric satisfies or violates its guards, as the mood of the visit has it."""
+class FakeStrategy:
+    """A strategy without training: the outcome of a visit decides whether its metrics satisfy their guards."""
 
     name: str
     random: Random
-    temper: str
-    """`moody`, or `nearly`: all is well but the evaluation."""
+    pattern: str
+    """`random`: every visit has a random outcome; `only evaluate`: all outcomes but those of evaluate are good."""
     requires_torch: bool = False
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse nothing."""
 
     def run(self, context: TrainingContext) -> TrainingResult:
-        """Answer with numbers that fit the mood."""
-        mood = self.random.choice(MOODS if self.temper == "moody" else NEARLY if self.name == "evaluate" else GOOD)
+        """Return a result whose numbers fit the outcome."""
+        rest = MIXED if self.name == "evaluate" else GOOD
+        outcome = self.random.choice(RANDOM if self.pattern == "random" else rest)
         result = catalogue().entries[self.name].result
         statistics = {
-            name: self._value(context.plan, f"{context.visit.state}.{name}", mood) for name in policy.statistics(result)
+            name: self._value(context.plan, f"{context.visit.state}.{name}", outcome)
+            for name in policy.statistics(result)
         }
         return {
             "capture": self._capture, "bc": self._trained, "ppo": self._trained, "evaluate": self._evaluate,
             "promote": self._promote, "rollback": self._rollback,
-        }[self.name](context, result, statistics, mood)  # fmt: skip
+        }[self.name](context, result, statistics, outcome)  # fmt: skip
 
-    def _good(self, mood: str) -> bool:
-        return mood == "good" or (mood == "mixed" and self.random.random() < 0.7)
+    def _good(self, outcome: str) -> bool:
+        return outcome == "good" or (outcome == "mixed" and self.random.random() < 0.7)
 
-    def _value(self, plan: Plan, metric: str, mood: str) -> float:
+    def _value(self, plan: Plan, metric: str, outcome: str) -> float:
         """Return a value on one side of the threshold that judges a metric; anything where none does."""
         for guard in plan.schedule.guards.values():
             if guard.metric == metric and guard.at_least is not None:
-                return guard.at_least + (0.01 if self._good(mood) else -0.01)
+                return guard.at_least + (0.01 if self._good(outcome) else -0.01)
             if guard.metric == metric and guard.at_most is not None:
-                return guard.at_most + (0.0 if self._good(mood) else 1.0)
+                return guard.at_most + (0.0 if self._good(outcome) else 1.0)
             if guard.metric == metric and guard.not_worse_than is not None:
-                return 0.1 if self._good(mood) else 50.0 + self.random.random()
+                return 0.1 if self._good(outcome) else 50.0 + self.random.random()
         return 0.5
 
     def _weights(self, context: TrainingContext) -> str:
         return context.blobs.put(pebble(f"{context.visit.state} {self.random.random()}"))
 
-    def _capture(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+    def _capture(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
         return cls(**numbers, action_counts={"wait": 1}, blobs={"dataset": self._weights(context)})
 
-    def _trained(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+    def _trained(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
         return cls(**numbers, weights=self._weights(context))
 
-    def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+    def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
         spec = context.spec_of(EvaluateSpec)
         candidate, baselines = context.input(spec.candidate), dict(context.visit.baseline_digests)
         evidence = context.schedule.evidence[spec.evidence]
@@ -84,12 +86,12 @@ class Actor:
         for scenario, kpi in product(evidence.scenarios or (own,), context.description.metrics):
             noise = [self.random.gauss(0, 0.1) for _ in range(looks[-1])]
             sign = {"higher": 1, "lower": -1, "none": 0}[kpi.direction.value]
-            shift = sign * (2.0 if self._good(mood) else -2.0)
+            shift = sign * (2.0 if self._good(outcome) else -2.0)
             values = {name: tuple(10 + x for x in noise) for name in baselines}
             values["candidate"] = tuple(10 + shift + x + self.random.gauss(0, 0.1) for x in noise)
             place = f"[{scenario}]" if evidence.scenarios else ""
             rows.append(PairedMetric(metric=f"{place}.{kpi.name}" if place else kpi.name, values=values))
-            point = self._value(context.plan, f"{context.visit.state}{place}.{kpi.name}", mood)
+            point = self._value(context.plan, f"{context.visit.state}{place}.{kpi.name}", outcome)
             measured.append(
                 Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=scenario,
                             actions="greedy", seed=0, episodes=looks[-1], exposure=1.0)
@@ -100,13 +102,13 @@ class Actor:
         return cls(weights=candidate, measurements=tuple(measured), evidence=digest, looks=len(looks),
                    blobs={"evidence": digest})  # fmt: skip
 
-    def _promote(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+    def _promote(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
         done = context.visit.effect(context.input("candidate"))
         return cls(
             weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected_champion
         )
 
-    def _rollback(self, context: TrainingContext, cls: type, numbers: dict, mood: str) -> TrainingResult:
+    def _rollback(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
         target = context.inputs.get("accepted") or context.input("clone")
         scale = {
             name: context.visit.scale.get(name, 1.0) * f for name, f in context.spec_of(RollbackSpec).scale.items()
@@ -115,22 +117,22 @@ class Actor:
 
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
-def test_fake_strategies_walk_every_edge(path: Path, tmp_path: Path) -> None:
-    """Each edge of each state is taken by some walk, and every walk ends or holds."""
+def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path) -> None:
+    """Each edge of each state is taken by some run, and every run ends or holds."""
     plan = PolicyTrainingOrchestrator(path).plan()
-    wanted = {(name, edge.to) for name, state in plan.schedule.states.items() for edge in state.next}
-    found: set[tuple[str, str]] = set()
-    for walk in range(150):
-        random = Random(f"{path.stem} {walk}")
-        actors: dict[str, TrainingStrategy] = {
-            name: Actor(name, random, ("moody", "nearly")[walk % 2]) for name in catalogue().entries
+    edges = {(name, edge.to) for name, state in plan.schedule.states.items() for edge in state.next}
+    taken: set[tuple[str, str]] = set()
+    for attempt in range(150):
+        random = Random(f"{path.stem} {attempt}")
+        fakes: dict[str, TrainingStrategy] = {
+            name: FakeStrategy(name, random, ("random", "only evaluate")[attempt % 2]) for name in catalogue().entries
         }
-        summary = PolicyTrainingOrchestrator(path, home=tmp_path / str(walk), strategies=actors, seed=walk).run()
+        summary = PolicyTrainingOrchestrator(path, home=tmp_path / str(attempt), strategies=fakes, seed=attempt).run()
         assert summary.state in {"done", "hold"}, summary.reason
-        found |= {(stage.state, stage.to) for stage in summary.stages}
-        if wanted <= found:
+        taken |= {(stage.state, stage.to) for stage in summary.stages}
+        if edges <= taken:
             break
-    assert wanted == found & wanted
+    assert edges == taken & edges
 
 
 def test_a_shipped_schedule_has_a_name_and_one_sentence() -> None:

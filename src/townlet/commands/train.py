@@ -57,19 +57,19 @@ def reference() -> str:
     lines = [
         "# townlet train",
         "",
-        "`townlet train SCHEDULE [--mode MODE] …` walks a schedule, or the part of it that a mode asks for, with the "
+        "`townlet train SCHEDULE [--mode MODE] …` runs a schedule, or the part of it that a mode selects, with the "
         "flags of earlier releases. `run_training` is the same command. stdout is one JSON document in the shape that "
-        "existing scripts read; progress and complaints go to stderr. This page is made from `townlet.dto.train`.",
+        "existing scripts read; progress and errors go to stderr. This page is generated from `townlet.dto.train`.",
         "",
         "A mode keeps the `with` of the named states and replaces all edges by a chain to done: a smaller machine, "
         "journalled and resumable like any other. `--mode anneal` exits with 0 once it has printed its status; with "
         "`--anneal-exit-on-failure` with 1 unless the status is PASS.",
         "",
-        "| mode | walks | prints |",
+        "| mode | runs | prints |",
         "|---|---|---|",
-        *(f"| `{mode}` | {walks} | {prints} |" for mode, walks, prints in _MODES),
+        *(f"| `{mode}` | {runs} | {prints} |" for mode, runs, prints in _MODES),
         "",
-        "| flag | value | modes | takes the place of | |",
+        "| flag | value | modes | replaces | |",
         "|---|---|---|---|---|",
     ]
     for field in attrs.fields(TrainRequest):
@@ -102,12 +102,12 @@ _MODES = (
 )
 _NOTES = (
     "ppo without a bc state starts fresh, or from what its `start_from` names: `champion`, or weights under "
-    "`policies`. ppo on replay and bc with a manifest take samples that `--rollout-save-dir` wrote; older ones get "
-    "summaries, training on them comes later.",
+    "`policies`. ppo on replay and bc with a manifest take samples that `--rollout-save-dir` wrote; older ones "
+    "are summarised, not trained on.",
     "",
-    "A walk that was cut off goes on with `townlet resume`, which knows the run and not the flags: it ends with the "
-    "same bits and prints what `run` prints, but the files of `--ppo-log`, `--anneal-log-dir` and "
-    "`--rollout-save-dir` get nothing of the resumed part. The run's `metrics.jsonl` and its journal get all of it.",
+    "`townlet resume` continues an interrupted run. It knows the run and not the flags: the run ends with the same "
+    "bits and prints what `run` prints, but the files of `--ppo-log`, `--anneal-log-dir` and `--rollout-save-dir` "
+    "get nothing of the resumed part. The run's `metrics.jsonl` and its journal get all of it.",
 )
 
 
