@@ -156,10 +156,17 @@ class CorridorProvider:
         if scenario not in ("plain", "narrow"):
             raise BadInputError(f"unknown scenario {scenario!r}; expected one of: plain, narrow")
         about = EnvironmentDescription(
-            id="corridor", scenario=scenario, agents=AGENTS, features=FEATURES, actions=ACTIONS,
-            decisions_per_day=PER_DAY, discount=0.9, metrics=METRICS, teachers=("lazy", "straight", "random"),
+            id="corridor",
+            scenario=scenario,
+            agents=AGENTS,
+            features=FEATURES,
+            actions=ACTIONS,
+            decisions_per_day=PER_DAY,
+            discount=0.9,
+            metrics=METRICS,
+            teachers=("lazy", "straight", "random"),
             signature=hashlib.sha256(scenario.encode()).hexdigest(),
-        )  # fmt: skip
+        )
         return about if scenario == "plain" else evolve(about, features=FEATURES[:-1])
 
     def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Corridor:

@@ -97,9 +97,13 @@ class Script:
     def strategies(self) -> Mapping[str, TrainingStrategy]:
         """Return the strategies by name."""
         answers: dict[str, Callable[[TrainingContext], TrainingResult]] = {
-            "capture": self.capture, "bc": self.bc, "ppo": self.ppo, "evaluate": self.evaluate,
-            "promote": self.promote, "rollback": self.rollback,
-        }  # fmt: skip
+            "capture": self.capture,
+            "bc": self.bc,
+            "ppo": self.ppo,
+            "evaluate": self.evaluate,
+            "promote": self.promote,
+            "rollback": self.rollback,
+        }
         return {name: Scripted(name, answer) for name, answer in answers.items()}
 
     @property
@@ -110,28 +114,52 @@ class Script:
     def capture(self, context: TrainingContext) -> CaptureResult:
         """Return a data set that nobody can read."""
         return CaptureResult(
-            episodes=8.0, samples=100.0, action_entropy=1.0, perturbed_share=0.1, return_per_agent_day=3.0,
-            action_counts={"wait": 100}, blobs={"dataset": context.blobs.put(b"a data set")},
-        )  # fmt: skip
+            episodes=8.0,
+            samples=100.0,
+            action_entropy=1.0,
+            perturbed_share=0.1,
+            return_per_agent_day=3.0,
+            action_counts={"wait": 100},
+            blobs={"dataset": context.blobs.put(b"a data set")},
+        )
 
     def bc(self, context: TrainingContext) -> BCTrainingResult:
         """Return a clone of the given accuracy."""
         return BCTrainingResult(
-            weights=context.blobs.put(pebble("clone")), heldout_accuracy=self.accuracy, heldout_nll=0.2,
-            train_accuracy=0.96, train_loss=0.25, value_loss=0.3, worst_recall=0.8,
+            weights=context.blobs.put(pebble("clone")),
+            heldout_accuracy=self.accuracy,
+            heldout_nll=0.2,
+            train_accuracy=0.96,
+            train_loss=0.25,
+            value_loss=0.3,
+            worst_recall=0.8,
             dataset=context.inputs.get("dataset", ""),
-        )  # fmt: skip
+        )
 
     def ppo(self, context: TrainingContext) -> PPOTrainingResult:
         """Begin the next round."""
         self.begun += 1
         return PPOTrainingResult(
-            weights=context.blobs.put(pebble(f"round {self.begun}")), iterations=3, value_loss=self.now.value_loss,
-            policy_loss=-0.01, entropy=1.0, approx_kl=0.01, approx_kl_p95=0.02, clip_fraction=0.1,
-            explained_variance=0.8, grad_norm=0.4, anchor_kl=0.0, nonfinite_updates=0.0, reward_per_decision=0.1,
-            queue_intensity=1.0, queue_conflicts=12.0, queue_intensity_sum=7.0, total_loss=0.4, agent_steps=500,
+            weights=context.blobs.put(pebble(f"round {self.begun}")),
+            iterations=3,
+            value_loss=self.now.value_loss,
+            policy_loss=-0.01,
+            entropy=1.0,
+            approx_kl=0.01,
+            approx_kl_p95=0.02,
+            clip_fraction=0.1,
+            explained_variance=0.8,
+            grad_norm=0.4,
+            anchor_kl=0.0,
+            nonfinite_updates=0.0,
+            reward_per_decision=0.1,
+            queue_intensity=1.0,
+            queue_conflicts=12.0,
+            queue_intensity_sum=7.0,
+            total_loss=0.4,
+            agent_steps=500,
             parent=context.inputs.get("start", ""),
-        )  # fmt: skip
+        )
 
     def evaluate(self, context: TrainingContext) -> EvaluationResult:
         """Return paired episodes that differ as the round says."""
@@ -146,9 +174,18 @@ class Script:
             values["candidate"] = tuple(x + shift + 0.01 * (i % 3) for i, x in enumerate(base))
             rows.append(PairedMetric(metric=spec.name, values=values))
             measured.append(
-                Measurement(metric=spec.name, value=10.0 + shift, unit=spec.unit, policy=candidate, actions="greedy",
-                            scenario=context.description.scenario, seed=0, episodes=20, exposure=1.0)
-            )  # fmt: skip
+                Measurement(
+                    metric=spec.name,
+                    value=10.0 + shift,
+                    unit=spec.unit,
+                    policy=candidate,
+                    actions="greedy",
+                    scenario=context.description.scenario,
+                    seed=0,
+                    episodes=20,
+                    exposure=1.0,
+                )
+            )
         table = EvidenceTable(
             evidence="full", candidate=candidate, baselines=baseline_digests, seed=0, looks=(20,), metrics=tuple(rows)
         )

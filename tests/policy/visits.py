@@ -63,16 +63,25 @@ class Visits:
         spec, baseline_digests = self.plan.schedule.states[state], dict(self.baseline_digests)
         visit = evolve(
             Visit.outermost(5),
-            state=state, strategy=spec.strategy, attempt=attempt, spec=self.plan.options[state], inputs=self.inputs,
+            state=state,
+            strategy=spec.strategy,
+            attempt=attempt,
+            spec=self.plan.options[state],
+            inputs=self.inputs,
             baseline_digests=baseline_digests,
-            checkpoint=checkpoint, save=lambda step, digest: self.saved.append((step, digest)),
-            decided=lambda table: False, stopping=stopping,
-        )  # fmt: skip
+            checkpoint=checkpoint,
+            save=lambda step, digest: self.saved.append((step, digest)),
+            decided=lambda table: False,
+            stopping=stopping,
+        )
         context = TrainingContext(
-            visit=visit, plan=self.plan, blobs=self.blobs, environments=self.environments,
+            visit=visit,
+            plan=self.plan,
+            blobs=self.blobs,
+            environments=self.environments,
             services=TrainingServices(replay=ReplayDatasetService(self.blobs)),
             telemetry=Telemetry(path=self.metrics).of_visit(state, 1),
-        )  # fmt: skip
+        )
         strategy = resolve(spec.strategy)
         strategy.prepare(context)
         return strategy.run(context)

@@ -140,10 +140,8 @@ class Learner:
             gae_lambda=self.spec.gae_lambda,
         )
         alive = rollout.alive
-        alive_advantages, alive_returns = advantages[alive], (advantages + v_t)[alive]
-        variance = float(alive_returns.var(dtype=np.float64))
-        explained = 1.0 - float(alive_advantages.var(dtype=np.float64)) / variance if variance > 0 else 0.0
-        self._update_value_normaliser(alive_returns)
+        statistics = self._rollout_statistics(rollout, advantages, v_t, ramp)
+        self._update_value_normaliser((advantages + v_t)[alive])
         mean, scale = np.float32(self.value_mean), np.float32(self.value_scale)
         features = rollout.normalised_features(weights).reshape(alive.size, -1)
         mask = rollout.action_mask.reshape(alive.size, -1)
@@ -164,16 +162,27 @@ class Learner:
             anchor_log_probs=anchor,
             teacher_controlled=teacher_controlled,
         )
-        statistics = UpdateStatistics(
-            explained_variance=explained,
-            advantage_mean=float(alive_advantages.mean(dtype=np.float64)),
-            advantage_std=float(alive_advantages.std(dtype=np.float64)),
-            reward_advantage_corr=correlation(rollout.rewards[alive], alive_advantages),
-            samples=len(alive_advantages),
-            learning_rate=self.spec.learning_rate * ramp.actor,
-        )
         tensors = (None if values is None else to_device(values, self.device) for values in batch)
         return Batch(*tensors), np.flatnonzero(alive), statistics
+
+    def _rollout_statistics(
+        self, rollout: TrajectoryBatch, advantages: NDArray[np.float32], v_t: NDArray[np.float32], ramp: Ramp
+    ) -> UpdateStatistics:
+        """Return the statistics of the decisions of living agents, before any minibatch.
+
+        explained variance = 1 − Var(Â) ÷ Var(Â + V)
+        """
+        alive = rollout.alive
+        advantage, returns = advantages[alive], (advantages + v_t)[alive]
+        variance = float(returns.var(dtype=np.float64))
+        return UpdateStatistics(
+            explained_variance=1.0 - float(advantage.var(dtype=np.float64)) / variance if variance > 0 else 0.0,
+            advantage_mean=float(advantage.mean(dtype=np.float64)),
+            advantage_std=float(advantage.std(dtype=np.float64)),
+            reward_advantage_corr=correlation(rollout.rewards[alive], advantage),
+            samples=len(advantage),
+            learning_rate=self.spec.learning_rate * ramp.actor,
+        )
 
     def _update_value_normaliser(self, returns: NDArray[np.float32]) -> None:
         """Move mean μ and scale σ towards these returns [B] and rescale the critic's output (PopArt).
