@@ -13,7 +13,7 @@ from townlet.policy.training.strategies.base import catalogue
 
 
 @pytest.fixture
-def told(town: Town, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def layout(town: Town, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The statement of the champion."""
     assert 0 == run_command(["registry", "show", "given@champion", "--provenance", "--home", str(town.home)])
     statement: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -31,20 +31,20 @@ def is_descriptor(found: Any) -> bool:
     )
 
 
-def test_the_layout_is_that_of_a_statement(told: dict[str, Any]) -> None:
+def test_the_layout_is_that_of_a_statement(layout: dict[str, Any]) -> None:
     """Exactly the four fields of Statement v1; subjects carry digests."""
-    assert {"_type", "subject", "predicateType", "predicate"} == set(told)
-    assert "https://in-toto.io/Statement/v1" == told["_type"]
-    assert told["predicateType"].startswith("https://")
-    assert all(is_descriptor(each) and each["digest"] for each in told["subject"])
-    assert all(is_descriptor(each) for each in (*told["predicate"]["materials"], told["predicate"]["schedule"]))
+    assert {"_type", "subject", "predicateType", "predicate"} == set(layout)
+    assert "https://in-toto.io/Statement/v1" == layout["_type"]
+    assert layout["predicateType"].startswith("https://")
+    assert all(is_descriptor(each) and each["digest"] for each in layout["subject"])
+    assert all(is_descriptor(each) for each in (*layout["predicate"]["materials"], layout["predicate"]["schedule"]))
 
 
-def test_it_names_what_the_promotion_stands_on(town: Town, told: dict[str, Any]) -> None:
+def test_it_names_what_the_promotion_stands_on(town: Town, layout: dict[str, Any]) -> None:
     """Weights, schedule, run, seed, versions, evidence, verdicts and the journal's head are those of the run."""
-    run, predicate = town.run(1), told["predicate"]
+    run, predicate = town.run(1), layout["predicate"]
     version = town.registry.versions()[-1]
-    assert [{"sha256": town.champion}] == [each["digest"] for each in told["subject"]]
+    assert [{"sha256": town.champion}] == [each["digest"] for each in layout["subject"]]
     assert sha256(run.schedule.read_bytes()).hexdigest() == predicate["schedule"]["digest"]["sha256"]
     assert (run.id, 3, 2) == (predicate["run"], predicate["seed"], predicate["version"])
     assert (version.evidence, town.registry.versions()[0].weights) == (predicate["evidence"], predicate["replaced"])
@@ -55,9 +55,9 @@ def test_it_names_what_the_promotion_stands_on(town: Town, told: dict[str, Any])
     assert "effect_done" == entries[predicate["journal_seq"]].record.kind
 
 
-def test_its_materials_are_there(town: Town, told: dict[str, Any]) -> None:
+def test_its_materials_are_there(town: Town, layout: dict[str, Any]) -> None:
     """Data set, given weights and champion are blobs with the digest stated; teacher and scenario are named."""
-    materials = {each["name"]: each for each in told["predicate"]["materials"]}
+    materials = {each["name"]: each for each in layout["predicate"]["materials"]}
     assert {"champion", "dataset", "environment", "evidence", "given", "teacher"} == set(materials)
     for name in ("champion", "dataset", "evidence", "given"):
         town.blobs.get(materials[name]["digest"]["sha256"])

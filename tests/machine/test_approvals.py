@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from commands import journalled_commands, open_request, rederived, run_with_approval, send_command
 from fakes import Bench
-from orders import asking, give_order, orders_told, question_of, replayed
 
 from townlet.dto.journal import ApprovalRequested, TransitionTaken
 from townlet.machine.engine.inbox import waiting
@@ -16,13 +16,13 @@ from townlet.machine.guards.evaluator import report_hash
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """A fresh run whose promotion asks a person."""
-    return asking(tmp_path)
+    return run_with_approval(tmp_path)
 
 
 def test_an_edge_that_asks_holds_and_says_what_is_open(bench: Bench) -> None:
     """The question is bound to the hash of the guard report, and its deadline is absolute."""
     state = bench.walk()
-    asked = question_of(bench)
+    asked = open_request(bench)
     assert ("hold", "edge 1 of evaluate (to promote) waits for an approval") == (state.state, state.reason)
     assert state.held is not None
     assert report_hash(state.held) == asked.report
@@ -37,10 +37,10 @@ def test_an_edge_that_asks_holds_and_says_what_is_open(bench: Bench) -> None:
 def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
     """The promotion is carried out, and replay derives the operator's edge too."""
     bench.walk()
-    give_order(bench, "approve", report=question_of(bench).report)
+    send_command(bench, "approve", report=open_request(bench).report)
     state = bench.walk()
     assert ("done", True) == (state.state, state.champion_moved)
-    assert [("approve", "")] == orders_told(bench)
+    assert [("approve", "")] == journalled_commands(bench)
     assert () == waiting(bench.home / "inbox")
     moves = [e.record for e in bench.journal().entries if isinstance(e.record, TransitionTaken)]
     assert ("hold", "promote", 1, "approve by ada: I looked") == (
@@ -49,30 +49,30 @@ def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
         moves[-2].edge,
         moves[-2].why,
     )
-    found = replayed(bench)
+    found = rederived(bench)
     assert (True, 1) == (found.clean, found.commands)
 
 
 def test_a_rejection_aborts_and_the_champion_stays(bench: Bench) -> None:
     """No is an answer that ends the run."""
     bench.walk()
-    give_order(bench, "reject", report=question_of(bench).report)
+    send_command(bench, "reject", report=open_request(bench).report)
     assert ("aborted", "reject by ada: I looked") == ((state := bench.walk()).state, state.reason)
     assert bench.registry.champion("fake-town", "champion") is None
-    assert replayed(bench).clean
+    assert rederived(bench).clean
 
 
 def test_an_approval_of_another_report_is_refused(bench: Bench) -> None:
     """It is recorded as refused, and the question stands."""
     bench.walk()
-    give_order(bench, "approve", report="0" * 64)
+    send_command(bench, "approve", report="0" * 64)
     state = bench.walk()
     assert "hold" == state.state
     assert state.approval is not None
-    ((command, refused),) = orders_told(bench)
+    ((command, refused),) = journalled_commands(bench)
     assert "approve" == command
     assert "the request names the guard report" in refused
-    assert replayed(bench).clean
+    assert rederived(bench).clean
 
 
 def test_a_question_that_nobody_answers_in_time_aborts(bench: Bench) -> None:
@@ -80,13 +80,13 @@ def test_a_question_that_nobody_answers_in_time_aborts(bench: Bench) -> None:
     bench.walk()
     bench.clock.now += timedelta(hours=73)
     assert ("aborted", "nobody approved in time") == ((state := bench.walk()).state, state.reason)
-    assert replayed(bench).clean
+    assert rederived(bench).clean
 
 
 def test_a_yes_in_time_counts_even_if_it_is_read_late(bench: Bench) -> None:
     """What matters is when it was given."""
     bench.walk()
-    give_order(bench, "approve", report=question_of(bench).report)
+    send_command(bench, "approve", report=open_request(bench).report)
     bench.clock.now += timedelta(hours=100)
     assert "done" == bench.walk().state
 
@@ -94,8 +94,8 @@ def test_a_yes_in_time_counts_even_if_it_is_read_late(bench: Bench) -> None:
 def test_a_late_yes_is_refused(bench: Bench) -> None:
     """The run is aborted by its deadline."""
     bench.walk()
-    report = question_of(bench).report
+    report = open_request(bench).report
     bench.clock.now += timedelta(hours=73)
-    give_order(bench, "approve", report=report)
+    send_command(bench, "approve", report=report)
     assert "aborted" == bench.walk().state
-    assert "expired" in orders_told(bench)[0][1]
+    assert "expired" in journalled_commands(bench)[0][1]

@@ -1,12 +1,12 @@
-"""What an operator orders is journalled, obeyed once, and refused in one sentence where it fits nothing."""
+"""Commands of an operator are journalled, carried out once, and rejected in one sentence where they do not fit."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from commands import journalled_commands, rederived, run_with_approval, send_command
 from fakes import Bench
-from orders import asking, give_order, orders_told, replayed
 from plans import SCHEDULE, make_plan
 
 from townlet.dto.journal import ProcessStarted
@@ -21,7 +21,7 @@ from townlet.machine.journal.run_state import RunState
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """A fresh run whose promotion asks a person."""
-    return asking(tmp_path)
+    return run_with_approval(tmp_path)
 
 
 def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_budget_that_was_used_up_stays_used_up(tmp_path: Path) -> None:
     bench.school.script = {("capture", 1): late}
     assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().reason
     bench.clock.now -= timedelta(hours=3)
-    give_order(bench, "retry")
+    send_command(bench, "retry")
     assert "beyond the budget of wall_clock: 3600.0s" == bench.walk().reason
 
 
@@ -57,30 +57,30 @@ def test_hold_stops_before_the_next_visit_and_retry_goes_on(bench: Bench) -> Non
     """Work that was done is kept."""
 
     def interrupt(visit: Visit, result: TrainingResult) -> TrainingResult:
-        give_order(bench, "hold")
+        send_command(bench, "hold")
         return result
 
     bench.school.script = {("capture", 1): interrupt}
     state = bench.walk()
     assert ("hold", "bc", "hold by ada: I looked") == (state.state, state.held_state, state.reason)
     assert ("retry", "abort") == open_commands(state, bench.plan.schedule)
-    give_order(bench, "retry")
+    send_command(bench, "retry")
     assert "edge 1 of evaluate (to promote) waits for an approval" == bench.walk().reason
     assert {"capture": 1, "bc": 1, "ppo": 1, "evaluate": 1} == dict(bench.engine().state.visits)
-    assert replayed(bench).clean
+    assert rederived(bench).clean
 
 
 def test_abort_comes_before_everything_else(bench: Bench) -> None:
-    """Of several orders the abort is read first; the rest is refused."""
+    """Of several commands the abort is read first; the rest is rejected."""
 
     def interrupt(visit: Visit, result: TrainingResult) -> TrainingResult:
-        give_order(bench, "hold")
-        give_order(bench, "abort")
+        send_command(bench, "hold")
+        send_command(bench, "abort")
         return result
 
     bench.school.script = {("capture", 1): interrupt}
     assert "aborted" == bench.walk().state
-    assert [("abort", ""), ("hold", "abort was ordered already and comes first")] == orders_told(bench)
+    assert [("abort", ""), ("hold", "abort was given already and comes first")] == journalled_commands(bench)
 
 
 def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_path: Path) -> None:
@@ -90,10 +90,10 @@ def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_
     state = bench.walk()
     assert "beyond those the error was divided over" in state.reason
     edge = edge_named(state, bench.plan.schedule, "promote")
-    give_order(bench, "accept_risk", edge=edge)
+    send_command(bench, "accept_risk", edge=edge)
     state = bench.walk()
     assert ("done", True) == (state.state, state.champion_moved)
-    assert replayed(bench).clean
+    assert rederived(bench).clean
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_retry_beyond_the_count_cannot_promote_without_accepting_the_risk(tmp_
         ("dance", {}, "unknown command 'dance'"),
     ],
 )
-def test_an_order_that_fits_nothing_is_recorded_as_refused(
+def test_a_command_that_does_not_fit_is_journalled_as_rejected(
     tmp_path: Path, command: str, arguments: dict[str, str], why: str
 ) -> None:
     """The run stays where it is."""
@@ -115,9 +115,9 @@ def test_an_order_that_fits_nothing_is_recorded_as_refused(
     (tmp_path / "inbox").mkdir()
     bench.school.script = {("capture", 1): lambda visit, result: evolve(result, episodes=3.0)}
     bench.walk()
-    give_order(bench, command, **arguments)
+    send_command(bench, command, **arguments)
     assert "hold" == bench.walk().state
-    ((_, refused),) = orders_told(bench)
+    ((_, refused),) = journalled_commands(bench)
     assert why in refused
 
 
@@ -138,7 +138,7 @@ def test_what_is_no_command_is_recorded_and_put_away(bench: Bench, data: bytes) 
     (bench.home / "inbox" / "00000000000000000001-000000000000.json").write_bytes(data)
     (bench.home / "inbox" / "notes.txt").write_text("not a command's name")
     bench.walk()
-    ((command, refused),) = orders_told(bench)
+    ((command, refused),) = journalled_commands(bench)
     assert ("unreadable", True) == (command, refused.startswith("not a command"))
     assert ["notes.txt"] == [path.name for path in (bench.home / "inbox").iterdir()]
 
@@ -146,16 +146,16 @@ def test_what_is_no_command_is_recorded_and_put_away(bench: Bench, data: bytes) 
 def test_a_command_whose_file_outlived_its_record_is_obeyed_once(bench: Bench) -> None:
     """The process died between the record and the removal of the file."""
     bench.walk()
-    name = give_order(bench, "retry")
+    name = send_command(bench, "retry")
     data = (bench.home / "inbox" / name).read_bytes()
     bench.walk()
     (bench.home / "inbox" / name).write_bytes(data)
     bench.walk()
-    assert [("retry", "")] == orders_told(bench)
+    assert [("retry", "")] == journalled_commands(bench)
     assert () == waiting(bench.home / "inbox")
 
 
-def test_a_held_run_that_nobody_ordered_anything_is_not_touched(bench: Bench) -> None:
+def test_a_held_run_without_commands_is_not_changed(bench: Bench) -> None:
     """Not one record is added."""
     bench.walk()
     before = bench.path.read_bytes()
@@ -176,7 +176,7 @@ def test_a_process_that_was_asked_to_stop_is_no_death(tmp_path: Path) -> None:
             bench.walk()
     bench.school.script = {}
     assert "done" == bench.walk().state
-    assert [("stop", "")] * 5 == orders_told(bench)
+    assert [("stop", "")] * 5 == journalled_commands(bench)
 
 
 def test_deaths_of_processes_are_no_retries(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_replay_names_evidence_that_says_something_else(tmp_path: Path, kind: st
     path.unlink()
     if kind in bytes_:
         path.write_bytes(bytes_[kind])
-    found = replayed(bench)
+    found = rederived(bench)
     assert any("better was pass, derived: unknown" in difference for difference in found.differences)
 
 

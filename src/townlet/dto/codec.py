@@ -311,10 +311,10 @@ def _flatten(error: BaseException, path: tuple[str | int, ...]) -> list[Problem]
     return [Problem(path, str(error))]
 
 
-def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return `; did you mean 'x'?` for the nearest known word, or the list of known words."""
-    near = get_close_matches(found, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; expected one of: {', '.join(known)}"
+def did_you_mean(word: str, choices: list[str] | tuple[str, ...]) -> str:
+    """Return `; did you mean 'x'?` for the choice nearest to a word, or the list of choices."""
+    near = get_close_matches(word, choices, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else f"; expected one of: {', '.join(choices)}"
 
 
 def structure(data: Any, cls: type[T]) -> T:

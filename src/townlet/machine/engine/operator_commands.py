@@ -18,7 +18,7 @@ def rejection_reason(run: RunState, schedule: ScheduleSpec, command: OperatorCom
     if run.closed is not None or run.state not in (*schedule.states, "hold"):
         return f"the run has ended ({run.state}); no command is possible any more"
     if run.pending_commands and command.command != "abort":
-        return f"{run.pending_commands[0].command} was ordered already and comes first"
+        return f"{run.pending_commands[0].command} was given already and comes first"
     held = run.state == "hold"
     match command.command:
         case "abort":

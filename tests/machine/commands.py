@@ -22,14 +22,14 @@ ASKS: dict[str, Any] = {
 }
 
 
-def asking(home: Path) -> Bench:
+def run_with_approval(home: Path) -> Bench:
     """Return a fresh run whose promotion asks a person."""
     bench = Bench(home, plan=make_plan(states=ASKS))
     (home / "inbox").mkdir()
     return bench
 
 
-def give_order(bench: Bench, command: str, **arguments: str) -> str:
+def send_command(bench: Bench, command: str, **arguments: str) -> str:
     """Leave a command in the inbox of a run and return its id."""
     order = OperatorCommand(
         command=command, actor="ada", reason="I looked", arguments=arguments, sent=bench.clock.now.timestamp()
@@ -37,20 +37,20 @@ def give_order(bench: Bench, command: str, **arguments: str) -> str:
     return send(bench.home / "inbox", order)
 
 
-def orders_told(bench: Bench) -> list[tuple[str, str]]:
+def journalled_commands(bench: Bench) -> list[tuple[str, str]]:
     """Return every command in the journal with why it was refused."""
     records = [entry.record for entry in bench.journal().entries]
     return [(record.command, record.refused) for record in records if isinstance(record, OperatorCommand)]
 
 
-def question_of(bench: Bench) -> ApprovalRequested:
+def open_request(bench: Bench) -> ApprovalRequested:
     """Return the question that waits."""
     asked = bench.engine().state.approval
     assert asked is not None
     return asked
 
 
-def replayed(bench: Bench) -> RederivationReport:
+def rederived(bench: Bench) -> RederivationReport:
     """Return what deciding the run again says."""
     metrics = {spec.name: spec for spec in METRICS}
     replay = Rederiver(plan_of=lambda _: bench.plan, metrics=metrics, blobs=bench.school.blobs, catalogue=CATALOGUE)
