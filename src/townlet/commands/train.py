@@ -45,7 +45,7 @@ def train(
     outcome = f"{summary.state}: {summary.reason} ({summary.path})"
     if request.mode != "anneal" and summary.state != "done":
         raise (HoldError if summary.state == "hold" else StrategyFailedError)(outcome)
-    terminal.show_json(legacy_document(summary, request.mode))
+    terminal.show_json(legacy_document(summary, request.mode, orchestrator.last_epoch))
     if summary.state != "done":
         terminal.complain(outcome)
     return 1 if request.anneal_exit_on_failure and summary.status != "PASS" else 0

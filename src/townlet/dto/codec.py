@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -62,6 +62,9 @@ class Record:
     """Base of all records that travel: `model_dump()` through the one converter."""
 
     __slots__ = ()
+
+    removed_fields: ClassVar[frozenset[str]] = frozenset()
+    """Names that earlier versions stored and this one ignores; only nonsemantic fields may be removed."""
 
     def model_dump(self) -> dict[str, Any]:
         """Return this record as plain data (dicts, lists, text, numbers) that `structure` reads back."""
@@ -131,9 +134,12 @@ def _record_structure(cls: type) -> Callable[[Any, Any], Any]:
     )
 
     earlier = {earlier_name(a): disk_name(a) for a in attrs.fields(cls) if earlier_name(a) != disk_name(a)}
+    removed = cls.removed_fields if issubclass(cls, Record) else frozenset[str]()
 
     def hook(value: Any, kind: Any) -> Any:
         _check_text_keys(value)
+        if removed:
+            value = {name: item for name, item in value.items() if name not in removed}
         return inner(_with_present_names(value, earlier) if earlier else value, kind)
 
     return hook

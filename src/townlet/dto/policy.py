@@ -11,7 +11,6 @@ from townlet.dto.codec import Record, converter
 from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, nonsemantic
 from townlet.dto.metrics import Measurement
 from townlet.dto.samples import RecordedMetrics, ReplayBatchSummary, ReplaySampleSummary
-from townlet.dto.training_log import TrainingLogEntry
 
 __all__ = [
     "AnnealStageResult",
@@ -121,6 +120,7 @@ class FineTuningResult(TrainingResult):
 class PPOTrainingResult(FineTuningResult):
     """A fine-tuned policy; losses are means of the last 5 iterations."""
 
+    removed_fields: ClassVar[frozenset[str]] = frozenset({"last_epoch"})
     iterations: int = 0
     """Rollout-and-update rounds made."""
     value_loss: float = metric("1", LOWER)
@@ -160,8 +160,6 @@ class PPOTrainingResult(FineTuningResult):
     resumable: Resumable = "exact"
     """What the visit would have gone on with, had it been cut off: `exact` the same bits, `reset` new episodes of an
     environment that offers no snapshot (flag ``reset`` where it happened), `none` from its beginning again."""
-    last_epoch: TrainingLogEntry | None = nonsemantic(None)
-    """The last iteration, as the training log tells it."""
     agent_steps_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
     """Agent-steps ÷ seconds of rollouts and updates."""
 

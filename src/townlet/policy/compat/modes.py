@@ -20,7 +20,7 @@ from townlet.policy.data.samples import samples_to_trajectories
 from townlet.ports import EnvironmentDescription
 from townlet.store.manifest import manifest_of
 
-__all__ = ["Data", "check_request", "find_data", "machine_of"]
+__all__ = ["check_request", "requested_schedule"]
 
 _DONE = "done"
 _CONFLICTS = (
@@ -83,6 +83,16 @@ def _small(request: TrainRequest) -> Iterator[str]:
     for name in _POSITIVE:
         if numbers[name] is not None and numbers[name] < 1:
             yield f"{request.flag(name)} is {numbers[name]}; expected at least 1"
+
+
+def requested_schedule(
+    request: TrainRequest, schedule: ScheduleSpec, description: EnvironmentDescription
+) -> ScheduleSpec:
+    """Return the schedule of the states a request asks for; `schedule` itself where it asks for all, unchanged.
+
+    BadInputError naming what is unfit in the data sets of the request, every sample of which is read.
+    """
+    return machine_of(schedule, request, find_data(request, description))
 
 
 def find_data(request: TrainRequest, about: EnvironmentDescription) -> Data:

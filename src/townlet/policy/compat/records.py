@@ -1,4 +1,4 @@
-"""What a walk leaves behind for scripts: the training log while it goes on, results and samples when it ends."""
+"""Files of a run for scripts: the training log while it goes on, results and samples when it ends."""
 
 import json
 from pathlib import Path
@@ -7,103 +7,126 @@ import numpy as np
 from attrs import define, evolve, fields
 
 from townlet.dto.codec import unstructure
-from townlet.dto.journal import Entry, VisitFinished
-from townlet.dto.policy import AnnealSummary, CaptureResult, ReplayResult
+from townlet.dto.journal import Entry, VisitFinished, VisitStarted
+from townlet.dto.policy import AnnealSummary, CaptureResult, PPOTrainingResult, ReplayResult, TrainingResult
+from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.train import TrainRequest
 from townlet.dto.training_log import BaselineFields, TrainingLogEntry
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.result_codec import load_result
 from townlet.policy.compat.rounds import Rounds
+from townlet.policy.compat.training_log import EpochReader, closing_line
 from townlet.policy.data.dataset import read_dataset
 from townlet.policy.data.samples import trajectories_to_samples
 from townlet.policy.data.trajectories import Trajectories, read_trajectories
+from townlet.policy.ppo.iteration import PPOIteration
 from townlet.store.blobs import BlobStore
 from townlet.store.files import make_directory, write_atomic
 from townlet.store.manifest import CAPTURE_MANIFEST, save_samples
 from townlet.store.training_log import TrainingLogWriter
 
-__all__ = ["CompatWriter", "captured_play"]
+__all__ = ["CompatWriter", "captured_trajectories"]
 
 RESULTS, SNAPSHOT, LOG = "anneal_results.json", "promotion_snapshot.json", "training_log.jsonl"
 
 
 @define
 class CompatWriter:
-    """Listens to one walk and writes what its request asked for."""
+    """Listens to the journal and the iterations of one run and writes the files of its request."""
 
     request: TrainRequest
     """Which files are wanted."""
     rounds: Rounds
-    """What the journal has told so far."""
+    """Rounds after the records so far."""
+    reader: EpochReader
+    """Turns iterations into lines of the log."""
     writer: TrainingLogWriter | None
-    """Writes the training log; none where nobody asked."""
+    """Writes the training log; None where the request names none."""
     baseline: BaselineFields | None = None
-    """Of the data set that was replayed."""
+    """Metrics of the data set that was replayed."""
+    last_epoch: TrainingLogEntry | None = None
+    """Line of the last iteration, without a baseline; None before the first one of the present visit to ppo."""
 
     @classmethod
-    def of(cls, request: TrainRequest, rounds: Rounds) -> "CompatWriter":
-        """Return the records of a request; BadInputError where a capture would be overwritten."""
-        save = request.rollout_save_dir
-        if save is not None and (Path(save) / CAPTURE_MANIFEST).exists():
-            raise BadInputError(f"{save}: holds a capture already; name another directory, or empty it first")
+    def open(cls, request: TrainRequest, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> "CompatWriter":
+        """Return the writer of a request; BadInputError where a capture would be overwritten."""
+        directory = request.rollout_save_dir
+        if directory is not None and (Path(directory) / CAPTURE_MANIFEST).exists():
+            raise BadInputError(f"{directory}: holds a capture already; name another directory, or empty it first")
         path = request.ppo_log
         if path is None and request.anneal_log_dir is not None:
             path = str(Path(request.anneal_log_dir) / LOG)
-        if path is None:
-            return cls(request, rounds, None)
-        frequency, most = request.ppo_log_frequency, request.ppo_log_max_entries
-        return cls(request, rounds, TrainingLogWriter(Path(path), frequency=frequency, max_entries=most))
+        frequency, max_entries = request.ppo_log_frequency, request.ppo_log_max_entries
+        return cls(
+            request,
+            Rounds(schedule=schedule, catalogue=catalogue),
+            EpochReader(after_replay=any(state.strategy == "replay" for state in schedule.states.values())),
+            None if path is None else TrainingLogWriter(Path(path), frequency=frequency, max_entries=max_entries),
+        )
 
-    def log(self, entry: TrainingLogEntry) -> None:
+    def on_iteration(self, iteration: PPOIteration) -> None:
         """Write one update epoch."""
+        if self.writer is None and self.request.mode == "anneal":
+            return  # nothing reads it: an anneal prints no epoch
+        self.last_epoch = self.reader.entry(iteration)
         if self.writer is not None:
-            baseline = self.baseline if entry.stream.data_mode == "replay" else None
-            stream = evolve(entry.stream, cycle_id=self.rounds.count + 1)
-            self.writer.append(evolve(entry, stream=stream, baseline=baseline))
+            baseline = self.baseline if self.last_epoch.stream.data_mode == "replay" else None
+            stream = evolve(self.last_epoch.stream, cycle_id=self.rounds.count + 1)
+            self.writer.append(evolve(self.last_epoch, stream=stream, baseline=baseline))
 
-    def listen(self, entry: Entry) -> None:
+    def on_record(self, entry: Entry) -> None:
         """Follow the journal; the closing line of a round is written once its guards are judged."""
         self.rounds = self.rounds.advance(entry)
         record = entry.record
+        if isinstance(record, VisitStarted) and issubclass(self._result_class(record.state), PPOTrainingResult):
+            self.last_epoch = None
         if isinstance(record, VisitFinished):
-            result = load_result(record.result, self.rounds.catalogue.entries[record.strategy].result)
+            result = load_result(record.result, self._result_class(record.state))
             if isinstance(result, ReplayResult):
-                known = {a.name: result.baseline.get(a.name, 0.0) for a in fields(BaselineFields)}
-                self.baseline = BaselineFields(**known)
+                names = [attribute.name for attribute in fields(BaselineFields)]
+                self.baseline = BaselineFields(**{name: result.baseline.get(name, 0.0) for name in names})
             if self.writer is not None:
                 self.writer.close_visit()
-        if self.rounds.closing is not None and self.writer is not None:
-            self.writer.append(self.rounds.closing)
+        if self.rounds.last_closed is not None and self.writer is not None:
+            last_closed = self.rounds.last_closed
+            self.writer.append(closing_line(last_closed.result, last_closed.anneal, self.last_epoch))
 
     def close(self, summary: AnnealSummary, blobs: BlobStore) -> None:
         """Write the results of an anneal and the samples of a capture."""
         if self.request.anneal_log_dir is not None:
             folder = Path(self.request.anneal_log_dir)
             make_directory(folder)
-            _write(folder / RESULTS, [unstructure(told) for told in summary.rounds])
+            _write(folder / RESULTS, [unstructure(stage) for stage in summary.rounds])
             _write(folder / SNAPSHOT, summary.promotion.model_dump())
         if self.request.rollout_save_dir is None:
             return
-        play = captured_play(summary, blobs)
-        if play is not None:
-            save_samples(Path(self.request.rollout_save_dir), trajectories_to_samples(play))
+        trajectories = captured_trajectories(summary, blobs)
+        if trajectories is not None:
+            save_samples(Path(self.request.rollout_save_dir), trajectories_to_samples(trajectories))
+
+    def _result_class(self, state: str) -> type[TrainingResult]:
+        return self.rounds.catalogue.entries[self.rounds.schedule.states[state].strategy].result
 
 
 def _write(path: Path, document: object) -> None:
     write_atomic(path, json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
 
 
-def captured_play(summary: AnnealSummary, blobs: BlobStore) -> Trajectories | None:
-    """Return the play of the walk's last capture; none where nothing was captured."""
-    captured = [stage.result for stage in summary.stages if isinstance(stage.result, CaptureResult)]
-    digests = captured[-1].blobs if captured else {}
+def captured_trajectories(summary: AnnealSummary, blobs: BlobStore) -> Trajectories | None:
+    """Return the trajectories of the run's last capture; None where nothing was captured."""
+    captures = [stage.result for stage in summary.stages if isinstance(stage.result, CaptureResult)]
+    digests = captures[-1].blobs if captures else {}
     if "experience" in digests:
         return read_trajectories(blobs.get(digests["experience"]), "captured play")
     if "dataset" not in digests:
         return None
-    play = read_dataset(blobs.get(digests["dataset"]), "captured play")
-    shape = play.labels.shape
-    cut = np.zeros(shape, np.bool_)
-    cut[-1:] = True
-    silent, expected = np.zeros(shape, np.float32), np.zeros((shape[0] + 1, *shape[1:]), np.float32)
-    return Trajectories(dataset=play, log_probs=silent, predictions=expected, truncations=cut, sums=np.zeros(0))
+    dataset = read_dataset(blobs.get(digests["dataset"]), "captured play")
+    shape = dataset.labels.shape
+    truncations = np.zeros(shape, np.bool_)
+    truncations[-1:] = True
+    # A script's decisions have neither probabilities nor value predictions.
+    log_probs, predictions = np.zeros(shape, np.float32), np.zeros((shape[0] + 1, *shape[1:]), np.float32)
+    return Trajectories(
+        dataset=dataset, log_probs=log_probs, predictions=predictions, truncations=truncations, sums=np.zeros(0)
+    )

@@ -1,29 +1,30 @@
-"""Rounds as scripts know them, folded from the journal: one story for the summary, the log and anneal_results.json."""
+"""Rounds as scripts know them, folded from the journal for the summary, the training log and anneal_results.json."""
 
 from collections.abc import Iterable, Mapping
 
 from attrs import evolve, frozen
 
-from townlet.dto.anneal import BCRound, PPORound, Status
+from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
 from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import Entry, GuardsJudged, RunClosed, TransitionTaken, VisitFinished
-from townlet.dto.policy import BCTrainingResult, EvaluationResult, PPOTrainingResult, RollbackResult, TrainingResult
-from townlet.dto.schedule import ScheduleSpec
-from townlet.dto.training_log import (
-    AnnealFields,
-    CoreFields,
-    EventFields,
-    HealthFields,
-    StreamFields,
-    TrainingLogEntry,
+from townlet.dto.policy import (
+    AnnealSummary,
+    BCTrainingResult,
+    EvaluationResult,
+    PPOTrainingResult,
+    RollbackResult,
+    TrainingResult,
 )
+from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.training_log import AnnealFields
+from townlet.machine.audit.snapshot import RunSnapshot
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.result_codec import load_result
 
-__all__ = ["OpenRound", "Rounds", "status"]
+__all__ = ["ClosedRound", "OpenRound", "Rounds", "with_rounds"]
 
 Metric = tuple[type[TrainingResult], str]
-"""Who measures it, and its name."""
+"""Result class that measures it, and its name."""
 
 _ACCURACY: Metric = (BCTrainingResult, "heldout_accuracy")
 _LOSS: Metric = (PPOTrainingResult, "value_loss")
@@ -38,33 +39,43 @@ class OpenRound:
     state: str
     """The ppo state."""
     result: PPOTrainingResult
-    """What it answered."""
+    """Its result."""
     reports: tuple[GuardReport, ...] = ()
-    """What guards said so far, of ppo and of the evaluation that followed."""
+    """Guard reports so far, of ppo and of the evaluation that followed."""
+
+
+@frozen(kw_only=True)
+class ClosedRound:
+    """The round that the last record closed."""
+
+    result: PPOTrainingResult
+    """Result of its ppo state."""
+    anneal: AnnealFields
+    """Its fields in the closing line of the training log."""
 
 
 @frozen(kw_only=True)
 class Rounds:
-    """What the journal has told so far."""
+    """Clones and rounds of ppo after some records of a journal."""
 
     schedule: ScheduleSpec
-    """Whose guards are read."""
+    """Schedule of the run, which says what each guard asks."""
     catalogue: StrategyCatalogue
-    """What each strategy answers."""
-    told: tuple[BCRound | PPORound, ...] = ()
-    """Closed rounds and clones, in order."""
-    open: OpenRound | None = None
+    """Strategies that the schedule may name."""
+    closed: tuple[BCRound | PPORound, ...] = ()
+    """Clones and closed rounds, in order."""
+    current: OpenRound | None = None
     """The round that is going on."""
-    closing: TrainingLogEntry | None = None
-    """The closing line of the round that the last record closed."""
+    last_closed: ClosedRound | None = None
+    """The round that the last record closed; None where it closed none."""
     clone: BCTrainingResult | None = None
     """The last clone."""
-    asked: GuardReport | None = None
-    """What the guard on its accuracy said."""
+    accuracy_report: GuardReport | None = None
+    """Report of the guard on its accuracy."""
     rolled_back: bool = False
-    """Whether the last weights were discarded."""
+    """True where the last weights were discarded."""
     count: int = 0
-    """Rounds begun."""
+    """Number of rounds begun."""
 
     def fold(self, entries: Iterable[Entry]) -> "Rounds":
         """Return the rounds after more records."""
@@ -75,52 +86,65 @@ class Rounds:
 
     def advance(self, entry: Entry) -> "Rounds":
         """Return the rounds after one more record."""
-        record, here = entry.record, evolve(self, closing=None)
+        record, rounds = entry.record, evolve(self, last_closed=None)
         if isinstance(record, VisitFinished):
-            return here._finished(record.state, load_result(record.result, self._answers(record.state)))
+            return rounds._after_visit(record.state, load_result(record.result, self._result_class(record.state)))
         if isinstance(record, GuardsJudged):
-            return here._judged(record)
+            return rounds._after_guards(record)
         if isinstance(record, TransitionTaken):
-            follows = self.schedule.states.get(record.target)
-            judged_next = follows is not None and issubclass(self._answers(record.target), EvaluationResult)
-            if here.open is not None and not (record.source == here.open.state and judged_next):
-                return here._closed(here.open)
-        if isinstance(record, RunClosed) and here.open is not None:
-            return here._closed(here.open)
-        return here
+            is_evaluated_next = record.target in self.schedule.states and issubclass(
+                self._result_class(record.target), EvaluationResult
+            )
+            if rounds.current is not None and not (record.source == rounds.current.state and is_evaluated_next):
+                return rounds._close(rounds.current)
+        if isinstance(record, RunClosed) and rounds.current is not None:
+            return rounds._close(rounds.current)
+        return rounds
 
-    def _answers(self, state: str) -> type[TrainingResult]:
+    def status(self, *, promoted: bool) -> Status:
+        """Return PASS where promoted, FAIL where the clone was refused or the last weights rolled back, else HOLD."""
+        if promoted:
+            return "PASS"
+        last = self.closed[-1] if self.closed else None
+        refused = isinstance(last, BCRound) and last.rolled_back
+        return "FAIL" if refused or self.rolled_back else "HOLD"
+
+    def _result_class(self, state: str) -> type[TrainingResult]:
         return self.catalogue.entries[self.schedule.states[state].strategy].result
 
-    def _finished(self, state: str, result: TrainingResult) -> "Rounds":
+    def _after_visit(self, state: str, result: TrainingResult) -> "Rounds":
         if isinstance(result, BCTrainingResult):
-            told = BCRound(
-                cycle=self.count, accuracy=result.heldout_accuracy, loss=result.train_loss, threshold=None,
-                passed=None, bc_weight=1.0, rolled_back=False,
-            )  # fmt: skip
-            return evolve(self, told=(*self.told, told), clone=result, asked=None, rolled_back=False)
+            clone = BCRound(
+                cycle=self.count,
+                accuracy=result.heldout_accuracy,
+                loss=result.train_loss,
+                threshold=None,
+                passed=None,
+                bc_weight=1.0,
+                rolled_back=False,
+            )
+            return evolve(self, closed=(*self.closed, clone), clone=result, accuracy_report=None, rolled_back=False)
         if isinstance(result, PPOTrainingResult):
-            return evolve(self, open=OpenRound(state=state, result=result), count=self.count + 1, rolled_back=False)
+            current = OpenRound(state=state, result=result)
+            return evolve(self, current=current, count=self.count + 1, rolled_back=False)
         return evolve(self, rolled_back=True) if isinstance(result, RollbackResult) else self
 
-    def _judged(self, record: GuardsJudged) -> "Rounds":
-        if issubclass(self._answers(record.state), BCTrainingResult):
-            asked = next(iter(self._about(record.reports, _ACCURACY)), None)
-            last = self.told[-1]
-            assert isinstance(last, BCRound), "a clone's guards follow its visit"
-            passed = _decided(asked)
-            last = evolve(
-                last, threshold=asked.limit if asked else None, passed=passed, rolled_back=passed is False
-            )  # fmt: skip
-            return evolve(self, told=(*self.told[:-1], last), asked=asked)
-        if self.open is None:
+    def _after_guards(self, record: GuardsJudged) -> "Rounds":
+        if issubclass(self._result_class(record.state), BCTrainingResult):
+            report = next(iter(self._reports_on(record.reports, _ACCURACY)), None)
+            clone, passed = self.closed[-1], _passed(report)
+            assert isinstance(clone, BCRound), "a clone's guards follow its visit"
+            threshold = report.limit if report else None
+            clone = evolve(clone, threshold=threshold, passed=passed, rolled_back=passed is False)
+            return evolve(self, closed=(*self.closed[:-1], clone), accuracy_report=report)
+        if self.current is None:
             return self
-        return evolve(self, open=evolve(self.open, reports=(*self.open.reports, *record.reports)))
+        return evolve(self, current=evolve(self.current, reports=(*self.current.reports, *record.reports)))
 
-    def _closed(self, done: OpenRound) -> "Rounds":
-        flags = {metric: self._flag(done.reports, metric) for metric in (_LOSS, _QUEUE, _INTENSITY)}
-        result = done.result
-        told = PPORound(
+    def _close(self, current: OpenRound) -> "Rounds":
+        flags = {metric: self._flag(current.reports, metric) for metric in (_LOSS, _QUEUE, _INTENSITY)}
+        result = current.result
+        closed = PPORound(
             cycle=self.count,
             loss_total=result.total_loss,
             loss_policy=result.policy_loss,
@@ -131,43 +155,42 @@ class Rounds:
             anneal_queue_flag=flags[_QUEUE],
             anneal_intensity_flag=flags[_INTENSITY],
         )
-        return evolve(self, told=(*self.told, told), open=None, closing=self._line(done, flags))
+        last_closed = ClosedRound(result=result, anneal=self._anneal_fields(current, flags))
+        return evolve(self, closed=(*self.closed, closed), current=None, last_closed=last_closed)
 
-    def _about(self, reports: Iterable[GuardReport], metric: Metric) -> tuple[GuardReport, ...]:
-        """Return what guards on a metric said."""
-        kind, name = metric
-        found = []
-        for report in reports:
-            state = report.metric.partition(".")[0].partition("[")[0]
-            if state in self.schedule.states and report.metric.rpartition(".")[2] == name:
-                found += [report] if issubclass(self._answers(state), kind) else []
-        return tuple(found)
+    def _reports_on(self, reports: Iterable[GuardReport], metric: Metric) -> tuple[GuardReport, ...]:
+        """Return the reports of guards on a metric."""
+        result_class, name = metric
+        return tuple(
+            report
+            for report in reports
+            if report.metric.rpartition(".")[2] == name
+            and (state := report.metric.partition(".")[0].partition("[")[0]) in self.schedule.states
+            and issubclass(self._result_class(state), result_class)
+        )
 
     def _flag(self, reports: Iterable[GuardReport], metric: Metric) -> bool | None:
-        """Return whether a guard on a metric tripped; none where none decided."""
-        found = [
-            tripped
-            for report in self._about(reports, metric)
-            if (tripped := self._tripped(report)) is not None
-        ]  # fmt: skip
-        return any(found) if found else None
+        """Return True where a guard on a metric failed, None where none decided."""
+        decisions = [self._failed(report) for report in self._reports_on(reports, metric)]
+        decided = [failed for failed in decisions if failed is not None]
+        return any(decided) if decided else None
 
-    def _tripped(self, report: GuardReport) -> bool | None:
-        passed = _decided(report)
+    def _failed(self, report: GuardReport) -> bool | None:
+        passed = _passed(report)
         if passed is None:
             return None
-        # `worse_by` asks whether something went wrong; every other question, whether all is well.
+        # `worse_by` asks whether something went wrong; every other guard, whether all is well.
         return passed if self.schedule.guards[report.guard].worse_by is not None else not passed
 
-    def _line(self, done: OpenRound, flags: Mapping[Metric, bool | None]) -> TrainingLogEntry:
-        baselines = {metric: _baseline(self._about(done.reports, metric)) for metric in flags}
-        anneal = AnnealFields(
+    def _anneal_fields(self, current: OpenRound, flags: Mapping[Metric, bool | None]) -> AnnealFields:
+        baselines = {metric: _baseline(self._reports_on(current.reports, metric)) for metric in flags}
+        return AnnealFields(
             cycle=self.count,
-            stage=done.state,
+            stage=current.state,
             dataset=self.clone.dataset if self.clone else None,
             bc_accuracy=self.clone.heldout_accuracy if self.clone else None,
-            bc_threshold=self.asked.limit if self.asked else None,
-            bc_passed=_decided(self.asked),
+            bc_threshold=self.accuracy_report.limit if self.accuracy_report else None,
+            bc_passed=_passed(self.accuracy_report),
             loss_baseline=baselines[_LOSS],
             queue_baseline=baselines[_QUEUE],
             intensity_baseline=baselines[_INTENSITY],
@@ -175,11 +198,10 @@ class Rounds:
             queue_flag=flags[_QUEUE],
             intensity_flag=flags[_INTENSITY],
         )
-        line = done.result.last_epoch or _line_of(done.result, self.count)
-        return evolve(line, anneal=anneal, stream=evolve(line.stream, cycle_id=self.count))
 
 
-def _decided(report: GuardReport | None) -> bool | None:
+def _passed(report: GuardReport | None) -> bool | None:
+    """Return whether a guard passed; None where it decided nothing."""
     if report is None or report.verdict not in (Verdict.PASS, Verdict.FAIL):
         return None
     return report.verdict is Verdict.PASS
@@ -189,34 +211,10 @@ def _baseline(reports: Iterable[GuardReport]) -> float | None:
     return next((report.baseline for report in reports if report.baseline is not None), None)
 
 
-def _line_of(result: PPOTrainingResult, cycle: int) -> TrainingLogEntry:
-    """Return a line for a visit that reported no epoch: what its result says, and 0 for the rest."""
-    return TrainingLogEntry(
-        core=CoreFields(
-            epoch=result.iterations, updates=0, transitions=0, loss_policy=result.policy_loss,
-            loss_value=result.value_loss, loss_entropy=result.entropy, loss_total=result.total_loss,
-            clip_fraction=result.clip_fraction, adv_mean=0.0, adv_std=0.0, grad_norm=result.grad_norm,
-            kl_divergence=result.approx_kl, lr=0.0, steps=result.agent_steps,
-        ),
-        health=HealthFields(
-            adv_zero_std_batches=0, adv_min_std=0.0, clip_triggered_minibatches=0,
-            clip_fraction_max=result.clip_fraction,
-        ),
-        stream=StreamFields(
-            epoch_duration_sec=0.0, data_mode="rollout", cycle_id=cycle, batch_entropy_mean=result.entropy,
-            batch_entropy_std=0.0, grad_norm_max=result.grad_norm, kl_divergence_max=result.approx_kl,
-            reward_advantage_corr=0.0, rollout_ticks=0,
-        ),
-        events=EventFields(
-            queue_conflict_events=result.queue_conflicts, queue_conflict_intensity_sum=result.queue_intensity_sum
-        ),
-    )  # fmt: skip
-
-
-def status(rounds: Rounds, *, promoted: bool) -> Status:
-    """Return PASS where promoted, FAIL where the clone was refused or the last weights rolled back, else HOLD."""
-    if promoted:
-        return "PASS"
-    last = rounds.told[-1] if rounds.told else None
-    refused = isinstance(last, BCRound) and last.rolled_back
-    return "FAIL" if refused or rounds.rolled_back else "HOLD"
+def with_rounds(
+    summary: AnnealSummary, run: RunSnapshot, catalogue: StrategyCatalogue, promotion: PromotionSnapshot
+) -> AnnealSummary:
+    """Return the summary of a run with `promotion`, and with status and rounds folded from the run's journal."""
+    rounds = Rounds(schedule=run.schedule, catalogue=catalogue).fold(run.entries)
+    status = rounds.status(promoted=summary.champion_moved)
+    return evolve(summary, status=status, rounds=rounds.closed, promotion=promotion)

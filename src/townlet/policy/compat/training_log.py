@@ -1,13 +1,15 @@
-"""An update epoch as the training log tells it, measured on the policy that is being trained."""
+"""Lines of the training log, version 1.2, from the iterations of ppo and its results."""
 
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from attrs import asdict, define, evolve, field, frozen
+from attrs import asdict, define, evolve, field
 
+from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.training_log import (
+    AnnealFields,
     ConflictFields,
     CoreFields,
     EventFields,
@@ -17,11 +19,11 @@ from townlet.dto.training_log import (
 )
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.batch import TrajectoryBatch
-from townlet.policy.ppo.rollout import Rollout
+from townlet.policy.ppo.iteration import PPOIteration
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.store.samples import REQUIRED_FEATURES
 
-__all__ = ["EVENTS", "Epoch", "EventCounter"]
+__all__ = ["EVENTS", "EpochReader", "closing_line"]
 
 EVENTS: Mapping[str, str] = {
     "queue_conflict_events": "conflicts",
@@ -36,81 +38,122 @@ EVENTS: Mapping[str, str] = {
 
 
 @define
-class EventCounter:
-    """Counts what happens between two readings of a rollout's KPI sums."""
+class EpochReader:
+    """Turns the iterations of ppo into lines of the training log; it holds the KPI sums of the iteration before."""
 
-    rollout: Rollout
-    """Whose play is counted."""
-    before: dict[str, float] = field(factory=dict)
-    """Sums at the last reading."""
+    after_replay: bool
+    """True where the schedule replays a data set too."""
+    visit: tuple[str, int] = ("", 0)
+    """State and number of the visit that reported last."""
+    sums: Mapping[str, float] = field(factory=dict)
+    """KPI sums of that visit's own episodes at its last iteration."""
 
-    def read(self) -> EventFields:
-        """Return what happened since the last reading."""
-        now = {name: self.rollout.total(metric) for name, metric in EVENTS.items()}
-        since = {name: max(total - self.before.get(name, 0.0), 0.0) for name, total in now.items()}
-        self.before = now
-        return EventFields(**since)
-
-
-@frozen(kw_only=True)
-class Epoch:
-    """One iteration: what was played, what the update measured, and how long it took."""
-
-    number: int
-    """From 1."""
-    cycle: int
-    """Round, from 1."""
-    statistics: UpdateStatistics
-    """Of the update."""
-    steps: int
-    """Agent-steps of the visit so far."""
-    seconds: float
-    """Of rollout and update."""
-    ticks: int
-    """Simulated ticks of one world."""
-    mode: Literal["rollout", "replay", "mixed"]
-    """Where the data came from."""
-
-    def entry(self, played: TrajectoryBatch, weights: Weights, events: EventFields) -> TrainingLogEntry:
-        """Return the line of the log; a number that is not finite is 0 there."""
-        found = _finite(self.statistics)
+    def entry(self, iteration: PPOIteration) -> TrainingLogEntry:
+        """Return the line of an iteration; a number that is not finite is 0 there."""
+        statistics = _finite(iteration.statistics)
         return TrainingLogEntry(
             core=CoreFields(
-                epoch=self.number,
-                updates=found.updates,
-                transitions=found.samples,
-                loss_policy=found.policy_loss,
-                loss_value=found.value_loss,
-                loss_entropy=found.entropy,
-                loss_total=found.total_loss,
-                clip_fraction=found.clip_fraction,
-                adv_mean=found.advantage_mean,
-                adv_std=found.advantage_std,
-                grad_norm=found.grad_norm,
-                kl_divergence=found.approx_kl,
-                lr=found.learning_rate,
-                steps=self.steps,
+                epoch=iteration.number,
+                updates=statistics.updates,
+                transitions=statistics.samples,
+                loss_policy=statistics.policy_loss,
+                loss_value=statistics.value_loss,
+                loss_entropy=statistics.entropy,
+                loss_total=statistics.total_loss,
+                clip_fraction=statistics.clip_fraction,
+                adv_mean=statistics.advantage_mean,
+                adv_std=statistics.advantage_std,
+                grad_norm=statistics.grad_norm,
+                kl_divergence=statistics.approx_kl,
+                lr=statistics.learning_rate,
+                steps=iteration.agent_steps,
             ),
             health=HealthFields(
-                adv_zero_std_batches=found.advantage_zero_std,
-                adv_min_std=found.advantage_min_std,
-                clip_triggered_minibatches=found.clip_triggered,
-                clip_fraction_max=found.clip_fraction_max,
+                adv_zero_std_batches=statistics.advantage_zero_std,
+                adv_min_std=statistics.advantage_min_std,
+                clip_triggered_minibatches=statistics.clip_triggered,
+                clip_fraction_max=statistics.clip_fraction_max,
             ),
             stream=StreamFields(
-                epoch_duration_sec=self.seconds,
-                data_mode=self.mode,
-                cycle_id=self.cycle,
-                batch_entropy_mean=found.entropy,
-                batch_entropy_std=found.entropy_std,
-                grad_norm_max=found.grad_norm_max,
-                kl_divergence_max=found.approx_kl_max,
-                reward_advantage_corr=found.reward_advantage_corr,
-                rollout_ticks=self.ticks,
+                epoch_duration_sec=iteration.seconds,
+                data_mode=self._data_mode(iteration),
+                cycle_id=iteration.visit,
+                batch_entropy_mean=statistics.entropy,
+                batch_entropy_std=statistics.entropy_std,
+                grad_norm_max=statistics.grad_norm_max,
+                kl_divergence_max=statistics.approx_kl_max,
+                reward_advantage_corr=statistics.reward_advantage_corr,
+                rollout_ticks=iteration.ticks,
             ),
-            events=events,
-            conflict=_conflict(played, weights),
+            events=self._events(iteration),
+            conflict=_conflict(iteration.batch, iteration.parent),
         )
+
+    def _data_mode(self, iteration: PPOIteration) -> Literal["rollout", "replay", "mixed"]:
+        if iteration.experience == "recorded":
+            return "replay"
+        return "mixed" if self.after_replay else "rollout"
+
+    def _events(self, iteration: PPOIteration) -> EventFields:
+        """Return the events of the batch's episodes; 0 where every batch of the visit is recorded."""
+        if iteration.experience == "recorded":
+            return EventFields()
+        before: Mapping[str, float] = {}
+        if not iteration.is_recorded:
+            visit = (iteration.state, iteration.visit)
+            before = self.sums if visit == self.visit else {}
+            self.visit, self.sums = visit, iteration.kpi_sums
+        events = {
+            name: max(iteration.kpi_sums.get(kpi, 0.0) - before.get(kpi, 0.0), 0.0) for name, kpi in EVENTS.items()
+        }
+        return EventFields(**events)
+
+
+def closing_line(result: PPOTrainingResult, anneal: AnnealFields, epoch: TrainingLogEntry | None) -> TrainingLogEntry:
+    """Return the closing line of a round: its last epoch, or what its result says with 0 for the rest."""
+    line = epoch or _line_of(result)
+    return evolve(line, anneal=anneal, stream=evolve(line.stream, cycle_id=anneal.cycle))
+
+
+def _line_of(result: PPOTrainingResult) -> TrainingLogEntry:
+    return TrainingLogEntry(
+        core=CoreFields(
+            epoch=result.iterations,
+            updates=0,
+            transitions=0,
+            loss_policy=result.policy_loss,
+            loss_value=result.value_loss,
+            loss_entropy=result.entropy,
+            loss_total=result.total_loss,
+            clip_fraction=result.clip_fraction,
+            adv_mean=0.0,
+            adv_std=0.0,
+            grad_norm=result.grad_norm,
+            kl_divergence=result.approx_kl,
+            lr=0.0,
+            steps=result.agent_steps,
+        ),
+        health=HealthFields(
+            adv_zero_std_batches=0,
+            adv_min_std=0.0,
+            clip_triggered_minibatches=0,
+            clip_fraction_max=result.clip_fraction,
+        ),
+        stream=StreamFields(
+            epoch_duration_sec=0.0,
+            data_mode="rollout",
+            cycle_id=0,
+            batch_entropy_mean=result.entropy,
+            batch_entropy_std=0.0,
+            grad_norm_max=result.grad_norm,
+            kl_divergence_max=result.approx_kl,
+            reward_advantage_corr=0.0,
+            rollout_ticks=0,
+        ),
+        events=EventFields(
+            queue_conflict_events=result.queue_conflicts, queue_conflict_intensity_sum=result.queue_intensity_sum
+        ),
+    )
 
 
 def _finite(statistics: UpdateStatistics) -> UpdateStatistics:
@@ -118,15 +161,15 @@ def _finite(statistics: UpdateStatistics) -> UpdateStatistics:
     return evolve(statistics, **odd)
 
 
-def _conflict(played: TrajectoryBatch, weights: Weights) -> ConflictFields:
-    """Return the rivalries that living agents saw, in raw units (clipped where the normaliser clips)."""
-    features, lives = played.normalised_features(weights), played.alive
+def _conflict(batch: TrajectoryBatch, weights: Weights) -> ConflictFields:
+    """Return the rivalries that living agents observed, in raw units (clipped where the normaliser clips)."""
+    features, alive = batch.normalised_features(weights), batch.alive
     numbers: dict[str, float] = {}
     for name in REQUIRED_FEATURES:
-        if name not in weights.metadata.features or not lives.any():
+        if name not in weights.metadata.features or not alive.any():
             continue
         index = weights.metadata.features.index(name)
-        column = features[..., index][lives].astype(np.float64) * float(weights.scale[index])
+        column = features[..., index][alive].astype(np.float64) * float(weights.scale[index])
         column += float(weights.mean[index])
         numbers |= {f"{name}_mean": float(column.mean()), f"{name}_max": float(column.max())}
     return ConflictFields(**numbers)

@@ -126,11 +126,12 @@ class Rollout:
 
     def total(self, metric: str) -> float:
         """Return a KPI's sum over all training episodes, the current ones included; 0 for an unknown KPI."""
-        names = [spec.name for spec in self.environment.description.metrics]
-        if metric not in names:
-            return 0.0
-        index = names.index(metric)
-        return float(self.sums[index] + self.environment.tallies().sums[index].sum())
+        return self.totals().get(metric, 0.0)
+
+    def totals(self) -> dict[str, float]:
+        """Return the sum of each KPI over all training episodes, the current ones included."""
+        names, running = [spec.name for spec in self.environment.description.metrics], self.environment.tallies().sums
+        return {name: float(self.sums[i] + running[i].sum()) for i, name in enumerate(names)}
 
     def rate(self, metric: str) -> float:
         """Return a KPI's rate over all training episodes, the current ones included; 0 for an unknown KPI."""

@@ -81,6 +81,6 @@ class TrainingContext:
             raise BadInputError(f"unknown mode of acting {mode!r}; expected greedy or stochastic")
         return self.weights(policy).policy("greedy" if mode == "greedy" else "stochastic")
 
-    def of_visit(self, visit: Visit) -> "TrainingContext":
-        """Return the context of another visit of the same walk."""
-        return attrs.evolve(self, visit=visit, telemetry=self.telemetry.of_visit(visit.state, visit.number))
+    def for_visit(self, visit: Visit) -> "TrainingContext":
+        """Return the context of another visit of the same run."""
+        return attrs.evolve(self, visit=visit, telemetry=self.telemetry.for_visit(visit.state, visit.number))

@@ -140,19 +140,26 @@ def changes(before: Mapping[str, str]) -> dict[str, str]:
 
 @frozen(kw_only=True)
 class ScheduleSource:
-    """The schedule as it was handed in."""
+    """The YAML of a schedule, and where it comes from."""
 
     text: bytes
-    """The YAML, which the run directory keeps."""
+    """The YAML, which is copied to the run directory."""
     folder: Path
-    """Where the files it names are looked for."""
-    source: Path | None
-    """The file that holds `text`, so that an edit of it is noticed when the run is resumed; none for a made one."""
+    """Directory that relative paths in the schedule start from."""
+    file: Path | None
+    """File that holds `text`: `resume` refuses unannounced edits of it. None for a schedule made in Python."""
+
+    @classmethod
+    def of(cls, config: ScheduleSpec | Path) -> "ScheduleSource":
+        """Return the source of a schedule, or of the file that holds it; BadInputError where it cannot be read."""
+        if isinstance(config, Path):
+            return cls(text=read_schedule(config), folder=config.parent, file=config)
+        return cls(text=schedule_text(config), folder=Path(), file=None)
 
 
 @frozen(kw_only=True)
 class RunLauncher:
-    """One walk, ready to begin or to go on."""
+    """Starts a run in a new directory, or continues one from its journal."""
 
     plan: Plan
     """The sound machine that is walked."""
@@ -171,45 +178,44 @@ class RunLauncher:
     stopping: Callable[[], bool]
     """Whether somebody asked the process to stop."""
 
-    def walk(self, paper: ScheduleSource, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
-        """Walk the machine in a new run directory and return what happened.
+    def start(self, source: ScheduleSource, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
+        """Run the machine in a new run directory and return its summary.
 
         Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights
         from outside that do not fit, a champion of another environment. The run begins to exist with its first record.
         """
-        known = self.catalogue
-        plan = shrink(self.plan, known) if rehearse else self.plan
+        plan = shrink(self.plan, self.catalogue) if rehearse else self.plan
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
-        require_means(plan, known)
+        require_means(plan, self.catalogue)
         description = self.environments.describe(schedule.environment.scenario)
-        outside = weights_from_outside(schedule, paper.folder, description)
+        outside = weights_from_outside(schedule, source.folder, description)
         _check_champion(schedule, self.home, blobs, description)
-        for data in (paper.text, *outside):
+        for data in (source.text, *outside):
             blobs.put(data)
-        facts = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(paper.folder.resolve())}
-        if paper.source is not None:
-            facts["source"] = str(paper.source.resolve())
+        metadata = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(source.folder.resolve())}
+        if source.file is not None:
+            metadata["source"] = str(source.file.resolve())
 
         def begin(staged: RunDirectory) -> None:
             created = RunCreated(
                 run=staged.id,
                 name=schedule.name,
-                schedule=sha256(paper.text).hexdigest(),
+                schedule=sha256(source.text).hexdigest(),
                 seed=schedule.seed,
                 rehearsal=rehearse,
                 environment=description.signature,
                 fingerprint=fingerprint(),
             )
-            Journal(staged.journal, staged.head, known).append(created)
+            Journal(staged.journal, staged.head, self.catalogue).append(created)
 
-        run = RunDirectory.create(self.home, schedule.name, paper.text, facts, target=directory, begin=begin)
+        run = RunDirectory.create(self.home, schedule.name, source.text, metadata, target=directory, begin=begin)
         with run.lock():
-            journal = Journal(run.journal, run.head, known)
+            journal = Journal(run.journal, run.head, self.catalogue)
             self.listen(journal.entries[0])
-            return self.go_on(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
+            return self.resume(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
 
-    def go_on(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
-        """Walk from wherever a journal stands; hold the run's lock around it."""
+    def resume(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
+        """Run the machine from the state of the journal to its end or a hold; hold the run's lock around it."""
         blobs = BlobStore(self.home / "blobs")
         context = TrainingContext(
             visit=Visit.outermost(plan.schedule.seed),

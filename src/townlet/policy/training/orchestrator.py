@@ -1,98 +1,221 @@
-"""The façade: one object that takes a schedule and walks it, all of it or the part that a mode asks for."""
+"""The façade: one object that takes a schedule and runs it, all of it or the part that a mode asks for."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Self
 
+import attrs
 from attrs import define
 
 from townlet.dto.boundary import RolloutFrameDTO
+from townlet.dto.journal import Entry
 from townlet.dto.policy import (
     AnnealSummary,
     BCTrainingResult,
     CaptureResult,
     PPOTrainingResult,
     ReplayResult,
-    TrainingResult,
 )
+from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
+from townlet.dto.strategies import Device
 from townlet.dto.train import TrainRequest
-from townlet.errors import HoldError, StrategyFailedError
-from townlet.policy.compat.frames import frames_of
-from townlet.policy.compat.records import captured_play
-from townlet.policy.data.trajectories import Trajectories
-from townlet.policy.training.runner import ScheduleRunner
+from townlet.dto.training_log import TrainingLogEntry
+from townlet.machine.audit.snapshot import load_run
+from townlet.machine.catalogue import StrategyAvailability
+from townlet.machine.engine.visit import never
+from townlet.machine.schedule.loader import load, load_text
+from townlet.policy.compat.frames import captured_frames
+from townlet.policy.compat.legacy import last_result
+from townlet.policy.compat.modes import check_request, requested_schedule
+from townlet.policy.compat.records import CompatWriter
+from townlet.policy.compat.rounds import with_rounds
+from townlet.policy.training.launch import RunLauncher, ScheduleSource, schedule_text
+from townlet.policy.training.resume import RunResumer
+from townlet.policy.training.services import TrainingServices, promotion_of
+from townlet.policy.training.strategies.base import Strategies, catalogue
+from townlet.policy.training.telemetry import MetricPoint, Telemetry
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.store.blobs import BlobStore
+from townlet.store.rundir import RunDirectory
 
 __all__ = ["PolicyTrainingOrchestrator"]
 
-Result = TypeVar("Result", bound=TrainingResult)
+
+def _ignore(_: object) -> None:
+    """Listen to nothing."""
+
+
+def _or_empty(strategies: Strategies | None) -> Strategies:
+    return strategies or {}
 
 
 @define
-class PolicyTrainingOrchestrator(ScheduleRunner):
-    """Takes a scripted policy to a learned one: every method delegates to a strategy and returns a frozen result.
+class PolicyTrainingOrchestrator:
+    """Takes a scripted policy to a learned one: every method runs strategies and returns a frozen result.
 
-    Methods named for one strategy walk a machine of that part of the schedule; HoldError or StrategyFailedError where
+    Methods named for one strategy run a machine of that part of the schedule; HoldError or StrategyFailedError where
     it does not reach done.
     """
 
+    config: ScheduleSpec | Path
+    """A schedule, or the path of one."""
+    services: TrainingServices | None = attrs.field(default=None, kw_only=True)
+    """Used instead of the built-in services."""
+    strategies: Strategies = attrs.field(factory=dict, kw_only=True, converter=_or_empty)
+    """Strategies that run in place of declared ones, or entries that add one, by name."""
+    environments: EnvironmentProvider | None = attrs.field(default=None, kw_only=True)
+    """Used instead of the provider that the schedule's environment id is registered under."""
+    home: Path = attrs.field(default=Path(".townlet"), kw_only=True)
+    """Directory of runs, blobs and the registry."""
+    seed: int | None = attrs.field(default=None, kw_only=True)
+    """Replaces the schedule's seed."""
+    listen: Callable[[Entry], None] = attrs.field(default=_ignore, kw_only=True)
+    """Called with every journal record once it is durable."""
+    watch: Callable[[MetricPoint], None] = attrs.field(default=_ignore, kw_only=True)
+    """Called with every iteration of every strategy."""
+    stopping: Callable[[], bool] = attrs.field(default=never, kw_only=True)
+    """Asked between two steps and inside long visits: whether the process should save its work and stop."""
+    last_epoch: TrainingLogEntry | None = attrs.field(default=None, init=False)
+    """Last iteration of ppo in the last call of a mode, as a line of the training log."""
+    _summary: AnnealSummary | None = attrs.field(default=None, init=False)
+
+    def plan(self) -> Plan:
+        """Return the schedule, proven sound; ScheduleError with every mistake. Nothing is written."""
+        strategies = catalogue(self.strategies)
+        if isinstance(self.config, ScheduleSpec):
+            return load_text(schedule_text(self.config), self.config.name, strategies, self._describe, seed=self.seed)
+        return load(self.config, strategies, self._describe, seed=self.seed)
+
+    def with_teacher(self, teacher: str) -> Self:
+        """Return an orchestrator of the same schedule with another of the environment's teachers."""
+        schedule = self.plan().schedule
+        if isinstance(self.config, Path):
+            files = {n: attrs.evolve(p, file=str(self.config.parent / p.file)) for n, p in schedule.policies.items()}
+            schedule = attrs.evolve(schedule, policies=files)
+        return attrs.evolve(self, config=attrs.evolve(schedule, teacher=teacher))
+
+    def available_strategies(self) -> tuple[StrategyAvailability, ...]:
+        """Return each strategy, whether it can run here, and what to install where it cannot."""
+        return catalogue(self.strategies).availability()
+
+    def run(
+        self, *, rehearse: bool = False, directory: Path | None = None, device: Device | None = None
+    ) -> AnnealSummary:
+        """Run the whole machine in a new run directory; `device` is where networks are trained."""
+        return self.train(TrainRequest(device=device), rehearse=rehearse, directory=directory)
+
+    def train(self, request: TrainRequest, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
+        """Run the machine that a request asks for; what can be refused is refused before anything is written."""
+        check_request(request)
+        plan, source, strategies = self.plan(), ScheduleSource.of(self.config), catalogue(self.strategies)
+        machine = requested_schedule(request, plan.schedule, self._describe(plan.schedule.environment))
+        if machine is not plan.schedule:
+            source = attrs.evolve(source, text=schedule_text(machine), file=None)
+            name = f"{machine.name} --mode {request.mode}"
+            plan = load_text(source.text, name, strategies, self._describe, folder=source.folder)
+        writer = CompatWriter.open(request, plan.schedule, strategies)
+
+        def listen(entry: Entry) -> None:
+            writer.on_record(entry)
+            self.listen(entry)
+
+        launcher = self._launcher(plan, listen, Telemetry(listen=self.watch, report=writer.on_iteration))
+        summary = self._with_rounds(launcher.start(source, rehearse=rehearse, directory=directory))
+        writer.close(summary, BlobStore(self.home / "blobs"))
+        self._summary, self.last_epoch = summary, writer.last_epoch
+        return summary
+
+    def resume(self, run: str | Path = "latest", *, accept_schedule: bool = False) -> AnnealSummary:
+        """Resume a run of this schedule from its journal; a finished one is only summarised.
+
+        `run` is a directory, the beginning of an id, or ``latest``. BadInputError with the difference where the
+        schedule was edited since, unless `accept_schedule` takes the edit over; JournalBrokenError where the journal
+        does not hold; HoldError where another process is at work.
+        """
+        resumer = RunResumer(
+            run=RunDirectory.find(self.home, run),
+            config=self.config,
+            accept=accept_schedule,
+            describe=self._describe,
+            catalogue=catalogue(self.strategies),
+            launcher=lambda plan: self._launcher(plan, self.listen, Telemetry(listen=self.watch)),
+            blobs=BlobStore(self.home / "blobs"),
+        )
+        self._summary = self._with_rounds(resumer.resume())
+        return self._summary
+
     def run_anneal(self, *, log_dir: Path | None = None) -> AnnealSummary:
-        """Walk the whole machine; `log_dir` gets the results, the promotion snapshot and the training log."""
-        return self.train(TrainRequest(mode="anneal", anneal_log_dir=_word(log_dir)))
+        """Run the whole machine; `log_dir` gets the results, the promotion snapshot and the training log."""
+        return self.train(TrainRequest(mode="anneal", anneal_log_dir=_text(log_dir)))
 
     def run_bc_training(self, *, manifest: Path | None = None) -> BCTrainingResult:
         """Clone what is captured, or the accepted samples of a manifest."""
-        return self._last(TrainRequest(mode="bc", bc_manifest=_word(manifest)), BCTrainingResult)
+        return last_result(self.train(TrainRequest(mode="bc", bc_manifest=_text(manifest))), BCTrainingResult)
 
     def run_ppo(
         self, *, epochs: int | None = None, manifest: Path | None = None, log: Path | None = None
     ) -> PPOTrainingResult:
-        """Fine-tune without a clone, on own rollouts or on the recorded play of a manifest."""
-        request = TrainRequest(mode="ppo", epochs=epochs, replay_manifest=_word(manifest), ppo_log=_word(log))
-        return self._last(request, PPOTrainingResult)
+        """Fine-tune without a clone, on own rollouts or on the recorded trajectories of a manifest."""
+        request = TrainRequest(mode="ppo", epochs=epochs, replay_manifest=_text(manifest), ppo_log=_text(log))
+        return last_result(self.train(request), PPOTrainingResult)
 
     def capture_rollout(self, *, ticks: int | None = None, save_dir: Path | None = None) -> CaptureResult:
-        """Record the teacher; `transitions` and `trajectory` hold the play afterwards."""
-        request = TrainRequest(mode="capture", rollout_ticks=ticks, rollout_save_dir=_word(save_dir))
-        return self._last(request, CaptureResult)
+        """Record the teacher; `transitions` and `trajectory` hold the recording afterwards."""
+        request = TrainRequest(mode="capture", rollout_ticks=ticks, rollout_save_dir=_text(save_dir))
+        return last_result(self.train(request), CaptureResult)
 
     def run_replay(self, sample: Path, *, meta: Path | None = None) -> ReplayResult:
         """Summarise one sample."""
-        request = TrainRequest(mode="replay", replay_sample=_word(sample), replay_meta=_word(meta))
-        return self._last(request, ReplayResult)
+        request = TrainRequest(mode="replay", replay_sample=_text(sample), replay_meta=_text(meta))
+        return last_result(self.train(request), ReplayResult)
 
     def run_replay_dataset(
         self, manifest: Path, *, batch_size: int | None = None, streaming: bool = False
     ) -> ReplayResult:
         """Summarise the samples of a manifest, batch by batch."""
         request = TrainRequest(
-            mode="replay", replay_manifest=_word(manifest), replay_batch_size=batch_size, replay_streaming=streaming
+            mode="replay", replay_manifest=_text(manifest), replay_batch_size=batch_size, replay_streaming=streaming
         )
-        return self._last(request, ReplayResult)
+        return last_result(self.train(request), ReplayResult)
 
     @property
     def transitions(self) -> tuple[RolloutFrameDTO, ...]:
-        """Every decision of every world that the last walk captured, world by world."""
-        played = self._played()
-        return () if played is None else frames_of(played)
+        """Every decision of every world that the last run captured, world by world."""
+        return self._frames(worlds=None)
 
     @property
     def trajectory(self) -> tuple[RolloutFrameDTO, ...]:
-        """The decisions of the first world that the last walk captured, in order."""
-        played = self._played()
-        return () if played is None else frames_of(played, worlds=1)
+        """The decisions of the first world that the last run captured, in order."""
+        return self._frames(worlds=1)
 
-    def _played(self) -> Trajectories | None:
-        return None if self._last_walk is None else captured_play(self._last_walk, BlobStore(self.home / "blobs"))
+    def _frames(self, worlds: int | None) -> tuple[RolloutFrameDTO, ...]:
+        return () if self._summary is None else captured_frames(self._summary, BlobStore(self.home / "blobs"), worlds)
 
-    def _last(self, request: TrainRequest, kind: type[Result]) -> Result:
-        summary = self.train(request)
-        if summary.state != "done":
-            raise (HoldError if summary.state == "hold" else StrategyFailedError)(f"{summary.reason} ({summary.path})")
-        result = summary.stages[-1].result
-        if not isinstance(result, kind):
-            raise StrategyFailedError(f"the walk answered with {type(result).__name__}, expected {kind.__name__}")
-        return result
+    def _launcher(self, plan: Plan, listen: Callable[[Entry], None], telemetry: Telemetry) -> RunLauncher:
+        return RunLauncher(
+            plan=plan,
+            home=self.home,
+            environments=self._provider(plan.schedule.environment.id),
+            services=self.services,
+            catalogue=catalogue(self.strategies),
+            listen=listen,
+            telemetry=telemetry,
+            stopping=self.stopping,
+        )
+
+    def _with_rounds(self, summary: AnnealSummary) -> AnnealSummary:
+        """Return the summary with status, rounds and promotion, folded from the run's journal."""
+        strategies = catalogue(self.strategies)
+        run = load_run(RunDirectory.at(Path(summary.path)), BlobStore(self.home / "blobs"), strategies)
+        promotion = promotion_of if self.services is None else self.services.promotion
+        return with_rounds(summary, run, strategies, promotion(run.schedule, strategies).fold(run.entries).snapshot())
+
+    def _provider(self, environment_id: str) -> EnvironmentProvider:
+        return provider(environment_id) if self.environments is None else self.environments
+
+    def _describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
+        return self._provider(spec.id).describe(spec.scenario)
 
 
-def _word(path: Path | None) -> str | None:
+def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)

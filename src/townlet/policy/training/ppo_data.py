@@ -8,16 +8,17 @@ from numpy.typing import NDArray
 
 from townlet.dto.policy import Resumable
 from townlet.dto.strategies import PROBE_ROWS, PPOSpec
-from townlet.dto.training_log import EventFields
 from townlet.errors import BadInputError
-from townlet.policy.compat.training_log import EVENTS, EventCounter
+from townlet.machine.engine.visit import Visit
 from townlet.policy.data.dataset import Samples, flatten
 from townlet.policy.data.trajectories import Trajectories
 from townlet.policy.model.inference import forward
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.batch import TrajectoryBatch
+from townlet.policy.ppo.iteration import PPOIteration
 from townlet.policy.ppo.rollout import Rollout
+from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext
 from townlet.ports import StubTeacher, Teacher
@@ -34,14 +35,10 @@ class PPODataSource:
     """Own play; none where every iteration learns from recorded play."""
     recorded: Trajectories | None
     """Recorded play; none where every iteration plays itself."""
-    counter: EventCounter | None
-    """Counts the events of own play."""
     ticks_per_decision: int
     """Of the environment."""
     metrics: tuple[str, ...]
     """Names of the environment's KPIs."""
-    after_replay: bool
-    """Whether the schedule replays a data set too."""
     last: TrajectoryBatch
     """What the present iteration learns from."""
     teacher: Teacher | None
@@ -83,10 +80,8 @@ class PPODataSource:
         return cls(
             rollout=rollout,
             recorded=recorded,
-            counter=None if rollout is None else EventCounter(rollout),
             ticks_per_decision=about.ticks_per_decision,
             metrics=tuple(metric.name for metric in about.metrics),
-            after_replay=any(state.strategy == "replay" for state in context.schedule.states.values()),
             last=last,
             teacher=_teacher(context, spec),
             was_reset=was_reset,
@@ -118,9 +113,9 @@ class PPODataSource:
         return len(self.last.rewards) * self.ticks_per_decision
 
     @property
-    def mode(self) -> Literal["rollout", "replay", "mixed"]:
-        """What the training log calls the present iteration's data."""
-        return "replay" if self.rollout is None else "mixed" if self.after_replay else "rollout"
+    def is_recorded(self) -> bool:
+        """True where the present batch was recorded before the visit."""
+        return self.last is self.recorded
 
     def gather(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> TrajectoryBatch:
         """Return what the n-th iteration (from 0) learns from; the teacher drives a share of own play's worlds."""
@@ -140,14 +135,41 @@ class PPODataSource:
         self.rollout.collect(weights)
         return with_normaliser(weights, self.rollout.features[:-1][self.rollout.alive])
 
-    def events(self) -> EventFields:
-        """Return what happened in the present iteration's play; nothing where it comes from outside."""
-        if self.recorded is None or self.last is not self.recorded:
-            return EventFields() if self.counter is None else self.counter.read()
-        if self.rollout is None or not len(self.recorded.sums):
-            return EventFields()
-        sums = dict(zip(self.metrics, self.recorded.sums.tolist(), strict=True))
-        return EventFields(**{name: sums.get(metric, 0.0) for name, metric in EVENTS.items()})
+    def iteration(
+        self,
+        visit: Visit,
+        parent: Weights,
+        statistics: UpdateStatistics,
+        number: int,
+        agent_steps: int,
+        seconds: float,
+    ) -> PPOIteration:
+        """Return the present iteration for listeners: the batch and `statistics` of the update from it."""
+        own_or_both: Literal["own", "recorded_first"] = "own" if self.recorded is None else "recorded_first"
+        return PPOIteration(
+            state=visit.state,
+            visit=visit.number,
+            number=number,
+            experience="recorded" if self.rollout is None else own_or_both,
+            batch=self.last,
+            is_recorded=self.is_recorded,
+            kpi_sums=self.kpi_sums(),
+            ticks=self.ticks,
+            parent=parent,
+            statistics=statistics,
+            agent_steps=agent_steps,
+            seconds=seconds,
+        )
+
+    def kpi_sums(self) -> dict[str, float]:
+        """Return KPI sums by name: of the recording where the batch is one, else of all own episodes of the visit.
+
+        Empty for a recording that came without sums.
+        """
+        if self.recorded is not None and self.is_recorded:
+            sums = self.recorded.sums.tolist()
+            return dict(zip(self.metrics, sums, strict=True)) if sums else {}
+        return {} if self.rollout is None else self.rollout.totals()
 
     def total(self, metric: str) -> float:
         """Return a KPI's sum over own training episodes."""

@@ -1,14 +1,12 @@
 """How far a visit to ppo is, and the checkpoint it goes on from."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
-from townlet.dto.training_log import TrainingLogEntry
 from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint
@@ -25,6 +23,7 @@ __all__ = ["Progress", "parent_of"]
 class _Facts(Record):
     """What a checkpoint notes beside its arrays."""
 
+    removed_fields: ClassVar[frozenset[str]] = frozenset({"counted"})
     agent_steps: int
     """Learned from so far."""
     seconds: float
@@ -33,8 +32,6 @@ class _Facts(Record):
     """Agent-steps at which the cliff watch looks next."""
     played: int
     """Agent-steps of own rollouts so far."""
-    counted: Mapping[str, float]
-    """Event sums at the last reading."""
     watch: WatchFacts | None
     """What the cliff watch knows; none without one."""
 
@@ -59,8 +56,6 @@ class Progress:
     """Updates that were refused; the first ends the visit."""
     cliff: bool = False
     """Whether the watch saw a cliff, which ends the visit."""
-    epoch: TrainingLogEntry | None = None
-    """The last iteration, as the training log tells it."""
 
     @property
     def iterations(self) -> int:
@@ -71,7 +66,7 @@ class Progress:
         """Return the visit between two iterations: parent, weights, optimizer, play, watch, statistics."""
         facts = _Facts(
             agent_steps=self.agent_steps, seconds=self.seconds, next_look=self.next_look, played=data.played,
-            counted={} if data.counter is None else data.counter.before, watch=None if watch is None else watch.facts(),
+            watch=None if watch is None else watch.facts(),
         )  # fmt: skip
         arrays = {
             "weights": _bytes(self.weights),
@@ -95,8 +90,6 @@ class Progress:
         facts = found.about(_Facts)
         learner.resume(_weights(found, "weights"), found.part("adam"))
         data.played = facts.played
-        if data.counter is not None:
-            data.counter.before = dict(facts.counted)
         if watch is not None and facts.watch is not None:
             watch.resume(facts.watch, _weights(found, "best") if "best" in found.arrays else watch.parent)
         return cls(

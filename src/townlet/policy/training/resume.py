@@ -1,4 +1,4 @@
-"""Going on with a run: the same machine from where its journal stands, or a refusal that says what changed."""
+"""Resume a run: the same machine from the state of its journal, or an error that says what changed."""
 
 import os
 import socket
@@ -32,69 +32,68 @@ __all__ = ["RunResumer"]
 
 @frozen(kw_only=True)
 class RunResumer:
-    """One run, taken up again."""
+    """Resumes one run."""
 
     run: RunDirectory
-    """The run."""
+    """Directory of the run."""
     config: ScheduleSpec | Path
-    """The schedule as whoever resumes has it."""
+    """The schedule, or its file, as the caller has it now."""
     accept: bool
-    """Whether an edit of the schedule is taken over."""
+    """True to take an edited schedule over."""
     describe: Describe
-    """Tells what an environment would be."""
+    """Returns the description of an environment."""
     catalogue: StrategyCatalogue
     """The strategies that the schedule may name."""
-    launch: Callable[[Plan], RunLauncher]
-    """Makes ready what walks a plan."""
+    launcher: Callable[[Plan], RunLauncher]
+    """Returns the launcher of a plan."""
     blobs: BlobStore
     """Where the schedules in force are kept."""
 
-    def walk(self) -> AnnealSummary:
-        """Go on to the end or to a hold; a finished run is told and not touched.
+    def resume(self) -> AnnealSummary:
+        """Run on to the end or to a hold; a finished run is only summarised.
 
         Raises JournalBrokenError for a journal that does not hold, BadInputError for an edited schedule or another
         environment, HoldError where another process is at work.
         """
-        known = self.catalogue
-        with suppress(JournalBrokenError):  # a process at work may look broken; under the lock it is looked at again
-            standing = load_run(self.run, self.blobs, known)
-            if standing.state.closed is not None and standing.is_clean:
-                return self._walk(Journal(self.run.journal, self.run.head, known))
+        with suppress(JournalBrokenError):  # another process may be writing; under the lock it is read again
+            snapshot = load_run(self.run, self.blobs, self.catalogue)
+            if snapshot.state.closed is not None and snapshot.is_clean:
+                return self._run_on(Journal(self.run.journal, self.run.head, self.catalogue))
         with self.run.lock():
-            journal = Journal(self.run.journal, self.run.head, known)
+            journal = Journal(self.run.journal, self.run.head, self.catalogue)
             first_record(self.run, journal.entries)
             self._check_schedule(journal)
-            return self._walk(journal)
+            return self._run_on(journal)
 
-    def _walk(self, journal: Journal) -> AnnealSummary:
+    def _run_on(self, journal: Journal) -> AnnealSummary:
         created = first_record(self.run, journal.entries)
         plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
-        launch = self.launch(shrink(plan, self.catalogue) if created.rehearsal else plan)
+        launcher = self.launcher(shrink(plan, self.catalogue) if created.rehearsal else plan)
         if not any(isinstance(entry.record, RunClosed) for entry in journal.entries):
             require_means(plan, self.catalogue)
-            self._check_environment(launch.environments.describe(plan.schedule.environment.scenario), created)
-        process = _process(created, journal.entries, plan, launch)
-        return launch.go_on(launch.plan, self.run, journal, process)
+            self._check_environment(launcher.environments.describe(plan.schedule.environment.scenario), created)
+        process = _process(created, journal.entries, plan, launcher)
+        return launcher.resume(launcher.plan, self.run, journal, process)
 
     def _plan(self, text: bytes, seed: int | None = None) -> Plan:
         name, folder = str(self.run.schedule), self.run.folder
         return load_text(text, name, self.catalogue, self.describe, folder=folder, seed=seed)
 
-    def _check_environment(self, here: EnvironmentDescription, created: RunCreated) -> None:
-        if here.signature != created.environment:
+    def _check_environment(self, description: EnvironmentDescription, created: RunCreated) -> None:
+        if description.signature != created.environment:
             raise BadInputError(
                 f"{self.run.path}: the run was made in environment {created.environment[:12]}, here it is "
-                f"{here.signature[:12]}; their numbers cannot be compared, resume with the Townlet that began the run"
+                f"{description.signature[:12]}; their numbers cannot be compared, resume with the Townlet that began it"
             )
 
     def _check_schedule(self, journal: Journal) -> None:
         """Refuse an edited schedule with the difference, or take it over into the journal and the run's copy."""
-        known = schedules(journal.entries)
+        digests = schedules(journal.entries)
         before = schedule_in_force(self.run, journal.entries, self.blobs)
         copy = self.run.schedule.read_bytes() if self.run.schedule.is_file() else b""
-        mine = str(self.config) if isinstance(self.config, Path) else self.config.name
-        texts = {copy: str(self.run.schedule), read_schedule(self.config): mine}
-        edited = {text: where for text, where in texts.items() if sha256(text).hexdigest() not in known}
+        source = str(self.config) if isinstance(self.config, Path) else self.config.name
+        texts = {copy: str(self.run.schedule), read_schedule(self.config): source}
+        edited = {text: where for text, where in texts.items() if sha256(text).hexdigest() not in digests}
         if not edited:
             if copy != before:
                 write_atomic(self.run.schedule, before)
@@ -120,10 +119,10 @@ class RunResumer:
         write_atomic(self.run.schedule, after)
 
 
-def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch: RunLauncher) -> ProcessStarted:
+def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launcher: RunLauncher) -> ProcessStarted:
     changed = changes(created.fingerprint)
-    visit = fold(entries, plan.schedule, launch.catalogue).visit
-    resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launch.environments, plan)
+    visit = fold(entries, plan.schedule, launcher.catalogue).visit
+    resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launcher.environments, plan)
     promise = "none" if changed else "reset" if resets else "exact"
     return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)
 

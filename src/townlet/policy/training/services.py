@@ -247,7 +247,7 @@ class PromotionServiceAdapter:
         return spec is not None and self.catalogue.entries[spec.strategy].effect
 
 
-def _of_journal(schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> PromotionServiceAdapter:
+def promotion_of(schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> PromotionServiceAdapter:
     return PromotionServiceAdapter(schedule=schedule, catalogue=catalogue)
 
 
@@ -259,5 +259,5 @@ class TrainingServices:
     """Records play."""
     replay: ReplayDatasetService
     """Reads it back."""
-    promotion: Callable[[ScheduleSpec, StrategyCatalogue], PromotionServiceAdapter] = _of_journal
+    promotion: Callable[[ScheduleSpec, StrategyCatalogue], PromotionServiceAdapter] = promotion_of
     """Makes the reader of a run's promotion."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from townlet.dto.training_log import TrainingLogEntry
+from townlet.policy.ppo.iteration import PPOIteration
 from townlet.store.files import write_atomic
 
 __all__ = ["MetricPoint", "Telemetry"]
@@ -43,14 +43,14 @@ class Telemetry:
     """File of JSON lines; none writes nothing."""
     listen: Callable[[MetricPoint], None] = field(default=_nobody)
     """Called with every point."""
-    log: Callable[[TrainingLogEntry], None] = field(default=_nobody)
-    """Called with every update epoch of ppo."""
+    report: Callable[[PPOIteration], None] = field(default=_nobody)
+    """Called with every iteration of ppo, before its point."""
     state: str = ""
     """State whose visit reports."""
     visit: int = 0
     """Which visit reports."""
 
-    def of_visit(self, state: str, visit: int) -> "Telemetry":
+    def for_visit(self, state: str, visit: int) -> "Telemetry":
         """Return the same stream for one visit."""
         return evolve(self, state=state, visit=visit)
 

@@ -1,4 +1,4 @@
-"""anneal: the strategy made of strategies; it walks the machine."""
+"""anneal: the strategy made of strategies; it runs the machine."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -11,7 +11,6 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit, never
 from townlet.machine.journal.chain import Journal
-from townlet.policy.compat.rounds import Rounds, status
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.strategies.base import resolve
 from townlet.store.registry.registry import Registry
@@ -26,12 +25,12 @@ def _nobody(entry: Entry) -> None:
 
 @frozen(kw_only=True)
 class AnnealStrategy:
-    """Runs one strategy per state and lets the engine's guards choose the edges, until the walk ends or holds."""
+    """Runs one strategy per state and lets the engine's guards choose the edges, until the run ends or holds."""
 
     name: str = "anneal"
     requires_torch: bool = False
     run_directory: RunDirectory
-    """The run, created and locked."""
+    """Directory of the run, created and locked."""
     journal: Journal
     """Its journal, open for writing."""
     registry: Registry
@@ -39,11 +38,11 @@ class AnnealStrategy:
     catalogue: StrategyCatalogue
     """The strategies that the schedule may name."""
     process: ProcessStarted
-    """How this process introduces itself in the journal."""
+    """The journal's record of this process."""
     stopping: Callable[[], bool] = field(default=never)
-    """Whether somebody asked the process to stop."""
+    """Returns True once the process is asked to stop."""
     listen: Callable[[Entry], None] = field(default=_nobody)
-    """Hears every journal record once it is durable."""
+    """Called with every journal record once it is durable."""
 
     def prepare(self, context: TrainingContext) -> None:
         """Resolve every strategy the schedule names, so that a missing one is found before any work."""
@@ -51,7 +50,7 @@ class AnnealStrategy:
             resolve(state.strategy, self.catalogue)
 
     def run(self, context: TrainingContext) -> AnnealSummary:
-        """Walk from wherever the journal stands to the end, or to a hold."""
+        """Run from the state of the journal to the end, or to a hold."""
         started = perf_counter()
         engine = Engine(
             context.plan,
@@ -75,8 +74,6 @@ class AnnealStrategy:
             listen=self.listen,
         )
         end = engine.run()
-        rounds = Rounds(schedule=context.schedule, catalogue=self.catalogue).fold(self.journal.entries)
-        promotion = context.services.promotion(context.schedule, self.catalogue).fold(self.journal.entries)
         effects = {name for name, entry in self.catalogue.entries.items() if entry.effect}
         return AnnealSummary(
             weights=end.candidate,
@@ -92,12 +89,9 @@ class AnnealStrategy:
             head=self.journal.head,
             semantic_hash=self.journal.semantic,
             rehearsal=end.rehearsal,
-            status=status(rounds, promoted=end.champion_moved),
-            promotion=promotion.snapshot(),
-            rounds=rounds.told,
         )
 
     def _perform(self, context: TrainingContext, visit: Visit) -> TrainingResult:
-        strategy, own = resolve(visit.strategy, self.catalogue), context.of_visit(visit)
-        strategy.prepare(own)
-        return strategy.run(own)
+        strategy, visit_context = resolve(visit.strategy, self.catalogue), context.for_visit(visit)
+        strategy.prepare(visit_context)
+        return strategy.run(visit_context)

@@ -13,7 +13,6 @@ from attrs import frozen
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PPOSpec
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, StrategyEntry
-from townlet.policy.compat.training_log import Epoch
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.ramps import ramp_at
@@ -168,12 +167,16 @@ def _iterate(
         progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
     else:
         progress.weights = updated
-    epoch = Epoch(
-        number=iteration + 1, cycle=context.visit.number, statistics=statistics, steps=progress.agent_steps,
-        seconds=seconds, ticks=data.ticks, mode=data.mode,
-    )  # fmt: skip
-    progress.epoch = epoch.entry(rollout, learner.parent, data.events())
-    context.telemetry.log(progress.epoch)
+    context.telemetry.report(
+        data.iteration(
+            context.visit,
+            learner.parent,
+            statistics,
+            number=iteration + 1,
+            agent_steps=progress.agent_steps,
+            seconds=seconds,
+        )
+    )
     return numbers
 
 
@@ -231,7 +234,6 @@ def _result(
         total_loss=mean("total_loss"),
         queue_conflicts=data.total("conflicts"),
         queue_intensity_sum=data.total("queue_intensity"),
-        last_epoch=progress.epoch,
         parity=difference,
         parent=context.inputs.get("start", ""),
         agent_steps=data.played + (watch.agent_steps if watch is not None else 0),
