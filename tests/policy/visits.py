@@ -80,7 +80,7 @@ class Visits:
             blobs=self.blobs,
             environments=self.environments,
             services=TrainingServices(replay=ReplayDatasetService(self.blobs)),
-            telemetry=Telemetry(path=self.metrics).of_visit(state, 1),
+            telemetry=Telemetry(path=self.metrics).for_visit(state, 1),
         )
         strategy = resolve(spec.strategy)
         strategy.prepare(context)

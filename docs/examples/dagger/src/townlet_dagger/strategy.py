@@ -71,7 +71,7 @@ class DAggerStrategy:
         played, agreement = _play(context, options, decisions=len(recorded.labels))
         grown = context.blobs.put(_joined(recorded, played).to_bytes())
         visit = attrs.evolve(context.visit, inputs={**context.inputs, "dataset": grown})
-        fitted = BCStrategy().run(context.of_visit(visit))
+        fitted = BCStrategy().run(context.for_visit(visit))
         return DAggerResult(
             weights=fitted.weights,
             parent=context.input("start"),
