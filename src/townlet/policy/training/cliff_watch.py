@@ -4,10 +4,12 @@ from attrs import define, field, frozen
 
 from townlet.dto.codec import Record
 from townlet.dto.schedule import EvidenceSpec
+from townlet.dto.strategies import PPOSpec
 from townlet.estimate import bounds
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.model.weights import Weights
 from townlet.policy.training.contexts import TrainingContext
+from townlet.rng import derive
 
 __all__ = ["CliffCheck", "CliffWatch", "WatchFacts"]
 
@@ -55,6 +57,15 @@ class CliffWatch:
     agent_steps: int = 0
     """Agent-steps played for watching."""
     _parent_values: tuple[float | None, ...] = field(default=(), init=False)
+
+    @classmethod
+    def for_visit(cls, context: TrainingContext, spec: PPOSpec, parent: Weights) -> "CliffWatch | None":
+        """Return the cliff watch that the options of a visit ask for; None where they ask for none."""
+        if spec.watch is None:
+            return None
+        evidence = context.schedule.evidence[spec.watch.evidence]
+        seed = derive(context.visit.seed, "watch", spec.watch.evidence)
+        return cls(context=context, evidence=evidence, seed=seed, parent=parent)
 
     def facts(self) -> WatchFacts:
         """Return what `resume` needs beside the best weights."""

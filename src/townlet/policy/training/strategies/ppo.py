@@ -22,7 +22,7 @@ from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.ppo_data import PPODataSource, acts_finitely, demonstrations_of, probe_of
 from townlet.policy.training.ppo_progress import Progress, parent_of
 from townlet.policy.training.strategies.base import require_torch
-from townlet.rng import derive, seed_sequence
+from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
     from townlet.policy.ppo.learner import Learner
@@ -107,7 +107,7 @@ class PPOStrategy:
         parent = _parent(context, spec, data, found)
         demonstrations = demonstrations_of(context, spec, parent)
         learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
-        watch = _watch(context, spec, parent)
+        watch = CliffWatch.for_visit(context, spec, parent)
         progress = (
             Progress(weights=learner.weights(), next_look=spec.watch.every if spec.watch else 0)
             if found is None
@@ -185,14 +185,6 @@ def _parent(context: TrainingContext, spec: PPOSpec, data: PPODataSource, found:
     if "start" in context.inputs:
         return context.weights(context.inputs["start"])
     return data.fresh(context, spec) if found is None else parent_of(found)
-
-
-def _watch(context: TrainingContext, spec: PPOSpec, parent: Weights) -> CliffWatch | None:
-    if spec.watch is None:
-        return None
-    evidence = context.schedule.evidence[spec.watch.evidence]
-    seed = derive(context.visit.seed, "watch", spec.watch.evidence)
-    return CliffWatch(context=context, evidence=evidence, seed=seed, parent=parent)
 
 
 def _result(
