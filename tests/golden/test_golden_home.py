@@ -2,15 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 from corridor import CorridorProvider
 from record import played, town
 
-from townlet.canonical import canonical_json
-from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, RunCreated, TransitionTaken, VisitFinished
+from townlet.canonical import GENESIS, canonical_json
+from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, TransitionTaken, VisitFinished, VisitStarted
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.audit.gc import live_digests, stored_schedule
@@ -20,6 +20,7 @@ from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal, read
 from townlet.machine.journal.fold import fold
 from townlet.machine.journal.result_codec import load_result
+from townlet.machine.journal.semantic_hash import next_semantic_hash
 from townlet.machine.schedule.loader import load
 from townlet.policy.data.dataset import read_dataset
 from townlet.policy.data.trajectories import read_trajectories
@@ -60,41 +61,81 @@ def test_it_is_read_verified_and_folded(home: Path) -> None:
 
 
 def test_it_is_replayed_to_the_same_decisions(home: Path, tmp_path: Path) -> None:
-    """An engine that gets the recorded answers judges the stored evidence and takes the same walk.
+    """An engine that gets the recorded results evaluates the stored evidence and takes the same transitions.
 
-    The hashes may differ: answers have gained words since.
+    The hashes may differ: results have gained fields since.
     """
     run = RunDirectory.find(home, "latest")
     recorded = read(run.journal, run.head, KNOWN)
-    created = recorded.entries[0].record
-    assert isinstance(created, RunCreated)
-    answers = {
+    journal = Journal(tmp_path / "journal.jsonl", tmp_path / "head.json", KNOWN)
+    journal.append(recorded.entries[0].record)
+    state = _engine(home, journal, recorded.entries, tmp_path / "registry.sqlite").run()
+    assert ("done", "") == (state.state, state.reason * (state.state != "done"))
+    assert _decisions(recorded.entries) == _decisions(journal.entries)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_a_run_that_it_left_open_is_resumed(home: Path, tmp_path: Path, share: float) -> None:
+    """Records of this version follow those of an earlier one in one valid chain, with the same decisions."""
+    run = RunDirectory.find(home, "latest")
+    recorded = read(run.journal, run.head, KNOWN)
+    cut = round(share * len(recorded.entries))
+    _cut(run, recorded.entries[:cut])
+    journal = Journal(run.journal, run.head, KNOWN)
+    state = _engine(home, journal, recorded.entries, tmp_path / "registry.sqlite").run()
+    assert ("done", "") == (state.state, state.reason * (state.state != "done"))
+    resumed = read(run.journal, run.head, KNOWN)
+    assert recorded.entries[:cut] == resumed.entries[:cut]
+    assert _decisions(recorded.entries) == _decisions(resumed.entries)
+
+
+def test_earlier_names_of_fields_are_read(home: Path) -> None:
+    """What was `pins` and `expected` in version 1 is the baselines' digests and the expected champion."""
+    run = RunDirectory.find(home, "latest")
+    records = [entry.record for entry in read(run.journal, run.head, KNOWN).entries]
+    bodies = [json.loads(line)["body"] for line in run.journal.read_bytes().splitlines()]
+    started = [(record, body) for record, body in zip(records, bodies, strict=True) if isinstance(record, VisitStarted)]
+    assert started
+    for record, body in started:
+        assert body.get("pins", body.get("baseline_digests")) == record.baseline_digests
+        assert body.get("expected", body.get("expected_champion")) == record.expected_champion
+
+
+def _cut(run: RunDirectory, entries: Sequence[Entry]) -> None:
+    """Leave the journal as a process that was killed after `entries` would have left it."""
+    semantic = GENESIS
+    for entry in entries:
+        semantic = next_semantic_hash(semantic, entry.record, KNOWN)
+    lines = run.journal.read_bytes().splitlines(keepends=True)
+    run.journal.write_bytes(b"".join(lines[: len(entries)]))
+    run.head.write_bytes(canonical_json({"seq": len(entries) - 1, "hash": entries[-1].hash, "semantic": semantic}))
+
+
+def _engine(home: Path, journal: Journal, recorded: Sequence[Entry], registry: Path) -> Engine:
+    """Return an engine on `journal` whose strategies return the recorded results."""
+    run, blobs, corridors = RunDirectory.find(home, "latest"), BlobStore(home / "blobs"), CorridorProvider()
+    results = {
         (e.record.state, e.record.visit): load_result(e.record.result, KNOWN.entries[e.record.strategy].result)
-        for e in recorded.entries
+        for e in recorded
         if isinstance(e.record, VisitFinished)
     }
 
     def perform(visit: Visit) -> TrainingResult:
         if KNOWN.entries[visit.strategy].effect:
             visit.effect(visit.inputs["candidate"])
-        return answers[visit.state, visit.number]
+        return results[visit.state, visit.number]
 
-    journal = Journal(tmp_path / "journal.jsonl", tmp_path / "head.json", KNOWN)
-    journal.append(created)
-    blobs, corridors = BlobStore(home / "blobs"), CorridorProvider()
-    engine = Engine(
+    return Engine(
         load(run.schedule, KNOWN, lambda spec: corridors.describe(spec.scenario)),
         journal,
         perform=perform,
-        registry=Registry(tmp_path / "registry.sqlite", prove=verifier(blobs.get)),
+        registry=Registry(registry, prove=verifier(blobs.get)),
         blobs=blobs,
         catalogue=KNOWN,
         metrics=corridors.describe("plain").metrics,
-        traceback=tmp_path / "traceback.txt",
-        inbox=tmp_path / "inbox",
+        traceback=home / "traceback.txt",
+        inbox=home / "inbox",
     )
-    assert "done" == engine.run().state
-    assert _decisions(recorded.entries) == _decisions(journal.entries)
 
 
 def _decisions(entries: Iterable[Entry]) -> list[JournalRecord]:
