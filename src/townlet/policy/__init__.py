@@ -1,1 +1,1 @@
-"""The school: network, weights, inference, rollout, losses and the training package."""
+"""Policies: model, data, losses, PPO, behaviour cloning and evaluation, and the training that runs them."""

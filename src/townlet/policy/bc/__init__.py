@@ -1,1 +1,1 @@
-"""Behaviour cloning: the fit of the actor to labels and of the critic to returns."""
+"""Behaviour cloning: the actor is fitted to labels, the critic to returns."""

@@ -1,1 +1,1 @@
-"""Data: recorded play, data sets, and samples from other programs."""
+"""Data: data sets of a teacher, trajectories of a policy, and replay samples of other programs."""

@@ -1,1 +1,1 @@
-"""Proximal policy optimisation: rollouts, objective, gradient, updates; it knows nothing of runs and schedules."""
+"""Proximal policy optimisation: rollouts, objective, gradient, updates; nothing of runs, schedules or files."""

@@ -43,14 +43,14 @@ def bias_relu(y: Reals, bias: Reals, floor: Real) -> None:
 
 
 @entry_kernel
-def relu_backward(d: Reals, y: Reals, zero: Real) -> None:
-    """Apply ReLU's derivative to d = ∂L/∂y [B, H], in place; y [B, H] is ReLU's output.
+def relu_backward(grad: Reals, y: Reals, zero: Real) -> None:
+    """Turn ∂L/∂y [B, H] into ∂L/∂u, in place; y [B, H] is ReLU's output.
 
     y = max(u, 0)  ⇒  ∂L/∂u = ∂L/∂y where y > 0, and 0 where y ≤ 0
     """
-    for i in range(d.shape[0]):
-        for j in range(d.shape[1]):
-            d[i, j] = zero if y[i, j] <= zero else d[i, j]
+    for i in range(grad.shape[0]):
+        for j in range(grad.shape[1]):
+            grad[i, j] = zero if y[i, j] <= zero else grad[i, j]
 
 
 @entry_kernel

@@ -72,19 +72,21 @@ class MLPBackprop:
             x = y
         return x
 
-    def backward(self, x: Reals, d: Reals) -> None:
-        """Write ∂L/∂W and ∂L/∂b of every layer; x [B, in] as in the last forward pass, d = ∂L/∂output [B, out]."""
+    def backward(self, x: Reals, grad_output: Reals) -> None:
+        """Write ∂L/∂W and ∂L/∂b of every layer, from x [B, in] of the last forward pass and ∂L/∂output [B, out]."""
         ones = self._ones.first(len(x))
         ones.fill(1)
+        grad_u = grad_output  # the last layer has no ReLU
         for index in range(len(self.layers) - 1, -1, -1):
             inputs = self._outputs[index - 1].first(len(x)) if index else x
             grad_weight, grad_bias = self.gradients[index]
-            np.matmul(inputs.T, d, out=grad_weight)
-            np.matmul(ones, d, out=grad_bias)
+            np.matmul(inputs.T, grad_u, out=grad_weight)
+            np.matmul(ones, grad_u, out=grad_bias)
             if index:
-                product = np.multiply if d.shape[1] == 1 else np.matmul  # the same, and four times as fast
-                d = product(d, self.layers[index][0].T, out=self._grad_inputs[index - 1].first(len(x)))
-                relu_backward(d, inputs, self.real(0))
+                product = np.multiply if grad_u.shape[1] == 1 else np.matmul  # the same, and four times as fast
+                grad_y = product(grad_u, self.layers[index][0].T, out=self._grad_inputs[index - 1].first(len(x)))
+                relu_backward(grad_y, inputs, self.real(0))
+                grad_u = grad_y  # the kernel applied ReLU's derivative in place
 
 
 class GradientBuffers:
@@ -104,9 +106,12 @@ class GradientBuffers:
         self.actor_gradient = self.gradient[: sum(sizes[: 2 * len(actor)])]
         """View of the actor's part of `gradient`."""
         features, actions = actor[0][0].shape[0], actor[-1][1].shape[0]
+        # [B, F] and [B, A], of all rows of a shard or of those that train the actor
         self.features = ScratchBuffer((features,), self.real)
         self.p, self.anchor_log_p, self.anchor_p = (ScratchBuffer((actions,), self.real) for _ in range(3))
-        self.mask, self.actions = ScratchBuffer((actions,), np.bool_), ScratchBuffer((), np.int64)
+        self.mask = ScratchBuffer((actions,), np.bool_)
+        # [B]
+        self.actions = ScratchBuffer((), np.int64)
         self.exp_sums, self.action_log_p, self.grad_action, self.ratio = (
             ScratchBuffer((), self.real) for _ in range(4)
         )
