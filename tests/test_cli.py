@@ -53,7 +53,7 @@ def run(path: Path, home: Path, *more: str) -> int:
 def test_a_gpu_that_is_not_there_is_refused_before_the_run_exists(
     tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for by `--device` or by a state: exit code 2, one sentence, and nothing is written."""
+    """Requested by `--device` or by a state: exit code 2, one sentence, and nothing is written."""
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -67,7 +67,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_the_run_exists(
     assert not home.exists()
 
 
-def test_check_tells_what_a_run_may_cost_and_writes_nothing(
+def test_check_prints_what_a_run_can_cost_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The forecast comes back through the codec."""
@@ -101,11 +101,11 @@ def test_a_run_ends_with_its_head_and_its_seconds(tmp_path: Path, capsys: pytest
 
 
 def test_the_device_of_the_command_line_stands_in_the_runs_own_schedule(tmp_path: Path) -> None:
-    """So that resume and audit know what was run; who trains nothing runs as ever."""
+    """Resume and audit read it there; a schedule that trains nothing is not changed."""
     assert 0 == run(schedule(tmp_path), tmp_path / "home", "--device", "auto")
-    (kept,) = (tmp_path / "home").glob("runs/*/schedule.yaml")
-    assert "capture" in kept.read_text(encoding="utf-8")
-    assert "device" not in kept.read_text(encoding="utf-8")
+    (stored,) = (tmp_path / "home").glob("runs/*/schedule.yaml")
+    assert "capture" in stored.read_text(encoding="utf-8")
+    assert "device" not in stored.read_text(encoding="utf-8")
 
 
 def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +116,7 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_held_run_exits_with_three(tmp_path: Path) -> None:
-    """Somebody must decide."""
+    """An operator must decide."""
     assert 3 == run(schedule(tmp_path, "100"), tmp_path / "home")
 
 
@@ -202,7 +202,7 @@ def test_bad_input_gets_one_complaint_and_leaves_nothing(
     assert not list(tmp_path.glob(".townlet/runs/*"))
 
 
-@pytest.mark.skipif(find_spec("torch") is not None, reason="asks what happens without it")
+@pytest.mark.skipif(find_spec("torch") is not None, reason="tests what happens without it")
 def test_without_torch_a_schedule_that_trains_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,7 +217,7 @@ def test_without_torch_a_schedule_that_trains_is_refused_in_one_line(
 
 @WITH_TORCH
 @pytest.mark.torch
-def test_a_rehearsal_sees_every_state_and_promotes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rehearsal_visits_all_states_and_promotes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Tiny numbers, seconds; exit line and journal say rehearsal."""
     assert 0 == run(QUICKSTART, tmp_path, "--rehearse", "--json")
     summary = structure(json.loads(capsys.readouterr().out), AnnealSummary)
@@ -233,10 +233,10 @@ def test_ctrl_c_leaves_a_durable_journal(tmp_path: Path) -> None:
     path = tmp_path / "long.yaml"
     path.write_text(PLAYS.replace("LEAST", "2").replace("episodes: 4, days: 1", "episodes: 64, days: 30"))
     home = tmp_path / "home"
-    # A shell starts its background jobs deaf to SIGINT, and the tests may be one of them.
-    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    door = f"{hear}; from townlet.cli import main; main()"
-    command = [sys.executable, "-c", door, "run", str(path), "--home", str(home)]
+    # A shell makes its background jobs ignore SIGINT, and the tests may be one of them.
+    default = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{default}; from townlet.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", str(path), "--home", str(home)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "capture" not in (line := process.stderr.readline()):

@@ -27,20 +27,20 @@ def main(agent_steps: int) -> None:
     critic = nn.Sequential(nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
     parameters = [*actor.parameters(), *critic.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=1e-3, eps=1e-5)
-    seen, infos = town.reset(seed=1)
+    obs, infos = town.reset(seed=1)
     for update in range(-(-agent_steps // (NUM_ENVS * NUM_STEPS))):
         rows, earned = [], 0.0
         with torch.no_grad():
             for _ in range(NUM_STEPS):
-                x, mask = torch.from_numpy(seen.copy()), torch.from_numpy(infos["action_mask"].copy())
+                x, mask = torch.from_numpy(obs.copy()), torch.from_numpy(infos["action_mask"].copy())
                 policy = masked(actor(x), mask)
                 action = policy.sample()
                 alive = torch.from_numpy(infos["alive"].copy())
-                seen, reward, terminated, truncated, infos = town.step(action.numpy())
+                obs, reward, terminated, truncated, infos = town.step(action.numpy())
                 earned += float(reward.mean()) / NUM_STEPS
-                value, after = critic(x)[:, 0], critic(torch.from_numpy(seen.copy()))[:, 0]
+                value, after = critic(x)[:, 0], critic(torch.from_numpy(obs.copy()))[:, 0]
                 if "final_obs" in infos:
-                    final = np.stack([f if f is not None else s for f, s in zip(infos["final_obs"], seen, strict=True)])
+                    final = np.stack([f if f is not None else s for f, s in zip(infos["final_obs"], obs, strict=True)])
                     after = critic(torch.from_numpy(final.astype(np.float32)))[:, 0]
                 ended, cut = torch.from_numpy(terminated.copy()), torch.from_numpy(truncated.copy())
                 delta = torch.from_numpy(reward.astype(np.float32)) + GAMMA * torch.where(ended, 0.0, after) - value

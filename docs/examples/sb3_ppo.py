@@ -16,10 +16,10 @@ def main(agent_steps: int) -> None:
     settings = {"n_steps": 48, "batch_size": 4096, "n_epochs": 2, "gamma": 0.988, "learning_rate": 1e-3}
     learner = PPO("MlpPolicy", town, **settings, device="cpu", seed=1)
     learner.learn(agent_steps)
-    seen, total = town.reset(), 0.0
+    obs, total = town.reset(), 0.0
     for _ in range(48):
-        actions, _ = learner.predict(seen)
-        seen, rewards, _, _ = town.step(actions)
+        actions, _ = learner.predict(obs)
+        obs, rewards, _, _ = town.step(actions)
         total += float(rewards.mean())
     sys.stdout.write(f"{learner.num_timesteps} agent-steps, {total / 48:.4f} reward per agent-step\n")
 

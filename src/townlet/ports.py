@@ -74,7 +74,7 @@ class Teacher(Protocol):
 
 @runtime_checkable
 class StubTeacher(Teacher, Protocol):
-    """A teacher that never acts, so that there is nothing to record; it only gives a name to a policy elsewhere."""
+    """A teacher that cannot act: capture records nothing and logs the reason, and ppo refuses it."""
 
     @property
     def never_acts(self) -> str:

@@ -1,4 +1,4 @@
-"""The README tells the truth about the directory and about the commands."""
+"""The README agrees with the directory, the commands and the shipped quickstart."""
 
 import re
 from configparser import ConfigParser

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, Token
 
-__all__ = ["HOME", "Home", "Json", "Run", "SchedulePath", "Seed", "current_user"]
+__all__ = ["HOME", "Actor", "Home", "Json", "Run", "SchedulePath", "Seed", "current_user"]
 
 
 def _schedule_path(_: type[Path], tokens: Sequence[Token]) -> Path:
@@ -19,6 +19,7 @@ def _schedule_path(_: type[Path], tokens: Sequence[Token]) -> Path:
 HOME = Path(".townlet")
 """Where runs, blobs and the registry are when neither the flag nor the environment variable says otherwise."""
 
+Actor = Annotated[str | None, Parameter(help="Who gives the command; by default the user of this process.")]
 Home = Annotated[Path, Parameter(help="Directory of runs, blobs and the registry.", env_var="TOWNLET_HOME")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
 Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, or `latest`.")]

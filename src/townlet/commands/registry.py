@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Home, Json, Run, current_user
+from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user
 
 if TYPE_CHECKING:
     from townlet.dto.registry import Version
@@ -95,7 +95,7 @@ def rollback(
     *,
     reason: Annotated[str, Parameter(help="Why; the history keeps it.")],
     alias: Annotated[str, Parameter(help="Alias to move.")] = "champion",
-    actor: Annotated[str | None, Parameter(help="Who gives the command; by default the user of this process.")] = None,
+    actor: Actor = None,
     run: Run | None = None,
     home: Home = HOME,
 ) -> int:

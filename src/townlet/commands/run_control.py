@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Home, Json, Run, current_user
+from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user
 from townlet.commands.run_loop import run_with_progress
 from townlet.errors import BadInputError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_operator_commands"]
 
-Actor = Annotated[str | None, Parameter(help="Who gives the command; by default the user of this process.")]
 Report = Annotated[
     str | None, Parameter(help="Hash of the guard report that you read; by default the one that waits for an answer.")
 ]
@@ -95,7 +94,7 @@ def accept_risk(
 
 
 def hold(run: Run, *, actor: Actor = None, reason: Reason = "", home: Home = HOME) -> int:
-    """Hold a running run before its next visit."""
+    """Make a run hold before its next visit."""
     return _send_command(home, run, "hold", {}, actor, reason)
 
 
