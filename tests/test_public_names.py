@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import townlet
+from townlet.cli import run_command
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "own_teacher.py"
@@ -61,7 +62,7 @@ def test_run_refuses_an_unknown_schedule_in_one_sentence(tmp_path: Path) -> None
 
 
 def test_run_runs_a_schedule_file_and_returns_its_summary(tmp_path: Path) -> None:
-    """A path as text is enough; the summary says where the run ended and where its directory is."""
+    """A path as text is enough, and the seed may come from the call alone; audit, registry and gc read such a run."""
     path = tmp_path / "capture.yaml"
     path.write_text(
         "schedule: townlet/v1\nname: capture\nenvironment: {id: town, scenario: queue_conflict, worlds: 4}\n"
@@ -72,6 +73,8 @@ def test_run_runs_a_schedule_file_and_returns_its_summary(tmp_path: Path) -> Non
 
     assert ("done", 1) == (summary.state, len(summary.stages))
     assert Path(summary.path).is_dir()
+    for words in (["audit", "replay", "latest"], ["registry", "list", "--run", "latest"], ["gc"]):
+        assert 0 == run_command([*words, "--home", str(tmp_path / "home")])
 
 
 @pytest.mark.slow

@@ -30,7 +30,10 @@ def stored_schedule(directory: RunDirectory) -> ScheduleSpec:
     with resource_errors("read this schedule", directory.schedule):
         text = directory.schedule.read_bytes()
     try:
-        return structure(read(text).data, ScheduleSpec)
+        data = read(text).data
+        if isinstance(data, dict) and "seed" not in data:  # the command line gave it; run.json keeps it
+            data = data | {"seed": directory.metadata().get("seed")}
+        return structure(data, ScheduleSpec)
     except (SyntaxMistakeError, BadInputError) as error:
         raise BadInputError(f"{directory.schedule}: unreadable ({error}); restore the run from a copy") from error
 

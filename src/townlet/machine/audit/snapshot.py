@@ -38,10 +38,11 @@ class RunSnapshot:
 def load_run(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
     """Return the state of a run; JournalBrokenError names the first record of its journal that is not valid."""
     journal = read(run.journal, run.head, catalogue)
-    first_record(run, journal.entries)
+    seed = first_record(run, journal.entries).seed
     text = schedule_in_force(run, journal.entries, blobs)
-    # It was checked before the run began, and its digest in the journal shows that it is the same.
-    schedule = structure(read_document(text).data, ScheduleSpec)
+    # It was checked before the run began, and its digest in the journal shows that it is the same. A schedule may leave
+    # out the seed where the command line gives one.
+    schedule = structure({"seed": seed} | read_document(text).data, ScheduleSpec)
     state = fold(journal.entries, schedule, catalogue)
     return RunSnapshot(
         entries=journal.entries,
