@@ -98,7 +98,7 @@ def test_a_damaged_journal_is_refused_with_its_record(tmp_path: Path) -> None:
     run = cut_after(home, "guards")
     lines = run.journal.read_bytes().splitlines(keepends=True)
     run.journal.write_bytes(b"".join([*lines[:3], lines[3].replace(b"0", b"1", 1), *lines[4:]]))
-    with pytest.raises(JournalBrokenError, match="record 3 does not hold"):
+    with pytest.raises(JournalBrokenError, match="record 3 is not valid"):
         facade(home).resume("latest")
     assert 5 == run_command(["resume", "latest", "--home", str(home)])
 
@@ -113,7 +113,7 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
         facade(home).resume("latest")
     run.journal.unlink()
     run.head.unlink()
-    with pytest.raises(JournalBrokenError, match="record 0 does not hold"):
+    with pytest.raises(JournalBrokenError, match="record 0 is not valid"):
         facade(home).resume("latest")
     assert 2 == run_command(["resume", str(tmp_path), "--home", str(home)])
 

@@ -9,7 +9,7 @@ import pytest
 from corridor import CorridorProvider
 from record import played, town
 
-from townlet.canonical import GENESIS, canonical_json
+from townlet.canonical import GENESIS, canonical_json, seal_line
 from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, TransitionTaken, VisitFinished, VisitStarted
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
@@ -129,7 +129,7 @@ def _engine(home: Path, journal: Journal, recorded: Sequence[Entry], registry: P
         load(run.schedule, KNOWN, lambda spec: corridors.describe(spec.scenario)),
         journal,
         perform=perform,
-        registry=Registry(registry, prove=verifier(blobs.get)),
+        registry=Registry(registry, verify=verifier(blobs.get)),
         blobs=blobs,
         catalogue=KNOWN,
         metrics=corridors.describe("plain").metrics,
@@ -193,8 +193,8 @@ def test_nothing_of_it_is_unnamed(home: Path) -> None:
 def _later_journal(home: Path) -> None:
     run = RunDirectory.find(home, "latest")
     first = json.loads(run.journal.read_bytes().splitlines()[0])
-    first["v"] = 99
-    run.journal.write_bytes(canonical_json(first) + b"\n")
+    del first["hash"]
+    run.journal.write_bytes(canonical_json(seal_line({**first, "v": 99})) + b"\n")
     read(run.journal, run.head, KNOWN)
 
 

@@ -43,7 +43,7 @@ def test_one_changed_byte_is_found(bench: Bench) -> None:
     bench.path.write_bytes(bytes(data))
     report = _audit(bench)
     assert not report.clean
-    assert "record 26 does not hold" in report.problems[0]
+    assert "record 26 is not valid" in report.problems[0]
 
 
 @pytest.mark.parametrize("name", ["clone", "ppo 1"])

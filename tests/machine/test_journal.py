@@ -88,7 +88,7 @@ def test_any_changed_byte_is_found(bench: Bench, byte: int) -> None:
 def test_a_removed_head_is_refused(bench: Bench) -> None:
     """Only a run that died within its very first record may have none."""
     (bench.home / "head.json").unlink()
-    with pytest.raises(JournalBrokenError, match="record 0 does not hold: the head is missing"):
+    with pytest.raises(JournalBrokenError, match="record 0 is not valid: the head is missing"):
         _open(bench)
 
 

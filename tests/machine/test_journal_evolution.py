@@ -134,7 +134,7 @@ def _bench(home: Path) -> Bench:
             {"kind": "visit_paused"},
             "record 2 is of kind 'visit_paused', expected one of run_created, .*; use the Townlet",
         ),
-        ({"v": 0}, "record 2 does not hold: its version is 0, expected 1 or more"),
+        ({"v": 0}, "record 2 is not valid: its version is 0, expected 1 or more"),
     ],
 )
 def test_a_record_of_another_version_is_refused(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

@@ -103,13 +103,13 @@ def test_records_of_the_registry_survive_their_dump(registry: Registry) -> None:
 def test_nothing_moves_to_weights_that_are_not_proven(registry: Registry) -> None:
     """Promotion and rollback ask first; a refusal leaves neither version nor move nor ledger line."""
 
-    def prove(digest: str) -> None:
+    def verify(digest: str) -> None:
         if digest == "rotten":
             raise BadInputError("the weights do not act as they did")
 
     promote(registry, "rotten", None)
     promote(registry, "w2", "rotten")
-    wary = Registry(registry.path, prove=prove)
+    wary = Registry(registry.path, verify=verify)
 
     with pytest.raises(BadInputError, match="do not act"):
         promote(wary, "rotten", "w2", run="run-2")

@@ -168,7 +168,7 @@ def _registry(home: Path, run: str | None) -> "Registry":
         directory = RunDirectory.find(home, run)
         own = stored_schedule(directory).registry.scope == "run"
         path = directory.registry if own else path
-    return Registry(path, prove=verifier(BlobStore(home / "blobs").get))
+    return Registry(path, verify=verifier(BlobStore(home / "blobs").get))
 
 
 def _version(store: "Registry", which: str) -> "Version":

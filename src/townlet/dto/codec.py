@@ -146,7 +146,7 @@ def _record_structure(cls: type) -> Callable[[Any, Any], Any]:
 
 
 def _with_present_names(value: Mapping[str, Any], earlier: Mapping[str, str]) -> dict[str, Any]:
-    """Return a mapping whose earlier names are replaced; a name that stands under both stays, and is refused."""
+    """Return a mapping under present names; a field that has both names keeps both, and is refused."""
     return {name if earlier.get(name, name) in value else earlier.get(name, name): item for name, item in value.items()}
 
 
@@ -284,7 +284,7 @@ converter = _build()
 
 
 def _step(error: BaseException, note: Any) -> str | int:
-    """Return the key or index that a note of cattrs names, as it stands on disk."""
+    """Return the key or index that a note of cattrs names, as it is written on disk."""
     if not isinstance(note, cattrs.AttributeValidationNote):
         return cast("int", note.index)
     attribute = attrs.fields_dict(error.cl).get(note.name) if isinstance(error, ClassValidationError) else None

@@ -122,7 +122,7 @@ class Checkpoint(JournalRecord):
     visit: int
     """Which visit."""
     step: int
-    """Iteration or look it stands after."""
+    """Iteration or look after which it was taken."""
     blob: str
     """Digest of the stored state."""
 

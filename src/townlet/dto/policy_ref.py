@@ -15,7 +15,7 @@ def teacher_ref(name: str) -> str:
 
 
 def parse_teacher(reference: str) -> str | None:
-    """Return the name of the scripted policy a reference stands for; none where it is a weights digest.
+    """Return the name of the scripted policy that a reference names; none where it is a weights digest.
 
     >>> parse_teacher("teacher:scripted"), parse_teacher("c0ffee")
     ('scripted', None)

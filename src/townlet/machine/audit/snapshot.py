@@ -56,10 +56,10 @@ def first_record(run: RunDirectory, entries: tuple[Entry, ...]) -> RunCreated:
     """Return a journal's first record; JournalBrokenError where it is missing or another run's."""
     first = entries[0].record if entries else None
     if not isinstance(first, RunCreated):
-        raise JournalBrokenError(f"{run.journal}: record 0 does not hold: the run was never created; restore a copy")
+        raise JournalBrokenError(f"{run.journal}: record 0 is not valid: the run was never created; restore a copy")
     if first.run != run.id:
         raise JournalBrokenError(
-            f"{run.journal}: record 0 does not hold: it belongs to run {first.run}, this directory to {run.id}"
+            f"{run.journal}: record 0 is not valid: it belongs to run {first.run}, this directory to {run.id}"
         )
     return first
 

@@ -58,7 +58,7 @@ def _risk_rejection(run: RunState, schedule: ScheduleSpec, command: OperatorComm
     if run.approval is not None:
         return "the run waits for an approval; approve or reject it"
     if run.held is None or run.held.reports is None:
-        return f"{run.held_state} was not judged in this visit, so there is no risk to accept; retry it"
+        return f"{run.held_state} has no guard reports in this visit, so there is no risk to accept; retry it"
     edges, word = schedule.states[run.held_state].next, command.arguments.get("edge", "")
     if not (word.isascii() and word.isdecimal() and int(word) < len(edges)):
         return f"{run.held_state} has no edge {word!r}; expected 0 to {len(edges) - 1}"

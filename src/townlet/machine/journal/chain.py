@@ -46,9 +46,9 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> VerifiedJourna
 
     Another process may append meanwhile: journal and head are read again until the head is the same before and after.
     """
-    head_data = _bytes(head)
+    head_data = _read_bytes(head)
     while True:
-        data, earlier, head_data = _bytes(path) or b"", head_data, _bytes(head)
+        data, earlier, head_data = _read_bytes(path) or b"", head_data, _read_bytes(head)
         if head_data == earlier:
             break
     *lines, torn_tail = data.split(b"\n")
@@ -74,14 +74,14 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> VerifiedJourna
     )
 
 
-def _bytes(path: Path) -> bytes | None:
+def _read_bytes(path: Path) -> bytes | None:
     with resource_errors("read this file", path):
         return path.read_bytes() if path.exists() else None
 
 
-def _broken(path: Path, seq: int, why: str) -> JournalBrokenError:
+def _broken(path: Path, seq: int, reason: str) -> JournalBrokenError:
     return JournalBrokenError(
-        f"{path}: record {seq} does not hold: {why}; the journal is never repaired, restore the run from a copy"
+        f"{path}: record {seq} is not valid: {reason}; the journal is never repaired, restore the run from a copy"
     )
 
 
@@ -92,11 +92,11 @@ def _parse(path: Path, seq: int, line: bytes, previous: str, writer: str) -> Ent
             raise _broken(path, seq, "the line is not canonical JSON")
         if set(data) != {"v", "seq", "at", "kind", "body", "previous", "hash"} or type(data["v"]) is not int:
             raise _broken(path, seq, "expected an envelope of {at, body, hash, kind, previous, seq, v}")
-        _check_version(path, seq, data, writer)
         try:
             check_line(data, seq=seq, previous=previous)
         except ValueError as error:
             raise _broken(path, seq, str(error)) from error
+        _check_version(path, seq, data, writer)
         return _entry(data)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _broken(path, seq, f"unreadable ({type(error).__name__}: {error})") from error
@@ -131,6 +131,7 @@ def _writer(versions: object) -> str:
 
 
 def _entry(data: Mapping[str, Any]) -> Entry:
+    """Return the record of a line that was checked."""
     record = structure(data["body"], RECORDS[data["kind"]])
     at = datetime.fromisoformat(data["at"]).isoformat()
     return Entry(seq=data["seq"], at=at, record=record, previous=data["previous"], hash=data["hash"])

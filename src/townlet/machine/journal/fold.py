@@ -160,15 +160,15 @@ def _apply_transition(
             state=visit.state, visit=visit.number, result=visit.result, to=record.target, why=record.why
         )
         state = evolve(state, stages=(*state.stages, stage))
-    left = state.held if record.source == "hold" else visit
-    kept = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
-    if kept and left is not None and left.result is not None:
-        state = evolve(state, accepted=_accept(state, left.result))
+    ended = state.held if record.source == "hold" else visit
+    is_accepted = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
+    if is_accepted and ended is not None and ended.result is not None:
+        state = evolve(state, accepted=_accept(state, ended.result))
     state = evolve(state, state=record.target, reason=record.why, visit=None)
     if record.target == "hold":
         return evolve(state, held=visit, held_state=record.source, pending_commands=())
-    # An order to hold waits for the next visit: no work is thrown away for it.
-    holds = tuple(order for order in state.pending_commands if order.command == "hold")
+    # A command to hold waits for the end of a visit: no work is lost.
+    holds = tuple(command for command in state.pending_commands if command.command == "hold")
     return evolve(state, held=None, held_state="", approval=None, pending_commands=holds)
 
 

@@ -99,7 +99,7 @@ def require_means(plan: Plan, known: StrategyCatalogue) -> None:
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
     """Return the registry a schedule is about: the home's, or the run's own."""
     path = home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry
-    return Registry(path, prove=verifier(BlobStore(home / "blobs").get))
+    return Registry(path, verify=verifier(BlobStore(home / "blobs").get))
 
 
 def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:

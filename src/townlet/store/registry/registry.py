@@ -33,7 +33,7 @@ class Registry:
     """The SQLite file; its directory is created with the first promotion."""
     patience: float = field(default=10.0, kw_only=True)
     """Seconds to wait for another process's transaction before giving up."""
-    prove: Callable[[str], object] = field(default=_unverified, kw_only=True)
+    verify: Callable[[str], object] = field(default=_unverified, kw_only=True)
     """Raises where the weights of a digest are missing, damaged or act otherwise; called before an alias moves."""
 
     @property
@@ -90,7 +90,7 @@ class Registry:
                     f"{self.path}: champion moved: {alias!r} of {name!r} names {_phrase(present)}, expected "
                     f"{_phrase(expected)}; evaluate against the champion in force, then promote again"
                 )
-            self.prove(target)
+            self.verify(target)
             promoted = Version(
                 name=name,
                 version=rows.next_version(connection, name),
@@ -110,7 +110,7 @@ class Registry:
     def rollback(self, name: str, alias: str, *, actor: str, reason: str) -> Version:
         """Move the alias back to the version that the one in force replaced, and return it.
 
-        Rolling back again goes one promotion further back. BadInputError where nothing came before, and where `prove`
+        Rolling back again goes one promotion further back. BadInputError where nothing came before, and where `verify`
         finds the weights to go back to unfit.
         """
         with self._file.writing() as connection:
@@ -124,7 +124,7 @@ class Registry:
                 reason = f"only version {in_force[0]} was ever in force" if in_force else "it names nothing"
                 raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: {reason}")
             target = rows.version(connection, name, in_force[-2])
-            self.prove(target.weights)
+            self.verify(target.weights)
             rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
             return target
 
