@@ -1,4 +1,4 @@
-"""What a sample can tell: paired differences, one-sided t bounds, and what they can and cannot detect.
+"""Statistics of a sample: paired differences, one-sided t bounds, the division of the error, and power.
 
 Pure floats in and out; the distributions are scipy's. Sums are exactly rounded (`math.fsum`), so the order of the
 episodes never changes a verdict.
@@ -10,7 +10,20 @@ from collections.abc import Sequence
 from attrs import frozen
 from scipy.special import nctdtr, nctdtrinc, stdtrit
 
-__all__ = ["Paired", "bounds", "detectable_difference", "iqm", "paired", "pass_chance", "probability_of_improvement"]
+__all__ = [
+    "MIN_PAIRS",
+    "Paired",
+    "bounds",
+    "detectable_difference",
+    "error_per_look",
+    "iqm",
+    "paired",
+    "pass_chance",
+    "probability_of_improvement",
+]
+
+MIN_PAIRS = 20
+"""Fewer pairs than this decide nothing: the mean of so few skewed differences is not close to normal."""
 
 _ROUNDING = 1e-9
 """Differences that agree to this share of the largest count as equal: what is left is the rounding of subtraction."""
@@ -55,9 +68,17 @@ def bounds(differences: Sequence[float], alpha: float) -> tuple[float, float]:
     mean ∓ t(1 − α, n − 1) · sd ÷ √n. ValueError for fewer than two differences or an `alpha` outside (0, ½].
     """
     _finite(differences, "differences", 2)
-    seen = paired(differences)
-    margin = _quantile(seen.n, alpha) * seen.sd / math.sqrt(seen.n)
-    return seen.mean - margin, seen.mean + margin
+    sample = paired(differences)
+    half_width = _quantile(sample.n, alpha) * sample.sd / math.sqrt(sample.n)
+    return sample.mean - half_width, sample.mean + half_width
+
+
+def error_per_look(confidence: float, looks: int, visits: int) -> float:
+    """Return the error α that one look in one visit may make, so that a whole run keeps its confidence.
+
+    α = (1 − confidence) ÷ (looks · visits), by the union bound (Bonferroni).
+    """
+    return (1 - confidence) / (looks * visits)
 
 
 def _quantile(pairs: int, alpha: float) -> float:

@@ -5,10 +5,10 @@ from typing import Any
 
 import attrs
 
-from townlet.dto.guards import GuardSpec
+from townlet.dto.guards import GuardSpec, MetricGuardSpec, ThresholdSpec, VisitCountSpec
+from townlet.dto.metric_name import MetricName
 from townlet.dto.scenarios import SCENARIOS
 from townlet.dto.schedule import ScheduleSpec, StateSpec
-from townlet.machine.schedule.check_guards import MetricName
 
 __all__ = ["ARMS", "first_rounds", "of_length", "placed", "ungated"]
 
@@ -111,12 +111,16 @@ def ungated(schedule: ScheduleSpec) -> ScheduleSpec:
 
 def _fewer(guard: GuardSpec, states: Mapping[str, StateSpec]) -> GuardSpec:
     """Return a guard that asks for no more episodes than its state captures."""
+    if not isinstance(guard, ThresholdSpec) or guard.at_least is None:
+        return guard
     metric = MetricName.parse(guard.metric)
-    if metric is None or metric.name != "episodes" or guard.at_least is None:
+    if metric is None or metric.name != "episodes":
         return guard
     return attrs.evolve(guard, at_least=min(guard.at_least, states[metric.state].with_["episodes"]))
 
 
 def _asks(guard: GuardSpec, gone: set[str]) -> bool:
-    metric = MetricName.parse(guard.metric)
-    return (metric is not None and metric.state in gone) or guard.visits_to in gone
+    if isinstance(guard, VisitCountSpec):
+        return guard.visits_to in gone
+    metric = MetricName.parse(guard.metric) if isinstance(guard, MetricGuardSpec) else None
+    return metric is not None and metric.state in gone

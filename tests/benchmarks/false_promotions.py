@@ -16,13 +16,13 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from townlet.dto.guards import EvidenceTable, PairedMetric, Verdict
+from townlet.dto.guards import ComparisonSpec, EvidenceTable, PairedMetric, Relation, Verdict
+from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec
-from townlet.machine.guards.evaluate import GuardContext, decided, evaluate_visits, judge
+from townlet.machine.guards.evaluate import GuardContext, evaluate_guard, evaluate_visits, is_decided
 from townlet.machine.guards.verdicts import names
-from townlet.machine.schedule.check_guards import MetricName
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.ports import provider
 
@@ -67,7 +67,11 @@ class Gate:
             results={state: result}, accepted=(),
             baseline_digests=dict.fromkeys(schedule.baselines, "b" * 64), table=_no_table,
         )  # fmt: skip
-        better = tuple(name for name, guard in schedule.guards.items() if name in asked and guard.better_by is not None)
+        better = tuple(
+            name
+            for name, guard in schedule.guards.items()
+            if name in asked and isinstance(guard, ComparisonSpec) and guard.relation == Relation.BETTER_BY
+        )
         return cls(plan=plan, state=state, guards=better, known=known)
 
     def promotes(self, gain: float, noise: Noise, source: np.random.Generator) -> bool:
@@ -89,15 +93,16 @@ class Gate:
                 looks=evidence.episodes[:look], metrics=rows,
             )  # fmt: skip
             known = evolve(self.known, table=lambda _, found=table: found)
-            if decided(table, self.state, known):
+            if is_decided(table, self.state, known):
                 break
         asked = self.plan.schedule.guards
-        return all(judge(name, asked[name], known).verdict is Verdict.PASS for name in self.guards)
+        return all(evaluate_guard(name, asked[name], known).verdict is Verdict.PASS for name in self.guards)
 
     def _rows(self) -> tuple[str, ...]:
         """Return the rows of evidence that the guards ask for: a suite's scenarios are independent of each other."""
-        metrics = (MetricName.parse(self.plan.schedule.guards[name].metric) for name in self.guards)
-        return tuple(dict.fromkeys(f"[{m.scenario}].{m.name}" if m.scenario else m.name for m in metrics if m))
+        guards = (self.plan.schedule.guards[name] for name in self.guards)
+        metrics = (MetricName.parse(guard.metric) for guard in guards if isinstance(guard, ComparisonSpec))
+        return tuple(dict.fromkeys(metric.row for metric in metrics if metric))
 
 
 def _evidence(plan: Plan, state: str) -> str:

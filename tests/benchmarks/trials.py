@@ -15,13 +15,13 @@ from unittest.mock import patch
 from attrs import define, field, frozen
 
 from townlet.dto.codec import structure
-from townlet.dto.guards import Verdict
+from townlet.dto.guards import PairedComparisonSpec, Relation, Verdict
 from townlet.dto.journal import Entry, VisitFinished
+from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import CaptureResult
 from townlet.dto.schedule import ScheduleSpec
 from townlet.machine.guards.paired_test import BaselineMargin
-from townlet.machine.schedule.check_guards import MetricName
 from townlet.machine.schedule.yaml_source import read
 from townlet.policy.evaluation.comparison import NamedPolicy, compare
 from townlet.policy.evaluation.episodes import play
@@ -90,12 +90,16 @@ def unsafe(schedule: ScheduleSpec, metrics: tuple[MetricSpec, ...], mine: Means,
     found = [RETURN] if (mine[RETURN] or 0.0) < (teacher[RETURN] or 0.0) else []
     directions = {spec.name: spec.direction for spec in metrics}
     for name, guard in schedule.guards.items():
+        if not isinstance(guard, PairedComparisonSpec) or guard.relation != Relation.NOT_WORSE_THAN:
+            continue
         metric = MetricName.parse(guard.metric)
-        if guard.evidence is None or guard.not_worse_than is None or metric is None:
+        if metric is None:
             continue
         value, baseline = mine.get(metric.name), teacher.get(metric.name)
         if value is not None and baseline is not None:
-            question = BaselineMargin(name=name, guard=guard, against="teacher", direction=directions[metric.name])
+            question = BaselineMargin(
+                name=name, guard=guard, baseline_name="teacher", direction=directions[metric.name]
+            )
             found += [metric.name] if question.compare(value, baseline).verdict is not Verdict.PASS else []
     return found
 

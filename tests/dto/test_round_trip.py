@@ -18,7 +18,17 @@ import townlet.dto
 from townlet.dto import quantities
 from townlet.dto.codec import Record, structure
 from townlet.dto.fields import AXES
-from townlet.dto.guards import GuardSpec, MarginSpec
+from townlet.dto.guards import (
+    BetweenSpec,
+    ComparisonSpec,
+    GuardSpec,
+    LimitSpec,
+    MarginSpec,
+    MetricGuardSpec,
+    PairedComparisonSpec,
+    ThresholdSpec,
+    VisitCountSpec,
+)
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import DataSpec, RampSpec
@@ -58,11 +68,16 @@ SPECIAL: dict[type, st.SearchStrategy[Any]] = {
 }
 POINTS = st.just(((0.0, 0.0), (100.0, 0.5)))
 SPECIAL[RampSpec] = st.builds(RampSpec, actor=POINTS, critic=POINTS, anchor_kl=POINTS, bc_weight=POINTS)
-SPECIAL[GuardSpec] = (
-    st.builds(GuardSpec, metric=WORDS, at_least=SHARE)
-    | st.builds(GuardSpec, visits_to=WORDS, below=WHOLE)
-    | st.builds(GuardSpec, metric=WORDS, better_by=SPECIAL[MarginSpec], evidence=WORDS)
+SPECIAL[ThresholdSpec] = st.builds(ThresholdSpec, metric=WORDS, at_least=SHARE)
+SPECIAL[BetweenSpec] = st.builds(BetweenSpec, metric=WORDS, between=st.tuples(SHARE, SHARE).map(sorted).map(tuple))
+SPECIAL[ComparisonSpec] = st.builds(ComparisonSpec, metric=WORDS, worse_by=SPECIAL[MarginSpec])
+SPECIAL[PairedComparisonSpec] = st.builds(
+    PairedComparisonSpec, metric=WORDS, better_by=SPECIAL[MarginSpec], evidence=WORDS
 )
+SPECIAL[VisitCountSpec] = st.builds(VisitCountSpec, visits_to=WORDS, below=WHOLE)
+SPECIAL[LimitSpec] = SPECIAL[ThresholdSpec] | SPECIAL[BetweenSpec]
+SPECIAL[MetricGuardSpec] = SPECIAL[LimitSpec] | SPECIAL[ComparisonSpec] | SPECIAL[PairedComparisonSpec]
+SPECIAL[GuardSpec] = SPECIAL[MetricGuardSpec] | SPECIAL[VisitCountSpec]
 
 
 def values(kind: Any, depth: int = 0) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one line per kind of type

@@ -13,7 +13,7 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
-from townlet.machine.guards.evaluate import GuardContext, judge
+from townlet.machine.guards.evaluate import GuardContext, evaluate_guard
 
 CANDIDATE, CHAMPION, OTHER = "c" * 64, "b" * 64, "d" * 64
 PLAN = make_plan()
@@ -50,7 +50,7 @@ def guard(**data: Any) -> GuardSpec:
 
 def asked(spec: GuardSpec, what: GuardContext) -> GuardReport:
     """Return the report on one guard."""
-    return judge("g", spec, what)
+    return evaluate_guard("g", spec, what)
 
 
 def compared(question: str, metric: str = RETURN, *, evidence: bool = False, **margin: Any) -> GuardSpec:

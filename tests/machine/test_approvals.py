@@ -10,7 +10,7 @@ from fakes import Bench
 from townlet.dto.journal import ApprovalRequested, TransitionTaken
 from townlet.machine.engine.inbox import waiting
 from townlet.machine.engine.operator_commands import open_commands
-from townlet.machine.guards.evaluator import report_hash
+from townlet.machine.guards.evaluate import report_hash
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_a_missing_baseline_is_unknown_or_skipped_as_the_guard_says() -> None:
         (guard(metric="ppo.value_loss", not_worse_than={**LOSS, "baseline": "champion"}), known()),
         (point, known(measurements=mine)),
         (point, known(measurements=mine, baseline_digests={})),
-        (evolve(point, evidence="full"), known(table=table([1.0] * 20), baseline_digests={})),
+        (compared("better_by", evidence=True, absolute=0), known(table=table([1.0] * 20), baseline_digests={})),
     ):
         assert (Verdict.UNKNOWN, True) == ((report := asked(spec, what)).verdict, "there is no" in report.sentence)
         assert Verdict.SKIPPED is asked(evolve(spec, without_baseline="skip"), what).verdict

@@ -11,7 +11,7 @@ from cases import CHAMPION, OTHER, PLAN, QUEUES, RETURN, asked, compared, known,
 from plans import make_plan
 
 from townlet.dto.guards import PairedMetric, Verdict
-from townlet.machine.guards.evaluate import decided, evaluate_visits
+from townlet.machine.guards.evaluate import evaluate_visits, is_decided
 
 BETTER = compared("better_by", evidence=True, absolute=0)
 # sd of ±1 over 20 is √(20/19) = 1.02598; t(1 − 0.00625, 19) = 2.759: the bound lies 2.759 · 1.02598 ÷ √20 = 0.6330 away
@@ -140,7 +140,7 @@ def test_equal_differences_are_decided_only_at_the_last_look(difference: float, 
     """No deaths on either side: an interval without width would decide at once and mean nothing."""
     spec = compared(question, evidence=True, absolute=0)
     assert Verdict.UNKNOWN is asked(spec, known(table=table([difference] * 20))).verdict
-    assert not decided(table([difference] * 20), "evaluate", known(plan=make_plan(guards=_only(question))))
+    assert not is_decided(table([difference] * 20), "evaluate", known(plan=make_plan(guards=_only(question))))
     report = asked(spec, known(table=table([difference] * 40)))
     assert (expected, 2) == (report.verdict, report.look)
     assert "all 40 differences equal" in report.sentence
@@ -199,8 +199,8 @@ def test_evidence_is_decided_when_every_guard_that_asks_it_is() -> None:
     for values, expected in ((far, True), (near, False)):
         gathered = table(values)
         gathered = evolve(gathered, metrics=(*gathered.metrics, queues))
-        assert expected is decided(gathered, "evaluate", known())
-    assert decided(evolve(table(far), evidence="quick"), "evaluate", known())  # nobody asks it
+        assert expected is is_decided(gathered, "evaluate", known())
+    assert is_decided(evolve(table(far), evidence="quick"), "evaluate", known())  # nobody asks it
 
 
 # The gate as a whole

@@ -39,6 +39,8 @@ def problems(value: Any, schema: dict[str, Any], root: dict[str, Any], where: st
     found += [f"{where}: {value} does not match"] * ("pattern" in schema and not re.search(schema["pattern"], value))
     if "anyOf" in schema and all(problems(value, part, root, where) for part in schema["anyOf"]):
         found.append(f"{where}: none of anyOf")
+    if "oneOf" in schema and 1 != sum(not problems(value, part, root, where) for part in schema["oneOf"]):
+        found.append(f"{where}: not exactly one of oneOf")
     for part in schema.get("allOf", ()):
         if not problems(value, part.get("if", {}), root, where):
             found += problems(value, part.get("then", part), root, where)
@@ -91,10 +93,29 @@ def test_the_schema_finds_what_an_editor_should_underline() -> None:
     assert 5 == len(problems(data, schema, schema))
 
 
+@pytest.mark.parametrize(
+    ("guard", "expected"),
+    [
+        ({"metric": "ppo.value_loss", "between": [0.1, 0.5]}, True),
+        ({"metric": "ppo.value_loss", "between": [0.1]}, False),
+        ({"metric": "ppo.value_loss", "at_least": 0.1, "at_most": 0.5}, False),
+        ({"metric": "ppo.value_loss"}, False),
+        ({"visits_to": "ppo", "below": 3}, True),
+        ({"visits_to": "ppo", "below": 3, "metric": "ppo.value_loss"}, False),
+    ],
+)
+def test_a_guard_is_of_exactly_one_kind(guard: dict[str, Any], expected: bool) -> None:
+    """Each kind has its own keys; an editor underlines a guard that fits none."""
+    data = plain(Path(__file__).parent / "data" / "small_town.yaml")
+    data["guards"]["finite"] = guard
+    schema = schedule_schema(SPECS)
+    assert expected is not bool(problems(data, schema, schema))
+
+
 def test_every_field_is_described() -> None:
     """The sentence under each field stands in the schema too."""
     schema = schedule_schema(SPECS)
-    records = [schema, *(d for name, d in schema["definitions"].items() if name != "When")]
+    records = [schema, *(d for d in schema["definitions"].values() if "properties" in d)]
     assert all(field["description"] for record in records for field in record["properties"].values())
 
 

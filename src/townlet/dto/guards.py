@@ -1,8 +1,9 @@
-"""Guards as data: questions, answers with their numbers, and what may be known."""
+"""Guards as records: one class per kind of guard, the stored evidence, and the report on a guard."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal
+from functools import cache
+from typing import Any, ClassVar, Literal
 
 import attrs
 from attrs import frozen
@@ -11,22 +12,31 @@ from townlet.dto.codec import Record, converter
 from townlet.dto.quantities import Percent
 
 __all__ = [
+    "GUARD_KINDS",
     "AllOf",
     "AnyOf",
+    "BetweenSpec",
+    "ComparisonSpec",
     "Condition",
     "EvidenceTable",
     "GuardReport",
     "GuardSpec",
+    "LimitSpec",
     "MarginSpec",
+    "MetricGuardSpec",
     "NotOf",
+    "PairedComparisonSpec",
     "PairedMetric",
+    "Relation",
+    "ThresholdSpec",
     "Verdict",
+    "VisitCountSpec",
     "When",
 ]
 
 
 class Verdict(StrEnum):
-    """What a guard answers."""
+    """The result of a guard."""
 
     PASS = "pass"  # noqa: S105  (a verdict, not a password)
     FAIL = "fail"
@@ -59,58 +69,237 @@ class MarginSpec(Record):
             raise ValueError("a floor belongs to a relative tolerance")
 
 
+class Relation(StrEnum):
+    """How a comparison relates a metric to its baseline; each is a key of the schedule."""
+
+    NOT_WORSE_THAN = "not_worse_than"
+    BETTER_BY = "better_by"
+    WORSE_BY = "worse_by"
+
+
 @frozen(kw_only=True)
 class GuardSpec(Record):
-    """One question: a threshold on a metric, a comparison with a baseline, or a count of visits."""
+    """A guard of a schedule: a condition on metrics or visits. Each kind is a subclass listed in `GUARD_KINDS`."""
 
-    metric: str | None = None
+    TAGS: ClassVar[tuple[str, ...]] = ()
+    """Keys that select the kind; a guard has exactly one of them."""
+
+    def __attrs_post_init__(self) -> None:
+        _check_tags([tag for tag in self.TAGS if getattr(self, tag) is not None], self.TAGS)
+
+    @property
+    def subject(self) -> str:
+        """What sentences are about: a metric, or the visits to a state."""
+        raise NotImplementedError(f"{type(self).__name__} names no subject")
+
+
+@frozen(kw_only=True)
+class MetricGuardSpec(GuardSpec):
+    """A guard on one metric of the candidate."""
+
+    metric: str
     """``STATE.NAME``, or ``STATE[SCENARIO].NAME`` for a suite."""
+
+    @property
+    def subject(self) -> str:
+        """The metric."""
+        return self.metric
+
+
+@frozen(kw_only=True)
+class LimitSpec(MetricGuardSpec):
+    """A guard that compares one metric with fixed limits. A kind of it is a subclass with these three members."""
+
+    def holds(self, value: float) -> bool:
+        """Return whether the value is within the limits."""
+        raise NotImplementedError(f"{type(self).__name__} has no condition")
+
+    def nearest_limit(self, value: float) -> float:
+        """Return the limit that a report shows beside the value."""
+        raise NotImplementedError(f"{type(self).__name__} has no limit")
+
+    @property
+    def phrase(self) -> str:
+        """The limits in words, such as ``at least 3``."""
+        raise NotImplementedError(f"{type(self).__name__} has no phrase")
+
+
+@frozen(kw_only=True)
+class ThresholdSpec(LimitSpec):
+    """A lower or an upper limit of one metric."""
+
+    TAGS = ("at_least", "at_most")
+
     at_least: float | None = None
     """The metric's lower limit, inclusive."""
     at_most: float | None = None
     """The metric's upper limit, inclusive."""
+
+    def holds(self, value: float) -> bool:
+        """Return whether the value is on the right side of the limit, or on it."""
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+    def nearest_limit(self, value: float) -> float:
+        """Return the limit."""
+        return next(limit for limit in (self.at_least, self.at_most) if limit is not None)
+
+    @property
+    def phrase(self) -> str:
+        """``at least 3`` or ``at most 3``."""
+        return f"at most {self.at_most:.4g}" if self.at_least is None else f"at least {self.at_least:.4g}"
+
+
+@frozen(kw_only=True)
+class BetweenSpec(LimitSpec):
+    """A lower and an upper limit of one metric."""
+
+    TAGS = ("between",)
+
+    between: tuple[float, float]
+    """The metric's lower and upper limit, both inclusive."""
+
+    def __attrs_post_init__(self) -> None:
+        low, high = self.between
+        if low > high:
+            raise ValueError(f"expected between as [low, high] with low of at most high, found [{low:.4g}, {high:.4g}]")
+
+    def holds(self, value: float) -> bool:
+        """Return whether the value is between the limits, or on one."""
+        low, high = self.between
+        return low <= value <= high
+
+    def nearest_limit(self, value: float) -> float:
+        """Return the limit nearest to the value, the lower one halfway."""
+        return min(self.between, key=lambda limit: abs(value - limit))
+
+    @property
+    def phrase(self) -> str:
+        """``between 1 and 3``."""
+        low, high = self.between
+        return f"between {low:.4g} and {high:.4g}"
+
+
+@frozen(kw_only=True)
+class ComparisonSpec(MetricGuardSpec):
+    """A comparison of the candidate's value with the baseline's."""
+
+    TAGS = tuple(Relation)
+
     not_worse_than: MarginSpec | None = None
     """Not worse than the baseline by more than the margin, in the metric's better direction."""
     better_by: MarginSpec | None = None
     """Better than the baseline by more than the margin."""
     worse_by: MarginSpec | None = None
     """Worse than the baseline by more than the margin."""
-    evidence: str | None = None
-    """Judge paired episodes of this evidence, with confidence, instead of two numbers."""
     without_baseline: Literal["unknown", "skip"] = "unknown"
     """`skip`: where the baseline does not exist the guard is SKIPPED and counts as a pass."""
-    visits_to: str | None = None
-    """State whose visits in this run are counted."""
-    below: int | None = None
-    """The count must be below this."""
 
-    def __attrs_post_init__(self) -> None:
-        questions = [
-            name
-            for name in ("at_least", "at_most", "not_worse_than", "better_by", "worse_by", "below")
-            if getattr(self, name) is not None
-        ]
-        if len(questions) != 1:
-            raise ValueError(
-                "expected exactly one of at_least, at_most, not_worse_than, better_by, worse_by, below; "
-                f"found {', '.join(questions) or 'none'}"
-            )
-        if (self.below is not None) != (self.visits_to is not None):
-            raise ValueError("visits_to and below belong together")
-        if (self.below is None) != (self.metric is not None):
-            raise ValueError("expected a metric" if self.below is None else "a counter takes no metric")
-        if self.margin is None and (self.evidence is not None or self.without_baseline != "unknown"):
-            raise ValueError("evidence and without_baseline belong to a comparison with a baseline")
+    def _margins(self) -> Iterator[tuple[Relation, MarginSpec]]:
+        margins = (self.not_worse_than, self.better_by, self.worse_by)
+        return ((relation, margin) for relation, margin in zip(Relation, margins, strict=True) if margin is not None)
 
     @property
-    def margin(self) -> MarginSpec | None:
-        """The comparison's margin; none for thresholds and counters."""
-        return self.not_worse_than or self.better_by or self.worse_by
+    def relation(self) -> Relation:
+        """What is asserted about the candidate."""
+        return next(self._margins())[0]
+
+    @property
+    def margin(self) -> MarginSpec:
+        """The baseline, and the distance from it."""
+        return next(self._margins())[1]
+
+
+@frozen(kw_only=True)
+class PairedComparisonSpec(ComparisonSpec):
+    """A comparison over paired episodes, with confidence."""
+
+    evidence: str
+    """Compare paired episodes of this evidence, with confidence, instead of two numbers."""
+
+
+@frozen(kw_only=True)
+class VisitCountSpec(GuardSpec):
+    """An upper limit on the visits to a state in this run."""
+
+    TAGS = ("below",)
+
+    visits_to: str
+    """State whose visits in this run are counted."""
+    below: int
+    """The count must be below this."""
+
+    @property
+    def subject(self) -> str:
+        """``visits to STATE``."""
+        return f"visits to {self.visits_to}"
+
+
+GUARD_KINDS: tuple[type[GuardSpec], ...] = (
+    ThresholdSpec,
+    BetweenSpec,
+    ComparisonSpec,
+    PairedComparisonSpec,
+    VisitCountSpec,
+)
+"""Every kind of guard a schedule may contain; the reader and the JSON Schema are made from this list."""
+
+
+def _check_tags(present: Sequence[str], tags: Sequence[str]) -> None:
+    if len(present) != 1:
+        raise ValueError(f"expected exactly one of {', '.join(tags)}; found {', '.join(present) or 'none'}")
+
+
+def _required(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING)
+
+
+def _optional(field: "attrs.Attribute[Any]") -> Any:
+    kind: Any = field.type
+    if field.default is attrs.NOTHING:
+        return attrs.field(default=None, type=kind | None)
+    return attrs.field(default=field.default, type=kind)
+
+
+@cache
+def _keys_of_all_kinds() -> type:
+    """Return a record with the keys of all kinds, each optional.
+
+    A guard is read with it first, so that each wrong key or value is reported at its own position, whatever its kind.
+    """
+    fields = {field.name: _optional(field) for kind in GUARD_KINDS for field in attrs.fields(kind)}
+    return attrs.make_class("Guard", fields, frozen=True, kw_only=True)
+
+
+def _structure_guard(value: Any, _: Any) -> GuardSpec:
+    """Return a guard of the kind that its keys select; ValueError where they select none, or do not fit together."""
+    all_keys: Any = _keys_of_all_kinds()
+    keys = converter.structure(value, all_keys)
+    defaults = {field.name: field.default for field in attrs.fields(all_keys)}
+    # A key at its default says nothing: Townlet wrote such keys when every guard had all of them.
+    given = {name: item for name, default in defaults.items() if (item := getattr(keys, name)) != default}
+    tags = tuple(dict.fromkeys(tag for kind in GUARD_KINDS for tag in kind.TAGS))
+    present = [tag for tag in tags if tag in given]
+    _check_tags(present, tags)
+    # Kinds that share a tag differ in the keys they require; the one that requires the most of what is there is meant.
+    kinds = [kind for kind in GUARD_KINDS if present[0] in kind.TAGS]
+    kind = max((k for k in kinds if _required(k) <= given.keys()), key=lambda k: len(_required(k)), default=kinds[0])
+    missing, names = _required(kind) - given.keys(), [field.name for field in attrs.fields(kind)]
+    if missing:
+        raise ValueError(f"{present[0]} needs {', '.join(sorted(missing))}")
+    if foreign := [name for name in given if name not in names]:
+        keys = [name for name in names if name not in tags]
+        raise ValueError(f"{', '.join(foreign)} cannot stand beside {present[0]}; expected only {', '.join(keys)}")
+    return kind(**given)
+
+
+converter.register_structure_hook_func(
+    lambda kind: isinstance(kind, type) and issubclass(kind, GuardSpec), _structure_guard
+)
 
 
 @frozen(kw_only=True)
 class AllOf(Record):
-    """All parts hold."""
+    """A condition that holds where all parts hold."""
 
     all: tuple["When", ...]
     """Parts."""
@@ -118,7 +307,7 @@ class AllOf(Record):
 
 @frozen(kw_only=True)
 class AnyOf(Record):
-    """At least one part holds."""
+    """A condition that holds where at least one part holds."""
 
     any: tuple["When", ...]
     """Parts."""
@@ -126,7 +315,7 @@ class AnyOf(Record):
 
 @frozen(kw_only=True)
 class NotOf(Record):
-    """The part does not hold."""
+    """A condition that holds where its part does not."""
 
     not_: "When"
     """Part."""
@@ -168,7 +357,7 @@ class PairedMetric(Record):
 
 @frozen(kw_only=True)
 class EvidenceTable(Record):
-    """Everything a gate may know, stored as a blob so that every verdict can be derived again."""
+    """The paired measurements behind verdicts, stored as a blob so that every verdict can be derived again."""
 
     evidence: str
     """Name in the schedule."""
@@ -186,20 +375,20 @@ class EvidenceTable(Record):
 
 @frozen(kw_only=True)
 class GuardReport(Record):
-    """A guard's answer with everything it was derived from."""
+    """A guard's verdict with the numbers it was derived from."""
 
     guard: str
     """Name in the schedule."""
     verdict: Verdict
-    """The answer."""
+    """The verdict."""
     metric: str = ""
-    """What was judged."""
+    """The metric, or the visits that were counted."""
     value: float | None = None
     """The metric's value, or the mean paired difference."""
     baseline: float | None = None
     """The baseline's value, or its mean over the pairs."""
     limit: float | None = None
-    """What the value was held against."""
+    """The limit the value was compared with."""
     low: float | None = None
     """Lower end of the interval, where there is one."""
     high: float | None = None
@@ -209,8 +398,8 @@ class GuardReport(Record):
     dropped: int = 0
     """Pairs without."""
     look: int = 0
-    """Look at which the verdict froze, counted from 1."""
+    """Look at which the verdict was reached, counted from 1."""
     tolerance: str = ""
     """Which tolerance applied: `relative`, `floor` or `absolute`."""
     sentence: str
-    """The answer in words."""
+    """The verdict in words."""

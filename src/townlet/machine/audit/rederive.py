@@ -23,7 +23,7 @@ from townlet.dto.schedule import Plan
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import rejection_reason
-from townlet.machine.guards.evaluator import GuardEvaluator, report_hash
+from townlet.machine.guards.evaluate import GuardEvaluator, report_hash
 from townlet.machine.journal.fold import advance
 from townlet.machine.journal.run_state import RunState
 from townlet.store.blobs import BlobStore

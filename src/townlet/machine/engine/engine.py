@@ -49,7 +49,7 @@ from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.engine.promote_alias import move_champion
 from townlet.machine.engine.state_machine import StateMachine
 from townlet.machine.engine.visit import RunVisit, build_visit, never, open_visit
-from townlet.machine.guards.evaluator import GuardEvaluator, report_hash
+from townlet.machine.guards.evaluate import GuardEvaluator, report_hash
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import advance, fold
 from townlet.machine.journal.result_codec import dump_result

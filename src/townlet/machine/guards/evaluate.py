@@ -1,34 +1,54 @@
-"""The judge: every guard's verdict, with the numbers it was derived from and a sentence for people."""
+"""Evaluate the guards of a finished visit from the run state and stored evidence.
 
+`evaluate_guard` dispatches on the kind of guard: each kind in `townlet.dto.guards` has one registered function.
+"""
+
+import json
 import math
 from collections.abc import Callable, Mapping
+from functools import singledispatch
 
 from attrs import frozen
 
+from townlet.canonical import digest_of
+from townlet.dto.codec import structure, unstructure
 from townlet.dto.fields import DIRECTION, Direction
-from townlet.dto.guards import EvidenceTable, GuardReport, GuardSpec, MarginSpec, Verdict
+from townlet.dto.guards import (
+    ComparisonSpec,
+    EvidenceTable,
+    GuardReport,
+    GuardSpec,
+    LimitSpec,
+    MetricGuardSpec,
+    PairedComparisonSpec,
+    Verdict,
+    VisitCountSpec,
+)
+from townlet.dto.journal import GuardsJudged
+from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import EvaluationResult, TrainingResult, statistics
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
-from townlet.machine.guards.paired_test import BaselineMargin, PairedComparison, sequential_paired_test
+from townlet.estimate import error_per_look
+from townlet.machine.guards.paired_test import BaselineMargin, PairedComparison, orientation, sequential_paired_test
 from townlet.machine.guards.verdicts import guards_of
-from townlet.machine.journal.run_state import Accepted
-from townlet.machine.schedule.check_guards import MetricName
+from townlet.machine.journal.run_state import Accepted, OpenVisit, RunState
+from townlet.store.blobs import BlobStore
 
-__all__ = ["GuardContext", "decided", "evaluate_visits", "judge"]
+__all__ = ["GuardContext", "GuardEvaluator", "evaluate_guard", "evaluate_visits", "is_decided", "report_hash"]
 
 
 @frozen(kw_only=True)
 class GuardContext:
-    """All that may be known when the guards of a state are judged."""
+    """Everything the guards of one visit are evaluated from."""
 
     plan: Plan
     """The schedule and its structured options."""
     metrics: Mapping[str, MetricSpec]
     """The environment's KPIs by name."""
     candidate: str | None
-    """Digest of the weights under judgement."""
+    """Digest of the weights under test."""
     visits: Mapping[str, int]
     """Visits to each state so far, the present one included."""
     results: Mapping[str, TrainingResult]
@@ -36,38 +56,74 @@ class GuardContext:
     accepted: tuple[Accepted, ...]
     """This run's accepted ppo visits."""
     baseline_digests: Mapping[str, str]
-    """What each baseline's name stood for in the visit that is judged."""
+    """What each baseline's name was resolved to when the visit started: a weights digest, or ``teacher:NAME``."""
     table: Callable[[str], EvidenceTable]
     """Reads stored evidence by digest."""
 
 
 @frozen(kw_only=True)
-class _Reading:
-    """One number a guard asked for; `value` is none where `problem` says why."""
+class GuardEvaluator:
+    """Evaluates the guards of one run's visits; the engine and the audit use the same."""
 
-    value: float | None = None
-    direction: Direction = Direction.NONE
-    problem: str = ""
+    plan: Plan
+    """The schedule in force."""
+    metrics: Mapping[str, MetricSpec]
+    """The environment's KPIs by name."""
+    blobs: BlobStore
+    """Where the evidence is stored."""
+
+    def reports(self, run: RunState, visit: OpenVisit) -> tuple[GuardReport, ...]:
+        """Return the report of every guard named on any edge of the visit's state, each once, none left out."""
+        guards, context = self.plan.schedule.guards, self._context(run, visit, run.candidate)
+        return tuple(evaluate_guard(name, guards[name], context) for name in guards_of(self.plan.schedule, visit.state))
+
+    def is_decided(self, run: RunState, visit: OpenVisit, table: EvidenceTable) -> bool:
+        """Return whether the looks in a table decide every guard on this evidence."""
+        return is_decided(table, visit.state, self._context(run, visit, table.candidate))
+
+    def _context(self, run: RunState, visit: OpenVisit, candidate: str | None) -> GuardContext:
+        return GuardContext(
+            plan=self.plan,
+            metrics=self.metrics,
+            candidate=candidate,
+            visits=run.visits,
+            results=run.results,
+            accepted=run.accepted,
+            baseline_digests=visit.baseline_digests,
+            table=self._table,
+        )
+
+    def _table(self, digest: str) -> EvidenceTable:
+        return structure(json.loads(self.blobs.get(digest)), EvidenceTable)
 
 
-def judge(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
-    """Return a guard's report; never raises: a guard that cannot be answered is UNKNOWN, and its sentence says why."""
+def report_hash(visit: OpenVisit) -> str:
+    """Return the SHA-256 of a visit's guard reports: what an approval is bound to."""
+    judged = GuardsJudged(state=visit.state, visit=visit.number, reports=visit.reports or ())
+    return digest_of(unstructure(judged))
+
+
+def evaluate_guard(name: str, guard: GuardSpec, context: GuardContext) -> GuardReport:
+    """Return a guard's report; never raises: a guard that cannot be evaluated is UNKNOWN, and its sentence says why."""
     try:
-        return _judge(name, guard, known)
+        return _evaluate(guard, name, context)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a guard must hold the run, never end or pass it
+        # The word stands in journals of earlier versions, whose verdicts are derived again and compared.
         return _unknown(name, guard, f"it could not be judged ({type(error).__name__}: {error})")
 
 
-def decided(table: EvidenceTable, state: str, known: GuardContext) -> bool:
-    """Tell whether every guard that asks this evidence of `state` is decided by the looks the table holds so far."""
-    schedule = known.plan.schedule
-    asked = {name: schedule.guards[name] for source in schedule.states for name in guards_of(schedule, source)}
-    return all(
-        not contest.baseline or sequential_paired_test(contest).settled
-        for name, guard in asked.items()
-        if guard.evidence == table.evidence and _parts(guard)[0] == state
-        for contest in (_contest(name, guard, known, table),)
-    )
+def is_decided(table: EvidenceTable, state: str, context: GuardContext) -> bool:
+    """Return whether every guard on this evidence of `state` is decided by the looks in the table."""
+    schedule = context.plan.schedule
+    used = {name: schedule.guards[name] for source in schedule.states for name in guards_of(schedule, source)}
+    comparisons = [
+        _paired_comparison(name, guard, context, table)
+        for name, guard in used.items()
+        if isinstance(guard, PairedComparisonSpec)
+        and guard.evidence == table.evidence
+        and _metric_name(guard).state == state
+    ]
+    return all(not each.baseline or sequential_paired_test(each).settled for each in comparisons)
 
 
 def evaluate_visits(plan: Plan) -> int:
@@ -75,195 +131,209 @@ def evaluate_visits(plan: Plan) -> int:
     return max(1, sum(plan.most_visits[state] for state in plan.gathers))
 
 
-def _judge(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
-    if guard.visits_to is not None and guard.below is not None:
-        return _count(name, guard.visits_to, guard.below, known)
-    if guard.evidence is not None:
-        return _evidence(name, guard, known)
-    if guard.margin is not None:
-        return _comparison(name, guard, guard.margin, known)
-    return _threshold(name, guard, known)
+# One function per kind of guard
 
 
-def _count(name: str, state: str, below: int, known: GuardContext) -> GuardReport:
-    count = known.visits.get(state, 0)
-    holds = count < below
+@singledispatch
+def _evaluate(guard: GuardSpec, name: str, context: GuardContext) -> GuardReport:
+    """Return the report on one guard; BadInputError for a kind without a function below."""
+    raise BadInputError(f"guard {name!r} is of kind {type(guard).__name__}, which has no evaluate function")
+
+
+@_evaluate.register
+def _evaluate_visit_count(guard: VisitCountSpec, name: str, context: GuardContext) -> GuardReport:
+    count = context.visits.get(guard.visits_to, 0)
+    holds = count < guard.below
     return GuardReport(
-        guard=name, verdict=Verdict.PASS if holds else Verdict.FAIL, metric=f"visits to {state}", value=float(count),
-        limit=float(below), sentence=f"visits to {state}: {count} is {'' if holds else 'not '}below {below}",
-    )  # fmt: skip
-
-
-def _threshold(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
-    reading = _reading(guard, known)
-    if reading.value is None:
-        return _unknown(name, guard, reading.problem)
-    if guard.at_least is not None:
-        limit, holds, words = guard.at_least, reading.value >= guard.at_least, "at least"
-    else:
-        assert guard.at_most is not None
-        limit, holds, words = guard.at_most, reading.value <= guard.at_most, "at most"
-    return GuardReport(
-        guard=name, verdict=Verdict.PASS if holds else Verdict.FAIL, metric=guard.metric or "", value=reading.value,
-        limit=limit, sentence=f"{guard.metric} {reading.value:.4g} is {'' if holds else 'not '}{words} {limit:.4g}",
-    )  # fmt: skip
-
-
-def _comparison(name: str, guard: GuardSpec, margin: MarginSpec, known: GuardContext) -> GuardReport:
-    reading = _reading(guard, known)
-    if reading.value is None:
-        return _unknown(name, guard, reading.problem)
-    baseline = _baseline_value(guard, margin, reading.direction, known)
-    if baseline is None:
-        return _without_baseline(name, guard, margin)
-    question = BaselineMargin(
-        name=name, guard=guard, against=_pinned(margin.baseline, known), direction=reading.direction
+        guard=name,
+        verdict=Verdict.PASS if holds else Verdict.FAIL,
+        metric=guard.subject,
+        value=float(count),
+        limit=float(guard.below),
+        sentence=f"{guard.subject}: {count} is {'' if holds else 'not '}below {guard.below}",
     )
-    return question.compare(reading.value, baseline)
 
 
-def _evidence(name: str, guard: GuardSpec, known: GuardContext) -> GuardReport:
-    margin = guard.margin
-    assert margin is not None
-    state = _parts(guard)[0]
-    result = known.results.get(state)
+@_evaluate.register
+def _evaluate_limit(guard: LimitSpec, name: str, context: GuardContext) -> GuardReport:
+    metric = _metric_value(guard, context)
+    if metric.value is None:
+        return _unknown(name, guard, metric.problem)
+    holds = guard.holds(metric.value)
+    return GuardReport(
+        guard=name,
+        verdict=Verdict.PASS if holds else Verdict.FAIL,
+        metric=guard.metric,
+        value=metric.value,
+        limit=guard.nearest_limit(metric.value),
+        sentence=f"{guard.metric} {metric.value:.4g} is {'' if holds else 'not '}{guard.phrase}",
+    )
+
+
+@_evaluate.register
+def _evaluate_comparison(guard: ComparisonSpec, name: str, context: GuardContext) -> GuardReport:
+    metric = _metric_value(guard, context)
+    if metric.value is None:
+        return _unknown(name, guard, metric.problem)
+    baseline = _baseline_value(guard, metric.direction, context)
+    if baseline is None:
+        return _without_baseline(name, guard)
+    return _baseline_margin(name, guard, metric.direction, context).compare(metric.value, baseline)
+
+
+@_evaluate.register
+def _evaluate_paired_comparison(guard: PairedComparisonSpec, name: str, context: GuardContext) -> GuardReport:
+    state = _metric_name(guard).state
+    result = context.results.get(state)
     if not isinstance(result, EvaluationResult):
         return _unknown(name, guard, f"there is no evidence from {state}")
-    visit = known.visits.get(state, 0)
-    if visit > known.plan.most_visits[state]:
+    visit = context.visits.get(state, 0)
+    if visit > context.plan.most_visits[state]:
         return _unknown(name, guard, f"visit {visit} to {state} is beyond those the error was divided over")
-    table = known.table(result.evidence)
-    problem = _mismatch(guard, table, known)
+    table = context.table(result.evidence)
+    problem = _evidence_problem(guard, table, context)
     if problem:
         return _unknown(name, guard, problem)
-    contest = _contest(name, guard, known, table)
-    if not contest.baseline:
-        return _without_baseline(name, guard, margin)
-    return sequential_paired_test(contest).report
+    comparison = _paired_comparison(name, guard, context, table)
+    return sequential_paired_test(comparison).report if comparison.baseline else _without_baseline(name, guard)
 
 
-def _mismatch(guard: GuardSpec, table: EvidenceTable, known: GuardContext) -> str:
-    assert guard.margin is not None
-    assert guard.evidence is not None
-    baseline = guard.margin.baseline
-    declared = known.plan.schedule.evidence[guard.evidence].episodes
-    if table.evidence != guard.evidence:
-        return f"the visit gathered {table.evidence!r}, not {guard.evidence!r}"
-    if table.candidate != known.candidate:
-        return f"the evidence is about other weights ({_short(table.candidate)}) than the candidate's"
-    if not table.looks or table.looks != declared[: len(table.looks)]:
-        return f"looks were taken after {list(table.looks)} episodes, declared were {list(declared)}"
-    pinned = known.baseline_digests.get(baseline)
-    if pinned is not None and table.baselines.get(baseline, pinned) != pinned:
-        return f"the evidence names another {baseline} ({table.baselines[baseline]}) than this visit pinned ({pinned})"
-    return ""
+# Values, baselines and evidence
 
 
-def _contest(name: str, guard: GuardSpec, known: GuardContext, table: EvidenceTable) -> PairedComparison:
-    margin = guard.margin
-    assert margin is not None
-    assert guard.evidence is not None
-    _, scenario, metric = _parts(guard)
-    row = f"[{scenario}].{metric}" if scenario else metric
-    values = next((paired.values for paired in table.metrics if paired.metric == row), {})
-    spec = known.plan.schedule.evidence[guard.evidence]
-    exists = margin.baseline in known.baseline_digests
-    direction = known.metrics[metric].direction
-    return PairedComparison(
-        question=BaselineMargin(name=name, guard=guard, against=_pinned(margin.baseline, known), direction=direction),
-        candidate=values.get("candidate", ()),
-        baseline=values.get(margin.baseline, ()) if exists else (),
-        looks=table.looks,
-        declared=spec.episodes,
-        alpha=(1 - spec.confidence) / (len(spec.episodes) * evaluate_visits(known.plan)),
-    )
+@frozen(kw_only=True)
+class MetricValue:
+    """The value of a guard's metric; None where `problem` says why there is none."""
+
+    value: float | None = None
+    direction: Direction = Direction.NONE
+    problem: str = ""
 
 
-def _parts(guard: GuardSpec) -> tuple[str, str | None, str]:
+def _metric_name(guard: MetricGuardSpec) -> MetricName:
     metric = MetricName.parse(guard.metric)
     if metric is None:
         raise BadInputError(f"{guard.metric!r} is not a metric; expected STATE.NAME or STATE[SCENARIO].NAME")
-    return metric.state, metric.scenario, metric.name
+    return metric
 
 
-def _reading(guard: GuardSpec, known: GuardContext) -> _Reading:
-    state, scenario, name = _parts(guard)
-    result = known.results.get(state)
+def _metric_value(guard: MetricGuardSpec, context: GuardContext) -> MetricValue:
+    metric = _metric_name(guard)
+    result = context.results.get(metric.state)
     if result is None:
-        return _Reading(problem=f"{state} has not been visited")
+        return MetricValue(problem=f"{metric.state} has not been visited")
     if isinstance(result, EvaluationResult):
-        return _measured(result, known.candidate, state, scenario, name, known)
-    field = statistics(type(result)).get(name)
+        return _measured_value(result, context.candidate, metric, context)
+    field = statistics(type(result)).get(metric.name)
     if field is None:
-        return _Reading(problem=f"{state} does not report {name}")
-    if result.metrics_of_weights and result.weights != known.candidate:
-        return _Reading(problem=f"it was measured on other weights ({_short(result.weights)}) than the candidate's")
-    return _number(_statistic(result, name), field.metadata[DIRECTION])
+        return MetricValue(problem=f"{metric.state} does not report {metric.name}")
+    if result.metrics_of_weights and result.weights != context.candidate:
+        digest = _short_digest(result.weights)
+        return MetricValue(problem=f"it was measured on other weights ({digest}) than the candidate's")
+    return _finite_value(_statistic(result, metric.name), field.metadata[DIRECTION])
 
 
-def _measured(
-    result: EvaluationResult, policy: str | None, state: str, scenario: str | None, name: str, known: GuardContext
-) -> _Reading:
-    spec = known.metrics[name]
-    gathered = known.plan.gathers.get(state)
-    actions = "greedy" if gathered is None else known.plan.schedule.evidence[gathered].actions
-    where = scenario or known.plan.schedule.environment.scenario
-    found = [m for m in result.measurements if (m.metric, m.scenario, m.actions) == (name, where, actions)]
-    mine = next((m for m in found if m.policy == policy), None)
-    if mine is None:
-        other = f" (it was measured on {', '.join(sorted({_short(m.policy) for m in found}))})" if found else ""
-        return _Reading(problem=f"it was not measured on {_short(policy)}{other}")
-    if mine.unit != spec.unit:
-        return _Reading(problem=f"it was measured in {mine.unit}, expected {spec.unit}")
-    return _number(mine.value, spec.direction)
+def _measured_value(
+    result: EvaluationResult, policy: str | None, metric: MetricName, context: GuardContext
+) -> MetricValue:
+    spec = context.metrics[metric.name]
+    evidence = context.plan.gathers.get(metric.state)
+    actions = "greedy" if evidence is None else context.plan.schedule.evidence[evidence].actions
+    key = (metric.name, metric.scenario or context.plan.schedule.environment.scenario, actions)
+    measurements = [m for m in result.measurements if (m.metric, m.scenario, m.actions) == key]
+    measurement = next((m for m in measurements if m.policy == policy), None)
+    if measurement is None:
+        policies = ", ".join(sorted({_short_digest(m.policy) for m in measurements}))
+        other = f" (it was measured on {policies})" if policies else ""
+        return MetricValue(problem=f"it was not measured on {_short_digest(policy)}{other}")
+    if measurement.unit != spec.unit:
+        return MetricValue(problem=f"it was measured in {measurement.unit}, expected {spec.unit}")
+    return _finite_value(measurement.value, spec.direction)
 
 
-def _number(value: float | None, direction: Direction) -> _Reading:
+def _finite_value(value: float | None, direction: Direction) -> MetricValue:
     if value is None or not math.isfinite(value):
-        return _Reading(problem=f"its value is {'missing' if value is None else value}")
-    return _Reading(value=value, direction=direction)
+        return MetricValue(problem=f"its value is {'missing' if value is None else value}")
+    return MetricValue(value=value, direction=direction)
 
 
 def _statistic(result: TrainingResult, name: str) -> float:
     return float(getattr(result, name))
 
 
-def _baseline_value(guard: GuardSpec, margin: MarginSpec, direction: Direction, known: GuardContext) -> float | None:
-    state, scenario, name = _parts(guard)
-    result = known.results[state]
+def _baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardContext) -> float | None:
+    """Return the baseline's value, for `accepted` the best among accepted visits; None where there is none."""
+    metric, baseline = _metric_name(guard), guard.margin.baseline
+    result = context.results[metric.state]
     if isinstance(result, EvaluationResult):
-        pinned = known.baseline_digests.get(margin.baseline)
-        return None if pinned is None else _measured(result, pinned, state, scenario, name, known).value
-    if margin.baseline != "accepted":
+        digest = context.baseline_digests.get(baseline)
+        return None if digest is None else _measured_value(result, digest, metric, context).value
+    if baseline != "accepted":
         return None
-    source = known.plan.schedule.baselines[margin.baseline].of
+    source = context.plan.schedule.baselines[baseline].of
     values = [
-        _statistic(each.result, name)
-        for each in known.accepted
-        if each.state == source and name in statistics(type(each.result))
+        _statistic(each.result, metric.name)
+        for each in context.accepted
+        if each.state == source and metric.name in statistics(type(each.result))
     ]
-    usable = [value for value in values if math.isfinite(value)]
-    if not usable:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
         return None
-    return max(usable) if direction is Direction.HIGHER else min(usable)
+    sign = orientation(direction, guard.metric)
+    return max(finite, key=lambda value: sign * value)
 
 
-def _pinned(baseline: str, known: GuardContext) -> str:
-    pinned = known.baseline_digests.get(baseline)
-    return baseline if pinned is None else f"{baseline} ({_short(pinned)})"
+def _evidence_problem(guard: PairedComparisonSpec, table: EvidenceTable, context: GuardContext) -> str:
+    """Return why a table is not the evidence this guard needs; empty where it is."""
+    baseline = guard.margin.baseline
+    declared = context.plan.schedule.evidence[guard.evidence].episodes
+    if table.evidence != guard.evidence:
+        return f"the visit gathered {table.evidence!r}, not {guard.evidence!r}"
+    if table.candidate != context.candidate:
+        return f"the evidence is about other weights ({_short_digest(table.candidate)}) than the candidate's"
+    if not table.looks or table.looks != declared[: len(table.looks)]:
+        return f"looks were taken after {list(table.looks)} episodes, declared were {list(declared)}"
+    digest = context.baseline_digests.get(baseline)
+    if digest is not None and table.baselines.get(baseline, digest) != digest:
+        return f"the evidence names another {baseline} ({table.baselines[baseline]}) than this visit pinned ({digest})"
+    return ""
 
 
-def _short(policy: str | None) -> str:
+def _paired_comparison(
+    name: str, guard: PairedComparisonSpec, context: GuardContext, table: EvidenceTable
+) -> PairedComparison:
+    metric, baseline = _metric_name(guard), guard.margin.baseline
+    values = next((each.values for each in table.metrics if each.metric == metric.row), {})
+    evidence = context.plan.schedule.evidence[guard.evidence]
+    return PairedComparison(
+        margin=_baseline_margin(name, guard, context.metrics[metric.name].direction, context),
+        candidate=values.get("candidate", ()),
+        baseline=values.get(baseline, ()) if baseline in context.baseline_digests else (),
+        looks=table.looks,
+        declared=evidence.episodes,
+        alpha=error_per_look(evidence.confidence, len(evidence.episodes), evaluate_visits(context.plan)),
+    )
+
+
+def _baseline_margin(name: str, guard: ComparisonSpec, direction: Direction, context: GuardContext) -> BaselineMargin:
+    baseline = guard.margin.baseline
+    digest = context.baseline_digests.get(baseline)
+    label = baseline if digest is None else f"{baseline} ({_short_digest(digest)})"
+    return BaselineMargin(name=name, guard=guard, baseline_name=label, direction=direction)
+
+
+def _short_digest(policy: str | None) -> str:
     return "none" if policy is None else policy if ":" in policy else policy[:12]
 
 
-def _without_baseline(name: str, guard: GuardSpec, margin: MarginSpec) -> GuardReport:
+def _without_baseline(name: str, guard: ComparisonSpec) -> GuardReport:
+    reason = f"there is no {guard.margin.baseline} to compare it with"
     if guard.without_baseline == "skip":
-        sentence = f"{guard.metric} was not compared: there is no {margin.baseline} to compare it with"
-        return GuardReport(guard=name, verdict=Verdict.SKIPPED, metric=guard.metric or "", sentence=sentence)
-    return _unknown(name, guard, f"there is no {margin.baseline} to compare it with")
+        sentence = f"{guard.metric} was not compared: {reason}"
+        return GuardReport(guard=name, verdict=Verdict.SKIPPED, metric=guard.metric, sentence=sentence)
+    return _unknown(name, guard, reason)
 
 
-def _unknown(name: str, guard: GuardSpec, why: str) -> GuardReport:
-    what = guard.metric or f"visits to {guard.visits_to}"
-    return GuardReport(guard=name, verdict=Verdict.UNKNOWN, metric=what, sentence=f"{what} is not known: {why}")
+def _unknown(name: str, guard: GuardSpec, reason: str) -> GuardReport:
+    sentence = f"{guard.subject} is not known: {reason}"
+    return GuardReport(guard=name, verdict=Verdict.UNKNOWN, metric=guard.subject, sentence=sentence)

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from townlet.dto.codec import Problem
-from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
+from townlet.dto.guards import (
+    AllOf,
+    AnyOf,
+    ComparisonSpec,
+    GuardSpec,
+    NotOf,
+    PairedComparisonSpec,
+    Relation,
+    VisitCountSpec,
+    When,
+)
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.dto.strategies import PromoteSpec
 from townlet.machine.guards.verdicts import names
@@ -79,7 +89,7 @@ def _check_when(
         guard = partial.guards.get(when)
         if when not in partial.guards:
             yield unknown_name("guard", when, partial.guards, path)
-        elif negated and guard and guard.without_baseline == "skip":
+        elif negated and isinstance(guard, ComparisonSpec) and guard.without_baseline == "skip":
             yield Problem(
                 path, f"not over {when!r}, which is skipped without a baseline: a skipped guard has no opposite"
             )
@@ -102,9 +112,9 @@ def _implies_evidence(partial: PartialSchedule, when: When) -> bool:
         return all(_implies_evidence(partial, part) for part in when.any)
     name, refuted = (when.not_, True) if isinstance(when, NotOf) else (when, False)
     guard = partial.guards.get(name) if isinstance(name, str) else None
-    if guard is None or guard.evidence is None or guard.without_baseline == "skip":
+    if not isinstance(guard, PairedComparisonSpec) or guard.without_baseline == "skip":
         return False
-    return (guard.worse_by is not None) == refuted
+    return (guard.relation == Relation.WORSE_BY) == refuted
 
 
 def check_graph(partial: PartialSchedule) -> tuple[Reachability, list[Problem]]:
@@ -183,7 +193,7 @@ def _readable(partial: PartialSchedule) -> Mapping[str, GuardSpec | None]:
     """Return the guards, None in place of counters that are wrong: what they were meant to bound is unknown."""
     return {
         name: None
-        if guard and guard.visits_to and (guard.visits_to not in partial.states or (guard.below or 0) < 1)
+        if isinstance(guard, VisitCountSpec) and (guard.visits_to not in partial.states or guard.below < 1)
         else guard
         for name, guard in partial.guards.items()
     }

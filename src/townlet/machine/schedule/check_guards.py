@@ -1,105 +1,86 @@
-"""What guards ask must have an answer: metrics that exist, with a direction, measured on what the baseline has too."""
+"""Checks of guards: each metric exists and has a direction where one is needed, and its baseline measures it too."""
 
-import re
 from collections.abc import Iterator
-
-from attrs import frozen
 
 from townlet.dto.codec import Problem
 from townlet.dto.fields import DIRECTION, Direction
-from townlet.dto.guards import GuardSpec, MarginSpec
+from townlet.dto.guards import ComparisonSpec, GuardSpec, MetricGuardSpec, PairedComparisonSpec, VisitCountSpec
+from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import statistics
 from townlet.machine.schedule.partial import PartialSchedule, PartialState, unknown_name
 
-__all__ = ["MetricName", "check_guards"]
+__all__ = ["check_guards"]
 
-_METRIC = re.compile(r"(?P<state>[^.\[\]]+)(\[(?P<scenario>[^\[\]]+)\])?\.(?P<name>[^.\[\]]+)")
-
-
-@frozen
-class MetricName:
-    """What ``STATE.NAME`` and ``STATE[SCENARIO].NAME`` say."""
-
-    state: str
-    """State whose visits give the metric."""
-    scenario: str | None
-    """Scenario of a suite."""
-    name: str
-    """Field of the result, or KPI of the environment."""
-
-    @classmethod
-    def parse(cls, text: str | None) -> "MetricName | None":
-        """Return the parts of a metric's name; None where it has none."""
-        match = _METRIC.fullmatch(text or "")
-        return cls(match["state"], match["scenario"], match["name"]) if match else None
+Path = tuple[str, ...]
 
 
 def check_guards(partial: PartialSchedule) -> Iterator[Problem]:
-    """Yield the guards that ask what nobody can answer."""
+    """Yield the guards that could never be evaluated."""
     for name, guard in partial.guards.items():
-        if guard is not None and guard.visits_to is not None:
-            yield from _check_counter(partial, guard, guard.visits_to, ("guards", name))
-        elif guard is not None:
+        if guard is not None:
             yield from _check_guard(partial, guard, ("guards", name))
 
 
-def _check_counter(
-    partial: PartialSchedule, guard: GuardSpec, counted: str, here: tuple[str, ...]
-) -> Iterator[Problem]:
-    if counted not in partial.states:
-        yield unknown_name("state", counted, partial.states, (*here, "visits_to"))
-    if guard.below is not None and guard.below < 1:
-        yield Problem((*here, "below"), f"expected at least 1, found {guard.below}: it could never hold")
+def _check_guard(partial: PartialSchedule, guard: GuardSpec, path: Path) -> Iterator[Problem]:
+    match guard:
+        case VisitCountSpec():
+            yield from _check_visit_count(partial, guard, path)
+        case MetricGuardSpec():
+            yield from _check_metric_guard(partial, guard, path)
+        case _:
+            yield Problem(path, f"guards of kind {type(guard).__name__} have no check")
 
 
-def _check_guard(partial: PartialSchedule, guard: GuardSpec, here: tuple[str, ...]) -> Iterator[Problem]:
+def _check_visit_count(partial: PartialSchedule, guard: VisitCountSpec, path: Path) -> Iterator[Problem]:
+    if guard.visits_to not in partial.states:
+        yield unknown_name("state", guard.visits_to, partial.states, (*path, "visits_to"))
+    if guard.below < 1:
+        yield Problem((*path, "below"), f"expected at least 1, found {guard.below}: it could never hold")
+
+
+def _check_metric_guard(partial: PartialSchedule, guard: MetricGuardSpec, path: Path) -> Iterator[Problem]:
     metric = MetricName.parse(guard.metric)
     if metric is None:
-        yield Problem((*here, "metric"), f"expected STATE.NAME or STATE[SCENARIO].NAME, found {guard.metric!r}")
+        yield Problem((*path, "metric"), f"expected STATE.NAME or STATE[SCENARIO].NAME, found {guard.metric!r}")
     elif metric.state not in partial.states:
-        yield unknown_name("state", metric.state, partial.states, (*here, "metric"))
+        yield unknown_name("state", metric.state, partial.states, (*path, "metric"))
     else:
-        yield from _check_metric(partial, guard, metric, here)
-    if guard.evidence is not None and guard.evidence not in partial.evidence:
-        yield unknown_name("evidence", guard.evidence, partial.evidence, (*here, "evidence"))
-    margin = guard.margin
-    if margin is not None:
-        question = next(q for q in ("not_worse_than", "better_by", "worse_by") if getattr(guard, q) is margin)
-        path = (*here, question, "baseline")
-        if margin.baseline not in partial.baselines:
-            yield unknown_name("baseline", margin.baseline, partial.baselines, path)
-        elif metric is not None:
-            yield from _check_comparison(partial, guard, margin, metric, path)
+        yield from _check_metric(partial, guard, metric, path)
+    if isinstance(guard, PairedComparisonSpec) and guard.evidence not in partial.evidence:
+        yield unknown_name("evidence", guard.evidence, partial.evidence, (*path, "evidence"))
+    if isinstance(guard, ComparisonSpec):
+        yield from _check_baseline(partial, guard, metric, (*path, guard.relation, "baseline"))
 
 
 def _check_metric(
-    partial: PartialSchedule, guard: GuardSpec, metric: MetricName, here: tuple[str, ...]
+    partial: PartialSchedule, guard: MetricGuardSpec, metric: MetricName, path: Path
 ) -> Iterator[Problem]:
-    state, path = partial.states[metric.state], (*here, "metric")
-    known = _directions(partial, state, metric.scenario)
-    if state.strategy is None or known is None:
+    """Yield where the state does not give the metric, or not in the way the guard needs it."""
+    state, metric_path = partial.states[metric.state], (*path, "metric")
+    directions = _directions(partial, state, metric.scenario)
+    if state.strategy is None or directions is None:
         return
-    if metric.name not in known:
-        yield unknown_name(f"metric of {metric.state}", metric.name, known, path)
+    if metric.name not in directions:
+        yield unknown_name(f"metric of {metric.state}", metric.name, directions, metric_path)
         return
-    if guard.margin is not None and known[metric.name] == Direction.NONE:
+    if isinstance(guard, ComparisonSpec) and directions[metric.name] == Direction.NONE:
         yield Problem(
-            path,
-            f"{metric.name!r} has no better direction, so nothing can be better or worse; expected at_least or at_most",
+            metric_path,
+            f"{metric.name!r} has no better direction, so nothing can be better or worse; expected at_least, at_most "
+            "or between",
         )
     statistic = metric.name in statistics(state.strategy.result)
-    gathered = state.gathers
-    yield from _check_scenario(partial, metric, gathered, path, statistic=statistic)
-    if guard.evidence is None or guard.evidence not in partial.evidence:
+    yield from _check_scenario(partial, metric, state.gathers, metric_path, statistic=statistic)
+    if not isinstance(guard, PairedComparisonSpec) or guard.evidence not in partial.evidence:
         return
     if statistic or not state.strategy.measures:
         yield Problem(
-            path,
+            metric_path,
             f"{metric.state}.{metric.name} is a statistic of one visit, not measured in paired episodes; "
             "leave evidence out",
         )
-    elif gathered in partial.evidence and gathered != guard.evidence:
-        yield Problem((*here, "evidence"), f"state {metric.state!r} gathers {gathered!r}, not {guard.evidence!r}")
+    elif state.gathers in partial.evidence and state.gathers != guard.evidence:
+        yield Problem((*path, "evidence"), f"state {metric.state!r} gathers {state.gathers!r}, not {guard.evidence!r}")
 
 
 def _directions(partial: PartialSchedule, state: PartialState, scenario: str | None) -> dict[str, Direction] | None:
@@ -112,8 +93,8 @@ def _directions(partial: PartialSchedule, state: PartialState, scenario: str | N
     own = {name: attribute.metadata[DIRECTION] for name, attribute in statistics(state.strategy.result).items()}
     measured = partial.environment.metrics if state.strategy.measures and partial.environment else ()
     suite = partial.suites.get(scenario) if scenario else None
-    there = {metric.name for metric in (measured if suite is None else suite.metrics)}
-    return own | {metric.name: metric.direction for metric in measured if metric.name in there}
+    names = {metric.name for metric in (measured if suite is None else suite.metrics)}
+    return own | {metric.name: metric.direction for metric in measured if metric.name in names}
 
 
 def _check_scenario(
@@ -133,16 +114,20 @@ def _check_scenario(
         yield Problem(path, f"{metric.state!r} plays a suite; say which scenario is meant, such as {example}")
 
 
-def _check_comparison(
-    partial: PartialSchedule, guard: GuardSpec, margin: MarginSpec, metric: MetricName, path: tuple[str, ...]
+def _check_baseline(
+    partial: PartialSchedule, guard: ComparisonSpec, metric: MetricName | None, path: Path
 ) -> Iterator[Problem]:
     """Yield where a comparison could never be made: the baseline does not have the metric, or no episodes."""
-    state, baseline = partial.states.get(metric.state), partial.baselines[margin.baseline]
-    if state is None or state.strategy is None or baseline is None:
+    name = guard.margin.baseline
+    if name not in partial.baselines:
+        yield unknown_name("baseline", name, partial.baselines, path)
+        return
+    state, baseline = partial.states.get(metric.state) if metric else None, partial.baselines[name]
+    if metric is None or state is None or state.strategy is None or baseline is None:
         return
     statistic = metric.name in statistics(state.strategy.result)
-    if margin.baseline == "accepted":
-        if guard.evidence is not None or not statistic:
+    if name == "accepted":
+        if isinstance(guard, PairedComparisonSpec) or not statistic:
             yield Problem(
                 path,
                 "'accepted' remembers the best training statistic of earlier visits and has no episodes; "
@@ -153,6 +138,6 @@ def _check_comparison(
     elif statistic:
         yield Problem(
             path,
-            f"{metric.state}.{metric.name} is a training statistic, which baseline {margin.baseline!r} does "
+            f"{metric.state}.{metric.name} is a training statistic, which baseline {name!r} does "
             "not have; expected 'accepted'",
         )

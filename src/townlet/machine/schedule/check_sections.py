@@ -12,14 +12,13 @@ from townlet.dto.codec import Problem, Record
 from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import REFERENCE
 from townlet.errors import BadInputError
+from townlet.estimate import MIN_PAIRS
 from townlet.machine.schedule.check_guards import check_guards
 from townlet.machine.schedule.partial import PartialSchedule, unknown_name
 from townlet.store.untrusted import read_regular
 
-__all__ = ["MIN_PAIRS", "check", "check_policies"]
+__all__ = ["check", "check_policies"]
 
-MIN_PAIRS = 20
-"""Fewest pairs that evidence may decide on."""
 _MOST = 64 * 2**20
 """Bytes of a weights file."""
 

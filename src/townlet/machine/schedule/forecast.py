@@ -6,14 +6,14 @@ from types import MappingProxyType
 from attrs import frozen
 
 from townlet.dto.codec import Record
-from townlet.dto.guards import GuardSpec
+from townlet.dto.guards import ComparisonSpec, GuardSpec, PairedComparisonSpec, Relation
+from townlet.dto.metric_name import MetricName
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, Plan
-from townlet.estimate import detectable_difference
+from townlet.estimate import detectable_difference, error_per_look
 from townlet.machine.catalogue import Cost, CostContext, StrategyCatalogue
 from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.guards.verdicts import names
-from townlet.machine.schedule.check_guards import MetricName
 from townlet.machine.schedule.loader import torch_needs
 from townlet.machine.schedule.reachability import explore
 from townlet.ports import EnvironmentDescription
@@ -133,12 +133,12 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tup
     ]
     asked_at = tuple(dict.fromkeys(state for state, _, _ in asking))
     decides = tuple(f"{state} → {to}" for state, index, to in asking if (state, index) in enabled_edges)
-    if guard.evidence is None or guard.margin is None:
+    if not isinstance(guard, PairedComparisonSpec):
         return GuardForecast(guard=name, asked_at=asked_at, decides=decides)
     evidence = plan.schedule.evidence[guard.evidence]
     pairs, looks = evidence.episodes[-1], len(evidence.episodes)
-    alpha = (1 - evidence.confidence) / (looks * evaluate_visits(plan))
-    tolerant = guard.not_worse_than is not None and bool(guard.margin.relative or guard.margin.absolute)
+    alpha = error_per_look(evidence.confidence, looks, evaluate_visits(plan))
+    tolerant = guard.relation == Relation.NOT_WORSE_THAN and bool(guard.margin.relative or guard.margin.absolute)
     return GuardForecast(
         guard=name,
         asked_at=asked_at,
@@ -179,5 +179,5 @@ def _baselines(plan: Plan, state: str) -> frozenset[str]:
     return frozenset(
         guard.margin.baseline
         for guard in plan.schedule.guards.values()
-        if guard.margin and (metric := MetricName.parse(guard.metric)) and metric.state == state
+        if isinstance(guard, ComparisonSpec) and (metric := MetricName.parse(guard.metric)) and metric.state == state
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
@@ -9,7 +10,7 @@ import attrs
 
 from townlet.dto.codec import converter
 from townlet.dto.fields import field_docs
-from townlet.dto.guards import When
+from townlet.dto.guards import GUARD_KINDS, GuardSpec, When
 from townlet.dto.quantities import Bytes, Duration, Percent
 from townlet.dto.schedule import ScheduleSpec, StateSpec
 from townlet.dto.strategies import StrategySpec
@@ -90,7 +91,7 @@ class _Writer:
         if kind in _SCALARS:
             return dict(_SCALARS[kind])
         if origin is None or kind == When:
-            return self.when() if kind == When else self.define(kind)
+            return {When: self.when, GuardSpec: self.guard}.get(kind, partial(self.define, kind))()
         if origin is Literal:
             return {"enum": list(arguments)}
         if origin in (Union, UnionType):
@@ -100,6 +101,16 @@ class _Writer:
         fixed = arguments[-1] is not Ellipsis
         schema = {"type": "array", "items": self.of(arguments[0])}
         return schema | ({"minItems": len(arguments), "maxItems": len(arguments)} if fixed else {})
+
+    def guard(self) -> dict[str, Any]:
+        """Define a guard as one of its kinds, each with exactly one of the keys that select it."""
+        self.definitions[GuardSpec.__name__] = {
+            "description": "A guard: a condition on a metric, or on the visits to a state.",
+            "anyOf": [self.define(kind) for kind in GUARD_KINDS],
+        }
+        for kind in GUARD_KINDS:
+            self.definitions[kind.__name__]["oneOf"] = [{"required": [str(tag)]} for tag in kind.TAGS]
+        return {"$ref": f"#/definitions/{GuardSpec.__name__}"}
 
     def when(self) -> dict[str, Any]:
         """Define the recursive condition by hand: its keys are words of the language, not fields."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, When
+from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, VisitCountSpec, When
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.machine.guards.verdicts import names
 
@@ -62,9 +62,8 @@ class _Space:
         self.caps: dict[str, int] = {}
         for name in sorted(named):
             guard = guards.get(name)
-            counter = guard and _counter(guard)
-            if counter and counter[0] in edges:
-                self.caps[counter[0]] = max(counter[1], self.caps.get(counter[0], 0))
+            if isinstance(guard, VisitCountSpec) and guard.visits_to in edges:
+                self.caps[guard.visits_to] = max(guard.below, self.caps.get(guard.visits_to, 0))
         self.counted = tuple(self.caps)
         self.first = self.enter(initial, (0,) * len(self.counted))
         unread = any(guards.get(name) is None for name in named) or any(None in ways for ways in edges.values())
@@ -116,12 +115,9 @@ class _Space:
         if isinstance(when, NotOf):
             return _not(self.holds(when.not_, visits))
         guard = self.guards[when]
-        counter = guard and _counter(guard)
-        return visits[counter[0]] < counter[1] if counter and counter[0] in visits else None
-
-
-def _counter(guard: GuardSpec) -> tuple[str, int] | None:
-    return None if guard.visits_to is None or guard.below is None else (guard.visits_to, guard.below)
+        if isinstance(guard, VisitCountSpec) and guard.visits_to in visits:
+            return visits[guard.visits_to] < guard.below
+        return None
 
 
 def _all(parts: Iterator[bool | None]) -> bool | None:

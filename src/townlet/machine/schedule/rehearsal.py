@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from attrs import evolve
 
 from townlet.dto.schedule import Plan, ScheduleSpec, StateSpec
+from townlet.estimate import MIN_PAIRS
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.guards.paired_test import LEAST_PAIRS
 
 __all__ = ["next_edge", "shrink"]
 
@@ -18,7 +18,7 @@ def shrink(plan: Plan, catalogue: StrategyCatalogue) -> Plan:
     """Return a plan whose whole run takes seconds: every strategy does all its kinds of work, but little of it."""
     schedule = plan.schedule
     evidence = {
-        name: evolve(spec, episodes=(LEAST_PAIRS,), days=1, scenarios=spec.scenarios)
+        name: evolve(spec, episodes=(MIN_PAIRS,), days=1, scenarios=spec.scenarios)
         for name, spec in schedule.evidence.items()
     }
     environment = evolve(schedule.environment, worlds=min(_WORLDS, schedule.environment.worlds))

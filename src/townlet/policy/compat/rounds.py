@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, frozen
 
 from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
-from townlet.dto.guards import GuardReport, Verdict
+from townlet.dto.guards import ComparisonSpec, GuardReport, Relation, Verdict
 from townlet.dto.journal import Entry, GuardsJudged, RunClosed, TransitionTaken, VisitFinished
 from townlet.dto.policy import (
     AnnealSummary,
@@ -180,7 +180,9 @@ class Rounds:
         if passed is None:
             return None
         # `worse_by` asks whether something went wrong; every other guard, whether all is well.
-        return passed if self.schedule.guards[report.guard].worse_by is not None else not passed
+        guard = self.schedule.guards[report.guard]
+        asserts_worse = isinstance(guard, ComparisonSpec) and guard.relation == Relation.WORSE_BY
+        return passed if asserts_worse else not passed
 
     def _anneal_fields(self, current: OpenRound, flags: Mapping[Metric, bool | None]) -> AnnealFields:
         baselines = {metric: _baseline(self._reports_on(current.reports, metric)) for metric in flags}

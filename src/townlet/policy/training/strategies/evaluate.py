@@ -5,7 +5,8 @@ from time import perf_counter
 from attrs import frozen
 
 from townlet.canonical import canonical_json
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.guards import ComparisonSpec, EvidenceTable
+from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec
@@ -133,9 +134,9 @@ def _baselines(context: TrainingContext) -> tuple[str, ...]:
         dict.fromkeys(
             guard.margin.baseline
             for guard in context.schedule.guards.values()
-            if guard.margin is not None
-            and guard.metric is not None
-            and guard.metric.partition(".")[0].partition("[")[0] == context.visit.state
+            if isinstance(guard, ComparisonSpec)
+            and (metric := MetricName.parse(guard.metric))
+            and metric.state == context.visit.state
         )
     )
 
