@@ -78,7 +78,7 @@ class FakeStrategy:
         return cls(**numbers, weights=self._weights(context))
 
     def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
-        spec = context.spec_of(EvaluateSpec)
+        spec = context.options_as(EvaluateSpec)
         candidate, baselines = context.input(spec.candidate), dict(context.visit.baseline_digests)
         evidence = context.schedule.evidence[spec.evidence]
         looks, rows, measured = evidence.episodes, [], []
@@ -111,7 +111,7 @@ class FakeStrategy:
     def _rollback(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
         target = context.inputs.get("accepted") or context.input("clone")
         scale = {
-            name: context.visit.scale.get(name, 1.0) * f for name, f in context.spec_of(RollbackSpec).scale.items()
+            name: context.visit.scale.get(name, 1.0) * f for name, f in context.options_as(RollbackSpec).scale.items()
         }
         return cls(weights=target, discarded=None, target="accepted", parity=None, scale=scale)
 

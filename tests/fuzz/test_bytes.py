@@ -132,7 +132,7 @@ def test_a_checkpoint_with_any_header_is_one_or_a_refusal(header: object, facts:
         header = {**header, "__metadata__": {"townlet": json.dumps(facts)}}
     found = answer(lambda: read_checkpoint(_with_header(header, body), "ppo", "c"))
     if isinstance(found, Checkpoint):
-        answer(lambda: found.about(ProcessStarted))
+        answer(lambda: found.metadata_as(ProcessStarted))
 
 
 NPZ = write_arrays({"features": np.ones((3, 2), np.float32), "actions": np.zeros(3, np.int64)})

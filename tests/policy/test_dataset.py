@@ -42,12 +42,12 @@ def test_a_label_is_the_teachers_action_on_the_observation_before_it() -> None:
     offset, hour = recording.dataset.observations[..., 2], recording.dataset.observations[..., 3]
     expected = np.where(hour > 0, 0, np.where(offset > 0, 2, np.where(offset < 0, 1, 0)))
     assert np.array_equal(expected, recording.dataset.labels)
-    assert recording.perturbed > 0
+    assert recording.perturbed_decisions > 0
 
 
 def test_without_perturbation_the_labels_are_the_actions_played() -> None:
     """A share of 0 perturbs no decision."""
-    assert 0 == recorded(perturbed=0.0).perturbed
+    assert 0 == recorded(perturbed=0.0).perturbed_decisions
 
 
 def test_a_capture_of_zero_decisions_is_refused() -> None:

@@ -132,7 +132,7 @@ def test_an_empty_town_is_refused() -> None:
 def test_a_learners_play_knows_how_likely_it_was() -> None:
     """Log-probabilities are negative, expectations are one longer than decisions, and nothing is perturbed."""
     recording = record(learner())
-    assert 0 == recording.perturbed
+    assert 0 == recording.perturbed_decisions
     assert (recording.experience.log_probs < 0).any()
     assert 25 == len(recording.experience.predictions)
     assert 0.0 == float(np.abs(record(Walker("lazy")).experience.log_probs).max())

@@ -13,8 +13,10 @@ from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvid
 
 __all__ = ["anneal", "run"]
 
-GIVEN = "given"
-"""What a teacher that was passed in is called."""
+CUSTOM = "custom"
+"""Name of a teacher that was passed in."""
+_EARLIER_NAME = "given"
+"""Its name in the schedules of earlier versions' runs, which are resumed under it."""
 
 
 @frozen(kw_only=True)
@@ -22,22 +24,22 @@ class ProviderWithTeacher:
     """An environment with one more teacher."""
 
     inner: EnvironmentProvider
-    """Makes the worlds."""
-    given: Teacher
-    """The teacher that was passed in."""
+    """Environment that makes the worlds."""
+    custom: Teacher
+    """Teacher that was passed in."""
 
     def describe(self, scenario: str) -> EnvironmentDescription:
-        """Return the description, the given teacher among the others."""
-        about = self.inner.describe(scenario)
-        return evolve(about, teachers=(*about.teachers, GIVEN))
+        """Return the inner environment's description with one more teacher."""
+        description = self.inner.describe(scenario)
+        return evolve(description, teachers=(*description.teachers, CUSTOM, _EARLIER_NAME))
 
     def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Environment:
         """Return worlds of the inner environment."""
         return self.inner.make(scenario, worlds=worlds, seed=seed, days=days, first_world=first_world)
 
     def teacher(self, scenario: str, name: str) -> Teacher:
-        """Return the given teacher, or one of the inner environment's."""
-        return self.given if name == GIVEN else self.inner.teacher(scenario, name)
+        """Return the custom teacher, or one of the inner environment's."""
+        return self.custom if name in (CUSTOM, _EARLIER_NAME) else self.inner.teacher(scenario, name)
 
 
 def run(
@@ -86,8 +88,8 @@ def anneal(
     if inner is None:
         spec = config if isinstance(config, ScheduleSpec) else orchestrator.plan().schedule
         inner = provider(spec.environment.id)
-    orchestrator.environments = ProviderWithTeacher(inner=inner, given=teacher)
-    return orchestrator.with_teacher(GIVEN).run()
+    orchestrator.environments = ProviderWithTeacher(inner=inner, custom=teacher)
+    return orchestrator.with_teacher(CUSTOM).run()
 
 
 def _source(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:

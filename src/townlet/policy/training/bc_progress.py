@@ -16,11 +16,11 @@ from townlet.policy.model.inference import Layers
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["Fitting"]
+__all__ = ["CloneFits"]
 
 
 @frozen(kw_only=True)
-class _Facts(Record):
+class _Metadata(Record):
     """The counts of a checkpoint; losses, which may be NaN, stand among its arrays."""
 
     epoch: int
@@ -32,14 +32,14 @@ class _Facts(Record):
 
 
 @define(kw_only=True)
-class Fitting:
+class CloneFits:
     """The two fits of one visit."""
 
     context: TrainingContext
     """Of the visit."""
     spec: BCSpec
     """Of the visit."""
-    bookmark: VisitCheckpoints
+    checkpoints: VisitCheckpoints
     """Where checkpoints go."""
     actor: CloneState | None
     """How far the actor's fit is; none before its first pass."""
@@ -47,25 +47,34 @@ class Fitting:
     """How far the critic's fit is; none before its first pass."""
 
     @classmethod
-    def of_visit(cls, context: TrainingContext, spec: BCSpec) -> "Fitting":
+    def for_visit(cls, context: TrainingContext, spec: BCSpec) -> "CloneFits":
         """Return the fits as an earlier process left them, or not begun."""
-        bookmark = VisitCheckpoints(context=context, every=spec.checkpoint_every)
-        found = bookmark.opened()
+        checkpoints = VisitCheckpoints(context=context, every=spec.checkpoint_every)
+        checkpoint = checkpoints.load()
         actor = value = None
-        if found is not None:
-            facts, numbers = found.about(_Facts), found.arrays["numbers"].tolist()
+        if checkpoint is not None:
+            metadata, numbers = checkpoint.metadata_as(_Metadata), checkpoint.arrays["numbers"].tolist()
             nll, accuracy, loss_sum, correct, seconds, value_loss = numbers
             actor = CloneState(
-                layers=_layers(found.part("actor")), adam_state=found.part("actor_adam"),
-                best_layers=_layers(found.part("best")), best=(nll, accuracy), recalls=found.arrays["recalls"],
-                epoch=facts.epoch, epochs_since_best=facts.since, loss_sum=loss_sum, correct=correct, seconds=seconds,
-            )  # fmt: skip
-            if facts.value_epoch is not None:
+                layers=_layers(checkpoint.part("actor")),
+                adam_state=checkpoint.part("actor_adam"),
+                best_layers=_layers(checkpoint.part("best")),
+                best=(nll, accuracy),
+                recalls=checkpoint.arrays["recalls"],
+                epoch=metadata.epoch,
+                epochs_since_best=metadata.since,
+                loss_sum=loss_sum,
+                correct=correct,
+                seconds=seconds,
+            )
+            if metadata.value_epoch is not None:
                 value = ValueState(
-                    layers=_layers(found.part("critic")), adam_state=found.part("critic_adam"), epoch=facts.value_epoch,
+                    layers=_layers(checkpoint.part("critic")),
+                    adam_state=checkpoint.part("critic_adam"),
+                    epoch=metadata.value_epoch,
                     loss=value_loss,
-                )  # fmt: skip
-        return cls(context=context, spec=spec, bookmark=bookmark, actor=actor, value=value)
+                )
+        return cls(context=context, spec=spec, checkpoints=checkpoints, actor=actor, value=value)
 
     def clone(self, fresh: Layers, training: Samples, heldout: Samples, rng: np.random.Generator) -> CloneState:
         """Return the finished fit of the actor; see `clone_actor`."""
@@ -75,7 +84,7 @@ class Fitting:
 
         def keep(state: CloneState) -> None:
             self.actor = state
-            self.bookmark.turn(state.epoch, self._taken)
+            self.checkpoints.maybe_save(state.epoch, self._to_checkpoint)
 
         self.actor = clone_actor(self.actor or fresh, training, heldout, self.spec, rng, report, keep)
         return self.actor
@@ -91,7 +100,7 @@ class Fitting:
         def keep(state: ValueState) -> None:
             self.value = state
             if state.epoch < self.spec.value_epochs:
-                self.bookmark.turn(self._step, self._taken)
+                self.checkpoints.maybe_save(self._step, self._to_checkpoint)
 
         self.value = fit_critic(self.value or fresh, features, targets, self.spec, rng, report, keep)
         return self.value
@@ -101,11 +110,11 @@ class Fitting:
         """Passes made, of both fits."""
         return (0 if self.actor is None else self.actor.epoch) + (0 if self.value is None else self.value.epoch)
 
-    def _taken(self) -> Checkpoint:
+    def _to_checkpoint(self) -> Checkpoint:
         actor, value = self.actor, self.value
         assert actor is not None, "the actor's fit comes first"
         value_epoch, value_loss = (None, 0.0) if value is None else (value.epoch, value.loss)
-        facts = _Facts(epoch=actor.epoch, since=actor.epochs_since_best, value_epoch=value_epoch)
+        metadata = _Metadata(epoch=actor.epoch, since=actor.epochs_since_best, value_epoch=value_epoch)
         numbers = [*actor.best, actor.loss_sum, actor.correct, actor.seconds, value_loss]
         arrays = _named("actor", _arrays(actor.layers)) | _named("actor_adam", actor.adam_state)
         arrays |= _named("best", _arrays(actor.best_layers)) | {
@@ -115,9 +124,12 @@ class Fitting:
         if value is not None:
             arrays |= _named("critic", _arrays(value.layers)) | _named("critic_adam", value.adam_state)
         return Checkpoint(
-            strategy=self.context.visit.strategy, step=self._step, points=self._step, facts=facts.model_dump(),
+            strategy=self.context.visit.strategy,
+            step=self._step,
+            points=self._step,
+            facts=metadata.model_dump(),
             arrays=arrays,
-        )  # fmt: skip
+        )
 
 
 def _named(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

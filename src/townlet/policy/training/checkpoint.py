@@ -1,4 +1,4 @@
-"""Checkpoints: everything a visit needs to go on with the same bits, as one blob, and when one is kept."""
+"""Checkpoints: everything a visit needs to continue with the same bits, as one blob, and when one is saved."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
@@ -13,46 +13,46 @@ from townlet.policy.training.contexts import TrainingContext
 
 __all__ = ["Checkpoint", "VisitCheckpoints", "read_checkpoint", "unfit"]
 
-Facts = TypeVar("Facts", bound=Record)
+Metadata = TypeVar("Metadata", bound=Record)
 
 _KEY = "townlet"
 
 
 @frozen(kw_only=True)
 class _Header(Record):
-    """What a checkpoint says of itself: the one metadata entry."""
+    """The one metadata entry of the file."""
 
     schema: Literal[1] = 1
     """Version of this layout."""
     strategy: str
-    """Whose visit it is of."""
+    """Strategy of the visit."""
     step: int
-    """Iteration, epoch or look it stands after."""
+    """Iteration, epoch or look after which it was made."""
     points: int
     """Points of the metric stream that the visit had reported."""
     facts: Mapping[str, Any]
-    """What the strategy notes beside its arrays."""
+    """Metadata of the strategy."""
 
 
 @frozen(kw_only=True, eq=False)
 class Checkpoint:
-    """A visit between two steps: named arrays, and facts that are no arrays."""
+    """State of a visit between two steps: named arrays and metadata."""
 
     strategy: str
-    """Whose visit it is of."""
+    """Strategy of the visit."""
     step: int
-    """Iteration, epoch or look it stands after."""
+    """Iteration, epoch or look after which it was made."""
     points: int
     """Points of the metric stream that the visit had reported."""
     facts: Mapping[str, Any]
-    """What the strategy notes beside its arrays, as plain data without NaN."""
+    """Metadata of the strategy, as plain data without NaN."""
     arrays: Mapping[str, NDArray[Any]]
-    """By name; the parts before a dot say what they belong to."""
+    """Arrays by name; the part before a dot says what they belong to."""
 
-    def about(self, kind: type[Facts]) -> Facts:
-        """Return the facts as the record they came from; UnfitCheckpointError where they are of another kind."""
+    def metadata_as(self, cls: type[Metadata]) -> Metadata:
+        """Return the metadata as the record they came from; UnfitCheckpointError where they do not fit `cls`."""
         try:
-            return structure(self.facts, kind)
+            return structure(self.facts, cls)
         except CodecError as error:
             raise UnfitCheckpointError(f"checkpoint of {self.strategy} after step {self.step}: {error}") from error
 
@@ -61,7 +61,7 @@ class Checkpoint:
         return {k.removeprefix(f"{name}."): v for k, v in self.arrays.items() if k.startswith(f"{name}.")}
 
     def file(self, name: str) -> bytes:
-        """Return a file that was kept as an array of bytes."""
+        """Return a file that was stored as an array of bytes."""
         return self.arrays[name].tobytes()
 
     def to_bytes(self) -> bytes:
@@ -73,9 +73,9 @@ class Checkpoint:
 def read_checkpoint(data: bytes, strategy: str, source: str) -> Checkpoint:
     """Return the checkpoint of a safetensors file; BadInputError naming `source` for anything unfit. Never pickle."""
     try:
-        metadata, found = read_tensors(data, _KEY)
+        metadata, tensors = read_tensors(data, _KEY)
         header = structure(metadata, _Header)
-        arrays = {name: values.copy() for name, values in found.items()}
+        arrays = {name: values.copy() for name, values in tensors.items()}
     except (CodecError, ValueError) as error:
         raise BadInputError(f"{source}: not a checkpoint that this version reads ({error})") from error
     if header.strategy != strategy:
@@ -93,25 +93,23 @@ def unfit(state: str, error: BadInputError) -> UnfitCheckpointError:
 
 @frozen(kw_only=True)
 class VisitCheckpoints:
-    """Where a visit stands: what it goes on from, and what it leaves for the next process."""
+    """Loads the checkpoint of a visit and saves the next ones."""
 
     context: TrainingContext
-    """Of the visit."""
+    """Context of the visit."""
     every: int
-    """Steps between two checkpoints; 0 keeps none."""
+    """Number of steps between two checkpoints; 0 saves none."""
 
-    def opened(self) -> Checkpoint | None:
-        """Return what an earlier process left; none where the visit begins. The metric stream is taken back to there.
+    def load(self) -> Checkpoint | None:
+        """Return the checkpoint of an earlier process, None where the visit begins; rewind the metric stream to it.
 
         UnfitCheckpointError where it is missing, damaged or of another version.
         """
         visit = self.context.visit
-        found = None
-        if visit.checkpoint is not None:
-            found = self._read(visit.checkpoint)
+        checkpoint = None if visit.checkpoint is None else self._read(visit.checkpoint)
         if visit.attempt > 1:
-            self.context.telemetry.rewind(0 if found is None else found.points)
-        return found
+            self.context.telemetry.rewind(0 if checkpoint is None else checkpoint.points)
+        return checkpoint
 
     def _read(self, digest: str) -> Checkpoint:
         visit = self.context.visit
@@ -121,19 +119,19 @@ class VisitCheckpoints:
         except BadInputError as error:
             raise unfit(visit.state, error) from error
 
-    def turn(self, step: int, take: Callable[[], Checkpoint]) -> None:
-        """Keep what `take` returns where it is due after `step`; StoppedError where somebody asked to stop.
+    def maybe_save(self, step: int, make: Callable[[], Checkpoint]) -> None:
+        """Save a checkpoint if `step` is due. If a stop was requested, save and raise StoppedError.
 
-        Not for a last step, after which nothing is left to go on with.
+        Call it after every step but the last, after which there is nothing to continue.
         """
         stopping = self.context.visit.stopping()
         if self.every and (stopping or step % self.every == 0):
-            self.keep(take())
+            self.save(make())
         if stopping:
             self.stop(f"after step {step}" if self.every else "without a checkpoint")
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Store a checkpoint and journal it."""
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint and record it in the journal."""
         self.context.visit.save(checkpoint.step, self.context.blobs.put(checkpoint.to_bytes()))
 
     def stop(self, where: str) -> None:

@@ -11,51 +11,51 @@ from townlet.policy.model.weights import Weights
 from townlet.policy.training.contexts import TrainingContext
 from townlet.rng import derive
 
-__all__ = ["CliffCheck", "CliffWatch", "WatchFacts"]
+__all__ = ["CliffCheck", "CliffWatch", "WatchState"]
 
 
 @frozen(kw_only=True)
-class WatchFacts(Record):
-    """What a watch knows between two looks, but for the best weights."""
+class WatchState(Record):
+    """State of a cliff watch between two checks, without the best weights."""
 
     agent_steps: int
-    """Agent-steps played for watching."""
+    """Agent-steps played by all checks so far."""
     parent_values: tuple[float | None, ...]
-    """The parent's objective, episode by episode; empty before the first look."""
+    """The parent's objective, episode by episode; empty before the first check."""
     best: tuple[float, float] | None
-    """Mean and difference of the best sighting; none before the first look."""
+    """Mean and difference of the best check; None before the first check."""
 
 
 @define(kw_only=True)
 class CliffCheck:
-    """One look."""
+    """Result of one check."""
 
     weights: Weights
-    """Who played."""
+    """Weights that were checked."""
     mean: float
     """Mean of the objective over the episodes."""
     difference: float
     """Mean paired difference to the parent."""
     cliff: bool
-    """Whether the whole interval of the differences lies below zero."""
+    """True where the whole confidence interval of the mean difference lies below zero."""
 
 
 @define(kw_only=True)
 class CliffWatch:
-    """Compares the weights in training with the parent on fixed episodes and remembers the best."""
+    """Compares the weights in training with the parent on fixed episodes and keeps the best."""
 
     context: TrainingContext
-    """Whose environments are used."""
+    """Context of the visit, which makes the environments."""
     evidence: EvidenceSpec
-    """How many episodes, how long, how sure."""
+    """Number and length of the episodes, and the confidence."""
     seed: int
-    """Keys the episodes, the same at every look; fresh ones judge later."""
+    """Seed of the episodes, the same at every check; evaluate uses others."""
     parent: Weights
-    """What the visit started from."""
+    """Weights the visit started from."""
     best: CliffCheck | None = None
-    """Best by mean so far, the parent included."""
+    """Check with the best mean so far, the parent included."""
     agent_steps: int = 0
-    """Agent-steps played for watching."""
+    """Agent-steps played by all checks so far."""
     _parent_values: tuple[float | None, ...] = field(default=(), init=False)
 
     @classmethod
@@ -67,45 +67,45 @@ class CliffWatch:
         seed = derive(context.visit.seed, "watch", spec.watch.evidence)
         return cls(context=context, evidence=evidence, seed=seed, parent=parent)
 
-    def facts(self) -> WatchFacts:
-        """Return what `resume` needs beside the best weights."""
+    def state(self) -> WatchState:
+        """Return the state that `resume` needs beside the best weights."""
         best = None if self.best is None else (self.best.mean, self.best.difference)
-        return WatchFacts(agent_steps=self.agent_steps, parent_values=self._parent_values, best=best)
+        return WatchState(agent_steps=self.agent_steps, parent_values=self._parent_values, best=best)
 
-    def resume(self, facts: WatchFacts, best: Weights) -> None:
-        """Go on from what `facts` returned and the best weights then."""
-        self.agent_steps, self._parent_values = facts.agent_steps, facts.parent_values
-        if facts.best is not None:
-            self.best = CliffCheck(weights=best, mean=facts.best[0], difference=facts.best[1], cliff=False)
+    def resume(self, state: WatchState, best: Weights) -> None:
+        """Continue from what `state` returned and the best weights of that time."""
+        self.agent_steps, self._parent_values = state.agent_steps, state.parent_values
+        if state.best is not None:
+            self.best = CliffCheck(weights=best, mean=state.best[0], difference=state.best[1], cliff=False)
 
-    def look(self, weights: Weights) -> CliffCheck:
-        """Play `weights` and tell whether they fell off a cliff."""
+    def check(self, weights: Weights) -> CliffCheck:
+        """Return the paired comparison of `weights` with the parent."""
         if not self._parent_values:
             self._parent_values = self._values(self.parent)
-            known = [value for value in self._parent_values if value is not None]
+            values = [value for value in self._parent_values if value is not None]
             self.best = CliffCheck(
-                weights=self.parent, mean=sum(known) / max(len(known), 1), difference=0.0, cliff=False
+                weights=self.parent, mean=sum(values) / max(len(values), 1), difference=0.0, cliff=False
             )
         pairs = [
-            (mine, theirs)
-            for mine, theirs in zip(self._values(weights), self._parent_values, strict=True)
-            if mine is not None and theirs is not None
+            (value, parent_value)
+            for value, parent_value in zip(self._values(weights), self._parent_values, strict=True)
+            if value is not None and parent_value is not None
         ]
-        differences = [mine - theirs for mine, theirs in pairs]
+        differences = [value - parent_value for value, parent_value in pairs]
         count = max(len(pairs), 1)
         _, high = bounds(differences, 1.0 - self.evidence.confidence)
-        sighting = CliffCheck(
+        check = CliffCheck(
             weights=weights,
-            mean=sum(mine for mine, _ in pairs) / count,
+            mean=sum(value for value, _ in pairs) / count,
             difference=sum(differences) / count,
             cliff=high < 0,
         )
-        if self.best is None or sighting.mean > self.best.mean:
-            self.best = sighting
-        return sighting
+        if self.best is None or check.mean > self.best.mean:
+            self.best = check
+        return check
 
     def _values(self, weights: Weights) -> tuple[float | None, ...]:
-        played: Episodes = play(
+        episodes: Episodes = play(
             self.context.environments,
             self.context.schedule.environment.scenario,
             weights.policy("greedy"),
@@ -114,5 +114,5 @@ class CliffWatch:
             first=0,
             count=self.evidence.episodes[-1],
         )
-        self.agent_steps += played.agent_steps
-        return played.ratios(0)
+        self.agent_steps += episodes.agent_steps
+        return episodes.ratios(0)

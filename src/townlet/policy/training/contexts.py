@@ -1,4 +1,4 @@
-"""All that a strategy may know, frozen."""
+"""TrainingContext: everything that one visit may use, frozen."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -39,10 +39,10 @@ class TrainingContext:
     telemetry: Telemetry
     """Where iterations are reported."""
 
-    def spec_of(self, kind: type[Spec]) -> Spec:
-        """Return the state's `with:` block, which is of `kind`."""
-        if not isinstance(self.visit.spec, kind):
-            raise TypeError(f"state {self.visit.state!r}: expected {kind.__name__}, found {self.visit.spec!r}")
+    def options_as(self, cls: type[Spec]) -> Spec:
+        """Return the state's `with:` block, which is of `cls`."""
+        if not isinstance(self.visit.spec, cls):
+            raise TypeError(f"state {self.visit.state!r}: expected {cls.__name__}, found {self.visit.spec!r}")
         return self.visit.spec
 
     @property
@@ -61,25 +61,25 @@ class TrainingContext:
         return self.environments.describe(self.schedule.environment.scenario)
 
     def input(self, name: str) -> str:
-        """Return the digest of an input; HoldError where this walk has not made it."""
+        """Return the digest of an input; HoldError where this run has not made it."""
         if name not in self.inputs:
             raise HoldError(f"state {self.visit.state!r} needs {name!r}, which this run has not made yet")
         return self.inputs[name]
 
     def weights(self, digest: str) -> Weights:
-        """Return stored weights, proven and fitting the schedule's environment."""
+        """Return stored weights, verified; BadInputError where they do not fit the schedule's environment."""
         weights = read_weights(self.blobs.get(digest), f"weights {digest[:12]}")
         weights.check_fits(self.description, f"weights {digest[:12]}")
         return weights
 
-    def player(self, policy: str, scenario: str, mode: str = "greedy") -> Teacher:
-        """Return who plays a pin: ``teacher:NAME`` or a weights digest."""
-        teacher = parse_teacher(policy)
+    def policy(self, reference: str, scenario: str, mode: str = "greedy") -> Teacher:
+        """Return the policy of a reference: ``teacher:NAME`` or a weights digest."""
+        teacher = parse_teacher(reference)
         if teacher is not None:
             return self.environments.teacher(scenario, teacher)
         if mode not in ("greedy", "stochastic"):
             raise BadInputError(f"unknown mode of acting {mode!r}; expected greedy or stochastic")
-        return self.weights(policy).policy("greedy" if mode == "greedy" else "stochastic")
+        return self.weights(reference).policy("greedy" if mode == "greedy" else "stochastic")
 
     def for_visit(self, visit: Visit) -> "TrainingContext":
         """Return the context of another visit of the same run."""

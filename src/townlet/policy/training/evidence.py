@@ -42,22 +42,22 @@ class EvidenceCollector:
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Return what was played, by ``KIND.POLICY@SCENARIO``."""
-        found: dict[str, NDArray[np.float64]] = {}
+        arrays: dict[str, NDArray[np.float64]] = {}
         for (policy, scenario), episodes in self.played.items():
-            who = f"{policy}@{scenario}"
-            found |= {f"sums.{who}": episodes.sums, f"exposures.{who}": episodes.exposures}
-            found[f"agent_steps.{who}"] = np.array(episodes.agent_steps, np.float64)
-        return found
+            key = f"{policy}@{scenario}"
+            arrays |= {f"sums.{key}": episodes.sums, f"exposures.{key}": episodes.exposures}
+            arrays[f"agent_steps.{key}"] = np.array(episodes.agent_steps, np.float64)
+        return arrays
 
-    def resume(self, found: Mapping[str, NDArray[np.float64]]) -> None:
+    def resume(self, arrays: Mapping[str, NDArray[np.float64]]) -> None:
         """Go on from what `arrays` returned, whatever order a file gave it."""
         for scenario in self.scenarios:
             for policy in dict.fromkeys(self.policies.values()):
-                who = f"{policy}@{scenario}"
+                key = f"{policy}@{scenario}"
                 self.played[policy, scenario] = Episodes(
-                    sums=found[f"sums.{who}"],
-                    exposures=found[f"exposures.{who}"],
-                    agent_steps=int(found[f"agent_steps.{who}"]),
+                    sums=arrays[f"sums.{key}"],
+                    exposures=arrays[f"exposures.{key}"],
+                    agent_steps=int(arrays[f"agent_steps.{key}"]),
                 )
 
     def extend(self, episodes: int) -> None:
@@ -76,7 +76,7 @@ class EvidenceCollector:
         return play(
             self.context.environments,
             scenario,
-            self.context.player(policy, scenario, mode),
+            self.context.policy(policy, scenario, mode),
             seed=self.seed,
             days=self.evidence.days,
             first=first,

@@ -1,4 +1,4 @@
-"""What a visit to ppo learns from: its own rollouts, play that was recorded before, or both."""
+"""Data of a visit to ppo: its own rollouts, recorded trajectories, or both."""
 
 from typing import Any, Literal
 
@@ -29,50 +29,54 @@ __all__ = ["PPODataSource", "acts_finitely", "demonstrations_of", "probe_of"]
 
 @define(kw_only=True)
 class PPODataSource:
-    """The visit's data, iteration by iteration."""
+    """Gives each iteration of a visit its batch."""
 
     rollout: Rollout | None
-    """Own play; none where every iteration learns from recorded play."""
+    """Own rollouts; None where every batch is recorded."""
     recorded: Trajectories | None
-    """Recorded play; none where every iteration plays itself."""
+    """Recorded trajectories; None where every batch is an own rollout."""
     ticks_per_decision: int
-    """Of the environment."""
+    """Simulated ticks of one decision."""
     metrics: tuple[str, ...]
     """Names of the environment's KPIs."""
     last: TrajectoryBatch
-    """What the present iteration learns from."""
+    """The present batch."""
     teacher: Teacher | None
-    """Drives a share of the worlds; none where no ramp gives it any."""
+    """Teacher that acts in a share of the worlds; None where no ramp gives it any."""
     was_reset: bool = False
-    """Whether the visit went on with new episodes, because the environment offers no snapshot."""
+    """True where the visit resumed with new episodes, because the environment offers no snapshot."""
     played: int = 0
-    """Agent-steps of own rollouts so far; recorded play was counted by the visit that recorded it."""
+    """Agent-steps of own rollouts so far; recorded ones were counted by the visit that recorded them."""
 
     @classmethod
-    def of_visit(cls, context: TrainingContext, spec: PPOSpec, found: Checkpoint | None = None) -> "PPODataSource":
-        """Return what a visit asks for; BadInputError for recorded play of another environment.
+    def for_visit(
+        cls, context: TrainingContext, spec: PPOSpec, checkpoint: Checkpoint | None = None
+    ) -> "PPODataSource":
+        """Return the data source of a visit; BadInputError for trajectories of another environment.
 
-        A visit that goes on from a checkpoint whose environment offers no snapshot plays new episodes.
+        A visit resumed from a checkpoint without a snapshot of the environment plays new episodes.
         """
-        about, recorded, rollout = context.description, None, None
-        kept = {} if found is None else found.part("rollout")
-        was_reset = "environment" in kept and not kept["environment"].size
-        again = (found.step,) if found is not None and was_reset else ()
+        description, recorded, rollout = context.description, None, None
+        rollout_state = {} if checkpoint is None else checkpoint.part("rollout")
+        was_reset = "environment" in rollout_state and not rollout_state["environment"].size
+        resumed_step = (checkpoint.step,) if checkpoint is not None and was_reset else ()
         if spec.experience != "own":
             recorded = context.services.replay.experience(context.input("experience"))
-            if recorded.dataset.metadata.environment != about.signature:
-                raise BadInputError(f"the recorded play is of another environment than {about.id}/{about.scenario}")
+            if recorded.dataset.metadata.environment != description.signature:
+                raise BadInputError(
+                    f"the recorded play is of another environment than {description.id}/{description.scenario}"
+                )
         if spec.experience != "recorded":
             environment = context.environments.make(
                 context.schedule.environment.scenario,
                 worlds=context.schedule.environment.worlds,
-                seed=derive(context.visit.seed, "rollout", *again),
+                seed=derive(context.visit.seed, "rollout", *resumed_step),
                 days=spec.days,
             )
-            rollout = Rollout(environment, spec.num_steps, spec.days * about.decisions_per_day)
-            if kept:
+            rollout = Rollout(environment, spec.num_steps, spec.days * description.decisions_per_day)
+            if rollout_state:
                 try:
-                    rollout.restore(kept)
+                    rollout.restore(rollout_state)
                 except BadInputError as error:
                     raise unfit(context.visit.state, error) from error
         last = recorded if rollout is None else rollout
@@ -80,36 +84,36 @@ class PPODataSource:
         return cls(
             rollout=rollout,
             recorded=recorded,
-            ticks_per_decision=about.ticks_per_decision,
-            metrics=tuple(metric.name for metric in about.metrics),
+            ticks_per_decision=description.ticks_per_decision,
+            metrics=tuple(metric.name for metric in description.metrics),
             last=last,
             teacher=_teacher(context, spec),
             was_reset=was_reset,
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what own play goes on from; nothing where every iteration learns from recorded play."""
+        """Return the state of the own rollouts for a checkpoint; empty where every batch is recorded."""
         return {} if self.rollout is None else self.rollout.state()
 
-    def promise(self, spec: PPOSpec) -> Resumable:
-        """Return what a visit that is cut off goes on with: the same bits, new episodes, or nothing at all."""
+    def resume_kind(self, spec: PPOSpec) -> Resumable:
+        """Return what a visit resumes with after a crash: the same bits, new episodes, or nothing."""
         if not spec.checkpoint_every:
             return "none"
         return "exact" if self.rollout is None or self.rollout.environment.snapshot() else "reset"
 
     @property
     def per_iteration(self) -> int:
-        """Agent-steps of an iteration that plays itself, or of the recorded play."""
+        """Agent-steps of an own rollout, or of the recording where every batch is recorded."""
         return int((self.last if self.rollout is None else self.rollout).alive.size)
 
     @property
-    def counted(self) -> int:
-        """Agent-steps the present iteration learns from; ramps go on with them, whoever recorded them."""
+    def batch_agent_steps(self) -> int:
+        """Agent-steps in this batch, own or recorded; ramps advance by this number."""
         return int(self.last.alive.size)
 
     @property
     def ticks(self) -> int:
-        """Simulated ticks of one world behind the present iteration."""
+        """Simulated ticks of one world in this batch."""
         return len(self.last.rewards) * self.ticks_per_decision
 
     @property
@@ -117,8 +121,8 @@ class PPODataSource:
         """True where the present batch was recorded before the visit."""
         return self.last is self.recorded
 
-    def gather(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> TrajectoryBatch:
-        """Return what the n-th iteration (from 0) learns from; the teacher drives a share of own play's worlds."""
+    def next_batch(self, iteration: int, weights: Weights, teacher_share: float = 0.0) -> TrajectoryBatch:
+        """Return the batch of iteration n, from 0; the teacher acts in a share of the worlds of an own rollout."""
         if self.recorded is not None and (self.rollout is None or iteration == 0):
             self.last = self.recorded
         elif self.rollout is not None:
@@ -127,7 +131,7 @@ class PPODataSource:
         return self.last
 
     def fresh(self, context: TrainingContext, spec: PPOSpec) -> Weights:
-        """Return untrained weights whose normaliser has seen one rollout of their own play, or the recorded play."""
+        """Return untrained weights, their normaliser fitted to one own rollout or to the recording."""
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
         weights = fresh_weights(context.description, spec.hidden_sizes, rng)
         if self.rollout is None:
@@ -184,10 +188,10 @@ def _teacher(context: TrainingContext, spec: PPOSpec) -> Teacher | None:
     """Return the schedule's teacher where a ramp lets it drive; BadInputError for one that never acts."""
     if all(y == 0 for ramp in spec.ramps for _, y in ramp.teacher_share):
         return None
-    about = context.schedule
-    teacher = context.environments.teacher(about.environment.scenario, about.teacher)
+    schedule = context.schedule
+    teacher = context.environments.teacher(schedule.environment.scenario, schedule.teacher)
     if isinstance(teacher, StubTeacher):
-        raise BadInputError(f"teacher_share: teacher {about.teacher!r} cannot drive a world: {teacher.never_acts}")
+        raise BadInputError(f"teacher_share: teacher {schedule.teacher!r} cannot drive a world: {teacher.never_acts}")
     return teacher
 
 
@@ -208,9 +212,9 @@ def probe_of(played: TrajectoryBatch, parent: Weights) -> Probe:
     return make_probe(parent, features * parent.scale + parent.mean, mask)
 
 
-def acts_finitely(weights: Weights, seen: NDArray[np.float32]) -> bool:
-    """Tell whether actor and critic still answer with finite numbers to what was last seen [W, N, F]."""
-    features = seen.reshape(-1, seen.shape[-1])
+def acts_finitely(weights: Weights, features: NDArray[np.float32]) -> bool:
+    """Return True where actor and critic give finite outputs for normalised features [W, N, F]."""
+    features = features.reshape(-1, features.shape[-1])
     with np.errstate(over="ignore", invalid="ignore"):
-        answers = (forward(weights.actor, features), weights.values(features))
-    return all(bool(np.isfinite(answer).all()) for answer in answers)
+        outputs = (forward(weights.actor, features), weights.values(features))
+    return all(bool(np.isfinite(output).all()) for output in outputs)

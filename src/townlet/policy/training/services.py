@@ -29,7 +29,7 @@ from townlet.store.blobs import BlobStore
 
 __all__ = ["PromotionServiceAdapter", "Recording", "ReplayDatasetService", "RolloutCaptureService", "TrainingServices"]
 
-_WHEN, _WHICH = 0xCA, 0xCB
+PERTURB_MASK, PERTURB_ACTION = 0xCA, 0xCB
 """Streams of the perturbation: whether to perturb, and with which action."""
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Recording:
     """What was seen, done (a teacher's labels) and earned, and what the player thought of it."""
     tallies: Tallies
     """KPI sums of the recorded play."""
-    perturbed: int
+    perturbed_decisions: int
     """Decisions of living agents at which another action than the label was played."""
 
     @property
@@ -83,7 +83,7 @@ class RolloutCaptureService:
         labels, alive = np.empty(shape, np.int16), np.empty(shape, np.bool_)
         rewards, terminations = np.empty(shape, np.float32), np.empty(shape, np.bool_)
         log_probs, predictions = np.zeros(shape, np.float32), np.zeros((decisions + 1, *shape[1:]), np.float32)
-        seen, changed = environment.reset(), 0
+        seen, perturbed_decisions = environment.reset(), 0
         if not seen.alive.any():
             raise BadInputError(
                 f"the {about.id} is empty: no agent lives in any of its {environment.worlds} worlds of "
@@ -92,18 +92,18 @@ class RolloutCaptureService:
         for t in range(decisions):
             observations[t], masks[t], alive[t] = seen.observations, seen.action_mask, seen.alive
             if isinstance(player, Weights):
-                played, log_probs[t], predictions[t] = _drawn(seen, player)
+                played, log_probs[t], predictions[t] = _sampled(seen, player)
                 labels[t] = played
             else:
                 label = player.act(seen)
                 labels[t] = label
                 played = self._perturb(seen, label, perturbed)
-                changed += int(((played != label) & seen.alive).sum())
+                perturbed_decisions += int(((played != label) & seen.alive).sum())
             step = environment.step(played)
             rewards[t], terminations[t], seen = step.rewards, step.terminations, step.observations
             report(t + 1)
         if isinstance(player, Weights):
-            predictions[-1] = _expected(seen, player)
+            predictions[-1] = _predicted(seen, player)
         cut = np.zeros(shape, np.bool_)
         cut[-1:] = True
         dataset = Dataset(
@@ -119,7 +119,7 @@ class RolloutCaptureService:
         experience = Trajectories(
             dataset=dataset, log_probs=log_probs, predictions=predictions, truncations=cut, sums=tallies.sums.sum(1)
         )
-        return Recording(experience=experience, tallies=tallies, perturbed=changed)
+        return Recording(experience=experience, tallies=tallies, perturbed_decisions=perturbed_decisions)
 
     @staticmethod
     def _perturb(seen: ObservationBatchDTO, label: NDArray[np.int64], share: float) -> NDArray[np.int64]:
@@ -127,17 +127,17 @@ class RolloutCaptureService:
         if share <= 0:
             return label
         agents = np.arange(label.shape[1], dtype=np.uint64)
-        chosen = uniform(mix(mix(seen.keys, _WHEN)[:, None], agents)) < np.float32(share)
+        chosen = uniform(mix(mix(seen.keys, PERTURB_MASK)[:, None], agents)) < np.float32(share)
         if not chosen.any():
             return label
-        numbers = uniform(mix(mix(seen.keys, _WHICH)[:, None], agents))[chosen]
+        numbers = uniform(mix(mix(seen.keys, PERTURB_ACTION)[:, None], agents))[chosen]
         logits = np.where(seen.action_mask[chosen], np.float32(0), np.float32(-1e9))
         played = label.copy()
         played[chosen] = sample(logits, numbers)
         return played
 
 
-def _drawn(
+def _sampled(
     seen: ObservationBatchDTO, weights: Weights
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Return actions, their log-probabilities and the values expected, each [W, N]."""
@@ -145,10 +145,10 @@ def _drawn(
     logits = player.logits(player.normalise(seen.observations), seen.action_mask)
     chosen = sample(logits, player.draws(seen.keys, shape[1]))
     log_p = log_probabilities(logits)[np.arange(len(chosen)), chosen]
-    return chosen.reshape(shape), log_p.reshape(shape), _expected(seen, weights)
+    return chosen.reshape(shape), log_p.reshape(shape), _predicted(seen, weights)
 
 
-def _expected(seen: ObservationBatchDTO, weights: Weights) -> NDArray[np.float32]:
+def _predicted(seen: ObservationBatchDTO, weights: Weights) -> NDArray[np.float32]:
     return weights.values(weights.policy().normalise(seen.observations)).reshape(seen.alive.shape)
 
 

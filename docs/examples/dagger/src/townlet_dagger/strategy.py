@@ -66,7 +66,7 @@ class DAggerStrategy:
 
     def run(self, context: TrainingContext) -> DAggerResult:
         """Make one iteration; a visit that was cut off plays the same episodes again and goes on with the fit."""
-        started, options = perf_counter(), context.spec_of(DAggerSpec)
+        started, options = perf_counter(), context.options_as(DAggerSpec)
         recorded = context.services.replay.load(context.input("dataset"))
         played, agreement = _play(context, options, decisions=len(recorded.labels))
         grown = context.blobs.put(_joined(recorded, played).to_bytes())

@@ -23,7 +23,7 @@ from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
     from townlet.policy.bc.state import CloneResult
-    from townlet.policy.training.bc_progress import Fitting
+    from townlet.policy.training.bc_progress import CloneFits
 
 __all__ = ["ENTRIES", "BCStrategy"]
 
@@ -68,7 +68,7 @@ class BCStrategy:
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse without torch or without a data set."""
-        spec = context.spec_of(BCSpec)
+        spec = context.options_as(BCSpec)
         require_torch(f"state {context.visit.state!r} (strategy bc)", spec.device)
         if spec.data is None:
             context.input("dataset")
@@ -78,9 +78,9 @@ class BCStrategy:
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
         from townlet.policy.model.torch_network import choose_device, device_name, parity
-        from townlet.policy.training.bc_progress import Fitting
+        from townlet.policy.training.bc_progress import CloneFits
 
-        started, spec = perf_counter(), context.spec_of(BCSpec)
+        started, spec = perf_counter(), context.options_as(BCSpec)
         dataset, digest = _demonstrations(context, spec)
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "bc"))
         training, heldout = _split(dataset.labels.shape[1], spec.heldout, rng)
@@ -90,9 +90,9 @@ class BCStrategy:
             raise BadInputError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
         inputs, outputs = len(dataset.metadata.features), len(dataset.metadata.actions)
         actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
-        fitting = Fitting.of_visit(context, spec)
-        fit = fitting.clone(actor, train, held, rng).result(spec, len(train.labels))
-        weights, value_loss = _with_critic(spec, dataset, training, fit, (mean, scale), fitting, rng)
+        fits = CloneFits.for_visit(context, spec)
+        fit = fits.clone(actor, train, held, rng).result(spec, len(train.labels))
+        weights, value_loss = _with_critic(spec, dataset, training, fit, (mean, scale), fits, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
         rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
@@ -143,7 +143,7 @@ def _with_critic(
     episodes: NDArray[np.intp],
     fit: "CloneResult",
     normaliser: tuple[NDArray[np.float32], NDArray[np.float32]],
-    fitting: "Fitting",
+    fits: "CloneFits",
     rng: np.random.Generator,
 ) -> tuple[Weights, float]:
     """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
@@ -162,7 +162,7 @@ def _with_critic(
     inputs = len(dataset.metadata.features)
     critic = fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0)
     scaled = ((targets - value_mean) / value_scale).astype(np.float32)
-    fitted = fitting.critic(critic, features, scaled, rng)
+    fitted = fits.critic(critic, features, scaled, rng)
     metadata = WeightsMetadata(
         features=dataset.metadata.features,
         actions=dataset.metadata.actions,

@@ -79,7 +79,7 @@ class CaptureStrategy:
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse an unknown teacher, or weights that do not fit."""
-        spec = context.spec_of(CaptureSpec)
+        spec = context.options_as(CaptureSpec)
         if spec.player == "teacher":
             context.environments.teacher(context.schedule.environment.scenario, context.schedule.teacher)
         elif spec.player != "fresh":
@@ -87,31 +87,31 @@ class CaptureStrategy:
 
     def run(self, context: TrainingContext) -> CaptureResult:
         """Record, store the data set, and say what is in it."""
-        started, spec, about = perf_counter(), context.spec_of(CaptureSpec), context.description
+        started, spec, description = perf_counter(), context.options_as(CaptureSpec), context.description
         decisions = _decisions(context, spec)
         player, stored = _player(context, spec, decisions)
         environment = _make(context, spec, "episodes", decisions)
-        per_decision = spec.episodes * about.agents
-        bookmark = VisitCheckpoints(context=context, every=0)
-        bookmark.opened()
+        per_decision = spec.episodes * description.agents
+        checkpoints = VisitCheckpoints(context=context, every=0)
+        checkpoints.load()
 
         def report(done: int) -> None:
             if done % 48 == 0 or done == decisions:
                 context.telemetry.emit(done, {}, of=decisions, agent_steps=done * per_decision)
                 if done < decisions and context.visit.stopping():
-                    bookmark.stop("without a checkpoint; a data set is recorded in one go")
+                    checkpoints.stop("without a checkpoint; a data set is recorded in one go")
 
         metadata = DatasetMetadata(
-            features=about.features,
-            actions=about.actions,
-            environment=about.signature,
-            scenario=about.scenario,
+            features=description.features,
+            actions=description.actions,
+            environment=description.signature,
+            scenario=description.scenario,
             teacher=teacher_ref(context.schedule.teacher) if stored is None else stored,
-            discount=about.discount,
+            discount=description.discount,
         )
         recording = context.services.capture.record(environment, player, decisions, spec.perturbed, metadata, report)
         played = len(recording.dataset.labels)
-        result = _result(recording, ticks=played * about.ticks_per_decision)
+        result = _result(recording, ticks=played * description.ticks_per_decision)
         return attrs.evolve(
             result,
             weights=stored,
@@ -122,10 +122,10 @@ class CaptureStrategy:
 
 
 def _decisions(context: TrainingContext, spec: CaptureSpec) -> int:
-    about = context.description
+    description = context.description
     if spec.ticks is None:
-        return spec.days * about.decisions_per_day
-    return ceil(spec.ticks / about.ticks_per_decision)
+        return spec.days * description.decisions_per_day
+    return ceil(spec.ticks / description.ticks_per_decision)
 
 
 def _make(context: TrainingContext, spec: CaptureSpec, stream: str, decisions: int) -> Environment:
@@ -171,7 +171,7 @@ def _result(recording: Recording, *, ticks: int) -> CaptureResult:
         episodes=float(dataset.labels.shape[1]) if len(dataset.labels) else 0.0,
         samples=float(len(living)),
         action_entropy=max(float(-(shares * np.log(shares)).sum()), 0.0),
-        perturbed_share=recording.perturbed / max(len(living), 1),
+        perturbed_share=recording.perturbed_decisions / max(len(living), 1),
         return_per_agent_day=float(tallies.sums[0].sum()) / exposure if exposure > 0 else 0.0,
         action_counts=dict(zip(dataset.metadata.actions, counts.tolist(), strict=True)),
         recorded=trajectory_metrics(recording.experience),

@@ -70,62 +70,63 @@ class EvaluateStrategy:
 
     def run(self, context: TrainingContext) -> EvaluationResult:
         """Gather paired evidence and store it as a table from which every verdict can be derived again."""
-        started, spec, visit = perf_counter(), context.spec_of(EvaluateSpec), context.visit
+        started, spec, visit = perf_counter(), context.options_as(EvaluateSpec), context.visit
         evidence, candidate = context.schedule.evidence[spec.evidence], _candidate(context)
         baselines = {
             name: visit.baseline_digests[name] for name in _baselines(context) if name in visit.baseline_digests
         }
-        gathering = EvidenceCollector(
+        collector = EvidenceCollector(
             context=context,
             evidence=evidence,
             seed=_seed(context, spec.evidence, evidence, candidate),
             policies={CANDIDATE: candidate} | baselines,
         )
-        bookmark = VisitCheckpoints(context=context, every=1)
-        found = bookmark.opened()
-        if found is not None:
-            gathering.resume(found.arrays)
-        first = 0 if found is None else found.step - 1  # the last look's verdict is derived again, nothing is played
+        checkpoints = VisitCheckpoints(context=context, every=1)
+        checkpoint = checkpoints.load()
+        if checkpoint is not None:
+            collector.resume(checkpoint.arrays)
+        # The verdict of the checkpoint's look is derived again; nothing is played for it.
+        first = 0 if checkpoint is None else checkpoint.step - 1
         for look, episodes in enumerate(evidence.episodes[first:], start=first + 1):
-            gathering.extend(episodes)
+            collector.extend(episodes)
             table = EvidenceTable(
                 evidence=spec.evidence,
                 candidate=candidate,
                 baselines=baselines,
-                seed=gathering.seed,
+                seed=collector.seed,
                 looks=evidence.episodes[:look],
-                metrics=gathering.rows(),
+                metrics=collector.rows(),
             )
             digest = context.blobs.put(_canonical(table))
-            is_new = found is None or look > found.step
+            is_new = checkpoint is None or look > checkpoint.step
             if is_new:
-                bookmark.keep(_checkpoint(gathering, look))
+                checkpoints.save(_checkpoint(collector, look))
             context.telemetry.emit(
-                look, _headline(gathering), of=len(evidence.episodes), agent_steps=gathering.agent_steps
+                look, _headline(collector), of=len(evidence.episodes), agent_steps=collector.agent_steps
             )
             if visit.decided(table):
                 break
             if is_new and look < len(evidence.episodes) and visit.stopping():
-                bookmark.stop(f"after look {look}")
-        beside, more = _stochastic(gathering, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
+                checkpoints.stop(f"after look {look}")
+        beside, more = _stochastic(collector, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
         return EvaluationResult(
             weights=candidate,
-            measurements=gathering.measurements() + beside,
+            measurements=collector.measurements() + beside,
             evidence=digest,
             looks=len(table.looks),
             blobs={"evidence": digest},
-            agent_steps=gathering.agent_steps + more,
+            agent_steps=collector.agent_steps + more,
             duration=perf_counter() - started,
         )
 
 
-def _checkpoint(gathering: EvidenceCollector, look: int) -> Checkpoint:
+def _checkpoint(collector: EvidenceCollector, look: int) -> Checkpoint:
     """Return what was played up to a look; its line of the metric stream comes after it."""
-    return Checkpoint(strategy="evaluate", step=look, points=look - 1, facts={}, arrays=gathering.arrays())
+    return Checkpoint(strategy="evaluate", step=look, points=look - 1, facts={}, arrays=collector.arrays())
 
 
 def _candidate(context: TrainingContext) -> str:
-    return context.input(context.spec_of(EvaluateSpec).candidate)
+    return context.input(context.options_as(EvaluateSpec).candidate)
 
 
 def _baselines(context: TrainingContext) -> tuple[str, ...]:
@@ -147,20 +148,20 @@ def _seed(context: TrainingContext, name: str, evidence: EvidenceSpec, candidate
     return derive(context.visit.seed, "fresh evidence", name, candidate)
 
 
-def _headline(gathering: EvidenceCollector) -> dict[str, float]:
+def _headline(collector: EvidenceCollector) -> dict[str, float]:
     """Return the objective's mean per policy name, for whoever watches."""
-    row = gathering.rows()[0]
-    known = {name: [value for value in values if value is not None] for name, values in row.values.items()}
-    return {f"{name} {row.metric}": sum(values) / len(values) for name, values in known.items() if values}
+    row = collector.rows()[0]
+    defined = {name: [value for value in values if value is not None] for name, values in row.values.items()}
+    return {f"{name} {row.metric}": sum(values) / len(values) for name, values in defined.items() if values}
 
 
-def _stochastic(gathering: EvidenceCollector, candidate: str, episodes: int) -> tuple[tuple[Measurement, ...], int]:
+def _stochastic(collector: EvidenceCollector, candidate: str, episodes: int) -> tuple[tuple[Measurement, ...], int]:
     """Return the candidate's KPIs with stochastic actions over the first episodes, and the agent-steps played."""
     measurements: tuple[Measurement, ...] = ()
     steps = 0
-    for scenario in gathering.scenarios:
-        played = gathering.play(candidate, scenario, "stochastic", 0, episodes)
-        measurements += gathering.measured(candidate, scenario, "stochastic", played)
+    for scenario in collector.scenarios:
+        played = collector.play(candidate, scenario, "stochastic", 0, episodes)
+        measurements += collector.measured(candidate, scenario, "stochastic", played)
         steps += played.agent_steps
     return measurements, steps
 

@@ -91,7 +91,7 @@ class PPOStrategy:
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse without torch or its device, or with a parent that does not fit."""
-        require_torch(f"state {context.visit.state!r} (strategy ppo)", context.spec_of(PPOSpec).device)
+        require_torch(f"state {context.visit.state!r} (strategy ppo)", context.options_as(PPOSpec).device)
         if "start" in context.inputs:
             context.weights(context.inputs["start"])
 
@@ -100,24 +100,24 @@ class PPOStrategy:
         from townlet.policy.model.torch_network import device_name
         from townlet.policy.ppo.learner import Learner
 
-        started, spec, about = perf_counter(), context.spec_of(PPOSpec), context.description
-        bookmark = VisitCheckpoints(context=context, every=spec.checkpoint_every)
-        found = bookmark.opened()
-        data = PPODataSource.of_visit(context, spec, found)
-        parent = _parent(context, spec, data, found)
+        started, spec, description = perf_counter(), context.options_as(PPOSpec), context.description
+        checkpoints = VisitCheckpoints(context=context, every=spec.checkpoint_every)
+        checkpoint = checkpoints.load()
+        data = PPODataSource.for_visit(context, spec, checkpoint)
+        parent = _parent(context, spec, data, checkpoint)
         demonstrations = demonstrations_of(context, spec, parent)
-        learner = Learner(parent, spec, about.discount if spec.gamma is None else spec.gamma, demonstrations)
+        learner = Learner(parent, spec, description.discount if spec.gamma is None else spec.gamma, demonstrations)
         watch = CliffWatch.for_visit(context, spec, parent)
         progress = (
-            Progress(weights=learner.weights(), next_look=spec.watch.every if spec.watch else 0)
-            if found is None
-            else Progress.restored(found, learner, data, watch)
+            Progress(weights=learner.weights(), next_check=spec.watch.every if spec.watch else 0)
+            if checkpoint is None
+            else Progress.from_checkpoint(checkpoint, learner, data, watch)
         )
-        _train(context, spec, data, learner, watch, progress, bookmark)
-        ended = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
+        _train(context, spec, data, learner, watch, progress, checkpoints)
+        weights = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
         probe = parent.probe or probe_of(data.last, parent)
-        facts = {"device": device_name(learner.device), "resumable": data.promise(spec)}
-        return _result(context, ended, probe, progress, data, watch, facts, perf_counter() - started)
+        metadata = {"device": device_name(learner.device), "resumable": data.resume_kind(spec)}
+        return _result(context, weights, probe, progress, data, watch, metadata, perf_counter() - started)
 
 
 def _train(
@@ -127,23 +127,23 @@ def _train(
     learner: "Learner",
     watch: CliffWatch | None,
     progress: Progress,
-    bookmark: VisitCheckpoints,
+    checkpoints: VisitCheckpoints,
 ) -> None:
     """Make the iterations that are left."""
     iterations = spec.iterations or -(-spec.agent_steps // data.per_iteration)
     for iteration in range(progress.iterations, iterations):
         numbers = _iterate(context, spec, data, learner, progress)
         ends = iteration == iterations - 1 or bool(progress.nonfinite)
-        if not progress.nonfinite and watch is not None and (progress.agent_steps >= progress.next_look or ends):
+        if not progress.nonfinite and watch is not None and (progress.agent_steps >= progress.next_check or ends):
             assert spec.watch is not None, "only a spec makes a watch"
-            progress.next_look += spec.watch.every
-            sighting = watch.look(progress.weights)
-            progress.cliff = sighting.cliff
-            numbers |= {"watched": sighting.mean, "watched_difference": sighting.difference}
+            progress.next_check += spec.watch.every
+            check = watch.check(progress.weights)
+            progress.cliff = check.cliff
+            numbers |= {"watched": check.mean, "watched_difference": check.difference}
         context.telemetry.emit(iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps)
         if ends or progress.cliff:
             break
-        bookmark.turn(iteration + 1, partial(progress.kept, learner, data, watch))
+        checkpoints.maybe_save(iteration + 1, partial(progress.to_checkpoint, learner, data, watch))
 
 
 def _iterate(
@@ -153,15 +153,15 @@ def _iterate(
     started, iteration = perf_counter(), progress.iterations
     rng = np.random.default_rng(seed_sequence(context.visit.seed, "update", iteration))
     ramp = ramp_at(spec.ramps, context.visit.ramp_index, progress.agent_steps)
-    rollout = data.gather(iteration, progress.weights, ramp.teacher_share)
+    rollout = data.next_batch(iteration, progress.weights, ramp.teacher_share)
     statistics = learner.update(rollout, progress.weights, ramp, rng)
     updated = learner.weights()
     seconds = perf_counter() - started
     progress.seconds += seconds
-    progress.agent_steps += data.counted
+    progress.agent_steps += data.batch_agent_steps
     progress.history.append(statistics)
-    own = rollout.alive & ~rollout.teacher_controlled[:, None]
-    progress.rewards.append(float(rollout.rewards[own].mean(dtype=np.float64)) if own.any() else 0.0)
+    policy_rows = rollout.alive & ~rollout.teacher_controlled[:, None]
+    progress.rewards.append(float(rollout.rewards[policy_rows].mean(dtype=np.float64)) if policy_rows.any() else 0.0)
     numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
     if not statistics.finite or not acts_finitely(updated, rollout.normalised_features(updated)[-1]):
         progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
@@ -180,35 +180,35 @@ def _iterate(
     return numbers
 
 
-def _parent(context: TrainingContext, spec: PPOSpec, data: PPODataSource, found: Checkpoint | None) -> Weights:
+def _parent(context: TrainingContext, spec: PPOSpec, data: PPODataSource, checkpoint: Checkpoint | None) -> Weights:
     """Return the weights the visit started from; a fresh start's are in its checkpoint."""
     if "start" in context.inputs:
         return context.weights(context.inputs["start"])
-    return data.fresh(context, spec) if found is None else parent_of(found)
+    return data.fresh(context, spec) if checkpoint is None else parent_of(checkpoint)
 
 
 def _result(
     context: TrainingContext,
-    ended: Weights,
+    weights: Weights,
     probe: Probe,
     progress: Progress,
     data: PPODataSource,
     watch: CliffWatch | None,
-    facts: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     duration: float,
 ) -> PPOTrainingResult:
     from townlet.policy.model.torch_network import parity
 
-    difference = parity(ended.actor, normalise(probe.observations, ended.mean, ended.scale))
-    ended = attrs.evolve(ended, metadata=attrs.evolve(ended.metadata, parity=difference), probe=None)
-    ended = attrs.evolve(ended, probe=make_probe(ended, probe.observations, probe.action_mask))
+    difference = parity(weights.actor, normalise(probe.observations, weights.mean, weights.scale))
+    weights = attrs.evolve(weights, metadata=attrs.evolve(weights.metadata, parity=difference), probe=None)
+    weights = attrs.evolve(weights, probe=make_probe(weights, probe.observations, probe.action_mask))
     last = progress.history[-_LAST:]
 
     def mean(name: str) -> float:
         return float(np.mean([attrs.asdict(statistics)[name] for statistics in last]))
 
     return PPOTrainingResult(
-        weights=context.blobs.put(ended.to_bytes()),
+        weights=context.blobs.put(weights.to_bytes()),
         flags=("cliff",) * progress.cliff + ("diverged",) * bool(progress.nonfinite) + ("reset",) * data.was_reset,
         iterations=len(progress.history),
         value_loss=mean("value_loss"),
@@ -231,5 +231,5 @@ def _result(
         agent_steps=data.played + (watch.agent_steps if watch is not None else 0),
         agent_steps_per_second=progress.agent_steps / max(progress.seconds, 1e-9),
         duration=duration,
-        **facts,
+        **metadata,
     )

@@ -74,7 +74,7 @@ class RollbackStrategy:
 
     def run(self, context: TrainingContext) -> RollbackResult:
         """Name the weights to go on from and prove them: digest, and the actions stored with them."""
-        started, spec = perf_counter(), context.spec_of(RollbackSpec)
+        started, spec = perf_counter(), context.options_as(RollbackSpec)
         name, digest = _target(context)
         weights = context.weights(digest)
         scale = dict(context.visit.scale)
@@ -92,7 +92,9 @@ class RollbackStrategy:
 
 
 def _target(context: TrainingContext) -> tuple[str, str]:
-    names = ("champion",) if context.spec_of(RollbackSpec).target == "champion" else ("accepted", "clone", "champion")
+    names = (
+        ("champion",) if context.options_as(RollbackSpec).target == "champion" else ("accepted", "clone", "champion")
+    )
     for name in names:
         if name in context.inputs:
             return name, context.inputs[name]

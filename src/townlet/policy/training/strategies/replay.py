@@ -39,12 +39,12 @@ class ReplayStrategy:
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse a data set that is missing, changed or unfit."""
-        spec = context.spec_of(ReplaySpec)
+        spec = context.options_as(ReplaySpec)
         context.services.replay.open(spec.data, streaming=True)
 
     def run(self, context: TrainingContext) -> ReplayResult:
         """Summarise, and store the recorded play where ppo is to learn from it."""
-        started, spec = perf_counter(), context.spec_of(ReplaySpec)
+        started, spec = perf_counter(), context.options_as(ReplaySpec)
         found = context.services.replay.open(spec.data, streaming=spec.streaming)
         rng = None
         if spec.shuffle:
