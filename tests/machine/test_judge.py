@@ -9,7 +9,16 @@ from attrs import evolve
 from cases import CANDIDATE, CHAMPION, OTHER, QUEUES, RETURN, asked, compared, guard, known, table
 from fakes import measurement, ppo_result
 
-from townlet.dto.guards import Verdict
+from townlet.dto.codec import CodecError
+from townlet.dto.guards import (
+    BetweenSpec,
+    ComparisonSpec,
+    GuardSpec,
+    PairedComparisonSpec,
+    ThresholdSpec,
+    Verdict,
+    VisitCountSpec,
+)
 from townlet.dto.policy import CaptureResult
 from townlet.machine.journal.run_state import Accepted
 
@@ -171,3 +180,79 @@ def test_a_missing_baseline_is_unknown_or_skipped_as_the_guard_says() -> None:
     ):
         assert (Verdict.UNKNOWN, True) == ((report := asked(spec, what)).verdict, "there is no" in report.sentence)
         assert Verdict.SKIPPED is asked(evolve(spec, without_baseline="skip"), what).verdict
+
+
+# Kinds of guards
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected", "nearest"),
+    [
+        ([0.2, 0.5], Verdict.PASS, 0.2),
+        ([0.1, 0.2], Verdict.PASS, 0.2),
+        ([0.2, 0.2], Verdict.PASS, 0.2),
+        ([0.21, 0.5], Verdict.FAIL, 0.21),
+        ([-1.0, 0.19], Verdict.FAIL, 0.19),
+    ],
+)
+def test_between_includes_both_limits(limits: list[float], expected: Verdict, nearest: float) -> None:
+    """The value loss is 0.2; the report shows the limit nearest to it."""
+    report = asked(guard(metric="ppo.value_loss", between=limits), known())
+    assert (expected, 0.2, nearest) == (report.verdict, report.value, report.limit)
+    phrase = f"{limits[0]:.4g} and {limits[1]:.4g}"
+    assert f"ppo.value_loss 0.2 is {'' if expected is Verdict.PASS else 'not '}between {phrase}" == report.sentence
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind"),
+    [
+        ({"metric": "ppo.value_loss", "at_most": 1}, ThresholdSpec),
+        ({"metric": "ppo.value_loss", "between": [0, 1]}, BetweenSpec),
+        ({"metric": "ppo.value_loss", "not_worse_than": LOSS}, ComparisonSpec),
+        ({"metric": "evaluate.deaths", "worse_by": LOSS, "evidence": "full"}, PairedComparisonSpec),
+        ({"visits_to": "ppo", "below": 3}, VisitCountSpec),
+    ],
+)
+def test_the_keys_of_a_guard_select_its_kind(keys: dict[str, Any], kind: type) -> None:
+    """Keys that an earlier Townlet wrote at their defaults say nothing."""
+    earlier = dict.fromkeys(("metric", "at_least", "not_worse_than", "evidence", "visits_to")) | keys
+    assert kind is type(guard(**keys)) is type(guard(**earlier, without_baseline="unknown"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"metric": "a.b"}, "expected exactly one of at_least, at_most, between, not_worse_than"),
+        ({"metric": "a.b", "at_least": 1, "below": 2}, "found at_least, below"),
+        ({"metric": "a.b", "at_leest": 1}, "at_leest: unknown key 'at_leest'; did you mean 'at_least'?"),
+        (
+            {"metric": "a.b", "between": [2, 1]},
+            "expected between as [low, high] with low of at most high, found [2, 1]",
+        ),
+        ({"metric": "a.b", "between": [1]}, "between: expected a list of 2, found 1 items"),
+        ({"metric": "a.b", "between": [1, "x"]}, "between[1]: expected a number, found 'x'"),
+        ({"at_least": 1}, "at_least needs metric"),
+        ({"below": 3}, "below needs visits_to"),
+        ({"metric": "a.b", "visits_to": "a", "below": 3}, "metric cannot stand beside below; expected only visits_to"),
+        ({"metric": "a.b", "at_least": 1, "evidence": "full"}, "evidence cannot stand beside at_least"),
+    ],
+)
+def test_a_guard_of_no_kind_is_refused(keys: dict[str, Any], problem: str) -> None:
+    """The message names the key, what was expected and what was found."""
+    with pytest.raises(CodecError) as raised:
+        guard(**keys)
+    assert problem in str(raised.value)
+
+
+def test_a_kind_without_evaluate_function_holds_the_run() -> None:
+    """It is UNKNOWN, and the sentence names the kind."""
+
+    class NewSpec(GuardSpec):
+        """A kind without a function in evaluate.py."""
+
+        @property
+        def subject(self) -> str:
+            return "something new"
+
+    report = asked(NewSpec.__new__(NewSpec), known())
+    assert (Verdict.UNKNOWN, True) == (report.verdict, "NewSpec, which has no evaluate function" in report.sentence)
