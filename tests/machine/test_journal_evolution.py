@@ -158,6 +158,18 @@ def test_a_result_with_a_later_field_is_refused() -> None:
         load_result({**plain, "mood": 1.0}, PPOTrainingResult)
 
 
+def test_a_journal_with_a_later_field_in_a_result_is_refused(tmp_path: Path) -> None:
+    """The field is named before any hash is compared; nobody takes a later version for a damaged journal."""
+    bench = _bench(tmp_path)
+    lines = [json.loads(line) for line in bench.path.read_bytes().splitlines()]
+    seq, body = next((line["seq"], line["body"]) for line in lines if line["kind"] == "visit_finished")
+    body["result"]["mood"] = 1.0
+    with pytest.raises(
+        JournalBrokenError, match=rf"record {seq} \(result of capture\) has the unknown field 'mood'; use"
+    ):
+        _read_changed(bench, seq, body=body)
+
+
 def test_the_page_lists_every_kind() -> None:
     """Kind, what it says (the first sentence of its class) and whether the semantic hash covers it."""
     page = (Path(__file__).parents[2] / "docs" / "reference" / "journal.md").read_text(encoding="utf-8")

@@ -13,12 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
-from townlet.dto.evolution import schema_version
-from townlet.dto.journal import RECORDS, Entry, JournalRecord, ProcessStarted, Recovered, RunCreated
+from townlet.dto.evolution import disk_name, earlier_name, schema_version
+from townlet.dto.journal import RECORDS, Entry, JournalRecord, ProcessStarted, Recovered, RunCreated, VisitFinished
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.semantic_hash import next_semantic_hash
@@ -54,6 +55,7 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> VerifiedJourna
     *lines, torn_tail = data.split(b"\n")
     entries: list[Entry] = []
     creator = writer = ""
+    writers: list[str] = []
     for seq, line in enumerate(lines):
         entry = _parse(path, seq, line, entries[-1].hash if entries else GENESIS, writer)
         entries.append(entry)
@@ -61,8 +63,10 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> VerifiedJourna
             creator = writer = _writer(entry.record.fingerprint)
         elif isinstance(entry.record, ProcessStarted):
             writer = _writer(entry.record.changed) or creator
+        writers.append(writer)
     semantics = [GENESIS]
     for entry in entries:
+        _check_result(path, entry, catalogue, writers[entry.seq])
         semantics.append(next_semantic_hash(semantics[-1], entry.record, catalogue))
     named = _parse_head(head, head_data)
     _check_head(path, entries, semantics, named, torn_tail)
@@ -110,7 +114,7 @@ def _check_version(path: Path, seq: int, data: Mapping[str, Any], writer: str) -
     """Refuse a record that only a later Townlet can read; `writer` is the one that wrote the records before it."""
     body = data["body"] if isinstance(data["body"], dict) else {}
     writer = _writer(body.get("fingerprint")) or _writer(body.get("changed")) or writer
-    advice = f"use the Townlet that wrote it{f', {writer}' if writer else ''}"
+    advice = _advice(writer)
     cls = RECORDS.get(data["kind"])
     if cls is None:
         raise JournalBrokenError(
@@ -122,6 +126,25 @@ def _check_version(path: Path, seq: int, data: Mapping[str, Any], writer: str) -
         )
     if data["v"] < 1:
         raise _broken(path, seq, f"its version is {data['v']}, expected 1 or more")
+
+
+def _check_result(path: Path, entry: Entry, catalogue: StrategyCatalogue, writer: str) -> None:
+    """Refuse a result with a field that this version does not have: its semantic hash could not be computed."""
+    record = entry.record
+    if not isinstance(record, VisitFinished):
+        return
+    cls = catalogue.entry(record.strategy).result
+    names = {name for a in attrs.fields(cls) for name in (disk_name(a), earlier_name(a))}
+    unknown = set(record.result) - names - cls.removed_fields
+    if unknown:
+        raise JournalBrokenError(
+            f"{path}: record {entry.seq} (result of {record.state}) has the unknown field {min(unknown)!r}; "
+            f"{_advice(writer)}"
+        )
+
+
+def _advice(writer: str) -> str:
+    return f"use the Townlet that wrote it{f', {writer}' if writer else ''}"
 
 
 def _writer(versions: object) -> str:
