@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from townlet.dto.guards import AllOf, AnyOf, NotOf, Verdict
 from townlet.dto.schedule import EdgeSpec
 from townlet.errors import BadInputError
-from townlet.machine.guards.verdicts import EdgeChoice, all_of, any_of, choose, evaluate, names, not_of
+from townlet.machine.guards.verdicts import EdgeChoice, all_of, any_of, choose, evaluate_condition, names, not_of
 
 LETTERS = {
     "P": Verdict.PASS,
@@ -84,7 +84,7 @@ def test_conditions_nest() -> None:
     """`any` of a guard and a negated `all`; the guards it names come in order."""
     condition = AnyOf(any=("a", NotOf(not_=AllOf(all=("b", "c")))))
     verdicts = {"a": Verdict.FAIL, "b": Verdict.PASS, "c": Verdict.FAIL}
-    assert Verdict.PASS is evaluate(condition, verdicts)
+    assert Verdict.PASS is evaluate_condition(condition, verdicts)
     assert ["a", "b", "c"] == list(names(condition))
 
 

@@ -26,7 +26,7 @@ def refused(text: str | bytes) -> list[tuple[int, int, str]]:
     """Return line, column and message of every mistake in a text that must be refused."""
     with pytest.raises(ScheduleError) as caught:
         plan_of(text)
-    return [(m.place.line, m.place.column, m.message) for m in caught.value.mistakes]
+    return [(m.position.line, m.position.column, m.message) for m in caught.value.mistakes]
 
 
 def edited(*changes: tuple[str, str]) -> str:
@@ -224,7 +224,7 @@ def test_a_damaged_schedule_gives_a_plan_or_a_schedule_error(data: st.DataObject
     try:
         plan = plan_of("\n".join(lines))
     except ScheduleError as error:
-        places = [mistake.place for mistake in error.mistakes]
+        places = [mistake.position for mistake in error.mistakes]
     else:
         places = [Position(1, 1)]
         assert set(plan.schedule.states) == set(plan.options) == set(plan.most_visits)

@@ -14,7 +14,7 @@ from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read as read_journal
-from townlet.machine.schedule.yaml_source import SyntaxMistakeError, read
+from townlet.machine.schedule.yaml_source import SourceSyntaxError, read
 from townlet.store.blobs import BlobStore
 from townlet.store.files import resource_errors
 from townlet.store.registry.registry import Registry
@@ -34,7 +34,7 @@ def stored_schedule(directory: RunDirectory) -> ScheduleSpec:
         if isinstance(data, dict) and "seed" not in data:  # the command line gave it; run.json keeps it
             data = data | {"seed": directory.metadata().get("seed")}
         return structure(data, ScheduleSpec)
-    except (SyntaxMistakeError, BadInputError) as error:
+    except (SourceSyntaxError, BadInputError) as error:
         raise BadInputError(f"{directory.schedule}: unreadable ({error}); restore the run from a copy") from error
 
 

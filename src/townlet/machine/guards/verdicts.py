@@ -1,7 +1,7 @@
-"""The algebra of verdicts, and which edge they choose.
+"""Three-valued logic of verdicts, and the edge that a state takes.
 
-UNKNOWN absorbs: an expression that contains one is UNKNOWN, whatever the rest says, and the engine holds there.
-Otherwise `all`, `any` and `not` are Kleene's over PASS, UNDECIDED and FAIL; SKIPPED counts as a pass.
+UNKNOWN absorbs: an expression that contains one is UNKNOWN, and the engine holds there. Otherwise `all`, `any` and `not`
+are Kleene's over PASS, UNDECIDED and FAIL; SKIPPED counts as a pass.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from townlet.dto.guards import AllOf, AnyOf, Verdict, When
 from townlet.dto.schedule import EdgeSpec, ScheduleSpec
 from townlet.errors import BadInputError
 
-__all__ = ["EdgeChoice", "all_of", "any_of", "choose", "evaluate", "guards_of", "names", "not_of"]
+__all__ = ["EdgeChoice", "all_of", "any_of", "choose", "evaluate_condition", "guards_of", "names", "not_of"]
 
 _NOT = {
     Verdict.PASS: Verdict.FAIL,
@@ -30,10 +30,10 @@ def all_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 def any_of(verdicts: Iterable[Verdict]) -> Verdict:
     """Return PASS where one part passes or is skipped and none is UNKNOWN; of nothing, FAIL."""
-    found = _first_of(
+    combined = _first_of(
         (Verdict.UNKNOWN, Verdict.PASS, Verdict.SKIPPED, Verdict.UNDECIDED), verdicts, otherwise=Verdict.FAIL
     )
-    return Verdict.PASS if found is Verdict.SKIPPED else found
+    return Verdict.PASS if combined is Verdict.SKIPPED else combined
 
 
 def not_of(verdict: Verdict) -> Verdict:
@@ -46,19 +46,19 @@ def _first_of(order: Sequence[Verdict], verdicts: Iterable[Verdict], *, otherwis
     return next((verdict for verdict in order if verdict in present), otherwise)
 
 
-def evaluate(condition: When, verdicts: Mapping[str, Verdict]) -> Verdict:
-    """Return what a condition amounts to, given the verdict of each guard by name."""
+def evaluate_condition(condition: When, verdicts: Mapping[str, Verdict]) -> Verdict:
+    """Return the verdict of a condition, given the verdict of each guard by name."""
     if isinstance(condition, str):
         return verdicts[condition]
     if isinstance(condition, AllOf):
-        return all_of(evaluate(part, verdicts) for part in condition.all)
+        return all_of(evaluate_condition(part, verdicts) for part in condition.all)
     if isinstance(condition, AnyOf):
-        return any_of(evaluate(part, verdicts) for part in condition.any)
-    return not_of(evaluate(condition.not_, verdicts))
+        return any_of(evaluate_condition(part, verdicts) for part in condition.any)
+    return not_of(evaluate_condition(condition.not_, verdicts))
 
 
 def names(condition: When) -> Iterator[str]:
-    """Yield the guards a condition names, in order, repeated ones as often as they stand there."""
+    """Yield the names of a condition's guards, in order and with repetitions."""
     if isinstance(condition, str):
         yield condition
     elif isinstance(condition, AllOf | AnyOf):
@@ -76,12 +76,12 @@ def guards_of(schedule: ScheduleSpec, state: str) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class EdgeChoice:
-    """The edge the verdicts lead to."""
+    """The edge that the verdicts choose."""
 
     edge: int
     """Index among the state's edges."""
     unknown: tuple[str, ...] = ()
-    """Guards on it that nobody can answer; where there are any, the run holds before the edge."""
+    """Guards on it that are UNKNOWN; where there are any, the run holds before the edge."""
 
 
 def choose(edges: Sequence[EdgeSpec], verdicts: Mapping[str, Verdict]) -> EdgeChoice:
@@ -90,7 +90,7 @@ def choose(edges: Sequence[EdgeSpec], verdicts: Mapping[str, Verdict]) -> EdgeCh
     BadInputError where no edge passes, which an unconditional last edge rules out.
     """
     for index, edge in enumerate(edges):
-        verdict = all_of(evaluate(part, verdicts) for part in edge.when)
+        verdict = all_of(evaluate_condition(part, verdicts) for part in edge.when)
         if verdict is Verdict.PASS:
             return EdgeChoice(edge=index)
         if verdict is Verdict.UNKNOWN:

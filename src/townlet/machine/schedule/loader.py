@@ -14,7 +14,7 @@ from townlet.machine.schedule.check_graph import check_edges, check_graph
 from townlet.machine.schedule.check_sections import check, check_policies
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
-from townlet.machine.schedule.yaml_source import Document, SourceError, SyntaxMistakeError, read
+from townlet.machine.schedule.yaml_source import Document, SourceError, SourceSyntaxError, read
 
 __all__ = ["ScheduleError", "load", "load_text", "require_torch", "torch_needs"]
 
@@ -78,8 +78,8 @@ def load_text(
     """
     try:
         document = read(text)
-    except SyntaxMistakeError as error:
-        raise ScheduleError(name, (error.mistake,), error.lines) from error
+    except SourceSyntaxError as error:
+        raise ScheduleError(name, (error.error,), error.lines) from error
     replacements: dict[tuple[str, ...], Any] = {
         ("seed",): seed,
         ("environment", "scenario"): scenario,
@@ -106,13 +106,13 @@ def _overridden(data: Any, overrides: Mapping[tuple[str, ...], Any]) -> Any:
 def _raise_problems(
     name: str, document: Document, problems: list[Problem], overrides: Mapping[tuple[str, ...], Any]
 ) -> None:
-    mistakes = list(document.mistakes)
+    mistakes = list(document.errors)
     for problem in problems:
         located = document.locate(problem)
         if located is None:
             continue
         if problem.path in overrides:
-            located = SourceError(located.place, f"{located.message} (given in place of what stands here)")
+            located = SourceError(located.position, f"{located.message} (given in place of what stands here)")
         mistakes.append(located)
     if mistakes:
         raise ScheduleError(name, tuple(mistakes), document.lines)
@@ -134,7 +134,7 @@ def _plan(data: Any, partial: PartialSchedule, reachability: Reachability) -> Pl
 
 
 def _rendered(name: str, mistake: SourceError, lines: tuple[str, ...]) -> str:
-    line, column = mistake.place.line, mistake.place.column
+    line, column = mistake.position.line, mistake.position.column
     head = f"{name}:{line}:{column}: {_printable(mistake.message)}"
     if line > len(lines):
         return head

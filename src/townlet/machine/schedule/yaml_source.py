@@ -1,4 +1,4 @@
-"""YAML 1.2 as plain data, with the place of every key and value; nothing is ever constructed or imported."""
+"""Reader of YAML 1.2 as plain data with the position of every key and value; no tag constructs or imports anything."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from ruamel.yaml.reader import ReaderError
 
 from townlet.dto.codec import Problem
 
-__all__ = ["Document", "Position", "SourceError", "SyntaxMistakeError", "read"]
+__all__ = ["Document", "Position", "SourceError", "SourceSyntaxError", "read"]
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
@@ -36,12 +36,12 @@ _DECIMAL = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
-_DROPPED = object()
+_REFUSED = object()
 
 
 @frozen(order=True)
 class Position:
-    """Where something stands, both counted from 1."""
+    """A position in a text; line and column are counted from 1."""
 
     line: int
     """Line."""
@@ -51,20 +51,20 @@ class Position:
 
 @frozen(order=True)
 class SourceError:
-    """Something that is wrong, and where."""
+    """An error in a source text, with its position."""
 
-    place: Position
+    position: Position
     """Line and column."""
     message: str
     """What was found, what was expected, what to do."""
 
 
-class SyntaxMistakeError(Exception):
-    """Text that cannot be read as YAML at all; it comes alone."""
+class SourceSyntaxError(Exception):
+    """Raised for text that is not YAML; it is the only error then."""
 
-    def __init__(self, place: Position, message: str, lines: tuple[str, ...]) -> None:
+    def __init__(self, position: Position, message: str, lines: tuple[str, ...]) -> None:
         super().__init__(message)
-        self.mistake = SourceError(place, message)
+        self.error = SourceError(position, message)
         self.lines = lines
 
 
@@ -80,22 +80,22 @@ class Document:
     """Position of the key that leads to each path."""
     values: Mapping[Path, Position]
     """Position of the value at each path."""
-    mistakes: tuple[SourceError, ...]
-    """What a schedule may not contain: duplicate keys, anchors, tags, keys that are no text."""
-    broken: frozenset[Path]
-    """Paths whose value was replaced because of such a mistake; what is said of them elsewhere is noise."""
+    errors: tuple[SourceError, ...]
+    """Errors that leave the rest readable: duplicate keys, anchors, tags, keys that are not text."""
+    replaced_paths: frozenset[Path]
+    """Paths whose value was replaced because of such an error; further problems there are its consequences."""
 
     def locate(self, problem: Problem) -> SourceError | None:
-        """Return the problem with its place, that of the nearest thing present; None where it is mere noise."""
+        """Return the problem at the nearest position that exists; None where it follows from another error."""
         path = problem.path
-        if any(path[:length] in self.broken for length in range(len(path) + 1)):
+        if any(path[:length] in self.replaced_paths for length in range(len(path) + 1)):
             return None
         key = problem.key
         while path not in self.values:
             path, key = path[:-1], True
-        return SourceError(self._place(path, key), problem.message)
+        return SourceError(self._position(path, key), problem.message)
 
-    def _place(self, path: Path, key: bool) -> Position:
+    def _position(self, path: Path, key: bool) -> Position:
         value = self.values[path]
         at_key = self.keys.get(path, value)
         # A block mapping begins on the line of its first entry: its key says better which one is meant.
@@ -103,45 +103,47 @@ class Document:
 
 
 def read(source: bytes) -> Document:
-    """Return the one YAML 1.2 document in `source`; SyntaxMistakeError where there is none to return."""
+    """Return the one YAML 1.2 document in `source`; SourceSyntaxError where there is none to return."""
     text = _decode(source)
-    tree = _Tree(lines=tuple(_LINE_BREAK.split(text)))
+    builder = _Builder(lines=tuple(_LINE_BREAK.split(text)))
     events = YAML(typ="safe", pure=True).parse(text)
     try:
         for event in events:
-            tree.take(event)
+            builder.take(event)
     except ReaderError as error:
-        raise tree.refusal(_place_of(text, error.position), f"unprintable character U+{error.character:04X}") from error
+        raise builder.syntax_error(
+            _position_at(text, error.position), f"unprintable character U+{error.character:04X}"
+        ) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
-        raise tree.refusal(place, _sentence(error)) from error
+        position = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
+        raise builder.syntax_error(position, _sentence(error)) from error
     except (YAMLError, OverflowError, ValueError) as error:
         # The scanner turns escapes such as "\UFFFFFFFF" into characters without checking that they exist.
-        raise tree.refusal(tree.here, f"not YAML: {error}") from error
+        raise builder.syntax_error(builder.position, f"not YAML: {error}") from error
     finally:
         events.close()
-    return tree.document()
+    return builder.document()
 
 
 def _sentence(error: MarkedYAMLError) -> str:
-    told = ", ".join(str(part).replace("\x00", "the end") for part in (error.context, error.problem) if part)
-    hint = "; inside {…} a value with brackets stands in quotes" if "but got '['" in told else ""
-    return f"not YAML: {told}{hint}"
+    message = ", ".join(str(part).replace("\x00", "the end") for part in (error.context, error.problem) if part)
+    hint = "; inside {…} a value with brackets stands in quotes" if "but got '['" in message else ""
+    return f"not YAML: {message}{hint}"
 
 
 def _decode(source: bytes) -> str:
     if len(source) > MAX_BYTES:
-        raise SyntaxMistakeError(Position(1, 1), f"expected at most {MAX_BYTES} bytes, found {len(source)}", ())
+        raise SourceSyntaxError(Position(1, 1), f"expected at most {MAX_BYTES} bytes, found {len(source)}", ())
     try:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = source[: error.start].decode("utf-8", "replace")
         message = f"expected text in UTF-8, found byte 0x{source[error.start]:02x}"
-        raise SyntaxMistakeError(_place_of(before, len(before)), message, tuple(_LINE_BREAK.split(before))) from error
+        raise SourceSyntaxError(_position_at(before, len(before)), message, tuple(_LINE_BREAK.split(before))) from error
 
 
-def _place_of(text: str, position: int) -> Position:
+def _position_at(text: str, position: int) -> Position:
     lines = _LINE_BREAK.split(text[:position])
     return Position(len(lines), len(lines[-1]) + 1)
 
@@ -165,125 +167,125 @@ def _scalar(text: str) -> Any:
 
 @define
 class _Frame:
-    """A container that is still open."""
+    """A mapping or a sequence whose end event has not come."""
 
     container: dict[str, Any] | list[Any]
     path: Path
-    kept: bool
+    attached: bool
     key: Any = None
 
 
 @define
-class _Tree:
-    """Grows plain data from events, one at a time and without recursion."""
+class _Builder:
+    """Builds plain data from YAML events, one at a time and without recursion."""
 
     lines: tuple[str, ...]
-    here: Position = Position(1, 1)
-    data: Any = _DROPPED
+    position: Position = Position(1, 1)
+    data: Any = _REFUSED
     stack: list[_Frame] = field(factory=list)
     keys: dict[Path, Position] = field(factory=dict)
     values: dict[Path, Position] = field(factory=dict)
-    mistakes: list[SourceError] = field(factory=list)
-    broken: set[Path] = field(factory=set)
+    errors: list[SourceError] = field(factory=list)
+    replaced_paths: set[Path] = field(factory=set)
 
-    def refusal(self, place: Position, message: str) -> SyntaxMistakeError:
-        return SyntaxMistakeError(place, message, self.lines)
+    def syntax_error(self, position: Position, message: str) -> SourceSyntaxError:
+        return SourceSyntaxError(position, message, self.lines)
 
     def document(self) -> Document:
-        if self.data is _DROPPED:
-            raise self.refusal(Position(1, 1), "expected a schedule, found an empty file")
+        if self.data is _REFUSED:
+            raise self.syntax_error(Position(1, 1), "expected a schedule, found an empty file")
         return Document(
             data=self.data,
             lines=self.lines,
             keys=self.keys,
             values=self.values,
-            mistakes=tuple(self.mistakes),
-            broken=frozenset(self.broken),
+            errors=tuple(self.errors),
+            replaced_paths=frozenset(self.replaced_paths),
         )
 
     def take(self, event: Event) -> None:
-        self.here = Position(event.start_mark.line + 1, event.start_mark.column + 1)
+        self.position = Position(event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, DocumentStartEvent):
-            if self.data is not _DROPPED:
-                raise self.refusal(self.here, "expected one document, found a second")
+            if self.data is not _REFUSED:
+                raise self.syntax_error(self.position, "expected one document, found a second")
             if event.version is not None and tuple(event.version) != (1, 2):
-                raise self.refusal(self.here, "expected YAML 1.2, found a %YAML directive for another version")
+                raise self.syntax_error(self.position, "expected YAML 1.2, found a %YAML directive for another version")
         elif isinstance(event, ScalarEvent):
-            self.put(self.plain(event, self.scalar(event)))
+            self.put(self.without_tag(event, self.scalar(event)))
         elif isinstance(event, AliasEvent):
-            self.wrong(f"aliases are refused: write out what *{event.anchor} stands for")
-            self.put(_DROPPED)
+            self.add_error(f"aliases are refused: write out what *{event.anchor} stands for")
+            self.put(_REFUSED)
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             self.open(event, {} if isinstance(event, MappingStartEvent) else [])
         elif isinstance(event, MappingEndEvent | SequenceEndEvent):
             self.stack.pop()
 
-    def wrong(self, message: str) -> None:
-        self.mistakes.append(SourceError(self.here, message))
+    def add_error(self, message: str) -> None:
+        self.errors.append(SourceError(self.position, message))
 
     def scalar(self, event: ScalarEvent) -> Any:
         if any("\ud800" <= character <= "\udfff" for character in event.value):
-            self.wrong("expected text, found half of a surrogate pair")
-            return _DROPPED
+            self.add_error("expected text, found half of a surrogate pair")
+            return _REFUSED
         if not event.implicit[0]:
             return event.value
         try:
             return _scalar(event.value)
         except ValueError as error:
-            self.wrong(str(error))
-            return _DROPPED
+            self.add_error(str(error))
+            return _REFUSED
 
     def open(self, event: MappingStartEvent | SequenceStartEvent, container: dict[str, Any] | list[Any]) -> None:
         if len(self.stack) == MAX_DEPTH:
-            raise self.refusal(self.here, f"expected at most {MAX_DEPTH} levels of nesting")
-        path = self.put(self.plain(event, container))
-        self.stack.append(_Frame(container, path or (), kept=path is not None))
+            raise self.syntax_error(self.position, f"expected at most {MAX_DEPTH} levels of nesting")
+        path = self.put(self.without_tag(event, container))
+        self.stack.append(_Frame(container, path or (), attached=path is not None))
 
-    def plain(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent, value: Any) -> Any:
+    def without_tag(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent, value: Any) -> Any:
         if event.anchor is not None:
-            self.wrong(f"anchors are refused: write the value out where &{event.anchor} is used")
+            self.add_error(f"anchors are refused: write the value out where &{event.anchor} is used")
         if event.tag is None:
             return value
-        self.wrong(f"tags are refused: {event.tag} would make something of the value; write plain data")
-        return _DROPPED if isinstance(event, ScalarEvent) else value
+        self.add_error(f"tags are refused: {event.tag} would make something of the value; write plain data")
+        return _REFUSED if isinstance(event, ScalarEvent) else value
 
     def put(self, value: Any) -> Path | None:
-        """Set `value` at the place that is next; return its path, None where it is not kept."""
+        """Add `value` to the open container; return its path, None where it is not part of the document."""
         if not self.stack:
-            self.data = None if value is _DROPPED else value
-            return self.settle((), value)
+            self.data = None if value is _REFUSED else value
+            return self.record((), value)
         frame = self.stack[-1]
         if isinstance(frame.container, list):
             path = (*frame.path, len(frame.container))
-            frame.container.append(None if value is _DROPPED else value)
-            return self.settle(path, value) if frame.kept else None
+            frame.container.append(None if value is _REFUSED else value)
+            return self.record(path, value) if frame.attached else None
         if frame.key is None:
             frame.key = self.key(frame, value)
             return None
         key, frame.key = frame.key, None
-        if key is _DROPPED:
+        if key is _REFUSED:
             return None
-        frame.container[key] = None if value is _DROPPED else value
-        return self.settle((*frame.path, key), value) if frame.kept else None
+        frame.container[key] = None if value is _REFUSED else value
+        return self.record((*frame.path, key), value) if frame.attached else None
 
-    def settle(self, path: Path, value: Any) -> Path:
-        self.values[path] = self.here
-        if value is _DROPPED:
-            self.broken.add(path)
+    def record(self, path: Path, value: Any) -> Path:
+        self.values[path] = self.position
+        if value is _REFUSED:
+            self.replaced_paths.add(path)
         return path
 
     def key(self, frame: _Frame, value: Any) -> Any:
-        """Return the key that the next value belongs to, `_DROPPED` where that value is to be thrown away."""
+        """Return the key of the next value, `_REFUSED` where that value is left out."""
         if type(value) is not str:
-            shown = "something else" if value is _DROPPED or isinstance(value, dict | list) else repr(value)
-            self.wrong(f"expected text as a key, found {shown}; put quotes around it if it is meant as text")
-            return _DROPPED
+            description = "something else" if value is _REFUSED or isinstance(value, dict | list) else repr(value)
+            self.add_error(f"expected text as a key, found {description}; put quotes around it if it is meant as text")
+            return _REFUSED
         path = (*frame.path, value)
         if value in frame.container:
-            first = self.keys.get(path)
-            seen = f"; it stands in line {first.line} already" if first else ""
-            self.wrong(f"duplicate key {value!r}{seen}")
-            return _DROPPED
-        if frame.kept:
-            self.keys[path] = self.here
+            first_position = self.keys.get(path)
+            elsewhere = f"; it stands in line {first_position.line} already" if first_position else ""
+            self.add_error(f"duplicate key {value!r}{elsewhere}")
+            return _REFUSED
+        if frame.attached:
+            self.keys[path] = self.position
         return value

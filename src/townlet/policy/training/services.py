@@ -16,7 +16,7 @@ from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.guards.verdicts import all_of, evaluate
+from townlet.machine.guards.verdicts import all_of, evaluate_condition
 from townlet.policy.data.dataset import Dataset, DatasetMetadata, read_dataset
 from townlet.policy.data.imported import ReplayDataset, open_dataset
 from townlet.policy.data.samples import samples_to_trajectories
@@ -226,7 +226,7 @@ class PromotionServiceAdapter:
         if not edges or not self.catalogue.entries[state.strategy].measures:
             return known
         verdicts = {report.guard: report.verdict for report in record.reports}
-        held = any(all_of(evaluate(part, verdicts) for part in edge.when) is Verdict.PASS for edge in edges)
+        held = any(all_of(evaluate_condition(part, verdicts) for part in edge.when) is Verdict.PASS for edge in edges)
         streak = known.pass_streak + 1 if held else 0
         ready = streak >= known.required_passes
         result: Literal["pass", "fail"] = "pass" if held else "fail"
