@@ -1,7 +1,7 @@
 """Three-valued logic of verdicts, and the edge that a state takes.
 
-UNKNOWN absorbs: an expression that contains one is UNKNOWN, and the engine holds there. Otherwise `all`, `any` and `not`
-are Kleene's over PASS, UNDECIDED and FAIL; SKIPPED counts as a pass.
+UNKNOWN absorbs: an expression that contains one is UNKNOWN, and the engine holds there. Otherwise `all`, `any` and
+`not` are Kleene's over PASS, UNDECIDED and FAIL; SKIPPED counts as a pass.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
