@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from townlet.dto.scenarios import scenario
-from townlet.dto.town import DAY
+from townlet.dto.town import DAY, NEEDS
 from townlet.world import features as feature
 from townlet.world.batch import TownBatch
 from townlet.world.kpis import metrics
@@ -76,15 +76,16 @@ def test_scripts_read_every_minute_of_the_day_back() -> None:
     assert np.array_equal(ticks, _ticks(ticks / (ticks + np.float32(feature.HALFWAY))))
 
 
-def test_the_lists_of_names_and_numbers_agree() -> None:
-    """Each feature's constant is its place in the list, so that a kernel cannot write into another's column."""
-    for number, name in enumerate(feature.OWN):
-        assert number == getattr(feature, name.upper())
-    for number, name in enumerate(feature.PERSON):
+def test_constants_bear_the_names_of_their_rows() -> None:
+    """Each feature's constant is the position of the row of its name, so that a kernel writes the column it means."""
+    assert feature.OWN_TABLE.names()[: len(NEEDS)] == NEEDS
+    for number, name in enumerate(feature.OWN_TABLE.names()):
+        assert name in NEEDS or number == getattr(feature, name.upper())
+    for number, name in enumerate(feature.PERSON_TABLE.names()):
         assert number == getattr(feature, f"PERSON_{name.upper()}")
     for name in ("dx", "dy", "distance", "mine", "waiting", "left", "stall", "stock", "cooldown"):
-        assert feature.OBJECT.index(name) == getattr(feature, name.upper())
-    assert feature.OBJECT.index("rival") == feature.RIVAL_HERE
+        assert feature.OBJECT_TABLE.names().index(name) == getattr(feature, name.upper())
+    assert feature.OBJECT_TABLE.names().index("rival") == feature.RIVAL_HERE
     assert len(set(feature.features(8))) == len(feature.features(8)) == feature.FIRST_OBJECT + 8 * feature.OBJECT_WIDTH
 
 

@@ -8,6 +8,8 @@ from attrs import evolve
 from townlet.dto.codec import did_you_mean
 from townlet.dto.town import DEFAULT_AFFORDANCES, TownSpec
 from townlet.dto.town_rules import (
+    NEED_TABLE,
+    NEEDS,
     AffordanceSpec,
     JobSpec,
     LifeSpec,
@@ -23,6 +25,10 @@ __all__ = ["SCENARIOS", "scenario"]
 
 _SLOW_NEED = NeedSpec(decay=0.00004, weight=0.5)
 _NO_PERTURBATIONS: Mapping[str, PerturbationSpec] = MappingProxyType({})
+
+
+def _needs(**changes: NeedSpec) -> Mapping[str, NeedSpec]:
+    return MappingProxyType({**NEED_TABLE, **changes})
 
 
 def _affordances(**changes: AffordanceSpec) -> Mapping[str, AffordanceSpec]:
@@ -56,9 +62,7 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 name="queue_conflict",
                 agents=3,
                 objects=("shower",),
-                needs=MappingProxyType(
-                    {"hunger": _SLOW_NEED, "hygiene": NeedSpec(decay=0.004, weight=1.0), "energy": _SLOW_NEED},
-                ),
+                needs=_needs(**{**dict.fromkeys(NEEDS, _SLOW_NEED), "hygiene": NeedSpec(decay=0.004, weight=1.0)}),
                 affordances=_affordances(shower=AffordanceSpec(serves="hygiene", duration=30, hygiene=0.45)),
                 jobs=(),
                 perturbations=_NO_PERTURBATIONS,
@@ -98,12 +102,10 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 name="crowded",
                 agents=16,
                 objects=("fridge", "fridge", "stove", "shower", "shower", "bed", "bed"),
-                needs=MappingProxyType(
-                    {
-                        "hunger": NeedSpec(decay=0.0013, weight=1.0),
-                        "hygiene": NeedSpec(decay=0.0007, weight=0.6),
-                        "energy": NeedSpec(decay=0.0008, weight=0.8),
-                    }
+                needs=_needs(
+                    hunger=NeedSpec(decay=0.0013, weight=1.0),
+                    hygiene=NeedSpec(decay=0.0007, weight=0.6),
+                    energy=NeedSpec(decay=0.0008, weight=0.8),
                 ),
                 affordances=_affordances(
                     fridge=evolve(DEFAULT_AFFORDANCES["fridge"], price=0.55, stock=30, room=60), stove=_HUNGRY_STOVE
@@ -116,12 +118,10 @@ SCENARIOS: Mapping[str, TownSpec] = MappingProxyType(
                 object_slots=32,
                 width=48,
                 height=48,
-                needs=MappingProxyType(
-                    {
-                        "hunger": NeedSpec(decay=0.0006, weight=1.0),
-                        "hygiene": NeedSpec(decay=0.0004, weight=0.6),
-                        "energy": NeedSpec(decay=0.0005, weight=0.8),
-                    }
+                needs=_needs(
+                    hunger=NeedSpec(decay=0.0006, weight=1.0),
+                    hygiene=NeedSpec(decay=0.0004, weight=0.6),
+                    energy=NeedSpec(decay=0.0005, weight=0.8),
                 ),
                 affordances=_affordances(
                     fridge=evolve(DEFAULT_AFFORDANCES["fridge"], price=1.3, stock=14, room=40), stove=_HUNGRY_STOVE

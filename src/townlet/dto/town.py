@@ -10,7 +10,10 @@ from townlet.dto.town_rules import (
     DAY,
     HORIZON,
     KINDS,
+    NEED_TABLE,
     NEEDS,
+    OBJECT_KIND_TABLE,
+    PERTURBATION_TABLE,
     PERTURBATIONS,
     AffordanceSpec,
     JobSpec,
@@ -45,33 +48,10 @@ __all__ = [
     "WorkSpec",
 ]
 
-_NEEDS = MappingProxyType(
-    {
-        "hunger": NeedSpec(decay=0.0018, weight=1.0),
-        "hygiene": NeedSpec(decay=0.0008, weight=0.6),
-        "energy": NeedSpec(decay=0.0010, weight=0.8),
-    }
+DEFAULT_AFFORDANCES: Mapping[str, AffordanceSpec] = MappingProxyType(
+    {name: kind.affordance for name, kind in OBJECT_KIND_TABLE.items()}
 )
-DEFAULT_AFFORDANCES = MappingProxyType(
-    {
-        "fridge": AffordanceSpec(serves="hunger", duration=15, hunger=0.40, energy=0.05, price=0.4, stock=14, room=40),
-        "shower": AffordanceSpec(
-            serves="hygiene", duration=30, hygiene=0.45, energy=-0.03, price=0.1, power=True, water=True
-        ),
-        "bed": AffordanceSpec(serves="energy", duration=60, energy=0.8),
-        "stove": AffordanceSpec(
-            serves="", duration=40, hunger=0.40, energy=-0.05, price=0.15, stock=40, room=40, makes=2, power=True
-        ),
-    }
-)
-_PERTURBATIONS = MappingProxyType(
-    {
-        "price_spike": PerturbationSpec(every=2 * DAY, least=60, most=120, low=1.2, high=1.8),
-        "blackout": PerturbationSpec(every=3 * DAY, least=30, most=90),
-        "outage": PerturbationSpec(every=3 * DAY, least=30, most=90),
-        "arranged_meet": PerturbationSpec(every=DAY, least=60, most=120),
-    }
-)
+"""What each kind of object does unless a scenario says otherwise."""
 _JOBS = (
     JobSpec(start=420, end=660, wage=0.016, site_x=6, site_y=12),
     JobSpec(start=660, end=900, wage=0.016, site_x=17, site_y=12),
@@ -96,7 +76,7 @@ class TownSpec(Record):
     """Rows of the grid, 6 to 48."""
     ticks_per_decision: int = 6
     """Ticks that one action lasts; divides the day."""
-    needs: Mapping[str, NeedSpec] = _NEEDS
+    needs: Mapping[str, NeedSpec] = NEED_TABLE
     """Each of the needs."""
     affordances: Mapping[str, AffordanceSpec] = DEFAULT_AFFORDANCES
     """What each kind of object does."""
@@ -112,7 +92,7 @@ class TownSpec(Record):
     """Duties of the employed."""
     relations: RelationSpec = RelationSpec()
     """How agents come to know and trust each other."""
-    perturbations: Mapping[str, PerturbationSpec] = _PERTURBATIONS
+    perturbations: Mapping[str, PerturbationSpec] = PERTURBATION_TABLE
     """What may upset a day; what is not named never happens."""
     life: LifeSpec = LifeSpec()
     """Fainting and respawn."""
@@ -204,19 +184,15 @@ def _amounts(spec: TownSpec) -> Iterator[str]:
             yield f"perturbations.{name} needs every ≥ 1, 1 ≤ least ≤ most and 0 < low ≤ high"
 
 
-def _gain(affordance: AffordanceSpec) -> float:
-    return {"hunger": affordance.hunger, "hygiene": affordance.hygiene, "energy": affordance.energy}[affordance.serves]
-
-
 def _survival(spec: TownSpec) -> Iterator[str]:
     if set(spec.needs) != set(NEEDS) or not set(spec.objects) <= set(spec.affordances):
         return
     offered = [a for kind, a in sorted(spec.affordances.items()) if kind in spec.objects and a.serves in NEEDS]
     makers = [a for kind, a in sorted(spec.affordances.items()) if kind in spec.objects and a.makes > 0]
-    if any(_gain(affordance) <= 0 for affordance in offered):
+    if any(affordance.effect(affordance.serves) <= 0 for affordance in offered):
         yield "an affordance must add to the need it serves"
         return
-    uses = [(a, spec.needs[a.serves].decay / _gain(a)) for a in offered if a.makes == 0]
+    uses = [(a, spec.needs[a.serves].decay / a.effect(a.serves)) for a in offered if a.makes == 0]
     meals = sum(rate for a, rate in uses if a.stock > 0)
     load = sum(a.duration * rate for a, rate in uses)
     load += sum(a.duration / a.makes * meals for a in makers)

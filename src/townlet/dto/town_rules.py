@@ -1,4 +1,8 @@
-"""The bylaws of a town: one record per rule, with the numbers it starts from."""
+"""The rules of a town: a record for each, with default numbers; tables of needs, object kinds and perturbations."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from attrs import frozen
 
@@ -9,11 +13,15 @@ __all__ = [
     "HORIZON",
     "KINDS",
     "NEEDS",
+    "NEED_TABLE",
+    "OBJECT_KIND_TABLE",
     "PERTURBATIONS",
+    "PERTURBATION_TABLE",
     "AffordanceSpec",
     "JobSpec",
     "LifeSpec",
     "NeedSpec",
+    "ObjectKind",
     "PerturbationSpec",
     "QueueSpec",
     "RelationSpec",
@@ -24,12 +32,6 @@ __all__ = [
 
 DAY = 1440
 """Ticks in a day; a tick is a minute."""
-NEEDS = ("hunger", "hygiene", "energy")
-"""What an agent lacks; 1 is satisfied, 0 is desperate."""
-KINDS = ("fridge", "shower", "bed", "stove")
-"""Kinds of object; the position of a kind is its number in the kernels."""
-PERTURBATIONS = ("price_spike", "blackout", "outage", "arranged_meet")
-"""What may upset a day; the position of a name is its number in the kernels."""
 HORIZON = 500
 """Ticks the rewards are designed to be discounted over: gamma = 1 - ticks_per_decision / HORIZON."""
 
@@ -70,6 +72,10 @@ class AffordanceSpec(Record):
     """Stands still in a blackout."""
     water: bool = False
     """Stands still in an outage."""
+
+    def effect(self, need: str) -> float:
+        """Return what a use adds to a need; the fields above bear the names of the needs."""
+        return float(getattr(self, need))
 
 
 @frozen(kw_only=True)
@@ -250,3 +256,67 @@ class RewardSpec(Record):
     """Taken off when evicted."""
     shaping: float = 0.0
     """Potential shaping gamma·phi' - phi with phi = shaping·Σ w·need; 0: off. It changes no optimal policy."""
+
+
+NEED_TABLE: Mapping[str, NeedSpec] = MappingProxyType(
+    {
+        "hunger": NeedSpec(decay=0.0018, weight=1.0),
+        "hygiene": NeedSpec(decay=0.0008, weight=0.6),
+        "energy": NeedSpec(decay=0.0010, weight=0.8),
+    }
+)
+"""Needs with their default numbers; 1 is satisfied, 0 is desperate. A need is also a field of `AffordanceSpec` and
+`townlet.world.rows.Agent`, read by `townlet.world.needs.level`."""
+NEEDS = tuple(NEED_TABLE)
+"""Names of the needs; the position of a name is its number in the kernels."""
+
+
+class ObjectKind(NamedTuple):
+    """One kind of object."""
+
+    letter: str
+    """Its letter in a town drawn as text."""
+    colour: tuple[int, int, int]
+    """Its colour in a picture: red, green, blue in 0 to 255."""
+    affordance: AffordanceSpec
+    """What it does by default; the teachers rely on the need that it serves here."""
+
+
+OBJECT_KIND_TABLE: Mapping[str, ObjectKind] = MappingProxyType(
+    {
+        "fridge": ObjectKind(
+            "F",
+            (86, 152, 196),
+            AffordanceSpec(serves="hunger", duration=15, hunger=0.40, energy=0.05, price=0.4, stock=14, room=40),
+        ),
+        "shower": ObjectKind(
+            "S",
+            (118, 196, 178),
+            AffordanceSpec(
+                serves="hygiene", duration=30, hygiene=0.45, energy=-0.03, price=0.1, power=True, water=True
+            ),
+        ),
+        "bed": ObjectKind("B", (164, 132, 198), AffordanceSpec(serves="energy", duration=60, energy=0.8)),
+        "stove": ObjectKind(
+            "C",
+            (214, 122, 84),
+            AffordanceSpec(
+                serves="", duration=40, hunger=0.40, energy=-0.05, price=0.15, stock=40, room=40, makes=2, power=True
+            ),
+        ),
+    }
+)
+"""Kinds of object."""
+KINDS = tuple(OBJECT_KIND_TABLE)
+"""Names of the kinds; the position of a name is its number in the kernels."""
+PERTURBATION_TABLE: Mapping[str, PerturbationSpec] = MappingProxyType(
+    {
+        "price_spike": PerturbationSpec(every=2 * DAY, least=60, most=120, low=1.2, high=1.8),
+        "blackout": PerturbationSpec(every=3 * DAY, least=30, most=90),
+        "outage": PerturbationSpec(every=3 * DAY, least=30, most=90),
+        "arranged_meet": PerturbationSpec(every=DAY, least=60, most=120),
+    }
+)
+"""Kinds of perturbation with their default numbers."""
+PERTURBATIONS = tuple(PERTURBATION_TABLE)
+"""Names of the perturbations; the position of a name is its number in the kernels."""

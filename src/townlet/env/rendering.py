@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.town import DAY
+from townlet.dto.town_rules import DAY, OBJECT_KIND_TABLE
 
 if TYPE_CHECKING:
     from townlet.world.batch import TownBatch
@@ -15,18 +15,17 @@ __all__ = ["ansi", "rgb_array"]
 TILE = 12
 """Pixels along a tile."""
 _GROUND, _SITE, _AGENT = (236, 232, 222), (196, 188, 170), (34, 34, 34)
-_COLOURS = ((86, 152, 196), (118, 196, 178), (164, 132, 198), (214, 122, 84))
-_LETTERS = "FSBC"
+_KINDS = tuple(OBJECT_KIND_TABLE.values())
 
 
 def ansi(batch: "TownBatch", world: int = 0) -> str:
-    """Return a world as text: F, S, B, C for fridge, shower, bed and stove (cook), digits for how many stand there."""
+    """Return a world as text: a letter for each object (`OBJECT_KIND_TABLE`), a digit for the agents on a tile."""
     clock, agents, objects = batch.world_rows(world)
     rows = [["."] * batch.spec.width for _ in range(batch.spec.height)]
     for job in batch.spec.jobs:
         rows[job.site_y][job.site_x] = "w"
     for item in objects:
-        rows[item["y"]][item["x"]] = _LETTERS[item["kind"]]
+        rows[item["y"]][item["x"]] = _KINDS[item["kind"]].letter
     crowd: dict[tuple[int, int], int] = {}
     for agent in agents[agents["respawn"] == 0]:
         crowd[agent["y"], agent["x"]] = crowd.get((agent["y"], agent["x"]), 0) + 1
@@ -45,7 +44,7 @@ def rgb_array(batch: "TownBatch", world: int = 0) -> NDArray[np.uint8]:
     for job in batch.spec.jobs:
         _square(picture, job.site_x, job.site_y, 0)[:] = _SITE
     for item in objects:
-        _square(picture, item["x"], item["y"], 1)[:] = _COLOURS[item["kind"]]
+        _square(picture, item["x"], item["y"], 1)[:] = _KINDS[item["kind"]].colour
     for agent in agents[agents["respawn"] == 0]:
         _square(picture, agent["x"], agent["y"], 4)[:] = _AGENT
     return picture

@@ -4,7 +4,7 @@ import numpy as np
 
 from townlet.compiled import f32, kernel
 from townlet.dto.town_rules import DAY
-from townlet.world.needs import bounded, level
+from townlet.world.needs import NEED_COUNT, bounded, level, set_level
 from townlet.world.rows import NOBODY, Clock
 from townlet.world.rules import Affordance, Rules
 from townlet.world.state import Town
@@ -57,9 +57,8 @@ def apply_effects(town: Town, rules: Rules, i: int, o: int) -> None:
     """Finish a use: needs, price, portions, cooldown; the object is free again."""
     agent, item, constants = town.agents[i], town.objects[o], rules.constants
     affordance = rules.affordances[item.kind]
-    agent.hunger = bounded(agent.hunger + affordance.hunger)
-    agent.hygiene = bounded(agent.hygiene + affordance.hygiene)
-    agent.energy = bounded(agent.energy + affordance.energy)
+    for need in range(NEED_COUNT):
+        set_level(agent, need, bounded(level(agent, need) + rules.effects[item.kind, need]))
     town.ledger.spending += pay(town, i, affordance.price * town.clock.price)
     if affordance.makes > 0:
         town.objects[item.nearest_fridge].stock += affordance.makes

@@ -5,6 +5,7 @@ from townlet.dto.town_rules import DAY
 from townlet.world.kernel_rng import HOME, INITIAL_NEED, PLACE, START_TIME, below, draw, mix, uniform
 from townlet.world.lifecycle import spawn
 from townlet.world.movement import distance
+from townlet.world.needs import NEED_COUNT, set_level
 from townlet.world.perturbations import schedule_first
 from townlet.world.rewards import potential
 from townlet.world.rows import NOBODY
@@ -75,10 +76,9 @@ def place_agents(town: Town, rules: Rules) -> None:
         agent.job = i % len(rules.jobs) if len(rules.jobs) > 0 else NOBODY
         agent.episode_return, agent.waits, agent.need_unmet, agent.generation = 0, 0, 0, 0
         spawn(town, rules, i, constants.savings)
-        agent.hunger = _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, 0, i))
-        agent.hygiene = _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, 1, i))
-        agent.energy = _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, 2, i))
-        agent.potential = potential(agent, constants)
+        for need in range(NEED_COUNT):
+            set_level(agent, need, _LEAST + _SPAN * uniform(draw(town.clock.key, INITIAL_NEED, need, i)))
+        agent.potential = potential(agent, rules)
 
 
 @kernel

@@ -4,6 +4,7 @@ from townlet.compiled import f32, kernel, u64
 from townlet.world.features import WAIT
 from townlet.world.jobs import start_employment
 from townlet.world.kernel_rng import RESPAWN, below, draw
+from townlet.world.needs import NEED_COUNT, set_level
 from townlet.world.perturbations import cancel_meeting
 from townlet.world.queues import leave
 from townlet.world.rewards import potential
@@ -25,7 +26,8 @@ def spawn(town: Town, rules: Rules, i: int, money: float) -> None:
     """
     agent, constants = town.agents[i], rules.constants
     agent.x, agent.y = agent.home_x, agent.home_y
-    agent.hunger, agent.hygiene, agent.energy = constants.born_needs, constants.born_needs, constants.born_needs
+    for need in range(NEED_COUNT):
+        set_level(agent, need, constants.born_needs)
     agent.wallet = money
     town.ledger.initial_money += money
     agent.intent, agent.queue, agent.running, agent.avoided_object = WAIT, NOBODY, 0, NOBODY
@@ -37,7 +39,7 @@ def spawn(town: Town, rules: Rules, i: int, money: float) -> None:
     for o in range(len(town.objects)):
         town.ready[i, o] = 0
     start_employment(town, rules, i)
-    agent.potential = potential(agent, constants)
+    agent.potential = potential(agent, rules)
 
 
 @kernel

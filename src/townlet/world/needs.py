@@ -1,24 +1,26 @@
-"""Needs: three numbers in [0, 1] that fall with time."""
+"""Needs: numbers in [0, 1], one field of `Agent` each, that fall with time."""
 
 from townlet.compiled import f32, kernel
+from townlet.dto.town_rules import NEEDS
 from townlet.world.rows import Agent
 from townlet.world.rules import Rules
 from townlet.world.state import Town
 
-__all__ = ["bounded", "decay", "level"]
+__all__ = ["NEED_COUNT", "bounded", "decay", "level", "lowest", "set_level"]
 
+NEED_COUNT = len(NEEDS)
 _ZERO, _ONE = f32(0), f32(1)
 
 
 @kernel
 def bounded(value: float) -> float:
-    """Return a need kept in [0, 1]."""
+    """Return a value clipped to [0, 1]."""
     return min(max(value, _ZERO), _ONE)
 
 
 @kernel
 def level(agent: Agent, need: int) -> float:
-    """Return a need by its index."""
+    """Return the level of a need by its number in `NEEDS`."""
     if need == 0:
         return agent.hunger
     if need == 1:
@@ -27,12 +29,30 @@ def level(agent: Agent, need: int) -> float:
 
 
 @kernel
+def set_level(agent: Agent, need: int, value: float) -> None:
+    """Set the level of a need by its number in `NEEDS`."""
+    if need == 0:
+        agent.hunger = value
+    elif need == 1:
+        agent.hygiene = value
+    else:
+        agent.energy = value
+
+
+@kernel
+def lowest(agent: Agent) -> float:
+    """Return the level of an agent's lowest need."""
+    least = _ONE
+    for need in range(NEED_COUNT):
+        least = min(least, level(agent, need))
+    return least
+
+
+@kernel
 def decay(town: Town, rules: Rules) -> None:
-    """Let the needs of the living fall by one tick."""
-    constants = rules.constants
+    """Lower the needs of the living by one tick."""
     for i in range(len(town.agents)):
         agent = town.agents[i]
         if agent.respawn == 0:
-            agent.hunger = bounded(agent.hunger - constants.hunger_decay)
-            agent.hygiene = bounded(agent.hygiene - constants.hygiene_decay)
-            agent.energy = bounded(agent.energy - constants.energy_decay)
+            for need in range(NEED_COUNT):
+                set_level(agent, need, bounded(level(agent, need) - rules.needs[need].decay))

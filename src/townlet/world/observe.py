@@ -10,6 +10,7 @@ from townlet.world.affordances import cost
 from townlet.world.jobs import missed_ticks, on_shift
 from townlet.world.lifecycle import count_absences
 from townlet.world.movement import distance
+from townlet.world.needs import NEED_COUNT, level
 from townlet.world.perturbations import BLACKOUT, MEET, OUTAGE, SPIKE
 from townlet.world.queues import ahead
 from townlet.world.relations import chat_partner, chat_quality
@@ -24,9 +25,9 @@ _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 1
 _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / feature.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
 _LONG = 8 * 60
-OBJECT_TABLE_ROWS = 6
+_COLUMN, _ROW, _COST, _MAX_LEVEL = range(4)
+OBJECT_TABLE_ROWS = _MAX_LEVEL + NEED_COUNT
 """Rows of the object table: column, row, price, then the highest level of each need."""
-_COLUMN, _ROW, _COST, _MAX_HUNGER, _MAX_HYGIENE, _MAX_ENERGY = range(OBJECT_TABLE_ROWS)
 
 
 @kernel
@@ -42,18 +43,14 @@ def write_action_mask(
     mask[feature.LEAVE] = free and agent.queue != NOBODY
     mask[feature.CHAT] = free and (other != NOBODY or agent.called == 1)
     mask[feature.AWAY] = free
-    objects, cost, hungry, dirty, tired = (
-        mask[feature.USE :],
-        object_table[_COST],
-        object_table[_MAX_HUNGER],
-        object_table[_MAX_HYGIENE],
-        object_table[_MAX_ENERGY],
-    )
+    objects, cost, wallet = mask[feature.USE :], object_table[_COST], agent.wallet
     objects[:] = False
-    wallet, hunger, hygiene, energy = agent.wallet, agent.hunger, agent.hygiene, agent.energy
     for o in range(len(cost)):
-        serves = (hunger <= hungry[o]) & (hygiene <= dirty[o]) & (energy <= tired[o])
-        objects[o] = free & serves & (wallet >= cost[o]) & (now >= ready[o])
+        objects[o] = free & (wallet >= cost[o]) & (now >= ready[o])
+    for need in range(NEED_COUNT):
+        own, most = level(agent, need), object_table[_MAX_LEVEL + need]
+        for o in range(len(cost)):
+            objects[o] &= own <= most[o]
 
 
 @kernel
@@ -89,16 +86,16 @@ def write_object_table(town: Town, rules: Rules, object_table: NDArray[np.float3
             f32(item.y),
             cost(town, rules, o),
         )
-        object_table[_MAX_HUNGER, o] = refuse if serves == 0 else _ONE
-        object_table[_MAX_HYGIENE, o] = refuse if serves == 1 else _ONE
-        object_table[_MAX_ENERGY, o] = refuse if serves == 2 else _ONE
+        for need in range(NEED_COUNT):
+            object_table[_MAX_LEVEL + need, o] = refuse if serves == need else _ONE
 
 
 @kernel
 def write_self(town: Town, rules: Rules, i: int, other: int, row: NDArray[np.float32]) -> None:
     """Write an agent's needs, wallet, home, chat partner and invitation."""
     agent, clock = town.agents[i], town.clock
-    row[feature.HUNGER], row[feature.HYGIENE], row[feature.ENERGY] = agent.hunger, agent.hygiene, agent.energy
+    for need in range(NEED_COUNT):
+        row[feature.FIRST_NEED + need] = level(agent, need)
     row[feature.WALLET] = min(agent.wallet, _RICH) * _PER_COIN
     row[feature.HOME_DX] = f32(agent.home_x - agent.x) * _PER_TILE
     row[feature.HOME_DY] = f32(agent.home_y - agent.y) * _PER_TILE

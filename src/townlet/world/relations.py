@@ -6,6 +6,7 @@ from townlet.world.features import CHAT
 from townlet.world.kernel_rng import CHAT as CHAT_STREAM
 from townlet.world.kernel_rng import draw, uniform
 from townlet.world.movement import distance
+from townlet.world.needs import lowest
 from townlet.world.rivalry import add_rivalry
 from townlet.world.rows import NOBODY, Relation
 from townlet.world.rules import Rules
@@ -51,8 +52,7 @@ def regard(town: Town, i: int, j: int) -> float:
 def chat_quality(town: Town, i: int, j: int) -> float:
     """Return the quality of a chat in [0, 1]: the mean over both of their most pressing need's level."""
     a, b = town.agents[i], town.agents[j]
-    lows = min(a.hunger, a.hygiene, a.energy) + min(b.hunger, b.hygiene, b.energy)
-    return lows * _HALF
+    return (lowest(a) + lowest(b)) * _HALF
 
 
 @kernel

@@ -17,8 +17,9 @@ from townlet.world.features import (
     WAGE,
 )
 from townlet.world.jobs import missed_ticks
+from townlet.world.needs import NEED_COUNT, level
 from townlet.world.rows import Agent
-from townlet.world.rules import Rules, TownConstants
+from townlet.world.rules import Rules
 from townlet.world.state import Town
 
 __all__ = ["add_rewards", "potential", "sum_terms"]
@@ -27,13 +28,12 @@ _ZERO, _ONE = f32(0), f32(1)
 
 
 @kernel
-def potential(agent: Agent, constants: TownConstants) -> float:
+def potential(agent: Agent, rules: Rules) -> float:
     """Return phi = shaping·Σ w·need."""
-    return constants.shaping * (
-        constants.hunger_weight * agent.hunger
-        + constants.hygiene_weight * agent.hygiene
-        + constants.energy_weight * agent.energy
-    )
+    total = _ZERO
+    for need in range(NEED_COUNT):
+        total += rules.needs[need].weight * level(agent, need)
+    return rules.constants.shaping * total
 
 
 @kernel
@@ -48,13 +48,11 @@ def add_rewards(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDA
         agent = town.agents[i]
         if ended[i] or (agent.respawn > 0 and agent.fainted == 0 and agent.evicted == 0):
             continue
-        hunger, hygiene, energy = _ONE - agent.hunger, _ONE - agent.hygiene, _ONE - agent.energy
-        hurt = (
-            constants.hunger_weight * hunger * hunger
-            + constants.hygiene_weight * hygiene * hygiene
-            + constants.energy_weight * energy * energy
-        )
-        terms[SURVIVAL, i] += constants.alive - constants.needs * hurt
+        penalty = _ZERO  # Σ w·(1 - need)²
+        for need in range(NEED_COUNT):
+            gap = _ONE - level(agent, need)
+            penalty += rules.needs[need].weight * gap * gap
+        terms[SURVIVAL, i] += constants.alive - constants.needs * penalty
         short = constants.hungry_below - agent.hunger
         if short > _ZERO:
             terms[SURVIVAL, i] -= constants.hungry * short / constants.hungry_below
@@ -89,8 +87,8 @@ def add_shaping(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDA
         if ended[i]:
             terms[SHAPING, i] = -agent.potential
         elif agent.respawn == 0:
-            terms[SHAPING, i] = constants.discount * potential(agent, constants) - agent.potential
-        agent.potential = potential(agent, constants)
+            terms[SHAPING, i] = constants.discount * potential(agent, rules) - agent.potential
+        agent.potential = potential(agent, rules)
 
 
 @kernel

@@ -12,6 +12,7 @@ from townlet.world.rows import F32, I32, NOBODY, rows
 __all__ = [
     "Affordance",
     "Job",
+    "Need",
     "Perturbation",
     "RelationConstants",
     "Rules",
@@ -27,12 +28,6 @@ class TownConstants:
     width: I32
     height: I32
     ticks_per_decision: I32
-    hunger_decay: F32
-    hygiene_decay: F32
-    energy_decay: F32
-    hunger_weight: F32
-    hygiene_weight: F32
-    energy_weight: F32
     refuse_above: F32
     join_distance: I32
     age_weight: F32
@@ -108,6 +103,13 @@ class Perturbation:
     high: F32
 
 
+class Need:
+    """Constants of a need; the words are those of the spec."""
+
+    decay: F32
+    weight: F32
+
+
 class Affordance:
     """What a kind of object does."""
 
@@ -115,12 +117,6 @@ class Affordance:
     """Index of the need; NOBODY for none."""
     duration: I32
     """Ticks."""
-    hunger: F32
-    """Added at the end."""
-    hygiene: F32
-    """Added at the end."""
-    energy: F32
-    """Added at the end."""
     price: F32
     """Money."""
     stock: I32
@@ -157,8 +153,12 @@ class Rules(NamedTuple):
     """The constants."""
     relation_constants: RelationConstants
     """Those of relations."""
+    needs: Sequence[Need]
+    """[needs]."""
     affordances: Sequence[Affordance]
     """[kinds]."""
+    effects: NDArray[np.float32]
+    """[kinds, needs], what a use adds to each need."""
     perturbations: Sequence[Perturbation]
     """[P]."""
     jobs: Sequence[Job]
@@ -169,8 +169,6 @@ def _constants(spec: TownSpec) -> dict[str, float]:
     queues, rivalry, work, life, rewards = spec.queues, spec.rivalry, spec.work, spec.life, spec.rewards
     return {
         "width": spec.width, "height": spec.height, "ticks_per_decision": spec.ticks_per_decision,
-        **{f"{need}_decay": spec.needs[need].decay for need in NEEDS},
-        **{f"{need}_weight": spec.needs[need].weight for need in NEEDS},
         "refuse_above": spec.refuse_above,
         "join_distance": queues.join_distance, "age_weight": queues.age_weight,
         "ghost_step_after": queues.ghost_step_after, "stall_patience": queues.stall_patience,
@@ -196,29 +194,26 @@ def _fill(row: Any, values: dict[str, Any]) -> None:
 
 
 def build_rules(spec: TownSpec) -> Rules:
-    """Return the tables of a spec."""
-    constants, affordances, jobs = rows(TownConstants, 1), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
+    """Return a spec as the arrays that kernels read."""
+    constants, relation_constants = rows(TownConstants, 1), rows(RelationConstants, 1)
+    needs, affordances, jobs = rows(Need, len(NEEDS)), rows(Affordance, len(KINDS)), rows(Job, len(spec.jobs))
+    perturbations = rows(Perturbation, len(PERTURBATIONS))
     _fill(constants[0], _constants(spec))
+    _fill(relation_constants[0], spec.relations.model_dump())
+    for row, name in zip(needs, NEEDS, strict=True):
+        _fill(row, spec.needs[name].model_dump())
     for row, kind in zip(affordances, KINDS, strict=True):
         affordance = spec.affordances[kind]
-        _fill(
-            row, {**affordance.model_dump(), "serves": NEEDS.index(affordance.serves) if affordance.serves else NOBODY}
-        )
+        served = NEEDS.index(affordance.serves) if affordance.serves else NOBODY
+        _fill(row, {**affordance.model_dump(), "serves": served})
+    effects = np.array([[spec.affordances[kind].effect(need) for need in NEEDS] for kind in KINDS], np.float32)
     for row, job in zip(jobs, spec.jobs, strict=True):
         _fill(row, {**job.model_dump(), "x": job.site_x, "y": job.site_y})
-    relation_constants, perturbations = rows(RelationConstants, 1), rows(Perturbation, len(PERTURBATIONS))
-    _fill(relation_constants[0], spec.relations.model_dump())
     for row, name in zip(perturbations, PERTURBATIONS, strict=True):
         if name in spec.perturbations:
             _fill(row, spec.perturbations[name].model_dump())
-    tables: Any = (
-        constants[0],
-        relation_constants[0],
-        affordances,
-        perturbations,
-        jobs,
-    )  # rows read as the kernels see them
-    return Rules(*tables)
+    tables: Any = (constants[0], relation_constants[0], needs, affordances, effects, perturbations, jobs)
+    return Rules(*tables)  # numpy rows carry the fields of the row classes, which mypy cannot know
 
 
 def time_of_day() -> NDArray[np.float32]:

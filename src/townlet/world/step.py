@@ -14,7 +14,7 @@ from townlet.world.jobs import update_jobs
 from townlet.world.kernel_rng import POLICY, draw
 from townlet.world.lifecycle import end_lives, respawn
 from townlet.world.movement import move
-from townlet.world.needs import decay
+from townlet.world.needs import decay, lowest
 from townlet.world.observe import observe
 from townlet.world.perturbations import complete_meeting, update_perturbations
 from townlet.world.queues import advance, conflicts, grant, request, start
@@ -95,7 +95,7 @@ def count_sufficient_days(town: Town, rules: Rules) -> None:
     closing = (town.clock.tick + 1) % DAY == 0
     for i in range(len(town.agents)):
         agent = town.agents[i]
-        if min(agent.hunger, agent.hygiene, agent.energy) <= rules.constants.content or agent.respawn > 0:
+        if lowest(agent) <= rules.constants.content or agent.respawn > 0:
             agent.need_unmet = 1
         if closing:
             town.ledger.agent_days += 1

@@ -8,6 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
+from townlet.dto.town_rules import KINDS, NEEDS, OBJECT_KIND_TABLE
 from townlet.rng import mix, uniform
 from townlet.world import features as feature
 
@@ -16,7 +17,11 @@ __all__ = ["TEACHERS", "PlannerTeacher", "RandomTeacher", "ScriptedTeacher"]
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
-_NEEDS = (feature.HUNGER, feature.HYGIENE, feature.ENERGY)
+_KINDS_THAT_SERVE = {
+    need: tuple(KINDS.index(name) for name, kind in OBJECT_KIND_TABLE.items() if kind.affordance.serves == need)
+    for need in NEEDS
+}
+"""Columns of the kinds of object that serve a need by default."""
 _TILES = np.float32(24)
 _DESPERATE = np.float32(0.12)
 
@@ -25,6 +30,11 @@ def _objects(observations: Floats) -> Floats:
     """Return what observations [W, N, F] say of the objects, as a view [W, N, slots, width]."""
     words = observations[..., feature.FIRST_OBJECT :]
     return words.reshape(*words.shape[:-1], feature.OBJECT_WIDTH, -1).swapaxes(-1, -2)
+
+
+def _serving(objects: Floats, need: str) -> Bools:
+    """Return which object slots serve a need [W, N, slots]."""
+    return np.asarray(np.any([objects[..., kind] > 0 for kind in _KINDS_THAT_SERVE[need]], axis=0))
 
 
 def _ticks(shown: Floats) -> Floats:
@@ -44,7 +54,7 @@ def _cook(  # many arrays, all of one shape
     objects: Floats, usable: Bools, willing: Bools, free: Bools, actions: NDArray[np.int64], cook_below: int
 ) -> Bools:
     """Let the willing cook at the stove with the shortest queue where few meals are left; return who is still free."""
-    fridges = objects[..., 0] > 0
+    fridges = objects[..., feature.FRIDGE] > 0
     meals = (objects[..., feature.STOCK] * fridges).sum(-1) * feature.STOCK_SCALE / np.maximum(fridges.sum(-1), 1)
     reach = np.where(
         usable & (objects[..., feature.STOVE] > 0), objects[..., feature.WAITING] - objects[..., feature.MINE], np.inf
@@ -76,10 +86,11 @@ class ScriptedTeacher:
         duty = (o[..., feature.EMPLOYED] > 0) & (
             (o[..., feature.ON_SHIFT] > 0) | (_ticks(o[..., feature.TO_SHIFT]) <= self.ahead)
         )
-        for kind, need in enumerate(_NEEDS):
-            wanted = o[..., need] < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
-            serves = usable & (objects[..., kind] > 0)
-            friendly = serves & ((objects[..., feature.RIVAL_HERE] == 0) | (o[..., need] < _DESPERATE)[..., None])
+        for number, need in enumerate(NEEDS):
+            level = o[..., feature.FIRST_NEED + number]
+            wanted = level < np.where(duty, np.float32(self.urgent), np.float32(self.threshold))
+            serves = usable & _serving(objects, need)
+            friendly = serves & ((objects[..., feature.RIVAL_HERE] == 0) | (level < _DESPERATE)[..., None])
             quiet = friendly & ((objects[..., feature.WAITING] * 8 < self.crowd) | (objects[..., feature.MINE] > 0))
             first = np.where(quiet.any(-1), quiet.argmax(-1), friendly.argmax(-1))
             free = _use(first, wanted & friendly.any(-1), actions, free)
@@ -117,10 +128,11 @@ class PlannerTeacher:
         limit = np.where(duty, self.urgent, np.where(soon, 0.6, self.threshold)).astype(np.float32)
         cost = self._cost(objects)
         friendly = (objects[..., feature.RIVAL_HERE] == 0) | (objects[..., feature.MINE] > 0)
-        levels = o[..., _NEEDS]
+        levels = o[..., feature.FIRST_NEED : feature.FIRST_NEED + len(NEEDS)]
+        serving = np.stack([_serving(objects, need) for need in NEEDS], -1)
         for rank in np.moveaxis(np.argsort(levels, axis=-1, kind="stable"), -1, 0):
             level = np.take_along_axis(levels, rank[..., None], -1)[..., 0]
-            own = np.take_along_axis(objects[..., : feature.DX], rank[..., None, None], -1)[..., 0] > 0
+            own = np.take_along_axis(serving, rank[..., None, None], -1)[..., 0]
             welcome = friendly | (level < _DESPERATE)[..., None]
             reach = np.where(own & usable & welcome, cost, np.inf)
             best = reach.argmin(-1)
@@ -141,7 +153,11 @@ class PlannerTeacher:
 
         Who has a place keeps it: a town of agents that change queues whenever the other is shorter starves in between.
         """
-        duration = 15 * objects[..., 0] + 30 * objects[..., 1] + 60 * objects[..., 2]
+        duration = sum(
+            kind.affordance.duration * objects[..., KINDS.index(name)]
+            for name, kind in OBJECT_KIND_TABLE.items()
+            if kind.affordance.serves
+        )
         queue = objects[..., feature.LEFT] * 60 + objects[..., feature.WAITING] * 8 * duration
         ticks = np.maximum(objects[..., feature.DISTANCE] * _TILES, queue) + 0.5 * queue
         return np.asarray(np.where(objects[..., feature.MINE] > 0, 0, ticks), np.float32)
