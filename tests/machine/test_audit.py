@@ -4,8 +4,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from commands import rederived
 from fakes import Bench
-from plans import CATALOGUE
+from plans import CATALOGUE, make_plan
+from plans import SCHEDULE as PLAIN
 
 from townlet.dto.journal import OperatorCommand, TransitionTaken
 from townlet.errors import BadInputError
@@ -128,3 +130,13 @@ def test_show_has_a_line_for_every_record(bench: Bench) -> None:
     assert len(bench.journal().entries) == len(lines)
     assert "promote → done: always" in lines[-2]
     assert lines[-1].endswith("done: always")
+
+
+def test_a_guard_between_two_limits_is_evaluated_explained_and_derived_again(tmp_path: Path) -> None:
+    """A run whose `finite` guard is `between: [0, 0]` takes the edge, says so, and its verdicts come out the same."""
+    guards = {**PLAIN["guards"], "finite": {"metric": "ppo.nonfinite_updates", "between": [0, 0]}}
+    bench = Bench(tmp_path / "home", plan=make_plan(guards=guards))
+    bench.walk()
+    entries = bench.journal().entries
+    assert "ppo.nonfinite_updates 0 is between 0 and 0" in why(entries, "ppo")
+    assert rederived(bench).clean
