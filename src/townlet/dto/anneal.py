@@ -1,4 +1,4 @@
-"""How a walk is told to scripts that know rounds and releases: stage results and the promotion snapshot."""
+"""Rounds and the promotion snapshot: a run in the shape that scripts of earlier releases read."""
 
 from typing import Literal
 
@@ -69,14 +69,14 @@ class PromotionPass(Record):
     event: Literal["pass", "fail", "promoted"]
     """What happened."""
     candidate: str | None
-    """Weights digest it was about."""
+    """Digest of the weights that were judged or promoted."""
     release: str | None
     """Weights digest in force afterwards; none for the teacher."""
 
 
 @frozen(kw_only=True)
 class PromotionSnapshot(Record):
-    """Where promotion stands: all the adapter knows, so that `restore` loses nothing. Ticks are journal records."""
+    """State of promotion, complete, so that `restore` loses nothing. Ticks are sequence numbers of the journal."""
 
     schema_version: Literal[1] = 1
     """Of this layout."""
@@ -101,6 +101,6 @@ class PromotionSnapshot(Record):
     candidate: str | None = None
     """Weights digest last evaluated."""
     begun: bool = False
-    """Whether a visit has told what is in force."""
+    """True once a visit has recorded the weights in force."""
     history: tuple[PromotionPass, ...] = ()
     """Every judged evaluation and every move, oldest first."""

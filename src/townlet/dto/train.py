@@ -121,8 +121,8 @@ class TrainRequest(Record):
     @staticmethod
     def modes(name: str) -> tuple[Mode, ...]:
         """Return the modes a flag means something in."""
-        found: tuple[Mode, ...] = attrs.fields_dict(TrainRequest)[name].metadata.get(IN, ())
-        return found or MODES
+        modes: tuple[Mode, ...] = attrs.fields_dict(TrainRequest)[name].metadata.get(IN, ())
+        return modes or MODES
 
     @staticmethod
     def option(name: str) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Modes: which part of a schedule's machine is walked, and which of its options the flags take the place of.
+"""Modes: which states of a schedule run, and which of their options the flags replace.
 
 A mode keeps the named states' `with` and replaces all edges by a chain to done. It is a smaller machine for the same
 engine, never a second code path.
@@ -95,7 +95,7 @@ def requested_schedule(
     return machine_of(schedule, request, find_data(request, description))
 
 
-def find_data(request: TrainRequest, about: EnvironmentDescription) -> Data:
+def find_data(request: TrainRequest, description: EnvironmentDescription) -> Data:
     """Return the data sets a request names, every sample read and checked; BadInputError naming what is unfit."""
     replay = demonstrations = None
     if request.capture_dir is not None:
@@ -111,16 +111,16 @@ def find_data(request: TrainRequest, about: EnvironmentDescription) -> Data:
         )
     if request.bc_manifest is not None:
         demonstrations = data_spec(manifest=Path(request.bc_manifest))
-        samples_to_trajectories(tuple(open_dataset(demonstrations).samples(accepted=True)), about, for_ppo=False)
+        samples_to_trajectories(tuple(open_dataset(demonstrations).samples(accepted=True)), description, for_ppo=False)
     if replay is not None:
-        found = open_dataset(replay)
+        dataset = open_dataset(replay)
         if request.train_ppo or request.mode == "ppo":
-            samples_to_trajectories(tuple(found.samples(accepted=True)), about, for_ppo=True)
+            samples_to_trajectories(tuple(dataset.samples(accepted=True)), description, for_ppo=True)
     return Data(replay=replay, demonstrations=demonstrations)
 
 
 def machine_of(schedule: ScheduleSpec, request: TrainRequest, data: Data) -> ScheduleSpec:
-    """Return the machine a request walks; the schedule itself where it asks for all of it and changes nothing."""
+    """Return the machine of a request; the schedule itself where it asks for all of it and changes nothing."""
     options = _options(request)
     if request.mode == "anneal":
         states = {
@@ -128,13 +128,13 @@ def machine_of(schedule: ScheduleSpec, request: TrainRequest, data: Data) -> Sch
             for name, state in schedule.states.items()
         }
         return evolve(schedule, states=states) if options else schedule
-    chain = _Chain(schedule=schedule, request=request, data=data, options=options)
-    return _chained(schedule, chain.states())
+    mode_schedule = ModeSchedule(schedule=schedule, request=request, data=data, options=options)
+    return _chained(schedule, mode_schedule.states())
 
 
 def _options(request: TrainRequest) -> dict[str, dict[str, Any]]:
     """Return what the flags say of each strategy's options."""
-    found: dict[str, dict[str, Any]] = {}
+    options: dict[str, dict[str, Any]] = {}
     numbers = attrs.asdict(request)
     for name in request.given():
         option = request.option(name)
@@ -142,8 +142,8 @@ def _options(request: TrainRequest) -> dict[str, dict[str, Any]]:
             strategies, field = option
             value = name == "ppo_normalize_advantages" if field == "norm_adv" else numbers[name]
             for strategy in strategies.split(", "):
-                found.setdefault(strategy, {})[field] = value
-    return found
+                options.setdefault(strategy, {})[field] = value
+    return options
 
 
 def _with(state: StateSpec, more: Mapping[str, Any]) -> StateSpec:
@@ -166,7 +166,7 @@ def _chained(schedule: ScheduleSpec, states: Mapping[str, StateSpec]) -> Schedul
 
 
 @frozen(kw_only=True)
-class _Chain:
+class ModeSchedule:
     """Builds the states of a mode, in order."""
 
     schedule: ScheduleSpec
@@ -176,7 +176,7 @@ class _Chain:
 
     def states(self) -> dict[str, StateSpec]:
         """Return the states of the mode, in order."""
-        found = {
+        builders = {
             "bc": self.bc,
             "capture": lambda: {"capture": self.state("capture")},
             "rollout": self.rollout,
@@ -184,7 +184,7 @@ class _Chain:
             "mixed": lambda: self.replay() | self.rollout(),
             "ppo": self.ppo if self.data.replay is None else self.replay,
         }
-        return found[self.request.mode]()
+        return builders[self.request.mode]()
 
     def ppo(self) -> dict[str, StateSpec]:
         return {"ppo": self.state("ppo", start_from=self.start())}
@@ -201,8 +201,8 @@ class _Chain:
 
     def start(self) -> str:
         """Return the weights ppo begins with: without a bc state there is no clone, so it starts fresh."""
-        found = self.state("ppo").with_.get("start_from", "clone")
-        return "fresh" if found in ("clone", "candidate") else str(found)
+        start_from = self.state("ppo").with_.get("start_from", "clone")
+        return "fresh" if start_from in ("clone", "candidate") else str(start_from)
 
     def bc(self) -> dict[str, StateSpec]:
         if self.data.demonstrations is None:

@@ -64,12 +64,12 @@ class EvidenceCollector:
         """Let every policy play on until it has played `episodes` episodes of each scenario."""
         for scenario in self.scenarios:
             for policy in dict.fromkeys(self.policies.values()):
-                known = self.played.get((policy, scenario))
-                first = known.count if known is not None else 0
+                earlier = self.played.get((policy, scenario))
+                first = earlier.count if earlier is not None else 0
                 if first >= episodes:
                     continue
                 more = self.play(policy, scenario, self.evidence.actions, first, episodes - first)
-                self.played[policy, scenario] = more if known is None else known + more
+                self.played[policy, scenario] = more if earlier is None else earlier + more
 
     def play(self, policy: str, scenario: str, mode: str, first: int, count: int) -> Episodes:
         """Return `count` episodes from the `first`, played by one policy."""
@@ -106,17 +106,17 @@ class EvidenceCollector:
         """Return the KPIs of one policy's episodes; a value is the mean of the episodes' ratios."""
         measurements = []
         for index, spec in enumerate(self.context.environments.describe(scenario).metrics):
-            known = [ratio for ratio in episodes.ratios(index) if ratio is not None]
+            ratios = [ratio for ratio in episodes.ratios(index) if ratio is not None]
             measurements.append(
                 Measurement(
                     metric=spec.name,
-                    value=sum(known) / len(known) if known else None,
+                    value=sum(ratios) / len(ratios) if ratios else None,
                     unit=spec.unit,
                     policy=policy,
                     scenario=scenario,
                     actions=actions,
                     seed=self.seed,
-                    episodes=len(known),
+                    episodes=len(ratios),
                     exposure=float(episodes.exposures[index].sum()),
                 )
             )

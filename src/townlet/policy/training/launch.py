@@ -1,4 +1,4 @@
-"""Everything a run needs before its first state, checked so that what is refused leaves nothing behind."""
+"""Start a run: check everything it needs, create its directory, then run the machine; a refusal writes nothing."""
 
 import io
 import os
@@ -50,7 +50,7 @@ _LIBRARIES = ("townlet", "numpy", "scipy", "numba", "torch", "transitions", "att
 
 
 def schedule_text(schedule: ScheduleSpec) -> bytes:
-    """Return a schedule that was built in Python as the YAML its run directory keeps."""
+    """Return a schedule that was built in Python as the YAML of its run directory."""
     plain = schedule.model_dump()
 
     def pruned(value: object) -> object:
@@ -86,37 +86,37 @@ def weights_from_outside(
     return tuple(files)
 
 
-def require_means(plan: Plan, known: StrategyCatalogue) -> None:
+def require_means(plan: Plan, catalogue: StrategyCatalogue) -> None:
     """Raise TorchNotAvailableError or BadInputError where torch, or a device that a state names, is missing here."""
-    require_torch_for(plan, known)
+    require_torch_for(plan, catalogue)
     for name, options in plan.options.items():
-        entry = known.entry(plan.schedule.states[name].strategy)
+        entry = catalogue.entry(plan.schedule.states[name].strategy)
         if entry.requires_torch:
             device = getattr(options, entry.device_option) if entry.device_option else "cpu"
             require_torch(f"state {name}", device)
 
 
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
-    """Return the registry a schedule is about: the home's, or the run's own."""
+    """Return the registry that a schedule names: the home's, or the run's own."""
     path = home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry
     return Registry(path, verify=verifier(BlobStore(home / "blobs").get))
 
 
 def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:
     """Raise BadInputError where the champion in force cannot play in the schedule's environment."""
-    about = schedule.registry
-    if about.scope == "run":
+    registry = schedule.registry
+    if registry.scope == "run":
         return  # a run's own registry begins empty
-    champion = Registry(home / "registry.sqlite").champion(about.name, about.champion)
+    champion = Registry(home / "registry.sqlite").champion(registry.name, registry.champion)
     if champion is not None:
-        source = f"champion {about.name}/{about.champion} version {champion.version}"
+        source = f"champion {registry.name}/{registry.champion} version {champion.version}"
         read_weights(blobs.get(champion.weights), source).check_fits(description, source)
 
 
 @cache
 def fingerprint() -> Mapping[str, str]:
     """Return versions and machine: what exactness of bits may depend on."""
-    found = {
+    versions = {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),
@@ -124,10 +124,10 @@ def fingerprint() -> Mapping[str, str]:
     }
     for library in _LIBRARIES:
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except PackageNotFoundError:
-            found[library] = "not installed"
-    return MappingProxyType(found)
+            versions[library] = "not installed"
+    return MappingProxyType(versions)
 
 
 def changes(before: Mapping[str, str]) -> dict[str, str]:
@@ -162,7 +162,7 @@ class RunLauncher:
     """Starts a run in a new directory, or continues one from its journal."""
 
     plan: Plan
-    """The sound machine that is walked."""
+    """The sound machine to run."""
     home: Path
     """Where runs, blobs and the registry live."""
     environments: EnvironmentProvider
@@ -172,11 +172,11 @@ class RunLauncher:
     catalogue: StrategyCatalogue
     """The strategies that the schedule may name."""
     listen: Callable[[Entry], None]
-    """Hears every journal record once it is durable."""
+    """Called with every journal record once it is durable."""
     telemetry: Telemetry
     """Where iterations are reported; the run's own file is added."""
     stopping: Callable[[], bool]
-    """Whether somebody asked the process to stop."""
+    """Returns True once the process is asked to stop."""
 
     def start(self, source: ScheduleSource, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Run the machine in a new run directory and return its summary.

@@ -1,4 +1,4 @@
-"""Deciding a run again from what it stored, without training."""
+"""Re-derive the decisions of a run from its stored results and evidence, without training."""
 
 from pathlib import Path
 from types import MappingProxyType
@@ -28,17 +28,17 @@ def replay_run(
     `environments` and `strategies` take the place of the registered ones. JournalBrokenError where the chain does not
     hold, BadInputError where a stored schedule is missing.
     """
-    blobs, known = BlobStore(home / "blobs"), catalogue(strategies)
-    standing = load_run(run, blobs, known)
-    created = first_record(run, standing.entries)
+    blobs, all_strategies = BlobStore(home / "blobs"), catalogue(strategies)
+    snapshot = load_run(run, blobs, all_strategies)
+    created = first_record(run, snapshot.entries)
 
     def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
         return (environments or provider(spec.id)).describe(spec.scenario)
 
     def plan_of(digest: str) -> Plan:
-        text = run.schedule.read_bytes() if digest == standing.state.schedule_sha256 else blobs.get(digest)
-        plan = load_text(text, str(run.schedule), known, describe, folder=run.folder, seed=created.seed)
-        return shrink(plan, known) if created.rehearsal else plan
+        text = run.schedule.read_bytes() if digest == snapshot.state.schedule_sha256 else blobs.get(digest)
+        plan = load_text(text, str(run.schedule), all_strategies, describe, folder=run.folder, seed=created.seed)
+        return shrink(plan, all_strategies) if created.rehearsal else plan
 
-    metrics = {spec.name: spec for spec in describe(standing.schedule.environment).metrics}
-    return Rederiver(plan_of=plan_of, metrics=metrics, blobs=blobs, catalogue=known).rederive(standing.entries)
+    metrics = {spec.name: spec for spec in describe(snapshot.schedule.environment).metrics}
+    return Rederiver(plan_of=plan_of, metrics=metrics, blobs=blobs, catalogue=all_strategies).rederive(snapshot.entries)

@@ -1,4 +1,4 @@
-"""Services that strategies use: recording play, reading data sets, following promotion. Pure Python and numpy."""
+"""Services of strategies: record episodes, read data sets, fold the state of promotion. Pure Python and numpy."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ class Recording:
     """One captured batch of episodes."""
 
     experience: Trajectories
-    """What was seen, done (a teacher's labels) and earned, and what the player thought of it."""
+    """Trajectories; a teacher's labels are the actions, a learner's have log-probabilities and value predictions."""
     tallies: Tallies
     """KPI sums of the recorded play."""
     perturbed_decisions: int
@@ -47,13 +47,13 @@ class Recording:
 
     @property
     def dataset(self) -> Dataset:
-        """What was seen, labelled and earned."""
+        """Data set of the trajectories."""
         return self.experience.dataset
 
 
 @frozen
 class RolloutCaptureService:
-    """Records play; a teacher's perturbed decisions are labelled too, so that a clone has seen how to recover."""
+    """Records episodes; a teacher's perturbed decisions are labelled too, so that a clone learns to recover."""
 
     def record(
         self,
@@ -64,7 +64,7 @@ class RolloutCaptureService:
         metadata: DatasetMetadata,
         report: Callable[[int], None],
     ) -> Recording:
-        """Play one episode of `decisions` decisions in every world and return what happened.
+        """Play one episode of `decisions` decisions in every world and return the recording.
 
         Weights act stochastically and unperturbed. A stub never acts: a warning, and an empty recording.
         BadInputError for no decisions and for an empty town.
@@ -76,18 +76,18 @@ class RolloutCaptureService:
                 "capture_rollout_stub_policy %s: %s; no trajectories captured", metadata.teacher, player.never_acts
             )
             decisions = 0
-        about = environment.description
-        shape = (decisions, environment.worlds, about.agents)
-        observations = np.empty((*shape, len(about.features)), np.float32)
-        masks = np.empty((*shape, len(about.actions)), np.bool_)
+        description = environment.description
+        shape = (decisions, environment.worlds, description.agents)
+        observations = np.empty((*shape, len(description.features)), np.float32)
+        masks = np.empty((*shape, len(description.actions)), np.bool_)
         labels, alive = np.empty(shape, np.int16), np.empty(shape, np.bool_)
         rewards, terminations = np.empty(shape, np.float32), np.empty(shape, np.bool_)
         log_probs, predictions = np.zeros(shape, np.float32), np.zeros((decisions + 1, *shape[1:]), np.float32)
         seen, perturbed_decisions = environment.reset(), 0
         if not seen.alive.any():
             raise BadInputError(
-                f"the {about.id} is empty: no agent lives in any of its {environment.worlds} worlds of "
-                f"{about.agents} slots, so there is nothing to record; choose a scenario with agents"
+                f"the {description.id} is empty: no agent lives in any of its {environment.worlds} worlds of "
+                f"{description.agents} slots, so there is nothing to record; choose a scenario with agents"
             )
         for t in range(decisions):
             observations[t], masks[t], alive[t] = seen.observations, seen.action_mask, seen.alive
@@ -171,14 +171,14 @@ class ReplayDatasetService:
         """Return a data set from outside, its digest verified; BadInputError naming the file that is unfit."""
         return open_dataset(data, streaming=streaming)
 
-    def trainable(self, data: DataSpec, about: EnvironmentDescription, *, for_ppo: bool) -> Trajectories:
+    def trainable(self, data: DataSpec, description: EnvironmentDescription, *, for_ppo: bool) -> Trajectories:
         """Return the accepted samples as one recording of an environment; BadInputError naming the unfit one."""
-        return samples_to_trajectories(tuple(self.open(data).samples(accepted=True)), about, for_ppo=for_ppo)
+        return samples_to_trajectories(tuple(self.open(data).samples(accepted=True)), description, for_ppo=for_ppo)
 
 
 @frozen(kw_only=True)
 class PromotionServiceAdapter:
-    """Where promotion stands, folded from the journal: it reads and decides nothing.
+    """Folds the state of promotion from the journal; it decides nothing.
 
     A pass is an evaluate visit whose promote edge held, by the recorded verdicts.
     """
@@ -187,59 +187,59 @@ class PromotionServiceAdapter:
     """Whose edges lead to promote."""
     catalogue: StrategyCatalogue
     """Which strategies have an effect."""
-    known: PromotionSnapshot = PromotionSnapshot()
-    """What the journal has told so far."""
+    current: PromotionSnapshot = PromotionSnapshot()
+    """Snapshot after the records so far."""
 
     def snapshot(self) -> PromotionSnapshot:
-        """Return everything the adapter knows."""
-        return self.known
+        """Return the snapshot after the records so far."""
+        return self.current
 
     def restore(self, snapshot: PromotionSnapshot) -> "PromotionServiceAdapter":
         """Return the adapter that goes on from a snapshot."""
-        return evolve(self, known=snapshot)
+        return evolve(self, current=snapshot)
 
     def fold(self, entries: Iterable[Entry]) -> "PromotionServiceAdapter":
         """Return the adapter after more records of the journal."""
-        known = self.known
+        current = self.current
         for entry in entries:
-            known = self._advance(known, entry)
-        return evolve(self, known=known)
+            current = self._advance(current, entry)
+        return evolve(self, current=current)
 
-    def _advance(self, known: PromotionSnapshot, entry: Entry) -> PromotionSnapshot:
+    def _advance(self, current: PromotionSnapshot, entry: Entry) -> PromotionSnapshot:
         record = entry.record
         if isinstance(record, VisitStarted):
-            initial = known.initial_release if known.begun else record.expected_champion
-            return evolve(known, current_release=record.expected_champion, initial_release=initial, begun=True)
+            initial = current.initial_release if current.begun else record.expected_champion
+            return evolve(current, current_release=record.expected_champion, initial_release=initial, begun=True)
         if isinstance(record, VisitFinished) and self.catalogue.entries[record.strategy].measures:
-            return evolve(known, candidate=record.result.get("weights"))
+            return evolve(current, candidate=record.result.get("weights"))
         if isinstance(record, GuardsJudged):
-            return self._judged(known, record, entry.seq)
+            return self._judged(current, record, entry.seq)
         if isinstance(record, EffectDone):
             passed = PromotionPass(tick=entry.seq, event="promoted", candidate=record.target, release=record.target)
-            history = (*known.history, passed)
-            return evolve(known, state="promoted", current_release=record.target, history=history)
-        return known
+            history = (*current.history, passed)
+            return evolve(current, state="promoted", current_release=record.target, history=history)
+        return current
 
-    def _judged(self, known: PromotionSnapshot, record: GuardsJudged, tick: int) -> PromotionSnapshot:
+    def _judged(self, current: PromotionSnapshot, record: GuardsJudged, tick: int) -> PromotionSnapshot:
         state = self.schedule.states[record.state]
         edges = [edge for edge in state.next if self._promotes(edge.to)]
         if not edges or not self.catalogue.entries[state.strategy].measures:
-            return known
+            return current
         verdicts = {report.guard: report.verdict for report in record.reports}
         held = any(all_of(evaluate_condition(part, verdicts) for part in edge.when) is Verdict.PASS for edge in edges)
-        streak = known.pass_streak + 1 if held else 0
-        ready = streak >= known.required_passes
+        streak = current.pass_streak + 1 if held else 0
+        ready = streak >= current.required_passes
         result: Literal["pass", "fail"] = "pass" if held else "fail"
-        event = PromotionPass(tick=tick, event=result, candidate=known.candidate, release=known.current_release)
+        event = PromotionPass(tick=tick, event=result, candidate=current.candidate, release=current.current_release)
         return evolve(
-            known,
+            current,
             state="ready" if ready else "monitoring",
             pass_streak=streak,
             candidate_ready=ready,
-            candidate_ready_tick=(known.candidate_ready_tick or tick) if ready else None,
+            candidate_ready_tick=(current.candidate_ready_tick or tick) if ready else None,
             last_result=result,
             last_evaluated_tick=tick,
-            history=(*known.history, event),
+            history=(*current.history, event),
         )
 
     def _promotes(self, state: str) -> bool:

@@ -45,7 +45,7 @@ class ReplayStrategy:
     def run(self, context: TrainingContext) -> ReplayResult:
         """Summarise, and store the recorded play where ppo is to learn from it."""
         started, spec = perf_counter(), context.options_as(ReplaySpec)
-        found = context.services.replay.open(spec.data, streaming=spec.streaming)
+        dataset = context.services.replay.open(spec.data, streaming=spec.streaming)
         rng = None
         if spec.shuffle:
             rng = np.random.default_rng(
@@ -55,11 +55,11 @@ class ReplayStrategy:
             )
         batches = tuple(
             batch.summary(number)
-            for number, batch in enumerate(found.batches(spec.batch_size, rng=rng, drop_last=spec.drop_last), start=1)
+            for number, batch in enumerate(dataset.batches(spec.batch_size, rng=rng, drop_last=spec.drop_last), start=1)
         )
         if not batches:
             raise BadInputError(
-                f"{found.source}: no full batch of {spec.batch_size} among {len(found.entries)} samples; "
+                f"{dataset.source}: no full batch of {spec.batch_size} among {len(dataset.entries)} samples; "
                 "choose a smaller batch size or keep the last"
             )
         context.telemetry.emit(len(batches), {}, of=len(batches))
@@ -68,11 +68,11 @@ class ReplayStrategy:
             experience = context.services.replay.trainable(spec.data, context.description, for_ppo=True)
             blobs["experience"] = context.blobs.put(experience.to_bytes())
         return ReplayResult(
-            samples=found.summaries(),
+            samples=dataset.summaries(),
             batches=batches,
-            baseline=found.baseline(),
-            dataset=found.digest,
-            manifest=found.source,
+            baseline=dataset.baseline(),
+            dataset=dataset.digest,
+            manifest=dataset.source,
             blobs=blobs,
             duration=perf_counter() - started,
         )
