@@ -1,4 +1,4 @@
-"""The machine drawn: a schedule as a Mermaid state diagram."""
+"""Mermaid state diagram of a schedule."""
 
 import re
 
@@ -8,8 +8,8 @@ from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec, ScheduleSpec
 __all__ = ["condition", "mermaid"]
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_WORDS = frozenset({"as", "class", "classDef", "default", "direction", "end", "note", "state", "style"})
-_MARKS = str.maketrans({"#": "#35;", ";": "#59;", ":": "#58;", "\n": " ", "%": "#37;"})
+_RESERVED = frozenset({"as", "class", "classDef", "default", "direction", "end", "note", "state", "style"})
+_ESCAPES = str.maketrans({"#": "#35;", ";": "#59;", ":": "#58;", "\n": " ", "%": "#37;"})
 
 
 def mermaid(schedule: ScheduleSpec) -> str:
@@ -41,14 +41,14 @@ def condition(when: When) -> str:
 
 
 def _label(edge: EdgeSpec, order: int) -> str:
-    asked = " and ".join(condition(when) for when in edge.when) or ("otherwise" if order else "")
-    parts = [f"{order}. {asked}" if order else asked, edge.why]
+    guards = " and ".join(condition(when) for when in edge.when) or ("otherwise" if order else "")
+    parts = [f"{order}. {guards}" if order else guards, edge.why]
     text = " — ".join(part for part in parts if part)
-    return f": {text.translate(_MARKS)}" if text else ""
+    return f": {text.translate(_ESCAPES)}" if text else ""
 
 
 def _id(name: str) -> str:
     """Return a name that Mermaid takes as an identifier; hyphens and its own words it does not."""
-    if _PLAIN.fullmatch(name) and name not in _WORDS:
+    if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
     return "state_" + name.replace("_", "__").replace("-", "_h")

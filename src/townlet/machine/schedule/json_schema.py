@@ -1,4 +1,4 @@
-"""The JSON Schema that editors check a schedule with, made from the same records that structure it."""
+"""JSON Schema of a schedule for editors, generated from the records that a schedule is read into."""
 
 import json
 from collections.abc import Mapping
@@ -33,11 +33,11 @@ _SCALARS: Mapping[Any, Mapping[str, Any]] = {
 def schedule_schema(strategies: Mapping[str, type[StrategySpec]]) -> dict[str, Any]:
     """Return the schema (draft 07) of a schedule whose states may run these strategies.
 
-    It says what stands where, with the sentence under each field; what the names mean is proved by the loader alone.
+    It describes keys and types, with the docstring under each field; names and references are checked by the loader.
     """
     writer = _Writer()
     writer.define(ScheduleSpec)
-    writer.open_states(strategies)
+    writer.add_options(strategies)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Townlet schedule",
@@ -52,7 +52,7 @@ def schedule_schema_text(strategies: Mapping[str, type[StrategySpec]]) -> str:
 
 
 class _Writer:
-    """Gathers one definition per record."""
+    """Collects one schema definition per record."""
 
     def __init__(self) -> None:
         self.definitions: dict[str, dict[str, Any]] = {}
@@ -60,11 +60,11 @@ class _Writer:
     def define(self, cls: type) -> dict[str, Any]:
         """Define a record once and return the reference to it."""
         if cls.__name__ not in self.definitions:
-            self.definitions[cls.__name__] = {}  # a place first: records may contain themselves
+            self.definitions[cls.__name__] = {}  # an entry first: records may contain themselves
             docs, properties, required = field_docs(cls), {}, []
             for attribute in attrs.fields(cls):
                 name = attribute.name.rstrip("_")
-                properties[name] = {**self.field(attribute), "description": docs[attribute.name]}
+                properties[name] = {**self.field_schema(attribute), "description": docs[attribute.name]}
                 if attribute.default is attrs.NOTHING:
                     required.append(name)
             self.definitions[cls.__name__] = {
@@ -76,8 +76,8 @@ class _Writer:
             }
         return {"$ref": f"#/definitions/{cls.__name__}"}
 
-    def field(self, attribute: "attrs.Attribute[Any]") -> dict[str, Any]:
-        schema = self.of(attribute.type)
+    def field_schema(self, attribute: "attrs.Attribute[Any]") -> dict[str, Any]:
+        schema = self.type_schema(attribute.type)
         if "$ref" in schema:  # draft 07 ignores what stands beside a reference
             schema = {"allOf": [schema]}
         default = attribute.default
@@ -85,24 +85,24 @@ class _Writer:
             return schema
         return {**schema, "default": converter.unstructure(default, unstructure_as=attribute.type)}
 
-    def of(self, kind: Any) -> dict[str, Any]:
+    def type_schema(self, kind: Any) -> dict[str, Any]:
         """Return the schema of a field's type."""
         origin, arguments = get_origin(kind), get_args(kind)
         if kind in _SCALARS:
             return dict(_SCALARS[kind])
         if origin is None or kind == When:
-            return {When: self.when, GuardSpec: self.guard}.get(kind, partial(self.define, kind))()
+            return {When: self.define_condition, GuardSpec: self.define_guard}.get(kind, partial(self.define, kind))()
         if origin is Literal:
             return {"enum": list(arguments)}
         if origin in (Union, UnionType):
-            return {"anyOf": [self.of(part) for part in arguments]}
+            return {"anyOf": [self.type_schema(part) for part in arguments]}
         if origin is Mapping:
-            return {"type": "object", "additionalProperties": self.of(arguments[1])}
+            return {"type": "object", "additionalProperties": self.type_schema(arguments[1])}
         fixed = arguments[-1] is not Ellipsis
-        schema = {"type": "array", "items": self.of(arguments[0])}
+        schema = {"type": "array", "items": self.type_schema(arguments[0])}
         return schema | ({"minItems": len(arguments), "maxItems": len(arguments)} if fixed else {})
 
-    def guard(self) -> dict[str, Any]:
+    def define_guard(self) -> dict[str, Any]:
         """Define a guard as one of its kinds, each with exactly one of the keys that select it."""
         self.definitions[GuardSpec.__name__] = {
             "description": "A guard: a condition on a metric, or on the visits to a state.",
@@ -112,24 +112,24 @@ class _Writer:
             self.definitions[kind.__name__]["oneOf"] = [{"required": [str(tag)]} for tag in kind.TAGS]
         return {"$ref": f"#/definitions/{GuardSpec.__name__}"}
 
-    def when(self) -> dict[str, Any]:
-        """Define the recursive condition by hand: its keys are words of the language, not fields."""
-        here = {"$ref": "#/definitions/When"}
-        several = {"type": "array", "items": here, "minItems": 1}
+    def define_condition(self) -> dict[str, Any]:
+        """Define the recursive condition by hand: its keys are not fields of one record."""
+        reference = {"$ref": "#/definitions/When"}
+        several = {"type": "array", "items": reference, "minItems": 1}
         self.definitions["When"] = {
             "description": "A guard's name, or all, any, not of such.",
             "anyOf": [
                 {"type": "string"},
                 *(
                     {"type": "object", "properties": {word: parts}, "required": [word], "additionalProperties": False}
-                    for word, parts in (("all", several), ("any", several), ("not", here))
+                    for word, parts in (("all", several), ("any", several), ("not", reference))
                 ),
             ],
         }
-        return here
+        return reference
 
-    def open_states(self, strategies: Mapping[str, type[StrategySpec]]) -> None:
-        """Give each strategy's states the options that it has."""
+    def add_options(self, strategies: Mapping[str, type[StrategySpec]]) -> None:
+        """Add the options of each strategy to the states that run it."""
         state = self.definitions[StateSpec.__name__]
         state["properties"]["strategy"]["enum"] = list(strategies)
         state["allOf"] = [
