@@ -87,13 +87,13 @@ class TownSpec(Record):
     queues: QueueSpec = QueueSpec()
     """How agents wait."""
     rivalry: RivalrySpec = RivalrySpec()
-    """How grudges grow and fade."""
+    """How rivalry grows and fades."""
     work: WorkSpec = WorkSpec()
     """Duties of the employed."""
     relations: RelationSpec = RelationSpec()
     """How agents come to know and trust each other."""
     perturbations: Mapping[str, PerturbationSpec] = PERTURBATION_TABLE
-    """What may upset a day; what is not named never happens."""
+    """Kinds of perturbation; a kind that is not named never happens."""
     life: LifeSpec = LifeSpec()
     """Fainting and respawn."""
     rewards: RewardSpec = RewardSpec()
@@ -165,11 +165,16 @@ def _amounts(spec: TownSpec) -> Iterator[str]:
         if not 0 <= share <= 1:
             yield f"{name} is {share}, expected 0 to 1"
     parts: dict[str, Record] = {
-        "queues": spec.queues, "rivalry": spec.rivalry, "work": spec.work, "life": spec.life, "rewards": spec.rewards,
-        "relations": spec.relations, **{f"perturbations.{name}": upset for name, upset in spec.perturbations.items()},
+        "queues": spec.queues,
+        "rivalry": spec.rivalry,
+        "work": spec.work,
+        "life": spec.life,
+        "rewards": spec.rewards,
+        "relations": spec.relations,
+        **{f"perturbations.{name}": perturbation for name, perturbation in spec.perturbations.items()},
         **{f"needs.{name}": need for name, need in spec.needs.items()},
         **{f"jobs[{number}]": job for number, job in enumerate(spec.jobs)},
-    }  # fmt: skip
+    }
     for part, record in parts.items():
         for field, value in record.model_dump().items():
             if value < 0:
@@ -179,8 +184,12 @@ def _amounts(spec: TownSpec) -> Iterator[str]:
             yield f"affordances.{kind} needs a duration of at least 1 and no negative price, stock or makes"
         if affordance.room < affordance.stock:
             yield f"affordances.{kind}.room is {affordance.room}, less than its stock of {affordance.stock}"
-    for name, upset in spec.perturbations.items():
-        if not (upset.every >= 1 and 1 <= upset.least <= upset.most and 0 < upset.low <= upset.high):
+    for name, perturbation in spec.perturbations.items():
+        if not (
+            perturbation.every >= 1
+            and 1 <= perturbation.least <= perturbation.most
+            and 0 < perturbation.low <= perturbation.high
+        ):
             yield f"perturbations.{name} needs every ≥ 1, 1 ≤ least ≤ most and 0 < low ≤ high"
 
 

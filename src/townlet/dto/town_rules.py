@@ -51,7 +51,7 @@ class AffordanceSpec(Record):
     """What one kind of object does to its user; effects come at the end, an aborted use costs nothing but time."""
 
     serves: str
-    """The need it is meant for; it refuses whoever has more of it than `TownSpec.refuse_above`. Empty: the larder."""
+    """The need it serves; it refuses agents above `TownSpec.refuse_above`. Empty: none (an object that makes meals)."""
     duration: int
     """Ticks of one use."""
     hunger: float = 0.0
@@ -112,7 +112,7 @@ class QueueSpec(Record):
 
 @frozen(kw_only=True)
 class RivalrySpec(Record):
-    """How grudges grow and fade."""
+    """How rivalry grows and fades."""
 
     gain: float = 0.25
     """Added to both parties' rivalry per unit of a conflict's intensity."""
@@ -180,7 +180,7 @@ class RelationSpec(Record):
 
 @frozen(kw_only=True)
 class PerturbationSpec(Record):
-    """One kind of upset: how often, how long, how much."""
+    """One kind of perturbation: how often, how long, how much."""
 
     every: int
     """Mean ticks of calm between two, beyond the cooldown; the gap is drawn uniformly up to twice this."""

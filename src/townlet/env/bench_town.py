@@ -162,14 +162,14 @@ def _run(spec: TownSpec, *, worlds: int, threads: tuple[int, ...], rounds: int) 
 
 def _recorded(batch: "TownBatch") -> tuple[bytes, list[NDArray[np.int64]]]:
     """Return a moment of the script's play, and its next decisions: about a million agent-steps, but 4 to 200."""
-    teacher, seen = TEACHERS["scripted"](), batch.reset()
+    teacher, observations = TEACHERS["scripted"](), batch.reset()
     for _ in range(_WARM_UP if batch.worlds * batch.spec.agents <= _MANY else 2):
-        seen = batch.step(teacher.act(seen)).observations
+        observations = batch.step(teacher.act(observations)).observations
     start, script = batch.snapshot(), []
     lanes = batch.worlds * batch.spec.agents
     for _ in range(min(max(1_000_000 // lanes, 4), 200)):
-        script.append(teacher.act(seen))
-        seen = batch.step(script[-1]).observations
+        script.append(teacher.act(observations))
+        observations = batch.step(script[-1]).observations
     return start, script
 
 

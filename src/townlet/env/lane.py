@@ -55,8 +55,8 @@ class TownLaneEnv(gymnasium.Env[Features, np.int64]):
         result = self._town.step(actions)
         self._observations = result.observations
         died = bool(result.terminations[0, 0])
-        seen, info = self._own()
-        return seen, float(result.rewards[0, 0]), died, bool(result.truncations[0]) and not died, info
+        observations, info = self._own()
+        return observations, float(result.rewards[0, 0]), died, bool(result.truncations[0]) and not died, info
 
     def render(self) -> Any:
         """Return a picture of the town; None without a render mode."""

@@ -65,9 +65,9 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
         """Begin an episode: the first of `seed`, or without one the next of the running seed."""
         if seed is not None:
             self._town = TownEnvironment(self._spec, worlds=1, seed=seed, days=self._days)
-        seen = self._town.reset()
+        observations = self._town.reset()
         self.agents = list(self.possible_agents)
-        return self._by_agent(seen), {agent: {} for agent in self.agents}
+        return self._by_agent(observations), {agent: {} for agent in self.agents}
 
     def step(
         self, actions: dict[str, int]
@@ -82,13 +82,13 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
             if agent in self.agents:
                 joint_actions[0, self._slots[agent]] = action
         result = self._town.step(joint_actions)
-        seen, over = self._by_agent(result.observations), bool(result.truncations[0])
+        observations, over = self._by_agent(result.observations), bool(result.truncations[0])
         slots = {agent: self._slots[agent] for agent in self.agents}
         rewards = {agent: float(result.rewards[0, i]) for agent, i in slots.items()}
         terminations = {agent: bool(result.terminations[0, i]) for agent, i in slots.items()}
         truncations = {agent: over and not terminations[agent] for agent in slots}
         self.agents = [agent for agent in slots if not (terminations[agent] or truncations[agent])]
-        return seen, rewards, terminations, truncations, {agent: {} for agent in slots}
+        return observations, rewards, terminations, truncations, {agent: {} for agent in slots}
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """Return the picture (H, W, 3) or text of the town as it is now; None without a render mode."""
@@ -99,11 +99,11 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    def _by_agent(self, seen: ObservationBatchDTO) -> dict[str, Observation]:
+    def _by_agent(self, observations: ObservationBatchDTO) -> dict[str, Observation]:
         return {
             agent: {
-                "observation": seen.observations[0, self._slots[agent]].copy(),
-                "action_mask": seen.action_mask[0, self._slots[agent]].astype(np.int8),
+                "observation": observations.observations[0, self._slots[agent]].copy(),
+                "action_mask": observations.action_mask[0, self._slots[agent]].astype(np.int8),
             }
             for agent in self.agents
         }

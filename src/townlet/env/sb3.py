@@ -28,10 +28,10 @@ class TownVecEnv(VecEnv):
     def reset(self) -> Lanes:
         """Begin an episode in all worlds: the first of the seed set by `seed`, or the next."""
         seeds: list[int | None] = self._seeds
-        seen, infos = self._lanes.reset(seed=seeds[0])
+        observations, infos = self._lanes.reset(seed=seeds[0])
         self._reset_seeds()
         self._mask = infos["action_mask"]
-        return seen
+        return observations
 
     def step_async(self, actions: Lanes) -> None:
         """Take the actions [num_envs] that `step_wait` plays."""
@@ -39,13 +39,13 @@ class TownVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Lanes, Lanes, Lanes, list[dict[str, Any]]]:
         """Play one decision; a lane is done by death or by time, and `infos` tells which."""
-        seen, rewards, terminations, truncations, infos = self._lanes.step(self._actions)
+        observations, rewards, terminations, truncations, infos = self._lanes.step(self._actions)
         self._mask = infos["action_mask"]
         infos_by_lane: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for lane in np.flatnonzero(terminations | truncations):
-            final = infos["final_obs"][lane] if "final_obs" in infos else seen[lane]
+            final = infos["final_obs"][lane] if "final_obs" in infos else observations[lane]
             infos_by_lane[lane] = {"terminal_observation": final, "TimeLimit.truncated": bool(truncations[lane])}
-        return seen, rewards, terminations | truncations, infos_by_lane
+        return observations, rewards, terminations | truncations, infos_by_lane
 
     def action_masks(self) -> Lanes:
         """Return which actions are legal now [num_envs, A]."""

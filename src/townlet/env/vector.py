@@ -73,15 +73,15 @@ class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
                 f"step: expected whole numbers of shape ({self.num_envs},), found {chosen.dtype} {chosen.shape}"
             )
         result = self._town.step(np.ascontiguousarray(chosen.reshape(shape), np.int64))
-        seen, infos = self._lanes(result.observations)
+        observations, infos = self._lanes(result.observations)
         terminations = result.terminations.reshape(-1).copy()
         truncations = np.repeat(result.truncations, self._spec.agents) & ~terminations
         if result.truncations.any():
             over = np.repeat(result.truncations, self._spec.agents)
-            final = seen
-            seen, infos = self._lanes(self._town.reset(result.truncations))
+            final = observations
+            observations, infos = self._lanes(self._town.reset(result.truncations))
             infos |= {"final_obs": final, "_final_obs": over}
-        return seen, result.rewards.reshape(-1).copy(), terminations, truncations, infos
+        return observations, result.rewards.reshape(-1).copy(), terminations, truncations, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return a picture of each world; None without a render mode."""
@@ -89,7 +89,7 @@ class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
             return None
         return tuple(rgb_array(self._town.batch, world) for world in range(self._town.worlds))
 
-    def _lanes(self, seen: ObservationBatchDTO) -> tuple[Lanes, dict[str, Any]]:
-        flat = seen.observations.reshape(self.num_envs, -1).copy()
-        masks = seen.action_mask.reshape(self.num_envs, -1).copy()
-        return flat, {"action_mask": masks, "alive": seen.alive.reshape(-1).copy()}
+    def _lanes(self, observations: ObservationBatchDTO) -> tuple[Lanes, dict[str, Any]]:
+        flat = observations.observations.reshape(self.num_envs, -1).copy()
+        masks = observations.action_mask.reshape(self.num_envs, -1).copy()
+        return flat, {"action_mask": masks, "alive": observations.alive.reshape(-1).copy()}

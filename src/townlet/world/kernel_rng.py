@@ -1,4 +1,4 @@
-"""Keyed randomness inside the kernels: the scalar twin of `townlet.rng`, same bits."""
+"""Keyed randomness inside the kernels: `townlet.rng` for scalars, with the same bits."""
 
 from townlet.compiled import f32, i64, kernel, u64
 

@@ -196,16 +196,16 @@ def write_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> 
     best, good, worst, bad, rivals_to_avoid = NOBODY, NOBODY, NOBODY, NOBODY, 0
     most, more, gravest, graver = _ZERO, _ZERO, _ZERO, _ZERO
     for j in range(len(town.agents)):
-        relation, grudge = town.relations[i, j], rivalry[j]
+        relation, rivalry_ij = town.relations[i, j], rivalry[j]
         warmth = relation.trust + relation.familiarity
         # choices without branches: who stands where among friends and rivals cannot be predicted
         first, second = warmth > most, warmth > more
         good, more = (best, most) if first else ((j, warmth) if second else (good, more))
         best, most = (j, warmth) if first else (best, most)
-        first, second = grudge > gravest, grudge > graver
-        bad, graver = (worst, gravest) if first else ((j, grudge) if second else (bad, graver))
-        worst, gravest = (j, grudge) if first else (worst, gravest)
-        if grudge >= avoid:
+        first, second = rivalry_ij > gravest, rivalry_ij > graver
+        bad, graver = (worst, gravest) if first else ((j, rivalry_ij) if second else (bad, graver))
+        worst, gravest = (j, rivalry_ij) if first else (worst, gravest)
+        if rivalry_ij >= avoid:
             rivals_to_avoid += 1
             if town.agents[j].queue != NOBODY:
                 rivals[town.agents[j].queue] = _ONE

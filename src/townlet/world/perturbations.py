@@ -27,7 +27,7 @@ _ONE = f32(1)
 
 @kernel
 def schedule_next(town: Town, rules: Rules, k: int, earliest: int) -> None:
-    """Draw when the next upset of a kind begins: at the earliest then, on average `every` later."""
+    """Draw when the next perturbation of a kind begins: after `earliest`, on average `every` ticks later."""
     perturbation, kind = town.perturbations[k], rules.perturbations[k]
     perturbation.begins = (
         earliest + 1 + below(draw(town.clock.key, PERTURBATION_START, perturbation.count, k), 2 * kind.every)
@@ -84,7 +84,7 @@ def invite(town: Town, rules: Rules) -> None:
 
 @kernel
 def begin_perturbation(town: Town, rules: Rules, k: int) -> None:
-    """Let an upset begin, or put it off to the next day where this one has seen enough."""
+    """Start a perturbation, or postpone it to the next day where the cap of this day is reached."""
     perturbation, kind, clock = town.perturbations[k], rules.perturbations[k], town.clock
     now = clock.start + clock.tick
     if perturbation.day != now // DAY:
@@ -114,7 +114,7 @@ def begin_perturbation(town: Town, rules: Rules, k: int) -> None:
 
 @kernel
 def end_perturbation(town: Town, rules: Rules, k: int) -> None:
-    """Let an upset end and plan the next."""
+    """End a perturbation and schedule the next."""
     if k == SPIKE:
         town.clock.price = _ONE
     elif k == BLACKOUT:

@@ -121,7 +121,7 @@ def start(town: Town) -> None:
 def hand_over(town: Town, rules: Rules, i: int, o: int) -> None:
     """Let i, whose use just ended, name who follows: regard less 0.05 for each place further back, ties by place.
 
-    Where i bears its successor no grudge, that is polite and brings the two closer.
+    Where i's regard for its successor is not negative, the handover is polite: their relation improves.
     """
     item, relation_constants = town.objects[o], rules.relation_constants
     best = f32(0)

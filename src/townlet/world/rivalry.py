@@ -1,4 +1,4 @@
-"""Rivalry: grudges between pairs, grown by conflicts, faded by time."""
+"""Rivalry: a number per pair in [0, 1] that conflicts raise and time lowers."""
 
 from townlet.compiled import f32, kernel
 from townlet.dto.town_rules import DAY
@@ -15,7 +15,7 @@ _LEAST, _MOST, _PER_WAITING = f32(0.1), f32(5), f32(0.25)
 
 @kernel
 def add_rivalry(town: Town, i: int, j: int, change: float) -> None:
-    """Change the grudge between two, kept in [0, 1]."""
+    """Add to the rivalry of a pair, clipped to [0, 1]."""
     grown = min(max(town.rivalry[i, j] + change, _ZERO), _ONE)
     town.rivalry[i, j], town.rivalry[j, i] = grown, grown
 
@@ -53,7 +53,7 @@ def record_avoidance(town: Town, i: int, j: int) -> None:
 
 @kernel
 def decay_rivalry(town: Town, rules: Rules) -> None:
-    """Let every grudge shrink by one tick."""
+    """Lower the rivalry of every pair by one tick."""
     lost = rules.constants.rivalry_decay
     for i in range(len(town.agents)):
         for j in range(len(town.agents)):

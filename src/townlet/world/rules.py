@@ -92,7 +92,7 @@ class RelationConstants:
 
 
 class Perturbation:
-    """Constants of one kind of upset; the words are those of the spec, all 0 where it never happens."""
+    """Constants of one kind of perturbation, named as in the spec; all 0 where it never happens."""
 
     every: I32
     least: I32
@@ -122,7 +122,7 @@ class Affordance:
     stock: I32
     """Portions after a restock; 0 for none needed."""
     makes: I32
-    """Meals a use puts into the larder."""
+    """Meals a use puts into the nearest fridge."""
     room: I32
     """Most portions it holds."""
     power: I32

@@ -43,9 +43,9 @@ def _ticks(shown: Floats) -> Floats:
     return ticks
 
 
-def _use(best: NDArray[np.intp], found: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
+def _use(best: NDArray[np.intp], possible: Bools, actions: NDArray[np.int64], free: Bools) -> Bools:
     """Write the use of slot `best` where one was found and nothing is chosen yet; return what is still free."""
-    chosen = free & found
+    chosen = free & possible
     np.copyto(actions, feature.USE + best, where=chosen)
     return free & ~chosen
 
