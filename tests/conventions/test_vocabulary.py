@@ -161,7 +161,8 @@ def test_each_word_of_the_glossary_is_used(word: str, names: list[str]) -> None:
     assert [] == [
         name for name in names if name not in DEFINED and not any(f".{m}".endswith(f".{name}") for m in MODULES)
     ]
-    assert all(part.strip().removesuffix("s") in TEXT for part in word.lower().split(", "))
+    stems = [part.strip().removesuffix("s") for part in word.lower().split(", ")]
+    assert [] == [stem for stem in stems if stem not in TEXT and stem.replace(" ", "") not in TEXT]
 
 
 def test_a_word_stands_in_the_glossary_once() -> None:

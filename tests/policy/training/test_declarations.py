@@ -10,16 +10,23 @@ import pytest
 from catalogue import describe
 from plans import SCHEDULE
 
+from townlet.dto.codec import structure
+from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import StrategySpec
+from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import Cost, StrategyEntry
 from townlet.machine.schedule.loader import ScheduleError, load_text
+from townlet.policy.compat.modes import requested_schedule
 from townlet.policy.training.strategies import base
 from townlet.policy.training.strategies.base import catalogue, resolve
 
 MODULE = """
 from townlet.dto.policy import TrainingResult
+from townlet.dto.codec import structure
+from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import StrategySpec
+from townlet.dto.train import TrainRequest
 from townlet.machine.catalogue import Cost, StrategyEntry
 def declare(**changes):
     parts = dict(name="nap", doc="Nothing happens.", strategy="napping:Nap", spec=StrategySpec, result=TrainingResult,
@@ -171,3 +178,16 @@ def test_the_reference_page_names_every_part_and_every_built_in_strategy() -> No
 
     assert {field.name for field in attrs.fields(StrategyEntry)} | set(entries) == set(rows)
     assert all(f"`{entry.result.__name__}`" in rows[name] for name, entry in entries.items())
+
+
+def test_the_device_of_the_command_line_reaches_every_strategy_that_declares_one() -> None:
+    """Added ones like built-in ones; states of other strategies stay as they are."""
+    added = attrs.evolve(catalogue().entries["bc"], name="refit")
+    strategies = catalogue({"refit": added})
+    states = {**SCHEDULE["states"], "again": {"strategy": "refit", "next": [{"to": "done"}]}}
+    schedule = structure({**SCHEDULE, "states": states}, ScheduleSpec)
+    request = TrainRequest(device="cuda")
+    machine = requested_schedule(request, schedule, describe(schedule.environment), strategies)
+
+    placed = {name for name, state in machine.states.items() if state.with_.get("device") == "cuda"}
+    assert {"bc", "ppo", "again"} == placed

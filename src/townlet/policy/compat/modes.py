@@ -15,6 +15,7 @@ from townlet.dto.schedule import EdgeSpec, ScheduleSpec, StateSpec
 from townlet.dto.strategies import DataSpec
 from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.policy.data.imported import data_spec, open_dataset
 from townlet.policy.data.samples import samples_to_trajectories
 from townlet.ports import EnvironmentDescription
@@ -86,13 +87,16 @@ def _small(request: TrainRequest) -> Iterator[str]:
 
 
 def requested_schedule(
-    request: TrainRequest, schedule: ScheduleSpec, description: EnvironmentDescription
+    request: TrainRequest,
+    schedule: ScheduleSpec,
+    description: EnvironmentDescription,
+    strategies: StrategyCatalogue,
 ) -> ScheduleSpec:
     """Return the schedule of the states a request asks for; `schedule` itself where it asks for all, unchanged.
 
     BadInputError naming what is unfit in the data sets of the request, every sample of which is read.
     """
-    return machine_of(schedule, request, find_data(request, description))
+    return machine_of(schedule, request, find_data(request, description), strategies)
 
 
 def find_data(request: TrainRequest, description: EnvironmentDescription) -> Data:
@@ -119,9 +123,11 @@ def find_data(request: TrainRequest, description: EnvironmentDescription) -> Dat
     return Data(replay=replay, demonstrations=demonstrations)
 
 
-def machine_of(schedule: ScheduleSpec, request: TrainRequest, data: Data) -> ScheduleSpec:
+def machine_of(
+    schedule: ScheduleSpec, request: TrainRequest, data: Data, strategies: StrategyCatalogue
+) -> ScheduleSpec:
     """Return the machine of a request; the schedule itself where it asks for all of it and changes nothing."""
-    options = _options(request)
+    options = _options(request, strategies)
     if request.mode == "anneal":
         states = {
             name: _with(state, options.get(state.strategy, {})) if state.strategy in options else state
@@ -132,16 +138,19 @@ def machine_of(schedule: ScheduleSpec, request: TrainRequest, data: Data) -> Sch
     return _chained(schedule, mode_schedule.states())
 
 
-def _options(request: TrainRequest) -> dict[str, dict[str, Any]]:
-    """Return what the flags say of each strategy's options."""
+def _options(request: TrainRequest, strategies: StrategyCatalogue) -> dict[str, dict[str, Any]]:
+    """Return what the flags say of each strategy's options; the device goes to every strategy that declares one."""
     options: dict[str, dict[str, Any]] = {}
     numbers = attrs.asdict(request)
+    for entry in strategies.entries.values():
+        if request.device is not None and entry.device_option:
+            options[entry.name] = {entry.device_option: request.device}
     for name in request.given():
         option = request.option(name)
-        if option is not None:
-            strategies, field = option
+        if option is not None and name != "device":
+            named, field = option
             value = name == "ppo_normalize_advantages" if field == "norm_adv" else numbers[name]
-            for strategy in strategies.split(", "):
+            for strategy in named.split(", "):
                 options.setdefault(strategy, {})[field] = value
     return options
 

@@ -108,7 +108,7 @@ class PolicyTrainingOrchestrator:
         """Run the machine that a request asks for; what can be refused is refused before anything is written."""
         check_request(request)
         plan, source, strategies = self.plan(), ScheduleSource.of(self.config), catalogue(self.strategies)
-        machine = requested_schedule(request, plan.schedule, self._describe(plan.schedule.environment))
+        machine = requested_schedule(request, plan.schedule, self._describe(plan.schedule.environment), strategies)
         if machine is not plan.schedule:
             source = attrs.evolve(source, text=schedule_text(machine), file=None)
             name = f"{machine.name} --mode {request.mode}"
