@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Record, did_you_mean
 from townlet.dto.metrics import MetricSpec
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, EnvironmentFaultError
 
 __all__ = [
     "Environment",
@@ -19,6 +19,7 @@ __all__ = [
     "StubTeacher",
     "Tallies",
     "Teacher",
+    "check_truncations",
     "provider",
 ]
 
@@ -131,6 +132,29 @@ class EnvironmentProvider(Protocol):
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a scripted policy by name; BadInputError for an unknown one."""
         ...
+
+
+def check_truncations(
+    description: EnvironmentDescription,
+    truncations: NDArray[np.bool_],
+    expected: NDArray[np.bool_] | bool,
+    decision: int,
+) -> None:
+    """Raise EnvironmentFaultError unless exactly the `expected` worlds [W] are truncated after the decision.
+
+    Every loop over an environment ends by what the environment declared, so that one that never ends an episode, or
+    ends it early, is an error and not an endless or a shortened evaluation.
+    """
+    wrong = truncations != expected
+    if not wrong.any():
+        return
+    world = int(np.argmax(wrong))
+    found, wanted = ("ends", "goes on") if truncations[world] else ("goes on", "ends")
+    raise EnvironmentFaultError(
+        f"environment {description.id}/{description.scenario}: the episode of world {world} {found} after decision "
+        f"{decision}; expected that it {wanted} there: an episode lasts days × {description.decisions_per_day} "
+        "decisions, then `truncations` is true until `reset` (docs/reference/environment.md)"
+    )
 
 
 def provider(environment_id: str) -> EnvironmentProvider:

@@ -41,7 +41,8 @@ class Corridor:
         self, description: EnvironmentDescription, worlds: int, seed: int, days: int, first_world: int
     ) -> None:
         self.description, self.worlds, self.decisions = description, worlds, days * PER_DAY
-        self.world_keys = mix(seed, first_world + np.arange(worlds, dtype=np.uint64))
+        self.world_ids = first_world + np.arange(worlds, dtype=np.uint64)
+        self.world_keys = mix(seed, self.world_ids)
         self.episodes = np.zeros(worlds, np.uint64)
         self.clock = np.zeros(worlds, np.int64)
         self.position = np.zeros((worlds, AGENTS), np.int64)
@@ -82,8 +83,8 @@ class Corridor:
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
         """Walk one step."""
-        if actions.shape != self.position.shape:
-            raise BadInputError(f"expected actions {self.position.shape}, found {actions.shape}")
+        if actions.shape != self.position.shape or actions.dtype != np.int64 or not np.isin(actions, (0, 1, 2)).all():
+            raise BadInputError(f"expected actions 0, 1 or 2, int64 {self.position.shape}; found {actions}")
         self.position = np.clip(self.position + (actions == 2) - (actions == 1), 0, LENGTH - 1)
         rewards = (self.position == self._goal()[:, None]).astype(np.float32)
         self.sums[0] += rewards.sum(1)

@@ -6,9 +6,16 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.ports import Environment, EnvironmentProvider, Tallies, Teacher
+from townlet.ports import Environment, EnvironmentProvider, Tallies, Teacher, check_truncations
 
-__all__ = ["Episodes", "play", "play_episode"]
+__all__ = ["BATCH", "Episodes", "play", "play_episode"]
+
+BATCH = 1024
+"""Worlds at a time."""
+
+
+def _ignore() -> None:
+    """Do nothing after a decision."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -41,31 +48,46 @@ class Episodes:
 
 
 def play(
-    environments: EnvironmentProvider, scenario: str, policy: Teacher, *, seed: int, days: int, first: int, count: int
+    environments: EnvironmentProvider,
+    scenario: str,
+    policy: Teacher,
+    *,
+    seed: int,
+    days: int,
+    first: int,
+    count: int,
+    on_decision: Callable[[], None] = _ignore,
 ) -> Episodes:
-    """Play the episodes first … first + count − 1 of a seed, which are the same for every policy."""
-    environment = environments.make(scenario, worlds=count, seed=seed, days=days, first_world=first)
-    tallies = play_episode(environment, policy)
-    description = environment.description
+    """Play the episodes first … first + count − 1 of a seed, which are the same for every policy.
+
+    At most `BATCH` worlds exist at a time: the memory does not grow with `count`, and world i of a seed plays the same
+    episode in every batch. `on_decision` is called after each decision of a batch and may raise to stop.
+    """
+    description = environments.describe(scenario)
+    decisions = days * description.decisions_per_day
+    batches = []
+    for start in range(first, first + count, BATCH):
+        worlds = min(BATCH, first + count - start)
+        environment = environments.make(scenario, worlds=worlds, seed=seed, days=days, first_world=start)
+        batches.append(play_episode(environment, policy, decisions, on_decision))
     return Episodes(
-        sums=tallies.sums,
-        exposures=tallies.exposures,
-        agent_steps=count * description.agents * days * description.decisions_per_day,
+        sums=np.concatenate([tallies.sums for tallies in batches], axis=1),
+        exposures=np.concatenate([tallies.exposures for tallies in batches], axis=1),
+        agent_steps=count * description.agents * decisions,
     )
 
 
 def play_episode(
-    environment: Environment, policy: Teacher, on_agent_steps: Callable[[int], None] | None = None
+    environment: Environment, policy: Teacher, decisions: int, on_decision: Callable[[], None] = _ignore
 ) -> Tallies:
-    """Play every world from reset until all are truncated by time; return the KPI tallies.
+    """Play every world from reset for `decisions` decisions, the declared length; return the KPI tallies.
 
-    `on_agent_steps` gets the number of agent-steps after each decision.
+    EnvironmentFaultError where an episode ends before or goes on after them. `on_decision` is called after each.
     """
-    observations, agents = environment.reset(), environment.description.agents
-    while True:
+    observations, description = environment.reset(), environment.description
+    for decision in range(1, decisions + 1):
         step = environment.step(policy.act(observations))
+        check_truncations(description, step.truncations, decision == decisions, decision)
         observations = step.observations
-        if on_agent_steps is not None:
-            on_agent_steps(environment.worlds * agents)
-        if step.truncations.all():
-            return environment.tallies()
+        on_decision()
+    return environment.tallies()

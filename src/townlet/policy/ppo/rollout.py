@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.model.inference import forward, log_probabilities, sample
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, Teacher
+from townlet.ports import Environment, Teacher, check_truncations
 
 __all__ = ["Rollout"]
 
@@ -23,8 +23,11 @@ class Rollout:
     otherwise fall into the time before the critic is accurate.
     """
 
-    def __init__(self, environment: Environment, num_steps: int, decisions: int) -> None:
-        """Reset all worlds; `num_steps` is T, `decisions` is the length of an episode in decisions."""
+    def __init__(self, environment: Environment, num_steps: int, decisions: int, declared: int | None = None) -> None:
+        """Reset all worlds; `num_steps` is T, `decisions` is the length of an episode in decisions.
+
+        `declared` is the length after which the environment itself ends an episode, where `decisions` is shorter.
+        """
         description = environment.description
         self.environment = environment
         shape = (num_steps, environment.worlds, description.agents)
@@ -46,6 +49,7 @@ class Rollout:
         """[M], KPI exposures of the same episodes."""
         self._observations = environment.reset()
         self._stagger = (np.arange(1, environment.worlds + 1) * decisions) // environment.worlds
+        self._declared = declared or decisions
         self._decisions = 0
         self._final_observations: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
 
@@ -69,6 +73,7 @@ class Rollout:
             step = environment.step(self.actions[t])
             self.rewards[t], self.terminations[t] = step.rewards, step.terminations
             self._decisions += 1
+            check_truncations(environment.description, step.truncations, self._ends_now(), self._decisions)
             ended = step.truncations | (self._stagger == self._decisions)
             self.truncations[t] = ended[:, None]
             self._observations = step.observations
@@ -96,6 +101,13 @@ class Rollout:
         self._decisions = int(state["played"])
         names = [field.name for field in attrs.fields(ObservationBatchDTO)]
         self._observations = ObservationBatchDTO(**{name: state[name] for name in names})
+
+    def _ends_now(self) -> NDArray[np.bool_]:
+        """Return the worlds [W] whose episodes reach the declared length with the present decision."""
+        since_cut = self._decisions - self._stagger  # a world that is not cut has a stagger of 0 or of a whole episode
+        ends: NDArray[np.bool_] = since_cut % self._declared == 0
+        ends &= (since_cut > 0) | ((since_cut == 0) & (self._stagger == self._declared))
+        return ends
 
     def _reset_ended(
         self, t: int, ended: NDArray[np.bool_], normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]]

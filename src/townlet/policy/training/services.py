@@ -23,7 +23,7 @@ from townlet.policy.data.samples import samples_to_trajectories
 from townlet.policy.data.trajectories import Trajectories, read_trajectories
 from townlet.policy.model.inference import log_probabilities, sample
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher
+from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher, check_truncations
 from townlet.rng import mix, uniform
 from townlet.store.blobs import BlobStore
 
@@ -67,7 +67,7 @@ class RolloutCaptureService:
         """Play one episode of `decisions` decisions in every world and return the recording.
 
         Weights act stochastically and unperturbed. A stub never acts: a warning, and an empty recording.
-        BadInputError for no decisions and for an empty town.
+        BadInputError for no decisions and for an empty town, EnvironmentFaultError for an episode that ends early.
         """
         if decisions <= 0:
             raise BadInputError(f"cannot capture {decisions} decisions; expected at least 1 tick to capture")
@@ -100,6 +100,8 @@ class RolloutCaptureService:
                 played = self._perturb(seen, label, perturbed)
                 perturbed_decisions += int(((played != label) & seen.alive).sum())
             step = environment.step(played)
+            if t + 1 < decisions:
+                check_truncations(description, step.truncations, expected=False, decision=t + 1)
             rewards[t], terminations[t], seen = step.rewards, step.terminations, step.observations
             report(t + 1)
         if isinstance(player, Weights):

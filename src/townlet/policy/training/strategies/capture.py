@@ -145,7 +145,10 @@ def _player(context: TrainingContext, spec: CaptureSpec, decisions: int) -> tupl
         return context.weights(digest), digest
     rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
     weights = fresh_weights(context.description, spec.hidden_sizes, rng)
-    first = Rollout(_make(context, spec, "first look", decisions), min(decisions, _FIRST_LOOK), decisions)
+    per_day = context.description.decisions_per_day
+    declared = ceil(decisions / per_day) * per_day
+    worlds = _make(context, spec, "first look", decisions)
+    first = Rollout(worlds, min(decisions, _FIRST_LOOK), decisions, declared)
     first.collect(weights)
     if not first.alive.any():
         raise BadInputError("the environment is empty: no agent lives in any world, so there is nothing to record")
