@@ -10,7 +10,15 @@ from pathlib import Path
 from attrs import frozen
 
 from townlet.errors import BadInputError
-from townlet.store.files import contained, make_directory, resource_errors, write_atomic
+from townlet.store.files import (
+    contained,
+    create_private,
+    make_directory,
+    open_regular,
+    read_bytes,
+    resource_errors,
+    write_atomic,
+)
 
 __all__ = ["BlobStore"]
 
@@ -36,7 +44,7 @@ class BlobStore:
         path = contained(self.root, str(self.path(digest).relative_to(self.root)))
         if path.is_file():
             with resource_errors("read this blob", path), suppress(FileNotFoundError):
-                if path.read_bytes() == data:
+                if read_bytes(path) == data:
                     os.utime(path)  # a sweep that began earlier must not remove it
                     return digest
         make_directory(path.parent)
@@ -49,7 +57,7 @@ class BlobStore:
         if not path.is_file():
             raise BadInputError(f"{self.root}: blob {digest} is missing; restore it or run its state again")
         with resource_errors("read this blob", path):
-            data = path.read_bytes()
+            data = read_bytes(path)
         actual = sha256(data).hexdigest()
         if actual != digest:
             raise BadInputError(
@@ -77,9 +85,12 @@ class BlobStore:
         make_directory(self.root)
         marker = self.root / ".sweep"
         with resource_errors("mark this store", marker):
-            marker.touch()
-            os.utime(marker)
-            return marker.stat().st_mtime_ns
+            descriptor = open_regular(marker, os.O_RDWR) if marker.exists() else create_private(marker)
+            try:
+                os.utime(descriptor)
+                return os.fstat(descriptor).st_mtime_ns
+            finally:
+                os.close(descriptor)
 
     def sweep(self, live: frozenset[str], started: int, *, dry: bool = False) -> tuple[int, int]:
         """Remove every blob that is not `live` and older than `started` (ns); return their number and bytes.

@@ -1,10 +1,12 @@
-"""Atomic writes, durable appends, and file names that stay inside their directory.
+"""Atomic writes, durable appends, private modes, regular files only, and names that stay inside their directory.
 
-After POSIX: a rename within one directory is atomic, and it is durable once the directory itself was synced.
+After POSIX: a rename within one directory is atomic, and it is durable once the directory itself was synced. What is
+created belongs to its owner alone, whatever the umask; below a directory with the set-group-id bit its group shares it.
 """
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -16,11 +18,17 @@ __all__ = [
     "DISK",
     "Disk",
     "append_durable",
+    "check_regular",
     "contained",
+    "create_private",
     "cut",
     "fsync_directory",
+    "is_shared",
     "make_directory",
     "move",
+    "open_append",
+    "open_regular",
+    "read_bytes",
     "resource_errors",
     "write_atomic",
 ]
@@ -69,6 +77,65 @@ def resource_errors(action: str, path: Path) -> Iterator[None]:
         ) from error
 
 
+def is_shared(directory: Path) -> bool:
+    """Tell whether a directory's group shares what is in it: it has the set-group-id bit and is closed to others."""
+    mode = directory.stat().st_mode
+    return bool(mode & stat.S_ISGID) and bool(mode & stat.S_IWGRP) and not mode & stat.S_IWOTH
+
+
+def open_regular(path: Path, flags: int, mode: int = 0o600) -> int:
+    """Open a regular file and return its descriptor; BadInputError for a pipe, a device, a socket or a directory.
+
+    Opening never waits: a pipe without a peer would hold the process for ever.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    except OSError:
+        if path.exists() and not path.is_file():  # a pipe that nobody reads, a socket, a directory
+            raise _not_regular(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular(path)
+    return descriptor
+
+
+def check_regular(path: Path) -> None:
+    """Raise BadInputError for a pipe, a device or a socket; a file is not opened, since closing it drops its locks."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise _not_regular(path)
+
+
+def _not_regular(path: Path) -> BadInputError:
+    return BadInputError(
+        f"{path}: not a regular file (a pipe, a device, a socket or a directory); remove it, and restore the file "
+        "that stood there from a copy"
+    )
+
+
+def read_bytes(path: Path, limit: int = -1) -> bytes:
+    """Return what a regular file holds, its first `limit` bytes at most; BadInputError for a pipe or a device."""
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        return file.read(limit)
+
+
+def create_private(path: Path, flags: int = 0) -> int:
+    """Create a file for its owner alone, or for the group that shares its directory; return the descriptor.
+
+    FileExistsError where it exists.
+    """
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags)
+    if is_shared(path.parent):
+        os.fchmod(descriptor, 0o660)  # the umask may have taken the group's bits
+    return descriptor
+
+
+def open_append(path: Path) -> int:
+    """Open a file to append to, created where it is missing, and return the descriptor; a symbolic link is refused."""
+    flags = os.O_APPEND | os.O_NOFOLLOW
+    return open_regular(path, os.O_WRONLY | flags) if path.exists() else create_private(path, flags)
+
+
 def fsync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -86,7 +153,7 @@ def move(source: Path, target: Path) -> None:
 
 def cut(path: Path, size: int) -> None:
     """Cut a file to its first `size` bytes, durably."""
-    descriptor = os.open(path, os.O_WRONLY)
+    descriptor = open_regular(path, os.O_WRONLY)
     try:
         DISK.get().truncate(descriptor, size)
         DISK.get().sync(descriptor)
@@ -95,14 +162,20 @@ def cut(path: Path, size: int) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Create a directory and its missing parents durably; one that exists is fine."""
+    """Create a directory and its missing parents durably, for their owner alone; one that exists is fine.
+
+    Below a directory that its group shares, the group shares them too.
+    """
     if path.is_dir():
         return
     with resource_errors("create this directory", path):
         missing = [path, *(parent for parent in path.parents if not parent.exists())]
-        path.mkdir(parents=True, exist_ok=True)
-        for created in reversed(missing):
-            fsync_directory(created.parent)
+        for directory in reversed(missing):
+            directory.mkdir(0o700, exist_ok=True)
+            if is_shared(directory.parent):
+                directory.chmod(0o2770)  # the umask may have taken the group's bits
+        for directory in reversed(missing):
+            fsync_directory(directory.parent)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -118,7 +191,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     with resource_errors("write this file", path):
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = create_private(temporary)
         try:
             try:
                 _write_all(descriptor, data)
@@ -140,7 +213,7 @@ def append_durable(path: Path, data: bytes) -> None:
     """
     with resource_errors("append to this file", path):
         is_new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+        descriptor = open_append(path)
         try:
             size = os.fstat(descriptor).st_size
             try:

@@ -15,7 +15,15 @@ from attrs import frozen
 from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
-from townlet.store.files import make_directory, move, resource_errors, write_atomic
+from townlet.store.files import (
+    check_regular,
+    is_shared,
+    make_directory,
+    move,
+    read_bytes,
+    resource_errors,
+    write_atomic,
+)
 from townlet.store.untrusted import read_json
 
 __all__ = ["RunDirectory"]
@@ -110,7 +118,7 @@ class RunDirectory:
         staging = path.parent / f"{_STAGING}{run_id}"
         try:
             with resource_errors("create this run directory", path):
-                (staging / _INBOX).mkdir(parents=True)
+                make_directory(staging / _INBOX)
                 write_atomic(staging / _SCHEDULE, schedule)
                 content = {**metadata, "id": run_id, "created": now.isoformat()}
                 write_atomic(
@@ -144,7 +152,7 @@ class RunDirectory:
             if note.name.startswith("."):
                 continue
             with resource_errors("read this note", note):
-                path = Path(note.read_text().strip())
+                path = Path(os.fsdecode(read_bytes(note)).strip())
             if not _is_run(path):
                 raise BadInputError(
                     f"{note}: run {note.name} was created at {path} and is not there now; "
@@ -195,12 +203,13 @@ class RunDirectory:
         The lock belongs to the operating system and ends with its process: the file of a dead process is no lock.
         """
         path = self.path / "lock"
-        lock = FileLock(path, timeout=0)
+        lock = FileLock(path, timeout=0, mode=0o660 if is_shared(self.path) else 0o600)
         with resource_errors("lock this run", path):
+            check_regular(path)
             try:
                 lock.acquire()
             except Timeout as error:
-                holder = path.read_text().strip() or "unknown"
+                holder = read_bytes(path, 99).decode("ascii", "replace").strip() or "unknown"
                 raise HoldError(
                     f"{self.path}: the run is held by process {holder}; wait for it to end or stop it first"
                 ) from error

@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from townlet.errors import BadInputError
+from townlet.store.files import read_bytes
 
 __all__ = ["finite_numbers", "read_document", "read_json", "read_regular"]
 
@@ -24,10 +23,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     Reading a pipe could block and reading a device could never end; both are refused before they are read.
     """
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BadInputError(f"{path}: not a regular file; expected one of at most {limit >> 20} MiB")
-            data = file.read(limit + 1)
+        data = read_bytes(path, limit + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise BadInputError(f"{path}: cannot be read: {reason}") from error

@@ -16,7 +16,7 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read as read_journal
 from townlet.machine.schedule.yaml_source import SourceSyntaxError, read
 from townlet.store.blobs import BlobStore
-from townlet.store.files import resource_errors
+from townlet.store.files import read_bytes, resource_errors
 from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
@@ -28,7 +28,7 @@ _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.ASCII)
 def stored_schedule(directory: RunDirectory) -> ScheduleSpec:
     """Return the schedule in a run directory; BadInputError where it cannot be read."""
     with resource_errors("read this schedule", directory.schedule):
-        text = directory.schedule.read_bytes()
+        text = read_bytes(directory.schedule)
     try:
         data = read(text).data
         if isinstance(data, dict) and "seed" not in data:  # the command line gave it; run.json keeps it
@@ -96,7 +96,7 @@ def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> Swe
             locks.enter_context(run.lock())
             journal = read_journal(run.journal, run.head, catalogue)
             with resource_errors("read this schedule", run.schedule):
-                live |= live_digests(journal.entries, run.schedule.read_bytes() + journal.torn_tail, blobs)
+                live |= live_digests(journal.entries, read_bytes(run.schedule) + journal.torn_tail, blobs)
             live.update(_registered(Registry(run.registry)))
         count, size = blobs.sweep(frozenset(live), started, dry=dry)
     return SweepReport(blobs=count, bytes_=size, live=len(live), runs=len(runs))

@@ -32,6 +32,7 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.result_codec import load_result
 from townlet.store.blobs import BlobStore
+from townlet.store.files import read_bytes
 from townlet.store.rundir import RunDirectory
 
 __all__ = ["VerificationReport", "show", "verify", "why"]
@@ -89,7 +90,7 @@ def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalog
 def _schedule_problems(directory: RunDirectory, followed: tuple[str, ...], blobs: BlobStore) -> Iterator[str]:
     """Yield the schedules that a resume or a replay of the run lacks; the last of `followed` is in force."""
     file = directory.schedule
-    copy = sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+    copy = sha256(read_bytes(file)).hexdigest() if file.is_file() else "missing"
     for digest in followed[:-1]:
         if digest != copy and not blobs.has(digest):
             yield f"schedule {digest}, which the run followed at first, is missing; restore the blob from a copy"

@@ -2,13 +2,14 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attrs import evolve, field, frozen
 
 from townlet.policy.ppo.iteration import PPOIteration
-from townlet.store.files import write_atomic
+from townlet.store.files import open_append, read_bytes, write_atomic
 
 __all__ = ["MetricPoint", "Telemetry"]
 
@@ -59,7 +60,7 @@ class Telemetry:
         if self.path is None or not self.path.is_file():
             return
         kept, mine = [], 0
-        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+        for line in read_bytes(self.path).decode().splitlines(keepends=True):
             if not line.endswith("\n"):
                 continue  # torn by the end of a process
             point = json.loads(line)
@@ -78,6 +79,6 @@ class Telemetry:
             line = {"state": self.state, "visit": self.visit, "step": step, "agent_steps": agent_steps} | {
                 name: number if math.isfinite(number) else None for name, number in numbers.items()
             }
-            with self.path.open("a", encoding="utf-8") as stream:
+            with os.fdopen(open_append(self.path), "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line, allow_nan=False) + "\n")
         self.listen(point)

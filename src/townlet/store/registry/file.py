@@ -1,5 +1,6 @@
 """The registry's SQLite file: transactions, checks, and its agreement with the ledger beside it."""
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +11,14 @@ from attrs import evolve, frozen
 
 from townlet.dto.registry import AliasMove, LedgerEntry
 from townlet.errors import BadInputError, EnvironmentFaultError, ResourceFaultError
-from townlet.store.files import fsync_directory, make_directory, resource_errors, write_atomic
+from townlet.store.files import (
+    check_regular,
+    create_private,
+    fsync_directory,
+    make_directory,
+    resource_errors,
+    write_atomic,
+)
 from townlet.store.registry import rows
 from townlet.store.registry.ledger import Ledger, lines
 
@@ -37,7 +45,7 @@ class RegistryFile:
     def reading(self) -> Iterator[sqlite3.Connection | None]:
         """Yield a transaction that only reads; none, and no file is created, where there is nothing to read."""
         self._check_present()
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             yield None
             return
         with self._sqlite_errors(), self._connection("rw") as connection:
@@ -107,7 +115,7 @@ class RegistryFile:
         write_atomic(self.ledger.path, lines(entries))
 
     def _check_present(self) -> None:
-        if not self.path.exists() and self.ledger.path.exists() and self.ledger.read():
+        if not os.path.lexists(self.path) and self.ledger.read():
             raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {_REBUILD}")
 
     def _checked_ledger(self, moves: tuple[AliasMove, ...]) -> tuple[LedgerEntry, ...]:
@@ -143,12 +151,24 @@ class RegistryFile:
 
     @contextmanager
     def _connection(self, mode: str) -> Iterator[sqlite3.Connection]:
+        self._check_regular(create=mode == "rwc")
         address = f"{self.path.absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(address, uri=True, timeout=self.patience, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             for setting in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
                 connection.execute(f"PRAGMA {setting}")
             yield connection
+
+    def _check_regular(self, *, create: bool) -> None:
+        """Refuse a pipe or a device in place of one of SQLite's files; SQLite would wait for it.
+
+        A missing database is created where it shall be written: SQLite itself would give it the umask's mode.
+        """
+        with resource_errors("open the registry", self.path):
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                check_regular(self.path.with_name(f"{self.path.name}{suffix}"))
+            if create and not os.path.lexists(self.path):
+                os.close(create_private(self.path))
 
     def _has_schema(self, connection: sqlite3.Connection) -> bool:
         application = connection.execute("PRAGMA application_id").fetchone()[0]

@@ -17,7 +17,7 @@ from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, TownletError
-from townlet.store.files import append_durable, resource_errors
+from townlet.store.files import append_durable, cut, read_bytes, resource_errors
 
 __all__ = ["Ledger", "LedgerBrokenError", "lines"]
 
@@ -69,10 +69,10 @@ class Ledger:
 
     def _read(self) -> tuple[tuple[LedgerEntry, ...], int, str]:
         """Return the entries, the bytes they take, and the hash of the last line."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return (), 0, GENESIS
-        with resource_errors("read the registry's ledger", self.path), self.path.open("rb") as file:
-            data = file.read(_LIMIT + 1)
+        with resource_errors("read the registry's ledger", self.path):
+            data = read_bytes(self.path, _LIMIT + 1)
         if len(data) > _LIMIT:
             raise LedgerBrokenError(f"{self.path}: more than {_LIMIT >> 20} MiB; expected a ledger of Townlet", ())
         entries: list[LedgerEntry] = []
@@ -91,9 +91,8 @@ class Ledger:
         return tuple(entries), len(data) - len(torn_tail), previous
 
     def _cut(self, size: int) -> None:
-        with resource_errors("cut the registry's ledger", self.path), self.path.open("r+b") as file:
-            file.truncate(size)
-            os.fsync(file.fileno())
+        with resource_errors("cut the registry's ledger", self.path):
+            cut(self.path, size)
 
 
 def lines(entries: Sequence[LedgerEntry], *, first: int = 0, previous: str = GENESIS) -> bytes:
