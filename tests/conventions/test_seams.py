@@ -22,6 +22,7 @@ FREE: Mapping[str, str] = {
     "townlet.dto.provenance.Statement.layout": "is JSON under the names that in-toto gives its fields",
     "townlet.store.rundir.RunDirectory.create": "is what run.json holds, as it stands there",
     "townlet.store.rundir.RunDirectory.metadata": "is what run.json holds, as it stands there",
+    "townlet.store.run_index.read_metadata": "is what run.json holds, as it stands there",
     "townlet.store.untrusted.read_json": "reads what nobody has checked yet",
 }
 """Functions whose business is plain data, and why."""

@@ -1,13 +1,17 @@
 """Arguments that several commands take."""
 
 import getpass
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, Token
 
-__all__ = ["HOME", "Actor", "Home", "Json", "Run", "SchedulePath", "Seed", "current_user"]
+if TYPE_CHECKING:
+    from townlet.store.rundir import RunDirectory
+
+__all__ = ["HOME", "Actor", "Home", "Json", "Run", "SchedulePath", "Seed", "current_user", "find_run"]
 
 
 def _schedule_path(_: type[Path], tokens: Sequence[Token]) -> Path:
@@ -41,3 +45,26 @@ def current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def find_run(home: Path, which: str) -> "tuple[Path, RunDirectory]":
+    """Return the home and the directory of a run.
+
+    A run given as a path brings its home, in place of the default one. BadInputError where `--home` names another. A
+    run that is a copy of another is announced.
+    """
+    from townlet.errors import BadInputError
+    from townlet.report import terminal
+    from townlet.store.rundir import RunDirectory
+
+    run = RunDirectory.find(home, which)
+    own = run.home(home)
+    is_default = str(home) in (str(HOME), os.environ.get("TOWNLET_HOME"))
+    if own != home and not is_default:
+        raise BadInputError(
+            f"{run.path}: run {run.id} belongs to the home {own}, not to {home}; leave --home out, or name that home"
+        )
+    original = run.original(own)
+    if original != run.path:
+        terminal.warn(f"{run.path} is a copy of run {run.id}; the run itself is at {original}")
+    return own, run

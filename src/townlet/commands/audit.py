@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Home, Json, Run
+from townlet.commands.arguments import HOME, Home, Json, Run, find_run
 from townlet.errors import JournalBrokenError
 
 __all__ = ["audit"]
@@ -19,9 +19,8 @@ def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
     from townlet.store.blobs import BlobStore
-    from townlet.store.rundir import RunDirectory
 
-    directory = RunDirectory.find(home, run)
+    home, directory = find_run(home, run)
     report = audit_verify(directory, BlobStore(home / "blobs"), catalogue())
     if json:
         terminal.show_json(report.model_dump())
@@ -42,9 +41,8 @@ def show(run: Run, *, home: Home = HOME) -> int:
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
-    from townlet.store.rundir import RunDirectory
 
-    directory = RunDirectory.find(home, run)
+    home, directory = find_run(home, run)
     terminal.show(audit_show(read(directory.journal, directory.head, catalogue()).entries))
     return 0
 
@@ -61,9 +59,8 @@ def why(
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
-    from townlet.store.rundir import RunDirectory
 
-    directory = RunDirectory.find(home, run)
+    home, directory = find_run(home, run)
     entries = read(directory.journal, directory.head, catalogue()).entries
     terminal.show(audit_why(entries, int(which) if which is not None and which.isdecimal() else which))
     return 0
@@ -74,9 +71,9 @@ def replay(run: Run, *, home: Home = HOME, json: Json = False) -> int:
     """Derive every verdict and every transition again from the stored data; exit code 5 if one differs."""
     from townlet.policy.training.rederive import replay_run
     from townlet.report import terminal
-    from townlet.store.rundir import RunDirectory
 
-    report = replay_run(RunDirectory.find(home, run), home)
+    home, directory = find_run(home, run)
+    report = replay_run(directory, home)
     if json:
         terminal.show_json(report.model_dump())
     elif report.clean:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user
+from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user, find_run
 
 if TYPE_CHECKING:
     from townlet.dto.registry import Version
@@ -47,6 +47,7 @@ def history(*, run: Run | None = None, home: Home = HOME, json: Json = False) ->
     from townlet.store.blobs import BlobStore
 
     moves = _registry(home, run).history()
+    home = home if run is None else find_run(home, run)[0]
     if json:
         terminal.show_json([move.model_dump() for move in moves])
         return 0
@@ -129,7 +130,11 @@ def rebuild(
     target, strategies = _registry(home, run), catalogue()
     warnings: list[str] = []
     journalled: list[Promotion] = []
-    runs = RunDirectory.every(home) if run is None else (RunDirectory.find(home, run),)
+    if run is None:
+        runs = tuple(each for each in RunDirectory.every(home) if each.original(home) == each.path)
+    else:
+        home, directory = find_run(home, run)
+        runs = (directory,)
     by_id = {each.id: each for each in runs}
     for each in runs:
         if run is None and stored_schedule(each).registry.scope != "home":
@@ -161,13 +166,12 @@ def _registry(home: Path, run: str | None) -> "Registry":
     from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
     from townlet.store.registry.registry import Registry
-    from townlet.store.rundir import RunDirectory
 
     path = home / "registry.sqlite"
     if run is not None:
-        directory = RunDirectory.find(home, run)
+        home, directory = find_run(home, run)
         own = stored_schedule(directory).registry.scope == "run"
-        path = directory.registry if own else path
+        path = directory.registry if own else home / "registry.sqlite"
     return Registry(path, verify=verifier(BlobStore(home / "blobs").get))
 
 
@@ -192,9 +196,9 @@ def _statement(home: Path, version: "Version", run: str | None) -> Mapping[str, 
     from townlet.machine.audit.provenance import statement
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
-    from townlet.store.rundir import RunDirectory
 
-    directory, strategies = RunDirectory.find(home, version.run if run is None else run), catalogue()
+    home, directory = find_run(home, version.run if run is None else run)
+    strategies = catalogue()
     schedule = stored_schedule(directory)
     return statement(
         read(directory.journal, directory.head, strategies).entries,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user
+from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user, find_run
 from townlet.commands.run_loop import run_with_progress
 from townlet.errors import BadInputError
 
@@ -31,9 +31,8 @@ def resume(
 ) -> int:
     """Continue a run from its last journal record; it ends with the same bits as an uninterrupted one."""
     from townlet.report import terminal
-    from townlet.store.rundir import RunDirectory
 
-    directory = RunDirectory.find(home, run)
+    home, directory = find_run(home, run)
     schedule = directory.source or directory.schedule
     code, summary = run_with_progress(
         schedule,
@@ -88,7 +87,7 @@ def accept_risk(
     """Leave hold by an edge whose guards did not pass; the verdicts stay as they are."""
     from townlet.machine.engine.operator_commands import edge_named
 
-    _, snapshot = _snapshot(home, run)
+    *_, snapshot = _snapshot(home, run)
     index = edge_named(snapshot.state, snapshot.schedule, edge)
     return _send_command(home, run, "accept_risk", {"edge": index}, actor, reason)
 
@@ -110,7 +109,7 @@ def add_operator_commands(app: App) -> None:
 
 
 def _answer_approval(command: str, home: Path, run: str, report: str | None, actor: str | None, reason: str) -> int:
-    _, snapshot = _snapshot(home, run)
+    *_, snapshot = _snapshot(home, run)
     approval = snapshot.state.approval
     digest = report or (approval.report if approval is not None else "")
     return _send_command(home, run, command, {"report": digest}, actor, reason)
@@ -123,7 +122,8 @@ def _send_command(home: Path, run: str, command: str, arguments: dict[str, str],
     from townlet.machine.engine.operator_commands import rejection_reason
     from townlet.report import terminal
 
-    directory, snapshot = _snapshot(home, run)
+    home, directory, snapshot = _snapshot(home, run)
+    directory.require_home(home)
     order = OperatorCommand(
         command=command, actor=actor or current_user(), reason=reason, arguments=arguments, sent=time()
     )
@@ -143,19 +143,18 @@ def _describe_hold(home: Path, directory: "RunDirectory") -> str:
     """Return why a run holds and which commands it accepts."""
     from townlet.machine.engine.operator_commands import open_commands
 
-    _, snapshot = _snapshot(home, str(directory.path))
+    *_, snapshot = _snapshot(home, str(directory.path))
     commands = ", ".join(open_commands(snapshot.state, snapshot.schedule))
     approval = snapshot.state.approval
     report = "" if approval is None else f"; guard report {approval.report}"
     return f"{snapshot.state.reason}; open commands: {commands}{report}"
 
 
-def _snapshot(home: Path, run: str) -> "tuple[RunDirectory, RunSnapshot]":
-    """Return the directory of a run, and its state read from the journal."""
+def _snapshot(home: Path, run: str) -> "tuple[Path, RunDirectory, RunSnapshot]":
+    """Return the home and the directory of a run, and its state read from the journal."""
     from townlet.machine.audit.snapshot import load_run
     from townlet.policy.training.strategies.base import catalogue
     from townlet.store.blobs import BlobStore
-    from townlet.store.rundir import RunDirectory
 
-    directory = RunDirectory.find(home, run)
-    return directory, load_run(directory, BlobStore(home / "blobs"), catalogue())
+    home, directory = find_run(home, run)
+    return home, directory, load_run(directory, BlobStore(home / "blobs"), catalogue())

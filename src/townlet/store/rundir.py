@@ -24,14 +24,12 @@ from townlet.store.files import (
     resource_errors,
     write_atomic,
 )
-from townlet.store.untrusted import read_json
+from townlet.store.run_index import EXTERNAL_RUNS, METADATA, home_of, original, places, read_metadata
 
 __all__ = ["RunDirectory"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-_METADATA, _SCHEDULE, _INBOX = "run.json", "schedule.yaml", "inbox"
-_EXTERNAL_RUNS = "elsewhere"
-"""Directory of a home with one file per run outside it: the run's path, so that its blobs count as live."""
+_SCHEDULE, _INBOX = "schedule.yaml", "inbox"
 _STAGING = ".staging-"
 _STAGING_TTL = timedelta(hours=1)
 """Age of a staging directory that no process can still be filling: that takes milliseconds."""
@@ -112,74 +110,96 @@ class RunDirectory:
             raise BadInputError(f"{path}: the run directory exists already; name another, or resume the run in it")
         make_directory(path.parent)
         if target is not None:
-            make_directory(home / _EXTERNAL_RUNS)
-            write_atomic(home / _EXTERNAL_RUNS / run_id, f"{target.absolute()}\n".encode())
+            make_directory(home / EXTERNAL_RUNS)
+            write_atomic(home / EXTERNAL_RUNS / run_id, f"{target.absolute()}\n".encode())
         _remove_stale_staging(path.parent, now)
         staging = path.parent / f"{_STAGING}{run_id}"
         try:
             with resource_errors("create this run directory", path):
                 make_directory(staging / _INBOX)
                 write_atomic(staging / _SCHEDULE, schedule)
-                content = {**metadata, "id": run_id, "created": now.isoformat()}
+                content = {**metadata, "id": run_id, "created": now.isoformat(), "home": str(home.absolute())}
                 write_atomic(
-                    staging / _METADATA, json.dumps(content, indent=2, sort_keys=True, allow_nan=False).encode()
+                    staging / METADATA, json.dumps(content, indent=2, sort_keys=True, allow_nan=False).encode()
                 )
                 begin(cls(staging, run_id))
                 move(staging, path)
         except BaseException:  # no part of a run may stay; the error is raised again
             shutil.rmtree(staging, ignore_errors=True)
-            (home / _EXTERNAL_RUNS / run_id).unlink(missing_ok=True)
+            (home / EXTERNAL_RUNS / run_id).unlink(missing_ok=True)
             raise
         return cls(path, run_id)
 
     @classmethod
     def at(cls, path: Path) -> "RunDirectory":
         """Return the run in a directory; BadInputError where there is none."""
-        metadata = _read_metadata(path)
+        metadata = read_metadata(path)
         link = next((file for file in sorted(path.iterdir()) if file.is_symlink()), None)
         if link is not None:
             raise BadInputError(f"{link}: a symbolic link in a run directory; a run writes into files of its own only")
         if not isinstance(metadata.get("id"), str):
-            raise BadInputError(f"{path / _METADATA}: names no run id; expected a file that `townlet run` wrote")
+            raise BadInputError(f"{path / METADATA}: names no run id; expected a file that `townlet run` wrote")
         return cls(path, metadata["id"])
 
     @classmethod
     def every(cls, home: Path) -> "tuple[RunDirectory, ...]":
-        """Return all runs of a home by id, those outside it too; BadInputError for one that is missing."""
-        internal, external = home / "runs", home / _EXTERNAL_RUNS
-        paths = [path for path in internal.iterdir() if _is_run(path)] if internal.is_dir() else []
-        for note in external.iterdir() if external.is_dir() else ():
-            if note.name.startswith("."):
-                continue
-            with resource_errors("read this note", note):
-                path = Path(os.fsdecode(read_bytes(note)).strip())
-            if not _is_run(path):
-                raise BadInputError(
-                    f"{note}: run {note.name} was created at {path} and is not there now; "
-                    "bring it back, or remove this note if its blobs may go"
-                )
-            paths.append(path)
-        return tuple(sorted((cls.at(path) for path in paths), key=lambda run: (run.id, str(run.path))))
+        """Return all runs of a home, copies too, in the order of creation; BadInputError for one that is missing."""
+        return tuple(cls.at(place.path) for place in places(home, strict=True))
 
     @classmethod
     def find(cls, home: Path, which: str | Path) -> "RunDirectory":
-        """Return a run by path, beginning of its id, or ``latest``; BadInputError lists the latest runs."""
-        word = str(which)
-        runs = home / "runs"
-        ids = sorted(run.name for run in runs.iterdir() if _is_run(run)) if runs.is_dir() else []
+        """Return a run by path, beginning of its id, name of its directory, or ``latest``.
+
+        A copy is found by path or name only. BadInputError lists the latest runs.
+        """
+        word, runs = str(which), home / "runs"
+        every = places(home)
+        originals = [place for place in every if original(home, place.id, place.path) == place.path]
         if word == "latest":
-            if not ids:
+            if not originals:
                 raise BadInputError(f"{runs}: there is no run yet; start one with: townlet run SCHEDULE")
-            return _latest(runs, ids)
-        matches = [run_id for run_id in ids if run_id.startswith(word)] if word and "/" not in word else []
-        if word in matches or len(matches) == 1:
-            return cls.at(runs / (word if word in matches else matches[0]))
+            return cls.at(originals[-1].path)
+        is_name = bool(word) and "/" not in word
+        named = [place.path for place in originals if place.id == word] if is_name else []
+        named = named or [place.path for place in every if is_name and place.path.name == word]
+        matches = named or [place.path for place in originals if is_name and place.id.startswith(word)]
+        if len(matches) == 1:
+            return cls.at(matches[0])
         if matches:
-            raise BadInputError(f"{word!r} is the beginning of {len(matches)} run ids: {', '.join(matches)}; say more")
+            listed = ", ".join(str(path) if named else path.name for path in matches)
+            what = "names several runs" if named else f"is the beginning of {len(matches)} run ids"
+            raise BadInputError(f"{word!r} {what}: {listed}; {'give the path' if named else 'say more'}")
         if word and "\0" not in word and Path(word).is_dir():
             return cls.at(Path(word))
-        choices = f"known runs: {', '.join(ids[-5:])}" if ids else "there is no run yet"
+        latest = ", ".join(place.id or place.path.name for place in originals[-5:])
+        choices = f"known runs: {latest}" if latest else "there is no run yet"
         raise BadInputError(f"{word!r} is neither a run directory nor the beginning of a run id in {runs}; {choices}")
+
+    def home(self, given: Path) -> Path:
+        """Return the home of this run: `given` where it holds the run, else the one that the run itself names.
+
+        BadInputError where it is not there.
+        """
+        return home_of(self.path, given)
+
+    def original(self, home: Path) -> Path:
+        """Return the directory of the run that this one is a copy of; its own path where it is no copy."""
+        return original(home, self.id, self.path)
+
+    def require_home(self, home: Path) -> None:
+        """Raise BadInputError where the run belongs to another home, or is a copy: nothing may be appended to it."""
+        own = self.home(home)
+        if own != home:
+            raise BadInputError(
+                f"{self.path}: run {self.id} belongs to the home {own}, not to {home}; its blobs and its registry are "
+                f"there: name that home"
+            )
+        origin = self.original(home)
+        if origin != self.path:
+            raise BadInputError(
+                f"{self.path}: a copy of run {self.id}, which is at {origin}; two directories cannot be one run: "
+                "name the original, or remove it first if the copy is to go on"
+            )
 
     @property
     def folder(self) -> Path:
@@ -194,7 +214,7 @@ class RunDirectory:
 
     def metadata(self) -> dict[str, Any]:
         """Return the content of ``run.json``; BadInputError where it cannot be read."""
-        return _read_metadata(self.path)
+        return read_metadata(self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -230,20 +250,3 @@ def _remove_stale_staging(parent: Path, now: datetime) -> None:
         with suppress(OSError):
             if datetime.fromtimestamp(staging.stat().st_mtime, UTC) < now - _STAGING_TTL:
                 shutil.rmtree(staging, ignore_errors=True)
-
-
-def _is_run(path: Path) -> bool:
-    return not path.name.startswith(".") and (path / _METADATA).is_file()
-
-
-def _latest(runs: Path, ids: list[str]) -> RunDirectory:
-    latest_second = ids[-1].split("-", 1)[0]
-    newest = [RunDirectory.at(runs / run_id) for run_id in ids if run_id.startswith(latest_second)]
-    return max(newest, key=lambda run: str(run.metadata().get("created", "")))
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    file = path / _METADATA
-    if not file.is_file():
-        raise BadInputError(f"{path}: not a run directory (it has no {_METADATA}); name a run that `townlet run` made")
-    return dict(read_json(file))

@@ -130,7 +130,7 @@ class PolicyTrainingOrchestrator:
 
         `run` is a directory, the beginning of an id, or ``latest``. BadInputError with the difference where the
         schedule was edited since, unless `accept_schedule` takes the edit over; JournalBrokenError where the journal
-        does not hold; HoldError where another process is at work.
+        does not hold; HoldError where another process is at work. A run of another home is refused.
         """
         resumer = RunResumer(
             run=RunDirectory.find(self.home, run),
@@ -139,7 +139,7 @@ class PolicyTrainingOrchestrator:
             describe=self._describe,
             catalogue=catalogue(self.strategies),
             launcher=lambda plan: self._launcher(plan, self.listen, Telemetry(listen=self.watch)),
-            blobs=BlobStore(self.home / "blobs"),
+            home=self.home,
         )
         self._summary = self._with_rounds(resumer.resume())
         return self._summary

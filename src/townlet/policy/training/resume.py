@@ -46,15 +46,21 @@ class RunResumer:
     """The strategies that the schedule may name."""
     launcher: Callable[[Plan], RunLauncher]
     """Returns the launcher of a plan."""
-    blobs: BlobStore
-    """Where the schedules in force are kept."""
+    home: Path
+    """The run's home."""
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Where the schedules in force are kept."""
+        return BlobStore(self.home / "blobs")
 
     def resume(self) -> AnnealSummary:
         """Run on to the end or to a hold; a finished run is only summarised.
 
-        Raises JournalBrokenError for a journal that does not hold, BadInputError for an edited schedule or another
-        environment, HoldError where another process is at work.
+        Raises JournalBrokenError for a journal that does not hold, BadInputError for an edited schedule, another
+        environment or a run of another home, HoldError where another process is at work.
         """
+        self.run.require_home(self.home)
         with suppress(JournalBrokenError):  # another process may be writing; under the lock it is read again
             snapshot = load_run(self.run, self.blobs, self.catalogue)
             if snapshot.state.closed is not None and snapshot.is_clean:
