@@ -17,6 +17,7 @@ from townlet import __version__
 from townlet.commands.arguments import HOME, Home, Json, SchedulePath, Seed
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
+from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.logs import logs
 from townlet.commands.registry import registry
@@ -182,29 +183,39 @@ def run_training() -> NoReturn:
 def _run_and_exit(tokens: list[str]) -> NoReturn:
     # Spinning OpenMP threads starve each other as soon as another process wants a core (measured: docs/LOG.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    open_missing_streams()
     signal.signal(signal.SIGTERM, _raise_stopped)
-    sys.exit(run_command(tokens))
+    code = run_command(tokens)
+    close_output()
+    sys.exit(code)
 
 
 def run_command(tokens: list[str]) -> int:
-    """Run one command and return its exit code; an expected error becomes one message without a traceback."""
-    from townlet.report.terminal import complain
+    """Run one command and return its exit code; whatever a user can cause becomes one message without a traceback."""
+    from townlet.report.terminal import complain, errors, lost_results, output
 
     try:
-        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        complain(str(error))
-        return 2
-    except TownletError as error:
-        complain(str(error))
-        return error.exit_code
-    except MemoryError:
-        complain("the memory is exhausted; free some, or raise the limit, and run the command again")
-        return ResourceFaultError.exit_code
+        check_words(tokens)
+        code = app(
+            tokens,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+            console=output(),
+            error_console=errors,
+        )
+    except (CycloptsError, TownletError, OSError, MemoryError) as error:
+        sentence, code = refusal_of(error)
+        complain(sentence)
+        return code
     except KeyboardInterrupt:
         complain("stopped by Ctrl-C; the records in the journal are safe on disk")
         return 130
     except _StoppedError:
         complain("stopped by SIGTERM; the records in the journal are safe on disk")
         return 143
-    return code if isinstance(code, int) else 0
+    code = code if isinstance(code, int) else 0
+    if reason := lost_results():
+        complain(f"stdout: {reason}; the result was not written, give the command again with another output")
+        return code or ResourceFaultError.exit_code
+    return code

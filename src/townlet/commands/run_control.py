@@ -41,9 +41,9 @@ def resume(
         json=json,
     )
     if summary is not None and summary.state == "hold":
-        terminal.errors.print(f"held: {_describe_hold(home, directory)}", markup=False)
+        terminal.say(f"held: {_describe_hold(home, directory)}")
     elif summary is not None:
-        terminal.errors.print("the run has ended; resuming it again changes nothing", markup=False)
+        terminal.say("the run has ended; resuming it again changes nothing")
     return code
 
 

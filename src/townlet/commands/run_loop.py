@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from types import FrameType, TracebackType
@@ -61,7 +62,8 @@ class SignalHandler:
             signal.signal(each, signal.SIG_DFL)
         message = f"{signal.Signals(number).name}: stopping at the next safe point\n"
         # The handler runs between any two instructions: one system call, no lock that the interrupted code may hold.
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, message.encode())
+        with suppress(OSError, ValueError, AttributeError):  # stderr may be full, gone or closed
+            os.write(sys.__stderr__.fileno(), message.encode())  # type: ignore[union-attr]
 
 
 def run_with_progress(
@@ -103,6 +105,9 @@ def run_with_progress(
         terminal.show_json(summary.model_dump())
     else:
         terminal.show(_last_lines(summary))
+    if reason := terminal.lost_results():
+        terminal.complain(f"stdout: {reason}; the run is not affected, its summary is in {summary.path}")
+        terminal.forget_losses()
     return _exit_code(summary), summary
 
 

@@ -1,13 +1,14 @@
 """Live progress of a run: states, iterations, agent-steps per second, time left, and every verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from threading import Event, Thread
 from time import perf_counter
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, ConsoleOptions
+from rich.live import Live
+from rich.text import Text
 
 from townlet.dto.guards import Verdict
 from townlet.dto.journal import (
@@ -20,16 +21,16 @@ from townlet.dto.journal import (
     VisitFinished,
     VisitStarted,
 )
+from townlet.report.escapes import one_line
+from townlet.report.numbers import duration, number
+from townlet.report.terminal import styled, warn
+from townlet.report.verdicts import verdict_sentence
 
 __all__ = ["Point", "RunProgress"]
 
-_COLOURS: Mapping[Verdict, str] = {
-    Verdict.PASS: "green",
-    Verdict.FAIL: "red",
-    Verdict.UNDECIDED: "yellow",
-    Verdict.UNKNOWN: "bold magenta",
-    Verdict.SKIPPED: "cyan",
-}
+_VERDICT_STYLES: Mapping[Verdict, str] = {Verdict.UNDECIDED: "yellow", Verdict.UNKNOWN: "bold yellow"}
+"""A verdict is no news by itself: `clearly_worse` that fails is good. One that is missing can hold the run."""
+_TARGET_STYLES: Mapping[str, str] = {"hold": "bold yellow", "failed": "bold red", "aborted": "bold red"}
 _HEADLINE_METRICS = (
     "reward",
     "value_loss",
@@ -38,6 +39,8 @@ _HEADLINE_METRICS = (
     "explained_variance",
     "watched_difference",
 )
+_SECONDS_PER_LINE = 10.0
+"""Between two lines about the same visit where nobody watches a terminal."""
 
 
 class Point(Protocol):
@@ -65,74 +68,114 @@ class Point(Protocol):
 
 
 class RunProgress:
-    """Shows journal records and metrics: a live bar on a terminal, plain lines elsewhere."""
+    """Shows journal records and metrics: on a terminal one live line, elsewhere a plain line every ten seconds.
 
-    def __init__(self, console: Console) -> None:
+    Showing is never part of the run: an error in here is told once, and then the run goes on without progress.
+    """
+
+    def __init__(self, console: Console, *, seconds_per_line: float = _SECONDS_PER_LINE) -> None:
         """Write to `console`."""
         self.console = console
-        self._bar = Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._started = perf_counter()
+        self._live = Live(self, console=console, transient=True, refresh_per_second=4, redirect_stdout=False)
+        self._pause, self._ended = seconds_per_line, Event()
+        self._ticker = Thread(target=self._tick, name="progress", daemon=True)
+        self._began = self._started = perf_counter()
+        self._state = ""
+        self._point: Point | None = None
+        self._is_broken = False
 
     def __enter__(self) -> "RunProgress":
-        """Start the live bar."""
-        self._bar.start()
+        """Start the live line, or the lines every ten seconds."""
+        if self.console.is_terminal:
+            self._live.start()
+        else:
+            self._ticker.start()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Stop the live bar."""
-        self._bar.stop()
+        """Stop both."""
+        self._ended.set()
+        if self._ticker.is_alive():
+            self._ticker.join()
+        self._live.stop()
 
     def watch(self, point: Point) -> None:
         """Show one iteration."""
-        seconds = perf_counter() - self._started
-        rate = f"{point.agent_steps / seconds:,.0f} agent-steps/s" if point.agent_steps and seconds > 0 else ""
-        numbers = "  ".join(f"{name} {point.numbers[name]:.4g}" for name in _HEADLINE_METRICS if name in point.numbers)
-        if self._task is None:
-            self._task = self._bar.add_task(point.state, total=point.of or None, rate=rate, numbers=numbers)
-        self._bar.update(self._task, completed=point.step, total=point.of or None, rate=rate, numbers=numbers)
+        self._state, self._point = point.state, point
 
     def listen(self, entry: Entry) -> None:
         """Show one journal record."""
+        if self._is_broken:
+            return
+        try:
+            for line in self._lines(entry):
+                self.console.print(line)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in showing must not end a run
+            self._is_broken = True
+            warn(f"progress cannot be shown any more ({type(error).__name__}: {error}); the run goes on")
+
+    def _lines(self, entry: Entry) -> Iterator[Text]:
         record = entry.record
         if isinstance(record, RunCreated):
             rehearsal = " (rehearsal: tiny numbers, nothing is promoted)" if record.rehearsal else ""
-            self.console.print(f"[bold]{escape(record.name)}[/] seed {record.seed}, run {record.run}{rehearsal}")
+            yield styled((one_line(record.name), "bold"), f" seed {record.seed}, run {record.run}{rehearsal}")
         elif isinstance(record, VisitStarted):
-            self._started = perf_counter()
-            self._remove_task()
-            number = f" (visit {record.visit})" if record.visit > 1 else ""
+            self._started, self._state, self._point = perf_counter(), record.state, None
+            count = f" (visit {record.visit})" if record.visit > 1 else ""
             attempt = f", attempt {record.attempt}" if record.attempt > 1 else ""
-            self.console.print(f"[bold]{escape(record.state)}[/]{number}{attempt}")
+            yield styled((record.state, "bold"), f"{count}{attempt}")
         elif isinstance(record, VisitFinished):
-            self._remove_task()
-            self.console.print(f"  {escape(_headline(record))}  [dim]{perf_counter() - self._started:.1f} s[/]")
+            seconds = perf_counter() - self._started
+            self._state, self._point = "", None
+            yield styled(f"  {_headline(record)}  ", (f"{seconds:.1f} s", "dim"))
         elif isinstance(record, GuardsJudged):
             for report in record.reports:
-                colour = _COLOURS[report.verdict]
-                self.console.print(
-                    f"  [{colour}]{report.verdict.value:<9}[/] {escape(report.guard)}: {escape(report.sentence)}"
-                )
+                verdict = (f"{report.verdict.value:<9}", _VERDICT_STYLES.get(report.verdict, ""))
+                yield styled("  ", verdict, f" {report.guard}: {one_line(verdict_sentence(report))}")
         elif isinstance(record, EffectDone):
-            self.console.print(f"  {escape(record.alias)} now names version {record.version} ({record.target[:12]})")
+            yield styled((f"  {record.alias} now names version {record.version} ({record.target[:12]})", "green"))
         elif isinstance(record, TransitionTaken):
-            self.console.print(f"  → [bold]{escape(record.target)}[/] [dim]{escape(record.why)}[/]")
+            style = _TARGET_STYLES.get(record.target, "bold")
+            yield styled("  → ", (record.target, style), " ", (one_line(record.why), "dim"))
         elif isinstance(record, RunClosed):
-            self._remove_task()
+            self._state, self._point = "", None
 
-    def _remove_task(self) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield the live line, cut to the width of the terminal: the metrics at its end go first."""
+        line = styled(self._line())
+        line.truncate(options.max_width, overflow="ellipsis")
+        line.no_wrap = True
+        yield line
+
+    def _line(self) -> str:
+        """Return what is going on: the run's time, the state, its iterations, time left, speed, metrics."""
+        state, point, now = self._state, self._point, perf_counter()
+        if not state:
+            return ""
+        seconds = now - self._started
+        parts = [duration(now - self._began), state]
+        if point is None or point.step < 1:
+            return "  ".join([*parts, f"for {duration(seconds)}"])
+        parts.append(f"{point.step}/{point.of}" if point.of else f"{point.step}")
+        if point.of:
+            parts.insert(2, _bar(point.step / point.of))
+            parts.append(f"{duration(seconds * max(point.of - point.step, 0) / point.step)} left")
+        if point.agent_steps and seconds > 0:
+            parts.append(f"{point.agent_steps / seconds:,.0f} agent-steps/s")
+        parts += [f"{name} {number(point.numbers[name])}" for name in _HEADLINE_METRICS if name in point.numbers]
+        return "  ".join(parts)
+
+    def _tick(self) -> None:
+        """Print a line every ten seconds, until the run ends."""
+        while not self._ended.wait(self._pause):
+            line = self._line()
+            if line:
+                self.console.print(styled(f"  {line}"))
+
+
+def _bar(share: float, width: int = 16) -> str:
+    full = round(width * min(max(share, 0.0), 1.0))
+    return "━" * full + "╌" * (width - full)
 
 
 def _headline(record: VisitFinished) -> str:
@@ -142,4 +185,4 @@ def _headline(record: VisitFinished) -> str:
         for name, value in record.result.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and name != "duration"
     }
-    return "  ".join(f"{name} {value:,.4g}" for name, value in list(numbers.items())[:6])
+    return "  ".join(f"{name} {number(value)}" for name, value in list(numbers.items())[:6])

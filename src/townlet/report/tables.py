@@ -1,9 +1,11 @@
-"""Terminal tables: forecasts, schedules, strategies, registries, comparisons."""
+"""Terminal tables: forecasts, schedules, strategies, registries, comparisons.
+
+`townlet.report.layout` fits them to the terminal, `townlet.report.numbers` writes their numbers.
+"""
 
 from collections.abc import Iterable
 
 from attrs import frozen
-from rich.table import Table
 
 from townlet.dto.codec import Record
 from townlet.dto.comparison import ComparisonResult
@@ -13,6 +15,8 @@ from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import bounds
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.schedule.forecast import Forecast
+from townlet.report.layout import Column, Grid
+from townlet.report.numbers import number
 
 __all__ = [
     "ScheduleRow",
@@ -44,47 +48,49 @@ class ScheduleRow(Record):
     """Agent-steps that a run may play; none where the schedule sets no bound."""
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _text(name: str, *, optional: bool = False) -> Column:
+    return Column(name, is_optional=optional)
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _number(name: str, *, optional: bool = False) -> Column:
+    return Column(name, is_number=True, is_optional=optional)
 
 
-def forecast_tables(forecast: Forecast) -> tuple[Table, Table]:
+def forecast_tables(forecast: Forecast) -> tuple[Grid, Grid]:
     """Return two tables: what a run can visit and cost at most, and which differences its guards can detect."""
-    states = _table(
+    states = Grid(
         f"{forecast.name}: at most {forecast.agent_steps:,} agent-steps, {forecast.disk / 2**20:,.0f} MiB; "
         f"may end in {', '.join(forecast.ends)}",
-        "state",
-        "strategy",
-        "visits ≤",
-        "agent-steps each",
-        "leads to",
+        (_text("state"), _text("strategy"), _number("visits ≤"), _number("agent-steps each"), _text("leads to")),
     )
     for state in forecast.states:
         states.add_row(
             state.state, state.strategy, str(state.most_visits), f"{state.agent_steps:,}", ", ".join(state.leads_to)
         )
-    guards = _table("guards", "guard", "evaluated in", "decides", "detectable (sd)", "equal policy passes")
+    guards = Grid(
+        "guards",
+        (
+            _text("guard"),
+            _text("evaluated in"),
+            _text("decides"),
+            _number("detectable (sd)"),
+            _number("equal policy passes"),
+        ),
+    )
     for guard in forecast.guards:
         guards.add_row(
             guard.guard,
             ", ".join(guard.asked_at),
             ", ".join(guard.decides),
-            _number(guard.detectable),
-            _number(guard.equal_passes),
+            number(guard.detectable),
+            number(guard.equal_passes),
         )
     return states, guards
 
 
-def schedules_table(rows: Iterable[ScheduleRow]) -> Table:
+def schedules_table(rows: Iterable[ScheduleRow]) -> Grid:
     """Return the shipped schedules, what each does and what it needs."""
-    table = _table("schedules", "name", "what it does", "environment", "needs")
+    table = Grid("schedules", (_number("name"), _text("what it does"), _text("environment"), _text("needs")))
     for row in rows:
         needs = ["torch"] if row.torch else []
         needs += [] if row.wall_clock is None else [f"at most {row.wall_clock / 60:.0f} min"]
@@ -93,92 +99,112 @@ def schedules_table(rows: Iterable[ScheduleRow]) -> Table:
     return table
 
 
-def strategies_table(catalogue: StrategyCatalogue) -> Table:
+def strategies_table(catalogue: StrategyCatalogue) -> Grid:
     """Return every strategy, whether it can run, and what to install where it cannot."""
-    table = _table("strategies", "name", "can run", "what it does")
+    table = Grid("strategies", (_number("name"), _text("can run"), _text("what it does")))
     for entry in catalogue.entries.values():
         can_run = catalogue.torch_available or not entry.requires_torch
         table.add_row(entry.name, "yes" if can_run else "no: pip install 'townlet[torch]'", entry.doc)
     return table
 
 
-def versions_table(versions: tuple[Version, ...]) -> Table:
+def versions_table(versions: tuple[Version, ...]) -> Grid:
     """Return the registered versions, one row each."""
-    table = _table("versions", "name", "version", "weights", "evidence", "run", "created")
+    table = Grid(
+        "versions",
+        (
+            _text("name"),
+            _number("version"),
+            _number("weights"),
+            _text("run"),
+            _number("evidence", optional=True),
+            _number("created", optional=True),
+        ),
+    )
     for version in versions:
         table.add_row(
             version.name,
             str(version.version),
             version.weights[:12],
-            (version.evidence or "")[:12],
             version.run,
-            version.created_at,
+            (version.evidence or "")[:12],
+            _minute(version.created_at),
         )
     return table
 
 
-def history_table(moves: tuple[AliasMove, ...]) -> Table:
+def history_table(moves: tuple[AliasMove, ...]) -> Grid:
     """Return the moves of all aliases, oldest first."""
-    table = _table("history", "alias", "move", "version", "weights", "before", "evidence", "journal head", "by", "at")
+    table = Grid(
+        "history",
+        (
+            _text("alias"),
+            _number("move"),
+            _number("version"),
+            _number("weights"),
+            _text("by"),
+            _number("at"),
+            _number("before", optional=True),
+            _number("evidence", optional=True),
+            _number("journal head", optional=True),
+        ),
+    )
     for move in moves:
         table.add_row(
             f"{move.name}@{move.alias}",
             move.kind,
             str(move.version),
             move.weights[:12],
+            move.actor,
+            _minute(move.at),
             (move.previous or "nothing")[:12],
             (move.evidence or "")[:12],
             (move.head or "")[:12],
-            move.actor,
-            move.at,
         )
     return table
 
 
-def comparison_table(result: ComparisonResult) -> Table:
+def comparison_table(result: ComparisonResult) -> Grid:
     """Return every KPI of two policies, with the one-sided bounds of their paired difference."""
-    table = _table(
-        f"{result.scenario}: {result.candidate[:20]} against {result.baseline[:20]}, {result.episodes} paired episodes "
-        f"of {result.days} days, {result.actions} actions, one-sided bounds at {result.confidence:.1%}",
-        "metric",
-        "unit",
-        "better",
-        "candidate",
-        "baseline",
-        "difference",
-        "low",
-        "high",
-        "IQM",
-        "baseline IQM",
-        "P(improvement)",
-        "pairs",
+    table = Grid(
+        f"{result.scenario}: {short_ref(result.candidate)} against {short_ref(result.baseline)}, {result.episodes} "
+        f"paired episodes of {result.days} days, {result.actions} actions, "
+        f"one-sided bounds at {number(100 * result.confidence)}%",
+        (
+            _number("metric"),
+            _number("candidate"),
+            _number("baseline"),
+            _number("difference"),
+            _number("low"),
+            _number("high"),
+            _number("better"),
+            _text("unit", optional=True),
+            _number("pairs", optional=True),
+            _number("P(improvement)", optional=True),
+            _number("IQM", optional=True),
+            _number("baseline IQM", optional=True),
+        ),
     )
     for row in result.metrics:
-        numbers = (
-            row.candidate,
-            row.baseline,
-            row.difference,
-            row.low,
-            row.high,
-            row.candidate_iqm,
-            row.baseline_iqm,
-            row.probability_of_improvement,
-        )
-        table.add_row(row.metric, row.unit, row.direction, *map(_number, numbers), str(row.pairs))
+        numbers = (row.candidate, row.baseline, row.difference, row.low, row.high)
+        more = (row.probability_of_improvement, row.candidate_iqm, row.baseline_iqm)
+        table.add_row(row.metric, *map(number, numbers), row.direction, row.unit, str(row.pairs), *map(number, more))
     return table
 
 
-def evidence_table(digest: str, evidence: EvidenceTable) -> Table:
+def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
     """Return the paired evidence behind a promotion: means, and the two-sided 95 % interval of the differences."""
-    table = _table(
+    table = Grid(
         f"evidence {digest[:12]}: {evidence.looks[-1]} episodes, candidate {evidence.candidate[:12]}",
-        "metric",
-        "against",
-        "candidate",
-        "baseline",
-        "difference",
-        "95% interval",
-        "pairs",
+        (
+            _number("metric"),
+            _text("against"),
+            _number("candidate"),
+            _number("baseline"),
+            _number("difference"),
+            _number("95% interval"),
+            _number("pairs", optional=True),
+        ),
     )
     for row in evidence.metrics:
         for name, policy in evidence.baselines.items():
@@ -196,8 +222,13 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Table:
             table.add_row(
                 row.metric,
                 f"{name} ({short_ref(policy)})",
-                *map(_number, means),
-                f"\\[{low:.4g}, {high:.4g}]",
+                *map(number, means),
+                f"[{number(low)}, {number(high)}]",
                 str(len(pairs)),
             )
     return table
+
+
+def _minute(moment: str) -> str:
+    """Return a time in ISO 8601 without seconds."""
+    return moment[:16].replace("T", " ")

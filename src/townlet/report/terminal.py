@@ -1,41 +1,175 @@
-"""The only module that writes to the terminal: results on stdout, progress, warnings and errors on stderr."""
+"""The only module that writes to the terminal: results on stdout, progress, warnings and errors on stderr.
 
+Every text is escaped here (`printable`), and no text is read as markup: names and reasons come from people and files.
+Writing never raises: a reader that is gone, a full disk or a closed stream must not end what is shown. What was lost is
+told by `lost_results`.
+"""
+
+import errno
 import json
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-__all__ = ["complain", "errors", "show", "show_json", "show_plain", "warn"]
+from townlet.report.escapes import printable
+from townlet.report.layout import Grid
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+__all__ = [
+    "Stream",
+    "Terminal",
+    "complain",
+    "errors",
+    "forget_losses",
+    "lost_results",
+    "output",
+    "say",
+    "show",
+    "show_json",
+    "show_plain",
+    "styled",
+    "warn",
+]
+
+_PIPE_WIDTH = 160
+"""Columns of a table in a file or a pipe, which have no screen."""
+
+
+class Stream:
+    """stdout or stderr of this process, as it is at the time of each write; a write never raises."""
+
+    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
+        """Write to the stream of this name."""
+        self.name = name
+        self._failure: OSError | ValueError | None = None
+        self._failed: object = None
+        self._is_told = False
+
+    @property
+    def encoding(self) -> str:
+        """Encoding of the stream."""
+        return getattr(self._target(), "encoding", None) or "utf-8"
+
+    @property
+    def failure(self) -> OSError | ValueError | None:
+        """Why the stream takes no more text; None while it does, and for one that was closed from the start."""
+        return self._failure if self._target() is self._failed and not self._is_told else None
+
+    def accept_failure(self) -> None:
+        """Take the failure as told to the user; the stream takes no more text."""
+        self._is_told = True
+
+    def write(self, text: str) -> int:
+        """Write `text`; characters that the encoding lacks become escapes."""
+        target = self._target()
+        if target is not None and target is not self._failed:
+            encoding = self.encoding
+            try:
+                target.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            except (OSError, ValueError) as error:  # ValueError: the stream was closed in this process
+                self._fail(error, target)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand everything that was written to the operating system."""
+        target = self._target()
+        if target is not None and target is not self._failed:
+            try:
+                target.flush()
+            except (OSError, ValueError) as error:
+                self._fail(error, target)
+
+    def isatty(self) -> bool:
+        """Return whether a person reads the stream."""
+        target = self._target()
+        try:
+            return target is not None and bool(target.isatty())
+        except ValueError:  # closed
+            return False
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream; OSError where it has none."""
+        target = self._target()
+        if target is None:
+            raise OSError(errno.EBADF, f"{self.name} is closed")
+        return int(target.fileno())
+
+    def _fail(self, error: OSError | ValueError, target: object) -> None:
+        self._failure, self._failed, self._is_told = error, target, False
+
+    def _target(self) -> Any:
+        stream = getattr(sys, self.name)
+        return getattr(stream, "rich_proxied_file", stream)  # a live bar puts a proxy in its place, which leads here
+
+
+class Terminal(Console):
+    """A console that shows every text as it is: escaped, without markup, without names of emoji."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return `text`, escaped."""
+        return super().render_str(printable(text), **{**options, "markup": False, "emoji": False})
+
+
+_stdout = Stream("stdout")
+errors = Terminal(file=Stream("stderr"), stderr=True, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
 """The console on stderr."""
 
 
-def show(result: RenderableType | str) -> None:
-    """Write a table or text to stdout; text is written without markup."""
-    console = Console(highlight=False, soft_wrap=isinstance(result, str))
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe has no screen to fold a table to
-    console.print(Text(result) if isinstance(result, str) else result)
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Return a line made of texts, and of (text, style) pairs; every text is escaped."""
+    return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
+
+
+def output() -> Terminal:
+    """Return a console on stdout."""
+    return Terminal(file=_stdout, highlight=False)  # type: ignore[arg-type]
+
+
+def show(result: RenderableType | str, *, wide: bool = False) -> None:
+    """Write a table or text to stdout; `wide` gives a table all the columns that it can use."""
+    console = output()
+    if isinstance(result, Grid) and wide:
+        console.width = max(result.natural_width, console.width)
+    elif not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(result, soft_wrap=isinstance(result, str))
 
 
 def show_json(value: Any) -> None:
     """Write one JSON document, and nothing else, to stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    show_plain(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def show_plain(text: str) -> None:
-    """Write text to stdout as it is, so that it can be redirected to a file."""
-    sys.stdout.write(text)
+    """Write text to stdout without folding, so that it can be redirected to a file."""
+    _stdout.write(printable(text))
+    _stdout.flush()
 
 
 def complain(message: str) -> None:
     """Write an error message to stderr."""
-    errors.print(Text.assemble(("error: ", "bold red"), message))
+    errors.print(styled(("error: ", "bold red"), message))
 
 
 def warn(message: str) -> None:
     """Write a warning to stderr."""
-    errors.print(f"warning: {message}", markup=False)
+    errors.print(styled(("warning: ", "yellow"), message))
+
+
+def say(message: str) -> None:
+    """Write a line that is neither result nor error to stderr."""
+    errors.print(styled(message))
+
+
+def lost_results() -> str:
+    """Return why results could not be written to stdout; empty where all were, or where the reader went away."""
+    failure = _stdout.failure
+    if failure is None or isinstance(failure, BrokenPipeError):
+        return ""
+    return getattr(failure, "strerror", None) or str(failure)
+
+
+def forget_losses() -> None:
+    """Take the loss as told: the caller has said what it means."""
+    _stdout.accept_failure()

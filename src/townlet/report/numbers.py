@@ -1,0 +1,49 @@
+"""Numbers as people write them: ``22,118`` and ``0.0011``, no exponent where it can be helped, no ``-0``.
+
+>>> [number(x) for x in (22118.0, 0.0011234, -0.0, 2212000, 1.075, 5.6e-17, None)]
+['22,118', '0.001123', '0', '2,212,000', '1.075', '5.6e-17', '']
+>>> plain_numbers("agent_steps 2.212e+04, limit -0")
+'agent_steps 22,120, limit 0'
+"""
+
+import math
+import re
+
+__all__ = ["duration", "number", "plain_numbers"]
+
+_EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?![\w.])|(?<![\w.])-0(?![\w.])")
+_SMALLEST = 1e-6
+"""Numbers nearer to zero keep their exponent: nobody counts six zeros."""
+
+
+def number(value: float | None) -> str:
+    """Return a number with four significant digits, all of them for whole numbers; nothing for None."""
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if value == int(value) or size >= 1000:
+        return f"{round(value):,}" if size < 1e15 else f"{value:.4g}"
+    if size < _SMALLEST:
+        return f"{value:.2g}"
+    decimals = 3 - math.floor(math.log10(size))
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+
+
+def plain_numbers(sentence: str) -> str:
+    """Return a sentence of the journal with its numbers as people write them; the journal itself is not changed."""
+    return _EXPONENT.sub(lambda match: number(float(match.group())), sentence)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time, such as ``0:42`` or ``2:03:04``.
+
+    >>> duration(42.4), duration(7384)
+    ('0:42', '2:03:04')
+    """
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -1,0 +1,44 @@
+"""Verdicts as a person reads them: the journal's sentence, with numbers that belong together.
+
+The sentences in the journal are hashed and stay as they were written; only what is shown differs.
+"""
+
+import re
+
+from townlet.dto.guards import GuardReport
+from townlet.report.numbers import number, plain_numbers
+
+__all__ = ["verdict_sentence"]
+
+_BOUND = re.compile(r"bound (\S+) (above|below|at) limit (\S+?)(?=,| \()")
+_BOUNDS = re.compile(r"bounds (\S+) and (\S+) on both sides of limit (\S+?)(?=,| \()")
+_EARLIER_PHRASES = {
+    " may or may not be not worse than ": " may be worse than ",
+    " may or may not be better than ": " may not be better than ",
+    " may or may not be worse than ": " may be worse than ",
+}
+"""How earlier versions wrote an undecided verdict."""
+
+
+def verdict_sentence(report: GuardReport) -> str:
+    """Return a report's sentence with numbers as people write them, bounds and limit those of the difference."""
+    sentence = report.sentence
+    for earlier, phrase in _EARLIER_PHRASES.items():
+        sentence = sentence.replace(earlier, phrase)
+    shift = _shift(report)
+    if shift and report.low is not None and report.high is not None and report.limit is not None:
+        low, high, limit = (number(x - shift) for x in (report.low, report.high, report.limit))
+        is_low = (match := _BOUND.search(sentence)) is not None and match[1] == f"{report.low:.4g}"
+        sentence = _BOUND.sub(rf"bound {low if is_low else high} \2 limit {limit}", sentence)
+        sentence = _BOUNDS.sub(f"bounds {low} and {high} on both sides of limit {limit}", sentence)
+    return plain_numbers(sentence)
+
+
+def _shift(report: GuardReport) -> float:
+    """Return what a relative tolerance added to each difference: r·b̄, by which the journal's bounds are moved.
+
+    The bounds are symmetric about the mean of what was tested, x − b ± r·b; the difference is the mean of x − b.
+    """
+    if report.tolerance != "relative" or report.low is None or report.high is None or report.value is None:
+        return 0.0
+    return (report.low + report.high) / 2 - report.value
