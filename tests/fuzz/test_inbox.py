@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townlet.dto.journal import OperatorCommand
-from townlet.machine.engine.inbox import waiting
+from townlet.machine.engine.inbox import has_commands
 from townlet.machine.engine.operator_commands import open_commands
 
 ORDER = {"command": "accept_risk", "actor": "ada", "reason": "r", "arguments": {"edge": "0"}, "sent": 1.0}
@@ -45,7 +45,7 @@ def read_into_the_journal(bench: Bench) -> OperatorCommand:
     engine._read_inbox()
     record = bench.journal().entries[-1].record
     assert isinstance(record, OperatorCommand)
-    assert () == waiting(bench.home / "inbox")
+    assert not has_commands(bench.home / "inbox")
     return record
 
 
@@ -132,6 +132,6 @@ def test_a_folder_under_an_orders_name_is_left_alone(held: Bench) -> None:
     path = put(held, b"")
     path.unlink()
     path.mkdir()
-    assert () == waiting(held.home / "inbox")
+    assert not has_commands(held.home / "inbox")
     assert "hold" == held.walk().state
     assert path.is_dir()

@@ -1,7 +1,6 @@
 """A run whose promotion asks a person, and what an operator does about it."""
 
 from pathlib import Path
-from typing import Any
 
 from fakes import Bench
 from plans import CATALOGUE, METRICS, SCHEDULE, make_plan
@@ -10,21 +9,14 @@ from townlet.dto.journal import ApprovalRequested, OperatorCommand
 from townlet.machine.audit.rederive import RederivationReport, Rederiver
 from townlet.machine.engine.inbox import send
 
-ASKS: dict[str, Any] = {
-    **SCHEDULE["states"],
-    "evaluate": {
-        **SCHEDULE["states"]["evaluate"],
-        "next": [
-            {**edge, "approval": {"expires": "72h"}} if edge["to"] == "promote" else edge
-            for edge in SCHEDULE["states"]["evaluate"]["next"]
-        ],
-    },
-}
 
-
-def run_with_approval(home: Path) -> Bench:
+def run_with_approval(home: Path, expires: str = "72h") -> Bench:
     """Return a fresh run whose promotion asks a person."""
-    bench = Bench(home, plan=make_plan(states=ASKS))
+    evaluate = SCHEDULE["states"]["evaluate"]
+    edges = [
+        {**edge, "approval": {"expires": expires}} if edge["to"] == "promote" else edge for edge in evaluate["next"]
+    ]
+    bench = Bench(home, plan=make_plan(states={**SCHEDULE["states"], "evaluate": {**evaluate, "next": edges}}))
     (home / "inbox").mkdir()
     return bench
 

@@ -1,16 +1,26 @@
 """An edge that asks holds the run until a person agrees, in time and to this very report."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 from commands import journalled_commands, open_request, rederived, run_with_approval, send_command
-from fakes import Bench
+from fakes import Bench, Clock
 
-from townlet.dto.journal import ApprovalRequested, TransitionTaken
-from townlet.machine.engine.inbox import waiting
+from townlet.dto.journal import ApprovalRequested, OperatorCommand, TransitionTaken
+from townlet.machine.engine.inbox import has_commands, send
 from townlet.machine.engine.operator_commands import open_commands
 from townlet.machine.guards.evaluate import report_hash
+
+
+class RealClock(Clock):
+    """The clock of the machine."""
+
+    def __call__(self) -> datetime:
+        """Return the present time."""
+        self.now = datetime.now(UTC)
+        return self.now
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ def test_an_approval_takes_the_edge_that_asked(bench: Bench) -> None:
     state = bench.walk()
     assert ("done", True) == (state.state, state.champion_moved)
     assert [("approve", "")] == journalled_commands(bench)
-    assert () == waiting(bench.home / "inbox")
+    assert not has_commands(bench.home / "inbox")
     moves = [e.record for e in bench.journal().entries if isinstance(e.record, TransitionTaken)]
     assert ("hold", "promote", 1, "approve by ada: I looked") == (
         moves[-2].source,
@@ -83,12 +93,27 @@ def test_a_question_that_nobody_answers_in_time_aborts(bench: Bench) -> None:
     assert rederived(bench).clean
 
 
-def test_a_yes_in_time_counts_even_if_it_is_read_late(bench: Bench) -> None:
-    """What matters is when it was given."""
+def test_a_yes_in_time_counts_even_if_it_is_read_late(tmp_path: Path) -> None:
+    """What matters is when it arrived, by the clock of the file system."""
+    bench = run_with_approval(tmp_path, expires="2s")
+    bench.clock = RealClock()
     bench.walk()
     send_command(bench, "approve", report=open_request(bench).report)
-    bench.clock.now += timedelta(hours=100)
+    sleep(2.5)
     assert "done" == bench.walk().state
+
+
+def test_a_late_yes_that_claims_to_be_early_is_refused(bench: Bench) -> None:
+    """When it was given is what the file system says, not what the command says."""
+    bench.walk()
+    report = open_request(bench).report
+    early = bench.clock.now.timestamp()
+    bench.clock.now += timedelta(hours=73)
+    claims = OperatorCommand(command="approve", actor="ada", arguments={"report": report}, sent=early, arrived=early)
+    send(bench.home / "inbox", claims)
+    assert "aborted" == bench.walk().state
+    assert "expired" in journalled_commands(bench)[0][1]
+    assert rederived(bench).clean
 
 
 def test_a_late_yes_is_refused(bench: Bench) -> None:

@@ -1,7 +1,9 @@
 """Commands of an operator are journalled, carried out once, and rejected in one sentence where they do not fit."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from attrs import evolve
@@ -9,10 +11,10 @@ from commands import journalled_commands, rederived, run_with_approval, send_com
 from fakes import Bench
 from plans import SCHEDULE, make_plan
 
-from townlet.dto.journal import ProcessStarted
+from townlet.dto.journal import OperatorCommand, ProcessStarted
 from townlet.dto.policy import TrainingResult
 from townlet.errors import BadInputError, EnvironmentFaultError, StoppedError
-from townlet.machine.engine.inbox import waiting
+from townlet.machine.engine.inbox import has_commands, send
 from townlet.machine.engine.operator_commands import edge_named, open_commands
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.run_state import RunState
@@ -152,7 +154,7 @@ def test_a_command_whose_file_outlived_its_record_is_obeyed_once(bench: Bench) -
     (bench.home / "inbox" / name).write_bytes(data)
     bench.walk()
     assert [("retry", "")] == journalled_commands(bench)
-    assert () == waiting(bench.home / "inbox")
+    assert not has_commands(bench.home / "inbox")
 
 
 def test_a_held_run_without_commands_is_not_changed(bench: Bench) -> None:
@@ -217,3 +219,76 @@ def test_processes_introduce_themselves(tmp_path: Path) -> None:
     bench.walk()
     (first,) = [e.record for e in bench.journal().entries if isinstance(e.record, ProcessStarted)]
     assert ({}, "exact") == (dict(first.changed), first.promise)
+
+
+def test_a_command_of_another_user_is_refused(bench: Bench) -> None:
+    """The owner of its file counts, whatever actor it claims; the record holds the user id."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    bench.walk()
+    name = send_command(bench, "abort")
+    os.chown(bench.home / "inbox" / name, 65534, 65534)
+
+    assert "hold" == bench.walk().state
+    ((_, refused),) = journalled_commands(bench)
+    assert "given by the user with the id 65534, who may not command this run" in refused
+    record = bench.journal().entries[-1].record
+    assert isinstance(record, OperatorCommand)
+    assert (65534, False) == (record.uid, record.is_allowed)
+    assert rederived(bench).clean
+
+
+def test_a_command_of_the_group_that_shares_the_home_is_carried_out(bench: Bench) -> None:
+    """The set-group-id bit on the inbox is the option."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    bench.walk()
+    (bench.home / "inbox").chmod(0o2770)
+    name = send_command(bench, "abort")
+    os.chown(bench.home / "inbox" / name, 65534, -1)
+
+    assert "aborted" == bench.walk().state
+    assert rederived(bench).clean
+
+
+def test_a_command_cannot_name_its_own_owner(bench: Bench) -> None:
+    """What the file claims of user and time is replaced by what the file system says."""
+    bench.walk()
+    order = OperatorCommand(command="hold", actor="ada", uid=12345, arrived=1.0, is_allowed=False)
+    send(bench.home / "inbox", order)
+    bench.walk()
+    record = bench.journal().entries[-1].record
+    assert isinstance(record, OperatorCommand)
+    assert (os.geteuid(), True) == (record.uid, record.is_allowed)
+    assert record.arrived == pytest.approx(bench.clock.now.timestamp(), abs=60)
+
+
+def test_a_linked_command_is_refused(bench: Bench) -> None:
+    """A hard link to somebody's file would borrow its owner."""
+    bench.walk()
+    name = send_command(bench, "abort")
+    (bench.home / "copy").hardlink_to(bench.home / "inbox" / name)
+
+    assert "hold" == bench.walk().state
+    assert [("unreadable", "not a command (ValueError)")] == journalled_commands(bench)
+
+
+def test_a_flood_of_commands_takes_seconds_and_an_abort_comes_through(bench: Bench) -> None:
+    """A hundred are carried out or rejected each, the abort among them first; the rest is one record."""
+    bench.walk()
+    inbox = bench.home / "inbox"
+    name = send_command(bench, "hold")
+    data = (inbox / name).read_bytes()
+    for number in range(20_000):
+        (inbox / f"{number:020d}-000000000000.json").write_bytes(data)
+    send_command(bench, "abort")
+
+    begun = monotonic()
+    assert "aborted" == bench.walk().state
+    assert monotonic() - begun < 60
+    commands = journalled_commands(bench)
+    assert ("abort", "") == commands[0]
+    assert ("excess", 101) == (commands[-1][0], len(commands))
+    assert "19902 more commands" in commands[-1][1]
+    assert not has_commands(inbox)
+    assert rederived(bench).clean

@@ -236,9 +236,16 @@ class OperatorCommand(JournalRecord):
     id: str = nonsemantic(default="")
     """Name of its file in the inbox, so that none is carried out twice; empty for the process's own."""
     sent: float | None = nonsemantic(default=None)
-    """When it was given, seconds since the epoch; an approval must be older than its deadline."""
+    """When it was given, seconds since the epoch, as the command itself says."""
     refused: str = ""
     """Why it was rejected and changed nothing; empty where it was carried out."""
+    arrived: float | None = evolved(since=2, default=None, semantic=False)
+    """When its file came into the inbox, seconds since the epoch, as the file system says: an approval counts if it
+    arrived before its deadline. None for the process's own; records of version 1 go by `sent`."""
+    uid: int | None = evolved(since=2, default=None, semantic=False)
+    """User id that owns its file; `actor` is only what the command says. None for the process's own."""
+    is_allowed: bool = evolved(since=2, default=True, semantic=False)
+    """Whether that user may give commands: the user of the process, root, or the group that shares the home."""
 
 
 @frozen(kw_only=True)

@@ -214,4 +214,5 @@ def _summarise_command(record: ApprovalRequested | OperatorCommand) -> str:
     if isinstance(record, ApprovalRequested):
         return f"{record.state} edge {record.edge}, guard report {record.report[:12]}"
     first, *_ = (record.refused or record.reason).splitlines() or [""]
-    return f"{record.command} by {record.actor}{', refused' if record.refused else ''}: {first}"
+    owner = "" if record.uid is None else f" (user id {record.uid})"
+    return f"{record.command} by {record.actor}{owner}{', refused' if record.refused else ''}: {first}"

@@ -43,7 +43,7 @@ from townlet.errors import (
 )
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.engine.budget import hold_reason
-from townlet.machine.engine.inbox import discard, waiting
+from townlet.machine.engine.inbox import discard, has_commands, waiting
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.engine.promote_alias import move_champion
@@ -134,19 +134,31 @@ class Engine:
         self._listen(entry)
 
     def _has_commands(self) -> bool:
-        return bool(waiting(self._inbox)) or self._commanded_transition() is not None
+        return has_commands(self._inbox) or self._commanded_transition() is not None
+
+    def _now(self) -> float:
+        """Return the time in seconds; a clock that was set back stands still."""
+        return max(self._journal.clock(), datetime.fromisoformat(self._run.latest)).timestamp()
 
     def _commanded_transition(self) -> Transition | None:
-        now = max(self._journal.clock(), datetime.fromisoformat(self._run.latest))
-        return from_command(self._run, self._plan.schedule, now.timestamp())
+        return from_command(self._run, self._plan.schedule, self._now())
 
     def _read_inbox(self) -> None:
-        """Journal every command in the inbox, with the reason where it is rejected, then remove its file."""
-        for command in waiting(self._inbox):
+        """Journal every command in the inbox, with the reason where it is rejected, then remove its file.
+
+        What exceeds the number that is carried out at once is rejected in one record.
+        """
+        commands, excess = waiting(self._inbox, self._now()) if has_commands(self._inbox) else ((), ())
+        for command in commands:
             if command.id not in self._run.seen_command_ids:
                 reason = command.refused or rejection_reason(self._run, self._plan.schedule, command)
                 self._append(evolve(command, refused=reason))
-            discard(self._inbox, command)
+            discard(self._inbox, command.id)
+        if excess:
+            reason = f"{len(excess)} more commands were in the inbox than are carried out at once; send what is missing"
+            self._append(OperatorCommand(command="excess", actor="engine", refused=reason))
+        for name in excess:
+            discard(self._inbox, name)
 
     def _step(self) -> bool:
         """Take the next step of the run; False where there is none."""

@@ -15,6 +15,11 @@ __all__ = ["edge_named", "open_commands", "rejection_reason"]
 
 def rejection_reason(run: RunState, schedule: ScheduleSpec, command: OperatorCommand) -> str:
     """Return in one sentence why a command is rejected; empty where it can be carried out."""
+    if not command.is_allowed:
+        return (
+            f"it was given by the user with the id {command.uid}, who may not command this run; give it as the user "
+            "who runs it, or share the home with a group: chmod 2770"
+        )
     if run.closed is not None or run.state not in (*schedule.states, "hold"):
         return f"the run has ended ({run.state}); no command is possible any more"
     if run.pending_commands and command.command != "abort":
@@ -48,7 +53,8 @@ def _answer_rejection(run: RunState, command: OperatorCommand) -> str:
         return f"no approval was requested (the run is in {run.state}); approve and reject answer a request"
     if command.arguments.get("report") != request.report:
         return f"the request names the guard report {request.report}, not {command.arguments.get('report', 'none')}"
-    is_late = command.sent is None or (request.expires is not None and command.sent >= request.expires)
+    given = command.sent if command.arrived is None else command.arrived
+    is_late = given is None or (request.expires is not None and given >= request.expires)
     if command.command == "approve" and is_late:
         return f"the request expired at {_time(request.expires or 0.0)}; resume ends the run"
     return ""
