@@ -6,7 +6,7 @@ from townlet.world.rows import Agent
 from townlet.world.rules import Rules
 from townlet.world.state import Town
 
-__all__ = ["NEED_COUNT", "bounded", "decay", "level", "lowest", "set_level"]
+__all__ = ["NEED_COUNT", "bounded", "decay", "level", "levels", "lowest", "set_level"]
 
 NEED_COUNT = len(NEEDS)
 _ZERO, _ONE = f32(0), f32(1)
@@ -26,6 +26,12 @@ def level(agent: Agent, need: int) -> float:
     if need == 1:
         return agent.hygiene
     return agent.energy
+
+
+@kernel
+def levels(agent: Agent) -> tuple[float, float, float]:
+    """Return the levels of all needs, in the order of `NEEDS`; loops over objects read them from registers."""
+    return agent.hunger, agent.hygiene, agent.energy
 
 
 @kernel

@@ -10,7 +10,7 @@ from townlet.world.affordances import cost
 from townlet.world.jobs import missed_ticks, on_shift
 from townlet.world.lifecycle import count_absences
 from townlet.world.movement import distance
-from townlet.world.needs import NEED_COUNT, level
+from townlet.world.needs import NEED_COUNT, level, levels
 from townlet.world.perturbations import BLACKOUT, MEET, OUTAGE, SPIKE
 from townlet.world.queues import ahead
 from townlet.world.relations import chat_partner, chat_quality
@@ -43,14 +43,13 @@ def write_action_mask(
     mask[feature.LEAVE] = free and agent.queue != NOBODY
     mask[feature.CHAT] = free and (other != NOBODY or agent.called == 1)
     mask[feature.AWAY] = free
-    objects, cost, wallet = mask[feature.USE :], object_table[_COST], agent.wallet
+    objects, cost, wallet, own = mask[feature.USE :], object_table[_COST], agent.wallet, levels(agent)
     objects[:] = False
     for o in range(len(cost)):
-        objects[o] = free & (wallet >= cost[o]) & (now >= ready[o])
-    for need in range(NEED_COUNT):
-        own, most = level(agent, need), object_table[_MAX_LEVEL + need]
-        for o in range(len(cost)):
-            objects[o] &= own <= most[o]
+        serves = free
+        for need in range(NEED_COUNT):  # unrolled: the loop over objects stays a vector loop
+            serves &= own[need] <= object_table[_MAX_LEVEL + need, o]
+        objects[o] = serves & (wallet >= cost[o]) & (now >= ready[o])
 
 
 @kernel

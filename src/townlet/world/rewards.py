@@ -17,7 +17,7 @@ from townlet.world.features import (
     WAGE,
 )
 from townlet.world.jobs import missed_ticks
-from townlet.world.needs import NEED_COUNT, level
+from townlet.world.needs import NEED_COUNT, level, levels
 from townlet.world.rows import Agent
 from townlet.world.rules import Rules
 from townlet.world.state import Town
@@ -48,9 +48,9 @@ def add_rewards(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDA
         agent = town.agents[i]
         if ended[i] or (agent.respawn > 0 and agent.fainted == 0 and agent.evicted == 0):
             continue
-        penalty = _ZERO  # Σ w·(1 - need)²
+        penalty, own = _ZERO, levels(agent)  # Σ w·(1 - need)²
         for need in range(NEED_COUNT):
-            gap = _ONE - level(agent, need)
+            gap = _ONE - own[need]
             penalty += rules.needs[need].weight * gap * gap
         terms[SURVIVAL, i] += constants.alive - constants.needs * penalty
         short = constants.hungry_below - agent.hunger
