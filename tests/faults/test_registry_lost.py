@@ -57,13 +57,18 @@ def test_a_damaged_registry_is_told_and_rebuilt(
     assert before == (town.registry.versions(), town.registry.history())
 
 
-def test_the_journals_alone_tell_every_promotion(town: Town) -> None:
-    """Without database and ledger the same versions and moves come back; only clock times are the journal's."""
+def test_the_journals_alone_tell_every_promotion(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without database and ledger the same versions and moves come back; only clock times are the journal's.
+
+    A rollback after the last promotion would have left no trace, so that doubt is told and a yes is asked for.
+    """
     before = (without_times(town.registry.versions()), without_times(town.registry.history()), town.champion)
     town.registry.path.unlink()
     town.registry.ledger.path.unlink()
 
-    assert 0 == ask(town, "rebuild")
+    assert 2 == ask(town, "rebuild")
+    assert "a policy that was withdrawn may come into force again" in capsys.readouterr().err
+    assert 0 == ask(town, "rebuild", "--accept-loss")
     assert before == (without_times(town.registry.versions()), without_times(town.registry.history()), town.champion)
 
 
@@ -73,7 +78,7 @@ def test_rebuilding_twice_gives_the_same_bytes_of_ledger(town: Town) -> None:
     for _ in range(2):
         town.registry.path.unlink()
         town.registry.ledger.path.unlink()
-        assert 0 == ask(town, "rebuild")
+        assert 0 == ask(town, "rebuild", "--accept-loss")
         ledgers.append(town.registry.ledger.path.read_bytes())
     assert ledgers[0] == ledgers[1]
 
@@ -195,5 +200,35 @@ def test_a_run_elsewhere_counts(tmp_path: Path) -> None:
     town.registry.path.unlink()
     town.registry.ledger.path.unlink()
 
-    assert 0 == ask(town, "rebuild")
+    assert 0 == ask(town, "rebuild", "--accept-loss")
     assert before == without_times(town.registry.versions())
+
+
+def test_a_lost_ledger_costs_no_rollback_that_the_database_holds(
+    town: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rollback is named and taken over with a yes; a promotion of no run is named and left out."""
+    roll_back(town)
+    champion = town.champion
+    forge(
+        town,
+        "INSERT INTO moves SELECT 4, name, alias, 'promote', 2, 1, evidence, 'nobody', head, actor, reason, at "
+        "FROM moves WHERE move = 2",
+    )
+    town.registry.ledger.path.unlink()
+
+    assert 2 == ask(town, "history")
+    assert 2 == ask(town, "rebuild")
+    complaint = capsys.readouterr().err
+    assert "move 3 of the database (rollback of 'champion' of 'given' by 'ada') to version 1" in complaint
+    assert "stands in no ledger and no journal: it is left out" in complaint
+    assert 0 == ask(town, "rebuild", "--accept-loss")
+    assert champion == town.champion
+    assert ["promote", "promote", "rollback"] == [move.kind for move in town.registry.history()]
+
+
+def forge(town: Town, statement: str) -> None:
+    """Run a statement on the database, as anyone may who can write the file."""
+    with closing(sqlite3.connect(town.registry.path)) as connection:
+        connection.execute(statement)
+        connection.commit()

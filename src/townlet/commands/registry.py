@@ -143,9 +143,9 @@ def rebuild(
             journalled += read_promotions(read(each.journal, each.head, strategies).entries, strategies)
         except TownletError as error:
             warnings.append(str(error))
-    recorded, more_warnings = target.recover_history()
+    recorded, unrecorded, more_warnings = target.recover_history()
     rebuilt = reconstruct(
-        recorded, journalled, lambda promotion: _metadata(home, by_id[promotion.created.run], promotion)
+        recorded, unrecorded, journalled, lambda promotion: _metadata(home, by_id[promotion.created.run], promotion)
     )
     warnings += [*more_warnings, *rebuilt.warnings]
     if warnings and not accept_loss:

@@ -1,11 +1,15 @@
-"""Rebuild a registry from its ledger and from the promotions in the journals of all runs."""
+"""Rebuild a registry from its ledger and from the promotions in the journals of all runs.
+
+The ledger is the authority. A promotion that it lacks is taken from the journal that holds it, never from a row of the
+database; of such rows only a rollback to a version that is proven is taken, and named as a doubt.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
 
-from townlet.dto.journal import EffectDone, EffectIntent, Entry, RunCreated, VisitFinished
+from townlet.dto.journal import EffectDone, EffectIntent, Entry, RunCreated, TransitionTaken, VisitFinished
 from townlet.dto.registry import AliasMove, LedgerEntry, Version
 from townlet.machine.catalogue import StrategyCatalogue
 
@@ -33,10 +37,14 @@ class Promotion:
 
 
 def read_promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[Promotion, ...]:
-    """Return the promotions of one run in order; a rehearsal has none."""
+    """Return the promotions of one run in order; a rehearsal has none.
+
+    An intent whose state was left without the promotion being done lost the race, and is none.
+    """
     promotions: list[Promotion] = []
     created: RunCreated | None = None
     parents: dict[str, str] = {}
+    is_open = False
     for entry in entries:
         record = entry.record
         if isinstance(record, RunCreated):
@@ -44,6 +52,7 @@ def read_promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> t
         elif isinstance(record, VisitFinished) and _fine_tunes(record, catalogue):
             parents = {str(record.result.get("weights")): str(record.result.get("parent") or "")}
         elif isinstance(record, EffectIntent) and created is not None:
+            is_open = True
             promotions.append(
                 Promotion(
                     created=created,
@@ -55,6 +64,10 @@ def read_promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> t
                     parent=parents.get(record.target) or None,
                 )
             )
+        elif isinstance(record, TransitionTaken) and is_open:
+            is_open = False
+            if promotions[-1].done is None:
+                promotions.pop()
         elif isinstance(record, EffectDone) and promotions:
             promotions[-1] = evolve(promotions[-1], done=record, head=entry.previous, at=entry.at)
     return tuple(promotions)
@@ -77,14 +90,17 @@ class Reconstruction:
 
 def reconstruct(
     ledger: Sequence[LedgerEntry],
+    unrecorded: Sequence[LedgerEntry],
     promotions: Sequence[Promotion],
     metadata: Callable[[Promotion], Mapping[str, str]],
 ) -> Reconstruction:
     """Return the moves of the ledger and those of the promotions it lacks; `metadata` says what a policy fits.
 
-    Missing promotions are appended in the order that compare-and-set enforced: each follows the one whose weights it
-    expected, the lower version first. Where the next promotion expects weights that were in force earlier, there was
-    a rollback that no ledger holds; it is inserted with a warning, since its author and reason are lost.
+    `unrecorded` are the database's moves after those of the ledger. A ledger that lacks a promotion has lost lines,
+    and with them perhaps rollbacks, which stand in no journal: that is a warning. Missing promotions are appended in
+    the order that compare-and-set enforced: each follows the one whose weights it expected, the lower version first.
+    Where the next promotion expects weights that were in force earlier, there was a rollback that no ledger holds; it
+    is inserted with a warning, since its author and reason are lost.
     """
     rebuilder = _Rebuilder(entries=list(ledger), metadata=metadata)
     recorded = {(e.move.run, e.move.name, e.move.alias, e.move.weights, e.move.evidence) for e in ledger}
@@ -95,6 +111,13 @@ def reconstruct(
         if p.done is None
     )
     missing = sorted((p for p in missing if p.done is not None), key=_order)
+    if missing:
+        rebuilder.warnings.append(
+            f"the ledger has lost lines, since journals hold promotions that it lacks ({len(missing)}); a rollback by "
+            "command stands in no journal, so a policy that was withdrawn may come into force again"
+        )
+    for entry in unrecorded:
+        rebuilder.take_over(entry, missing)
     while missing:
         following = [p for p in missing if p.intent.expected == rebuilder.in_force(p)]
         first = {p.intent.registry: p for p in reversed(following)}  # sorted: the lowest version of each policy name
@@ -148,6 +171,37 @@ class _Rebuilder:
             return
         self.warnings.append(f"{alias} was rolled back to version {earlier[-1].version}; by whom and why is lost")
         self.append(promotion, earlier[-1], kind="rollback", actor="unknown", reason="inferred from the next promotion")
+
+    def take_over(self, entry: LedgerEntry, missing: list[Promotion]) -> None:
+        """Append a move that only the database holds, where something proves it; else name it and leave it out."""
+        move = entry.move
+        words = f"move {move.move} of the database ({move.kind} of {move.alias!r} of {move.name!r} by {move.actor!r})"
+        where = (move.run, move.name, move.alias, move.weights, move.evidence)
+        proof = next((promotion for promotion in missing if _key(promotion) == where), None)
+        if move.kind == "promote":
+            if proof is None:
+                self.warnings.append(f"{words} stands in no ledger and no journal: it is left out")
+            else:
+                self.promote(proof)
+                missing.remove(proof)
+            return
+        target = next((v for v in self.versions(move.name) if v.version == move.version), None)
+        if move.kind != "rollback" or target is None or target.weights != move.weights:
+            self.warnings.append(f"{words} leads to a version that nothing proves: it is left out")
+            return
+        self.warnings.append(f"{words} to version {move.version} stands in no ledger: it is taken over")
+        last = next((e for e in reversed(self.entries) if (e.move.name, e.move.alias) == (move.name, move.alias)), None)
+        self.entries.append(
+            LedgerEntry(
+                move=evolve(
+                    move,
+                    move=len(self.entries) + 1,
+                    previous_version=last.version.version if last else None,
+                    previous=last.version.weights if last else None,
+                ),
+                version=target,
+            )
+        )
 
     def versions(self, name: str) -> list[Version]:
         return [entry.version for entry in self.entries if entry.version.name == name]

@@ -188,7 +188,24 @@ class Engine:
         return True
 
     def _machine(self) -> StateMachine:
+        """Return the machine that takes the next transition, after what the visit did outside is journalled."""
+        self._record_effect()
         return StateMachine(self._plan.schedule, self._run.state, self._append)
+
+    def _record_effect(self) -> None:
+        """Journal a move of the alias that a process made and died before it could say so.
+
+        A visit that is left, because the run is aborted or held, would otherwise never say it.
+        """
+        visit = self._run.visit
+        if visit is None or visit.intent is None or visit.done is not None:
+            return
+        intent = visit.intent
+        version = self._registry.promoted(
+            intent.registry, intent.alias, target=intent.target, run=self._created.run, evidence=intent.evidence
+        )
+        if version is not None:
+            self._append(EffectDone(alias=intent.alias, target=intent.target, version=version.version))
 
     def _record_clean_exit(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
         """Journal that the process ends on purpose, so that it is not counted as a crash; return `error`."""

@@ -1,4 +1,8 @@
-"""The registry's SQLite file: transactions, checks, and its agreement with the ledger beside it."""
+"""The registry's SQLite file: transactions, and its agreement with the ledger beside it, which is the authority.
+
+Before anything is read or written, the schema must be Townlet's own and every row must stand in the ledger, so that a
+forged row, view or trigger changes no answer and is never copied.
+"""
 
 import os
 import secrets
@@ -9,7 +13,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from townlet.dto.registry import AliasMove, LedgerEntry
+from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, EnvironmentFaultError, ResourceFaultError
 from townlet.store.files import (
     check_regular,
@@ -25,6 +29,7 @@ from townlet.store.registry.ledger import Ledger, lines
 __all__ = ["RegistryFile"]
 
 _REBUILD = "restore it from a copy, or run: townlet registry rebuild"
+_VERIFY = "run: townlet registry verify; then restore it from a copy, or run: townlet registry rebuild"
 
 
 @frozen
@@ -43,7 +48,11 @@ class RegistryFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Yield a transaction that only reads; none, and no file is created, where there is nothing to read."""
+        """Yield a transaction that only reads; none, and no file is created, where there is nothing to read.
+
+        A move that stands in the ledger only, because a process died before its commit, counts: the answers then come
+        from a copy in memory.
+        """
         self._check_present()
         if not os.path.lexists(self.path):
             yield None
@@ -51,8 +60,12 @@ class RegistryFile:
         with self._sqlite_errors(), self._connection("rw") as connection:
             connection.execute("BEGIN")
             has_schema = self._has_schema(connection)
-            self._checked_ledger(rows.moves(connection) if has_schema else ())
-            yield connection if has_schema else None
+            recorded, stored = self._checked_ledger(connection if has_schema else None)
+            if len(recorded) > stored:
+                with rows.replica(recorded) as copy:
+                    yield copy
+            else:
+                yield connection if has_schema else None
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -64,9 +77,8 @@ class RegistryFile:
             try:
                 if not self._has_schema(connection):
                     rows.create_schema(connection)
-                moves = rows.moves(connection)
-                recorded = self._checked_ledger(moves)
-                for entry in recorded[len(moves) :]:
+                recorded, stored = self._checked_ledger(connection)
+                for entry in recorded[stored:]:
                     rows.insert(connection, entry)
                 yield connection
                 with self.ledger.write_ahead(rows.entries(connection)[len(recorded) :]):
@@ -75,6 +87,19 @@ class RegistryFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def problems(self) -> tuple[str, ...]:
+        """Return in words how the file and its ledger contradict each other; empty where they agree."""
+        try:
+            self._check_present()
+            recorded = self.ledger.read()
+            if not os.path.lexists(self.path):
+                return ()
+            with self._sqlite_errors(), self._connection("rw") as connection:
+                connection.execute("BEGIN")
+                return tuple(self._differences(recorded, connection if self._has_schema(connection) else None))
+        except (BadInputError, ResourceFaultError) as error:
+            return (str(error),)
 
     def read_best_effort(self) -> tuple[LedgerEntry, ...]:
         """Return the moves in the file, whatever the ledger says; none where the file is missing or damaged."""
@@ -118,21 +143,38 @@ class RegistryFile:
         if not os.path.lexists(self.path) and self.ledger.read():
             raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {_REBUILD}")
 
-    def _checked_ledger(self, moves: tuple[AliasMove, ...]) -> tuple[LedgerEntry, ...]:
-        """Return the ledger; BadInputError where it contradicts the file's moves or lacks more than one of them.
+    def _checked_ledger(self, connection: sqlite3.Connection | None) -> tuple[tuple[LedgerEntry, ...], int]:
+        """Return the ledger and how many of its entries the file holds; BadInputError where they contradict each other.
 
-        A process that died in a commit leaves one move in the ledger only; a restored older file lacks several.
+        A process that died before its commit leaves one move in the ledger only; a restored older file lacks several.
         """
-        entries = self.ledger.read()
-        pairs = zip(entries, moves, strict=False)
-        differing = next((index for index, (entry, move) in enumerate(pairs) if entry.move != move), None)
-        if differing is not None:
-            raise BadInputError(
-                f"{self.path}: move {differing + 1} is another one than in {self.ledger.path.name}; {_REBUILD}"
+        recorded = self.ledger.read()
+        problem = next(self._differences(recorded, connection), None)
+        if problem is not None:
+            raise BadInputError(f"{self.path}: {problem}; {_VERIFY}")
+        return recorded, len(rows.moves(connection)) if connection is not None else 0
+
+    def _differences(self, recorded: tuple[LedgerEntry, ...], connection: sqlite3.Connection | None) -> Iterator[str]:
+        """Yield what the file, none where it is empty, has otherwise than the ledger."""
+        ledger = self.ledger.path.name
+        if connection is not None:
+            yield from rows.schema_problems(connection)
+        stored = rows.entries(connection) if connection is not None else ()
+        for number, (entry, row) in enumerate(zip(recorded, stored, strict=False), start=1):
+            if entry != row:
+                yield f"move {number} is another one than in {ledger}"
+        for row in stored[len(recorded) :]:
+            move = row.move
+            yield (
+                f"move {move.move} ({move.kind} of {move.alias!r} of {move.name!r} to version {move.version} by "
+                f"{move.actor!r}) stands in no line of {ledger}"
             )
-        if len(entries) > len(moves) + 1:
-            raise BadInputError(f"{self.path}: holds {len(moves)} moves, but its ledger {len(entries)}; {_REBUILD}")
-        return entries
+        if len(recorded) > len(stored) + 1:
+            yield f"holds {len(stored)} moves, but its ledger {len(recorded)}"
+        numbered = {(entry.version.name, entry.version.version): entry.version for entry in recorded}
+        for version in rows.versions(connection) if connection is not None else ():
+            if numbered.get((version.name, version.version)) != version:
+                yield f"version {version.version} of {version.name!r} stands in no line of {ledger}"
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

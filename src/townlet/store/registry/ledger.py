@@ -47,6 +47,10 @@ class Ledger:
         """
         return self._read()[0]
 
+    def hashes(self) -> tuple[str, ...]:
+        """Return the hash of every line, verified; the last one is the head to keep outside."""
+        return self._read()[2][1:]
+
     @contextmanager
     def write_ahead(self, entries: Sequence[LedgerEntry]) -> Iterator[None]:
         """Append entries durably before the body commits them; remove them again where the body raises.
@@ -54,33 +58,33 @@ class Ledger:
         A process that dies within the body leaves them in the ledger: the next one to write in the registry commits
         them.
         """
-        present, size, previous = self._read()
+        present, size, hashes = self._read()
         if not entries:
             yield
             return
         if self.path.exists():
             self._cut(size)
-        append_durable(self.path, lines(entries, first=len(present), previous=previous))
+        append_durable(self.path, lines(entries, first=len(present), previous=hashes[-1]))
         try:
             yield
         except Exception:
             self._cut(size)
             raise
 
-    def _read(self) -> tuple[tuple[LedgerEntry, ...], int, str]:
-        """Return the entries, the bytes they take, and the hash of the last line."""
+    def _read(self) -> tuple[tuple[LedgerEntry, ...], int, tuple[str, ...]]:
+        """Return the entries, the bytes they take, and the hashes of their lines after that of no line."""
         if not os.path.lexists(self.path):
-            return (), 0, GENESIS
+            return (), 0, (GENESIS,)
         with resource_errors("read the registry's ledger", self.path):
             data = read_bytes(self.path, _LIMIT + 1)
         if len(data) > _LIMIT:
             raise LedgerBrokenError(f"{self.path}: more than {_LIMIT >> 20} MiB; expected a ledger of Townlet", ())
         entries: list[LedgerEntry] = []
-        previous = GENESIS
+        hashes = [GENESIS]
         *complete, torn_tail = data.split(b"\n")
         for seq, line in enumerate(complete):
             try:
-                entry, previous = _parse(line, seq, previous)
+                entry, digest = _parse(line, seq, hashes[-1])
             except (ValueError, TypeError, KeyError, RecursionError, TownletError) as error:
                 raise LedgerBrokenError(
                     f"{self.path}: line {seq} is damaged ({error}); "
@@ -88,7 +92,8 @@ class Ledger:
                     tuple(entries),
                 ) from error
             entries.append(entry)
-        return tuple(entries), len(data) - len(torn_tail), previous
+            hashes.append(digest)
+        return tuple(entries), len(data) - len(torn_tail), tuple(hashes)
 
     def _cut(self, size: int) -> None:
         with resource_errors("cut the registry's ledger", self.path):

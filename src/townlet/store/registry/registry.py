@@ -77,13 +77,15 @@ class Registry:
         """Register the weights `target` and move the alias to them, in one transaction; return the version.
 
         The alias must name the weights `expected` (none: nothing), else ChampionMovedError says what it names. An
-        alias that this run already moved to `target` on the same `evidence` answers with that version, so that a
-        promotion may be repeated after a crash. ResourceFaultError where the file is locked or read-only.
+        alias that this run moved to `target` on the same `evidence` before answers with that version, so that a
+        promotion may be repeated after a crash, even where another run has moved the alias since. ResourceFaultError
+        where the file is locked or read-only.
         """
         with self._file.writing() as connection:
+            done = _promotion(connection, name, alias, target, run, evidence)
+            if done is not None:
+                return done
             last = _last_move(connection, name, alias)
-            if last and (last.weights, last.run, last.evidence, last.kind) == (target, run, evidence, "promote"):
-                return rows.version(connection, name, last.version)
             present = last.weights if last else None
             if present != expected:
                 raise ChampionMovedError(
@@ -107,6 +109,15 @@ class Registry:
             rows.append_move(connection, evolve(move, evidence=evidence, run=run, head=head))
             return version
 
+    def promoted(self, name: str, alias: str, *, target: str, run: str, evidence: str | None) -> Version | None:
+        """Return the version of a promotion that a run made, whatever the alias names now; none where it made none."""
+        with self._file.reading() as connection:
+            return _promotion(connection, name, alias, target, run, evidence) if connection else None
+
+    def problems(self) -> tuple[str, ...]:
+        """Return in words how the file and its ledger contradict each other; empty where they agree."""
+        return self._file.problems()
+
     def rollback(self, name: str, alias: str, *, actor: str, reason: str) -> Version:
         """Move the alias back to the version that the one in force replaced, and return it.
 
@@ -128,8 +139,11 @@ class Registry:
             rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
             return target
 
-    def recover_history(self) -> tuple[tuple[LedgerEntry, ...], tuple[str, ...]]:
-        """Return the moves that ledger and file still hold, and in words what is lost or contradictory."""
+    def recover_history(self) -> tuple[tuple[LedgerEntry, ...], tuple[LedgerEntry, ...], tuple[str, ...]]:
+        """Return the moves of the ledger, those that only the file holds, and in words what is lost or contradictory.
+
+        The ledger is the authority: what only the file holds is proven by nothing in the registry.
+        """
         warnings: list[str] = []
         try:
             recorded = self.ledger.read()
@@ -137,11 +151,11 @@ class Registry:
             recorded = error.sound
             warnings.append(str(error))
         committed = self._file.read_best_effort()
-        longer = max(recorded, committed, key=len)
-        if longer[: len(recorded)] != recorded or longer[: len(committed)] != committed:
-            longer = recorded
+        shared = min(len(recorded), len(committed))
+        if committed[:shared] != recorded[:shared]:
             warnings.append(f"{self.path.name} and {self.ledger.path.name} contradict each other; the ledger is used")
-        return longer, tuple(warnings)
+            return recorded, (), tuple(warnings)
+        return recorded, committed[len(recorded) :], tuple(warnings)
 
     def replace(self, entries: tuple[LedgerEntry, ...]) -> None:
         """Write a new registry and a new ledger from `entries`; the old ones stay beside them as ``.replaced``.
@@ -171,6 +185,15 @@ def _move(
         reason=reason,
         at=_now(),
     )
+
+
+def _promotion(
+    connection: sqlite3.Connection, name: str, alias: str, target: str, run: str, evidence: str | None
+) -> Version | None:
+    for move in reversed(rows.moves(connection, name, alias)):
+        if (move.weights, move.run, move.evidence, move.kind) == (target, run, evidence, "promote"):
+            return rows.version(connection, name, move.version)
+    return None
 
 
 def _last_move(connection: sqlite3.Connection, name: str, alias: str) -> AliasMove | None:

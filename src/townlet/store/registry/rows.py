@@ -2,6 +2,9 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
 
 from townlet.dto.codec import structure
 from townlet.dto.registry import AliasMove, LedgerEntry, Version
@@ -17,6 +20,8 @@ __all__ = [
     "moves",
     "next_version",
     "register",
+    "replica",
+    "schema_problems",
     "version",
     "versions",
 ]
@@ -62,6 +67,39 @@ def create_schema(connection: sqlite3.Connection) -> None:
             statement = ""
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def schema_problems(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return what a file's schema has too much, too little or otherwise: a trigger or a view could change answers."""
+    expected, present = _reference_schema(), _schema(connection)
+    names = sorted({*expected, *present})
+    return tuple(
+        f"the {kind} {name!r} {'is foreign' if before is None else 'is missing' if after is None else 'was changed'}"
+        for kind, name in names
+        if (before := expected.get((kind, name))) != (after := present.get((kind, name)))
+    )
+
+
+def _schema(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return {(row[0], row[1]): " ".join(f"{row[2]} {row[3]}".split()) for row in rows}
+
+
+@cache
+def _reference_schema() -> dict[tuple[str, str], str]:
+    with replica(()) as connection:
+        return _schema(connection)
+
+
+@contextmanager
+def replica(ledger: tuple[LedgerEntry, ...]) -> Iterator[sqlite3.Connection]:
+    """Yield a registry in memory that holds the entries of a ledger."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        create_schema(connection)
+        for entry in ledger:
+            insert(connection, entry)
+        yield connection
 
 
 def versions(connection: sqlite3.Connection, name: str | None = None) -> tuple[Version, ...]:
@@ -129,8 +167,13 @@ def insert(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
 
 def entries(connection: sqlite3.Connection) -> tuple[LedgerEntry, ...]:
     """Return every move with its version, oldest first, as the ledger holds them."""
+    by_number = {(each.name, each.version): each for each in versions(connection)}
     return tuple(
-        LedgerEntry(move=move, version=version(connection, move.name, move.version)) for move in moves(connection)
+        LedgerEntry(
+            move=move,
+            version=by_number.get((move.name, move.version)) or version(connection, move.name, move.version),
+        )
+        for move in moves(connection)
     )
 
 
