@@ -5,6 +5,7 @@ Identity is what ``run.json`` says, order is what the journals say; names of dir
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -23,6 +24,7 @@ METADATA = "run.json"
 """File of a run directory that holds its id."""
 EXTERNAL_RUNS = "elsewhere"
 """Directory of a home with one file per run outside it: the run's path, so that its blobs count as live."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _FIRST_LINE = 2**16
 """Bytes that are read of a journal to find its first record."""
 
@@ -77,7 +79,8 @@ def original(home: Path, run_id: str, path: Path) -> Path:
 
     A directory that is not the original is a copy: it has the id of a run that stands elsewhere.
     """
-    for candidate in (_noted(home, run_id), home / "runs" / run_id):
+    candidates = (_noted(home, run_id), home / "runs" / run_id) if _NAME.fullmatch(run_id) else ()
+    for candidate in candidates:
         if candidate is not None and is_run(candidate) and _id(candidate) == run_id:
             return path if candidate.resolve() == path.resolve() else candidate
     return path
@@ -93,7 +96,7 @@ def home_of(path: Path, given: Path) -> Path:
     run_id, recorded = str(metadata.get("id")), metadata.get("home")
     own = Path(recorded) if isinstance(recorded, str) else None
     around = place.parent.parent if place.parent.name == "runs" else None
-    for home in (given, own):
+    for home in (given, own) if _NAME.fullmatch(run_id) else ():
         noted = None if home is None else _noted(home, run_id)
         if home is not None and noted is not None and noted.resolve() == path.resolve():
             return home
@@ -123,7 +126,7 @@ def _notes(home: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _noted(home: Path, run_id: str) -> Path | None:
-    with suppress(OSError, BadInputError):
+    with suppress(OSError, ValueError, BadInputError):  # ValueError: an id with a NUL byte
         return Path(os.fsdecode(read_bytes(home / EXTERNAL_RUNS / run_id)).strip())
     return None
 
