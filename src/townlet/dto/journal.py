@@ -169,6 +169,8 @@ class TransitionTaken(JournalRecord):
     own or a retry."""
     why: str
     """In words."""
+    keeps_visit: bool = evolved(since=2, default=False)
+    """True where the run holds inside a visit, which a retry continues from its last checkpoint with its own seeds."""
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ from townlet.dto.schedule import BudgetSpec
 from townlet.machine.journal.run_state import RunState
 from townlet.store.blobs import BlobStore
 
-__all__ = ["hold_reason"]
+__all__ = ["hold_reason", "time_spent"]
 
 _CRASH_LIMIT = 3
 """Processes that may die in a visit without a new checkpoint before the run holds."""
@@ -22,9 +22,9 @@ def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobSto
     measures `blobs`; the file system must then also have room for the rest of the budget, or for one more visit, so
     that the run holds before the disk is full.
     """
-    elapsed = (max(now, datetime.fromisoformat(run.latest)) - datetime.fromisoformat(run.created_at)).total_seconds()
-    if budget.wall_clock is not None and elapsed >= budget.wall_clock:
-        return f"beyond the budget of wall_clock: {format_duration(budget.wall_clock)}"
+    reason = time_spent(run, budget, now)
+    if reason:
+        return reason
     if budget.agent_steps is not None and run.agent_steps >= budget.agent_steps:
         return f"beyond the budget of agent_steps: {run.agent_steps} of {budget.agent_steps}"
     if budget.disk is not None:
@@ -38,3 +38,16 @@ def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobSto
     if run.visit is not None and run.visit.crash_count >= _CRASH_LIMIT:
         return f"{run.state} ended {run.visit.crash_count} processes without a new checkpoint"
     return ""
+
+
+def time_spent(run: RunState, budget: BudgetSpec, now: datetime) -> str:
+    """Return that the wall clock is beyond its budget, in one phrase; empty where it is not.
+
+    A running visit asks too, so that a long one holds and does not outlast the budget.
+    """
+    if budget.wall_clock is None:
+        return ""
+    elapsed = (max(now, datetime.fromisoformat(run.latest)) - datetime.fromisoformat(run.created_at)).total_seconds()
+    if elapsed < budget.wall_clock:
+        return ""
+    return f"beyond the budget of wall_clock: {format_duration(budget.wall_clock)}"

@@ -42,7 +42,7 @@ from townlet.errors import (
     UnfitCheckpointError,
 )
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
-from townlet.machine.engine.budget import hold_reason
+from townlet.machine.engine.budget import hold_reason, time_spent
 from townlet.machine.engine.inbox import discard, has_commands, waiting
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import rejection_reason
@@ -175,7 +175,7 @@ class Engine:
         if visit is None or visit.result is None:
             reason = hold_reason(self._run, self._plan.schedule.budget, self._journal.clock(), self._blobs)
             if reason:
-                self._machine().hold(reason)
+                self._machine().hold(reason, keeps_visit=visit is not None and bool(self._time_spent()))
             elif transition is not None:
                 self._machine().take(transition)
             else:
@@ -213,6 +213,13 @@ class Engine:
         self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
 
+    def _leave_open(self, error: StoppedError | UnfitCheckpointError) -> None:
+        """Hold where the budget of time ended the visit early, end the process otherwise; a resume continues both."""
+        reason = self._time_spent() if isinstance(error, StoppedError) and not self._stopping() else ""
+        if not reason:
+            raise self._record_clean_exit(error) from error
+        self._machine().hold(reason, keeps_visit=True)
+
     def _run_strategy(self) -> None:
         """Begin an attempt of the visit to the present state, run its strategy and journal the result."""
         try:
@@ -232,12 +239,13 @@ class Engine:
                 save=self._save,
                 decided=self._decided,
                 effect=self._effect,
-                stopping=self._stopping,
+                stopping=lambda: self._stopping() or bool(self._time_spent()),
+                check_time=self._check_time,
             )
             result = dump_result(self._perform(visit), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
         except (StoppedError, UnfitCheckpointError) as error:
-            raise self._record_clean_exit(error) from error
+            self._leave_open(error)
         except ResourceFaultError:
             raise
         except MemoryError as error:
@@ -257,6 +265,14 @@ class Engine:
             self._fail(error)
         else:
             self._append(finished)
+
+    def _time_spent(self) -> str:
+        return time_spent(self._run, self._plan.schedule.budget, self._journal.clock())
+
+    def _check_time(self) -> None:
+        reason = self._time_spent()
+        if reason:
+            raise StoppedError(f"{self._run.state} stopped {reason}")
 
     def _begin_attempt(self) -> None:
         spec = self._plan.schedule.registry

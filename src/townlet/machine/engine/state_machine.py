@@ -67,26 +67,25 @@ class StateMachine:
         """Take an edge of the present state, hold, abort, or leave hold."""
         self._fire(transition.trigger, transition.edge, transition.why, transition.target)
 
-    def hold(self, why: str) -> None:
-        """Enter hold, where the run waits for an operator."""
-        self._fire("hold", None, why)
+    def hold(self, why: str, *, keeps_visit: bool = False) -> None:
+        """Enter hold, where the run waits for an operator; a retry continues a visit that is kept."""
+        self._fire("hold", None, why, keeps_visit=keeps_visit)
 
     def fail(self, why: str) -> None:
         """End the run in failure."""
         self._fire("fail", None, why)
 
-    def _fire(self, trigger: str, edge: int | None, why: str, target: str = "") -> None:
-        if self._machine.events[trigger].trigger(self._model, edge=edge, why=why, target=target) is not True:
+    def _fire(self, trigger: str, edge: int | None, why: str, target: str = "", *, keeps_visit: bool = False) -> None:
+        fire = self._machine.events[trigger].trigger
+        if fire(self._model, edge=edge, why=why, target=target, keeps_visit=keeps_visit) is not True:
             raise BadInputError(f"state {self.state!r} has no edge {edge!r}; expected an index of its `next`")
 
     def _persist_transition(self, event: EventData) -> None:
         transition = event.transition
         assert transition is not None
         assert transition.dest is not None, "a machine without internal transitions always changes its state"
-        kwargs = event.kwargs
-        self._persist(
-            TransitionTaken(source=transition.source, target=transition.dest, edge=kwargs["edge"], why=kwargs["why"])
-        )
+        reasons = {name: event.kwargs[name] for name in ("edge", "why", "keeps_visit")}
+        self._persist(TransitionTaken(source=transition.source, target=transition.dest, **reasons))
 
 
 def _edge_is(index: int) -> Callable[[EventData], bool]:

@@ -17,12 +17,16 @@ from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.rng import derive
 
-__all__ = ["RunVisit", "Visit", "apply_scale", "build_visit", "never", "open_visit", "resolve_baselines"]
+__all__ = ["RunVisit", "Visit", "always", "apply_scale", "build_visit", "never", "open_visit", "resolve_baselines"]
 
 
 def never() -> bool:
     """Return False: no stop was requested."""
     return False
+
+
+def always() -> None:
+    """Go on: no budget of time is set."""
 
 
 @frozen(kw_only=True)
@@ -67,8 +71,11 @@ class Visit:
     """`effect(target)` journals the intent, moves the champion's alias to `target` by compare-and-set against
     `expected_champion`, journals that it is done; ChampionMovedError where the race is lost. Only for promote."""
     stopping: Callable[[], bool] = never
-    """Whether somebody asked the process to stop. A long strategy calls it at every point that it can resume from;
-    where it is true, it saves a checkpoint and raises StoppedError."""
+    """Whether somebody asked the process to stop, or the budget of time is spent. A long strategy calls it at every
+    point that it can resume from; where it is true, it saves a checkpoint and raises StoppedError."""
+    check_time: Callable[[], None] = always
+    """Raises StoppedError where the budget of time is spent. Called after each decision of a long loop that has no
+    point to resume from: what was done since the last checkpoint is done again."""
 
     @classmethod
     def outermost(cls, seed: int) -> "Visit":
@@ -98,7 +105,8 @@ class Visit:
 
 
 RunVisit = Callable[[Visit], TrainingResult]
-"""Runs the strategy of a visit: StoppedError and ResourceFaultError leave it open for the next process,
+"""Runs the strategy of a visit: StoppedError leaves it open for the next process, or for the retry that follows a hold
+for the budget of time, ResourceFaultError for the next process,
 EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""
 
 
@@ -140,6 +148,7 @@ def build_visit(
     decided: Callable[[EvidenceTable], bool],
     effect: Callable[[str], EffectDone],
     stopping: Callable[[], bool],
+    check_time: Callable[[], None],
 ) -> Visit:
     """Return the visit as its strategy gets it; `seed` is the run's, the callbacks are the engine's."""
     state = opened.state
@@ -161,6 +170,7 @@ def build_visit(
         decided=decided,
         effect=effect,
         stopping=stopping,
+        check_time=check_time,
     )
 
 

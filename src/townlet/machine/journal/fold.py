@@ -166,7 +166,10 @@ def _apply_transition(
         state = evolve(state, accepted=_accept(state, ended.result))
     state = evolve(state, state=record.target, reason=record.why, visit=None)
     if record.target == "hold":
-        return evolve(state, held=visit, held_state=record.source, pending_commands=())
+        held = evolve(visit, is_kept=True) if visit is not None and record.keeps_visit else visit
+        return evolve(state, held=held, held_state=record.source, pending_commands=())
+    if record.source == "hold" and record.edge is None and ended is not None and ended.is_kept:
+        state = evolve(state, visit=evolve(ended, is_kept=False, crash_count=0, resumed=True))
     # A command to hold waits for the end of a visit: no work is lost.
     holds = tuple(command for command in state.pending_commands if command.command == "hold")
     return evolve(state, held=None, held_state="", approval=None, pending_commands=holds)

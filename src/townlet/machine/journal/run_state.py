@@ -34,6 +34,8 @@ class OpenVisit:
     """Attempts after a fault of the environment; those after a crash of the process do not count."""
     resumed: bool = False
     """Whether another process took over the visit and has not begun its attempt yet."""
+    is_kept: bool = False
+    """Whether the run holds inside this visit, so that a retry continues it."""
     step: int = 0
     """Step of its furthest checkpoint."""
     checkpoint: str | None = None

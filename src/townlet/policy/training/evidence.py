@@ -81,6 +81,7 @@ class EvidenceCollector:
             days=self.evidence.days,
             first=first,
             count=count,
+            on_decision=self.context.visit.check_time,
         )
 
     def rows(self) -> tuple[PairedMetric, ...]:

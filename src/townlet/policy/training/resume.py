@@ -127,7 +127,8 @@ class RunResumer:
 
 def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launcher: RunLauncher) -> ProcessStarted:
     changed = changes(created.fingerprint)
-    visit = fold(entries, plan.schedule, launcher.catalogue).visit
+    state = fold(entries, plan.schedule, launcher.catalogue)
+    visit = state.held if state.held is not None and state.held.is_kept else state.visit
     resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launcher.environments, plan)
     promise = "none" if changed else "reset" if resets else "exact"
     return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)

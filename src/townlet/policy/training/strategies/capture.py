@@ -96,6 +96,7 @@ class CaptureStrategy:
         checkpoints.load()
 
         def report(done: int) -> None:
+            context.visit.check_time()
             if done % 48 == 0 or done == decisions:
                 context.telemetry.emit(done, {}, of=decisions, agent_steps=done * per_decision)
                 if done < decisions and context.visit.stopping():
