@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import attrs
+import pytest
 from catalogue import catalogue, describe
 
 from townlet.dto.codec import structure
@@ -52,3 +54,20 @@ def test_names_and_reasons_cannot_break_the_diagram() -> None:
         "    state_end --> done\n"
         "    done --> [*]\n"
     ) == mermaid(schedule)
+
+
+@pytest.mark.parametrize(
+    "name", ["click", "href", "scale", "root", "Click_through", "default", "direction", "constructor", "note_it", "as"]
+)
+def test_a_word_of_mermaid_is_no_identifier(name: str) -> None:
+    """States may be called anything; in the diagram such a one has an identifier of its own and its name as label."""
+    plan = load(DATA / "small_town.yaml", catalogue(), describe)
+    schedule = attrs.evolve(
+        plan.schedule,
+        initial=name,
+        states={name: attrs.evolve(plan.schedule.states["capture"], next=plan.schedule.states["promote"].next)},
+    )
+    drawn = mermaid(schedule)
+    assert f'    state "{name}" as state_' in drawn
+    assert f" {name}\n" not in drawn
+    assert f"    {name} -->" not in drawn

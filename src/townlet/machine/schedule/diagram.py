@@ -8,8 +8,16 @@ from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec, ScheduleSpec
 __all__ = ["condition", "mermaid"]
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_RESERVED = frozenset({"as", "class", "classDef", "default", "direction", "end", "note", "state", "style"})
-_ESCAPES = str.maketrans({"#": "#35;", ";": "#59;", ":": "#58;", "\n": " ", "%": "#37;"})
+_RESERVED = (
+    *("accdescr", "acctitle", "class", "click", "constructor", "default", "direction", "end", "hide", "href", "note"),
+    *("prototype", "root", "scale", "state", "style", "title", "tostring", "valueof"),
+)
+"""Words of Mermaid's own, in any case. Its lexer takes some of them for a word where a longer name begins with them."""
+_RESERVED_EXACTLY = frozenset({"as", "bt", "lr", "of", "rl", "tb"})
+_ESCAPES = str.maketrans(
+    {"#": "#35;", ";": "#59;", ":": "#58;", "%": "#37;", "<": "#60;", ">": "#62;", '"': "#34;", "&": "#38;", "`": "#96;"}
+    | dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " ")
+)
 
 
 def mermaid(schedule: ScheduleSpec) -> str:
@@ -49,6 +57,7 @@ def _label(edge: EdgeSpec, order: int) -> str:
 
 def _id(name: str) -> str:
     """Return a name that Mermaid takes as an identifier; hyphens and its own words it does not."""
-    if _PLAIN.fullmatch(name) and name not in _RESERVED:
+    word = name.lower()
+    if _PLAIN.fullmatch(name) and not word.startswith(_RESERVED) and word not in _RESERVED_EXACTLY:
         return name
     return "state_" + name.replace("_", "__").replace("-", "_h")
