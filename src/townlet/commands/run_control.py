@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user, find_run
 from townlet.commands.run_loop import run_with_progress
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, TownletError
 
 if TYPE_CHECKING:
     from townlet.machine.audit.snapshot import RunSnapshot
@@ -33,17 +33,17 @@ def resume(
     from townlet.report import terminal
 
     home, directory = find_run(home, run)
+    had_ended = _has_ended(home, directory)
     schedule = directory.source or directory.schedule
-    code, summary = run_with_progress(
+    code, _ = run_with_progress(
         schedule,
         home,
         lambda orchestrator: orchestrator.resume(directory.path, accept_schedule=accept_schedule),
         json=json,
+        run=directory,
     )
-    if summary is not None and summary.state == "hold":
-        terminal.say(f"held: {_describe_hold(home, directory)}")
-    elif summary is not None:
-        terminal.say("the run has ended; resuming it again changes nothing")
+    if had_ended:
+        terminal.say("the run had ended before; resuming it changes nothing")
     return code
 
 
@@ -109,8 +109,13 @@ def add_operator_commands(app: App) -> None:
 
 
 def _answer_approval(command: str, home: Path, run: str, report: str | None, actor: str | None, reason: str) -> int:
+    """Show what waits for an approval, and send the answer."""
+    from townlet.report import outcome, terminal
+
     *_, snapshot = _snapshot(home, run)
     approval = snapshot.state.approval
+    if approval is not None:
+        terminal.show("\n".join(outcome.approval_lines(snapshot, approval)))
     digest = report or (approval.report if approval is not None else "")
     return _send_command(home, run, command, {"report": digest}, actor, reason)
 
@@ -121,6 +126,7 @@ def _send_command(home: Path, run: str, command: str, arguments: dict[str, str],
     from townlet.machine.engine.inbox import send
     from townlet.machine.engine.operator_commands import rejection_reason
     from townlet.report import terminal
+    from townlet.store.hints import command_line, run_word
 
     home, directory, snapshot = _snapshot(home, run)
     directory.require_home(home)
@@ -133,21 +139,19 @@ def _send_command(home: Path, run: str, command: str, arguments: dict[str, str],
     send(directory.inbox, order)
     word = command.replace("_", "-")
     terminal.show(
-        f"{word}: sent to {directory.id}; the run obeys before its next visit, or when you run: "
-        f"townlet resume {directory.id}"
+        f"{word}: sent to {directory.id}; the run obeys before its next visit, or when you type: "
+        f"{command_line('resume', run_word(home, directory), home=home)}"
     )
     return 0
 
 
-def _describe_hold(home: Path, directory: "RunDirectory") -> str:
-    """Return why a run holds and which commands it accepts."""
-    from townlet.machine.engine.operator_commands import open_commands
-
-    *_, snapshot = _snapshot(home, str(directory.path))
-    commands = ", ".join(open_commands(snapshot.state, snapshot.schedule))
-    approval = snapshot.state.approval
-    report = "" if approval is None else f"; guard report {approval.report}"
-    return f"{snapshot.state.reason}; open commands: {commands}{report}"
+def _has_ended(home: Path, directory: "RunDirectory") -> bool:
+    """Return whether a run was closed before this command; False where its journal cannot be read: resume says why."""
+    try:
+        *_, snapshot = _snapshot(home, str(directory.path))
+    except TownletError:
+        return False
+    return snapshot.state.closed is not None
 
 
 def _snapshot(home: Path, run: str) -> "tuple[Path, RunDirectory, RunSnapshot]":

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import FrameType, TracebackType
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.store.rundir import RunDirectory
 
 __all__ = ["SignalHandler", "run_with_progress"]
 
@@ -31,19 +33,30 @@ class SignalHandler:
         """Start without a request to stop."""
         self.number = 0
         """Number of the signal that arrived; 0 for none."""
+        self.run = ""
+        """Id of the run, once it has one."""
         self._previous: dict[int, object] = {}
 
     def stop_requested(self) -> bool:
         """Return whether a signal arrived."""
         return self.number != 0
 
-    def report_stop(self, error: StoppedError) -> int:
+    def report_stop(self, error: StoppedError, home: Path) -> int:
         """Print why the run stopped, and return the exit code by which shells know the signal: 128 + its number."""
         from townlet.report import terminal
+        from townlet.store.hints import command_line
 
         number = self.number or signal.SIGINT
-        terminal.complain(f"{signal.Signals(number).name}: {error}; nothing is lost, go on with: townlet resume latest")
+        resume = command_line("resume", self.run or "latest", home=home)
+        terminal.complain(f"{signal.Signals(number).name}: {error}; nothing is lost, go on with: {resume}")
         return 128 + number
+
+    def follow(self, entry: "Entry") -> None:
+        """Note which run it is, so that the message of a stop can name it."""
+        from townlet.dto.journal import RunCreated
+
+        if isinstance(entry.record, RunCreated):
+            self.run = entry.record.run
 
     def __enter__(self) -> "SignalHandler":
         """Install the handler for both signals."""
@@ -73,20 +86,25 @@ def run_with_progress(
     *,
     json: bool,
     seed: int | None = None,
+    run: "RunDirectory | None" = None,
 ) -> "tuple[int, AnnealSummary | None]":
     """Run or resume a schedule with progress on stderr, print its summary, and return the exit code and the summary.
 
-    `action` receives the orchestrator and runs it. The summary is None where a signal stopped the run.
+    `action` receives the orchestrator and runs it; `run` is the one that is resumed. The summary is None where a signal
+    stopped the run.
     """
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
+    from townlet.store.hints import run_word
 
     with SignalHandler() as signals:
+        signals.run = "" if run is None else run_word(home, run)
         try:
             with RunProgress(terminal.errors) as progress:
 
                 def on_record(entry: "Entry") -> None:
+                    signals.follow(entry)
                     progress.listen(entry)
                     _warn_if_inexact(entry)
 
@@ -100,11 +118,10 @@ def run_with_progress(
                 )
                 summary = action(orchestrator)
         except StoppedError as error:
-            return signals.report_stop(error), None
+            return signals.report_stop(error, home), None
     if json:
         terminal.show_json(summary.model_dump())
-    else:
-        terminal.show(_last_lines(summary))
+    _show_outcome(summary, home, json=json)
     if reason := terminal.lost_results():
         terminal.complain(f"stdout: {reason}; the run is not affected, its summary is in {summary.path}")
         terminal.forget_losses()
@@ -132,11 +149,33 @@ def _exit_code(summary: "AnnealSummary") -> int:
     return 6 if summary.has_promote and not summary.champion_moved and not summary.rehearsal else 0
 
 
-def _last_lines(summary: "AnnealSummary") -> str:
-    champion = "the champion moved" if summary.champion_moved else "the champion is unchanged"
-    outcome = "rehearsal, nothing was promoted" if summary.rehearsal else champion
-    return (
-        f"{summary.state}: {summary.reason}; {outcome}\n"
-        f"run {summary.path}\nweights {summary.weights}\n"
-        f"head {summary.head}\nsemantic {summary.semantic_hash}\n{perf_counter() - _PROCESS_START:.1f} s"
-    )
+def _show_outcome(summary: "AnnealSummary", home: Path, *, json: bool) -> None:
+    """Print how the run ended and what to type next; beside a JSON document only what a held run waits for."""
+    from townlet.machine.audit.snapshot import load_run
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import outcome, terminal
+    from townlet.store.blobs import BlobStore
+    from townlet.store.hints import command_line, run_word
+    from townlet.store.rundir import RunDirectory
+
+    directory = RunDirectory.at(Path(summary.path))
+    snapshot = load_run(directory, BlobStore(home / "blobs"), catalogue())
+    word, command = run_word(home, directory), partial(command_line, home=home)
+    held = list(outcome.hold_lines(snapshot, word, command)) if summary.state == "hold" else []
+    if json:
+        if held:
+            terminal.say("\n".join([outcome.headline(summary), *held]))
+        return
+    in_force = outcome.in_force(snapshot)
+    lines = [
+        outcome.headline(summary),
+        *([] if summary.rehearsal else outcome.figures(snapshot)),
+        *([in_force] if in_force else []),
+        *(held or [f"next: {outcome.next_command(summary, word, command)}"]),
+        f"run {summary.path}",
+        f"weights {summary.weights or 'none'}",
+        f"head {summary.head}",
+        f"semantic {summary.semantic_hash}",
+        f"{perf_counter() - _PROCESS_START:.1f} s",
+    ]
+    terminal.show("\n".join(lines))

@@ -1,6 +1,6 @@
 """`townlet train`: the flags and modes of earlier releases, and the reference page made from them."""
 
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import attrs
 from cyclopts import Parameter
@@ -10,6 +10,9 @@ from townlet.commands.run_loop import SignalHandler
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
 from townlet.errors import HoldError, StoppedError, StrategyFailedError
+
+if TYPE_CHECKING:
+    from townlet.dto.journal import Entry
 
 __all__ = ["reference", "train"]
 
@@ -30,18 +33,23 @@ def train(
     from townlet.report.progress import RunProgress
 
     with SignalHandler() as signals, RunProgress(terminal.errors) as progress:
+
+        def on_record(entry: "Entry") -> None:
+            signals.follow(entry)
+            progress.listen(entry)
+
         orchestrator = PolicyTrainingOrchestrator(
             schedule,
             home=home,
             seed=seed,
-            listen=progress.listen,
+            listen=on_record,
             watch=progress.watch,
             stopping=signals.stop_requested,
         )
         try:
             summary = orchestrator.train(request)
         except StoppedError as error:
-            return signals.report_stop(error)
+            return signals.report_stop(error, home)
     outcome = f"{summary.state}: {summary.reason} ({summary.path})"
     if request.mode != "anneal" and summary.state != "done":
         raise (HoldError if summary.state == "hold" else StrategyFailedError)(outcome)

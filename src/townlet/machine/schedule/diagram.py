@@ -15,7 +15,17 @@ _RESERVED = (
 """Words of Mermaid's own, in any case. Its lexer takes some of them for a word where a longer name begins with them."""
 _RESERVED_EXACTLY = frozenset({"as", "bt", "lr", "of", "rl", "tb"})
 _ESCAPES = str.maketrans(
-    {"#": "#35;", ";": "#59;", ":": "#58;", "%": "#37;", "<": "#60;", ">": "#62;", '"': "#34;", "&": "#38;", "`": "#96;"}
+    {
+        "#": "#35;",
+        ";": "#59;",
+        ":": "#58;",
+        "%": "#37;",
+        "<": "#60;",
+        ">": "#62;",
+        '"': "#34;",
+        "&": "#38;",
+        "`": "#96;",
+    }
     | dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " ")
 )
 
