@@ -7,7 +7,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as some
 from scipy import stats
 
-from townlet.estimate import bounds, detectable_difference, iqm, paired, pass_chance, probability_of_improvement
+from townlet.estimate import (
+    bounds,
+    common_value,
+    detectable_difference,
+    iqm,
+    pair_sizes,
+    paired,
+    paired_bounds,
+    pass_chance,
+    probability_of_improvement,
+    undetected_rate,
+    worst_case_pairs,
+)
 
 FLOATS = some.floats(-1e3, 1e3)
 
@@ -15,15 +27,8 @@ FLOATS = some.floats(-1e3, 1e3)
 def test_paired_differences_have_the_textbook_mean_and_deviation() -> None:
     """1, 2, 3, 4 have mean 2.5 and variance 5/3."""
     seen = paired([1.0, 2.0, 3.0, 4.0])
-    assert (seen.mean, seen.n, seen.degenerate) == (2.5, 4, False)
+    assert (seen.mean, seen.n) == (2.5, 4)
     assert seen.sd == pytest.approx(math.sqrt(5 / 3))
-
-
-def test_equal_differences_are_flagged_even_when_rounding_parts_them() -> None:
-    """X + 0.1 − x is not the same float for every x, but it is the same difference."""
-    seen = paired([(x + 0.1) - x for x in (0.3, 1.7, 5.0, 11.1)])
-    assert seen.degenerate
-    assert seen.sd == 0.0
 
 
 def test_no_differences_and_nan_are_refused() -> None:
@@ -37,7 +42,7 @@ def test_no_differences_and_nan_are_refused() -> None:
 @given(some.lists(FLOATS, min_size=3, max_size=40), some.sampled_from([0.05, 0.01, 0.0025]))
 def test_bounds_are_the_t_interval_of_scipy(differences: list[float], alpha: float) -> None:
     """A one-sided pair at α is the two-sided interval at 1 − 2α."""
-    assume(not paired(differences).degenerate and stats.sem(differences) > 0)  # scipy's own spread may underflow
+    assume(stats.sem(differences) > 0)  # scipy's own spread may underflow
     low, high = stats.t.interval(1 - 2 * alpha, len(differences) - 1, stats.tmean(differences), stats.sem(differences))
     assert bounds(differences, alpha) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
 
@@ -80,3 +85,44 @@ def test_alpha_and_power_out_of_range_are_refused() -> None:
         bounds([1.0, 2.0], 0.0)
     with pytest.raises(ValueError, match="power"):
         detectable_difference(20, 0.05, 1.0)
+
+
+@given(some.lists(some.tuples(some.floats(1e-6, 1e9), some.integers(-3, 3)), min_size=2, max_size=40), some.booleans())
+def test_differences_of_rounding_are_no_differences(values: list[tuple[float, int]], negative: bool) -> None:
+    """Values that are a few units in the last place apart are equal, whatever their size and sign."""
+    baselines = [-value if negative else value for value, _ in values]
+    candidates = [baseline + steps * math.ulp(baseline) for baseline, (_, steps) in zip(baselines, values, strict=True)]
+    assert (0.0, 0.0) == paired_bounds(candidates, baselines, 0.05)
+
+
+@given(some.lists(some.floats(1, 1e6), min_size=2, max_size=40), some.floats(0.01, 10))
+def test_a_difference_that_all_pairs_share_is_found_through_rounding(baselines: list[float], shift: float) -> None:
+    """X + 0.1 − x is not the same float for every x, but it is the same difference."""
+    differences = [(baseline + shift) - baseline for baseline in baselines]
+    found = common_value(differences, pair_sizes([b + shift for b in baselines], baselines), 0.0)
+    assert found is not None
+    assert found == pytest.approx(shift, abs=2e-9 * (max(baselines) + shift))
+
+
+def test_sums_that_cancel_out_are_equal_up_to_the_rounding_of_their_terms() -> None:
+    """0.1 + 0.2 − 0.3 in one episode of many is not more than 0."""
+    values, baselines = [0.1 + 0.2 - 0.3, 1.0, 2.0, -1.5], [0.0, 1.0, 2.0, -1.5]
+    assert (0.0, 0.0) == paired_bounds(values, baselines, 0.05)
+
+
+def test_one_large_value_does_not_make_small_differences_equal() -> None:
+    """Each pair is judged by its own size."""
+    assert common_value([0.4, 0.6, 0.0], pair_sizes([1.4, 1.6, 1e12], [1.0, 1.0, 1e12]), 0.0) is None
+
+
+def test_missing_values_are_filled_in_against_the_candidate() -> None:
+    """The worst for the candidate, the best for the baseline; an episode that nobody has is no pair."""
+    values, baselines = [1.0, None, 3.0, None], [2.0, 5.0, None, None]
+    assert [(1.0, 2.0), (1.0, 5.0), (3.0, 5.0)] == worst_case_pairs(values, baselines, 1.0)
+    assert [(1.0, 2.0), (5.0, 5.0), (3.0, 1.0)] == worst_case_pairs(values, baselines, -1.0)
+
+
+def test_the_undetected_rate_is_the_rule_of_three() -> None:
+    """An event with this rate stays out of all episodes in one of twenty samples."""
+    assert (1 - undetected_rate(100)) ** 100 == pytest.approx(0.05)
+    assert undetected_rate(1000) == pytest.approx(3 / 1000, rel=0.01)

@@ -7,6 +7,7 @@ episodes never changes a verdict.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from statistics import median
 
 from attrs import frozen
 from scipy.special import nctdtr, nctdtrinc, stdtrit
@@ -15,19 +16,28 @@ __all__ = [
     "MIN_PAIRS",
     "Paired",
     "bounds",
+    "common_value",
     "detectable_difference",
     "error_per_look",
     "iqm",
+    "pair_sizes",
     "paired",
+    "paired_bounds",
     "pass_chance",
     "probability_of_improvement",
+    "undetected_rate",
+    "worst_case_pairs",
 ]
 
 MIN_PAIRS = 20
 """Fewer pairs than this decide nothing: the mean of so few skewed differences is not close to normal."""
 
-_ROUNDING = 1e-9
-"""Differences that agree to this share of the largest count as equal: what is left is the rounding of subtraction."""
+ROUNDING = 1e-9
+"""Share of a value that is taken for its rounding.
+
+A sum of k terms of one sign carries a relative error of at most (k − 1)·2⁻⁵³ (Higham, Accuracy and Stability of
+Numerical Algorithms, § 4.2), so this allows for k up to 9·10⁶ terms in an episode's value.
+"""
 
 
 @frozen(kw_only=True)
@@ -37,11 +47,9 @@ class Paired:
     mean: float
     """Mean difference."""
     sd: float
-    """Standard deviation with n − 1 in the denominator; 0 where there is one pair or all are equal."""
+    """Standard deviation with n − 1 in the denominator; 0 where there is one pair."""
     n: int
     """Pairs."""
-    degenerate: bool
-    """True where all differences are equal: an interval around them would have no width and mean nothing."""
 
 
 def _finite(values: Sequence[float], what: str, least: int) -> None:
@@ -56,11 +64,59 @@ def paired(differences: Sequence[float]) -> Paired:
     _finite(differences, "differences", 1)
     n = len(differences)
     mean = math.fsum(differences) / n
-    largest = max(abs(difference) for difference in differences)
-    if max(differences) - min(differences) <= _ROUNDING * largest:
-        return Paired(mean=mean, sd=0.0, n=n, degenerate=True)
-    variance = math.fsum((difference - mean) ** 2 for difference in differences) / (n - 1)
-    return Paired(mean=mean, sd=math.sqrt(variance), n=n, degenerate=False)
+    variance = math.fsum((difference - mean) ** 2 for difference in differences) / max(n - 1, 1)
+    return Paired(mean=mean, sd=math.sqrt(variance), n=n)
+
+
+def common_value(differences: Sequence[float], sizes: Sequence[float], expected: float) -> float | None:
+    """Return the one number that all differences are equal to up to rounding; None where there is none.
+
+    dᵢ is known to ± `ROUNDING`·sizeᵢ only, `sizes` as `pair_sizes` returns them, and these intervals must share a
+    number. That number is `expected` where it is in all of them, else the mean.
+    """
+    _finite(differences, "differences", 1)
+    low = max(difference - ROUNDING * size for difference, size in zip(differences, sizes, strict=True))
+    high = min(difference + ROUNDING * size for difference, size in zip(differences, sizes, strict=True))
+    if low > high:
+        return None
+    return expected if low <= expected <= high else math.fsum(differences) / len(differences)
+
+
+def pair_sizes(values: Sequence[float], baselines: Sequence[float]) -> list[float]:
+    """Return the size of each pair: max(|valueᵢ|, |baselineᵢ|), and at least the median of these.
+
+    The median is for sums that cancel out in some episodes: their rounding is that of the terms, not of the sum.
+    """
+    own = [max(abs(value), abs(baseline)) for value, baseline in zip(values, baselines, strict=True)]
+    typical = median(own)
+    return [max(size, typical) for size in own]
+
+
+def paired_bounds(values: Sequence[float], baselines: Sequence[float], alpha: float) -> tuple[float, float]:
+    """Return the one-sided t bounds of the mean of valueᵢ − baselineᵢ; without width where all are equal.
+
+    Differences that are only rounding are 0: 0.1 + 0.2 is not above 0.3. ValueError as in `bounds`.
+    """
+    differences = [value - baseline for value, baseline in zip(values, baselines, strict=True)]
+    _finite(differences, "differences", 2)
+    equal = common_value(differences, pair_sizes(values, baselines), 0.0)
+    return bounds(differences, alpha) if equal is None else (equal, equal)
+
+
+def worst_case_pairs(
+    values: Sequence[float | None], baselines: Sequence[float | None], sign: float
+) -> list[tuple[float, float]]:
+    """Return the pairs in which either side has a value, with what is missing filled in against the candidate.
+
+    A missing value of the candidate is the worst of all values there are, one of the baseline the best (worst-case
+    imputation); `sign` is +1 where higher is better, −1 where lower is.
+    """
+    present = sorted((value for value in (*values, *baselines) if value is not None), key=lambda value: sign * value)
+    return [
+        (present[0] if value is None else value, present[-1] if baseline is None else baseline)
+        for value, baseline in zip(values, baselines, strict=True)
+        if value is not None or baseline is not None
+    ]
 
 
 def bounds(differences: Sequence[float], alpha: float) -> tuple[float, float]:
@@ -128,3 +184,11 @@ def pass_chance(pairs: int, alpha: float, margin: float) -> float:
     `not_worse_than`.
     """
     return 1.0 - float(nctdtr(pairs - 1, margin * math.sqrt(pairs), _quantile(pairs, alpha)))
+
+
+def undetected_rate(episodes: int, chance: float = 0.05) -> float:
+    """Return the rate at which an event stays out of all `episodes` with this chance: 1 − chance^(1 ÷ episodes).
+
+    About 3 ÷ episodes for a chance of 5 % (the rule of three).
+    """
+    return -math.expm1(math.log(chance) / episodes)

@@ -13,7 +13,8 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
-from townlet.machine.guards.evaluate import GuardContext, evaluate_guard
+from townlet.machine.guards.context import GuardContext
+from townlet.machine.guards.evaluate import evaluate_guard
 
 CANDIDATE, CHAMPION, OTHER = "c" * 64, "b" * 64, "d" * 64
 PLAN = make_plan()

@@ -4,12 +4,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from commands import rederived
 from fakes import Bench
 from plans import CATALOGUE, make_plan
 from plans import SCHEDULE as PLAIN
 
-from townlet.dto.journal import OperatorCommand, TransitionTaken
+from townlet.dto.journal import GuardsJudged, OperatorCommand, TransitionTaken
 from townlet.errors import BadInputError
 from townlet.machine.audit.verify import VerificationReport, show, verify, why
 from townlet.store.rundir import RunDirectory
@@ -112,6 +113,19 @@ def test_why_prints_the_operands_of_each_guard(bench: Bench) -> None:
     assert "pass      better: evaluate.return_per_agent_day" in text
     for operand in ("value ", "baseline ", "limit 0.0", "low ", "high ", "pairs 20, dropped 0, look 1", "tolerance "):
         assert operand in text
+    assert "a mean cannot show rare catastrophes: what happens in fewer than 1 of 7 episodes is absent" in text
+
+
+def test_why_names_the_episodes_that_only_one_side_has_exposure_in(bench: Bench) -> None:
+    """All of them, where the sentence names a few."""
+    changed = []
+    for entry in bench.journal().entries:
+        record = entry.record
+        if isinstance(record, GuardsJudged) and record.state == "evaluate":
+            reports = tuple(evolve(report, candidate_missing=tuple(range(3, 12))) for report in record.reports)
+            record = evolve(record, reports=reports)
+        changed.append(evolve(entry, record=record))
+    assert "only the candidate without exposure in episodes 3, 4, 5, 6, 7, 8, 9, 10, 11" in why(changed, "evaluate")
 
 
 def test_why_answers_for_one_transition_or_all(bench: Bench) -> None:

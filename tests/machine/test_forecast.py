@@ -45,6 +45,7 @@ def test_the_gate_says_what_it_can_see(told: Forecast) -> None:
     assert 0.05 / 8 == pytest.approx(better.alpha)
     assert 0.05 / 4 == pytest.approx(better.equal_passes)
     assert better.detectable == pytest.approx(0.339, abs=0.001)
+    assert better.undetected_rate == pytest.approx(1 - 0.05**0.01)
     tolerant = next(guard for guard in told.guards if guard.guard == "lives")
     assert tolerant.equal_passes is None
 

@@ -256,3 +256,26 @@ def test_a_kind_without_evaluate_function_holds_the_run() -> None:
 
     report = asked(NewSpec.__new__(NewSpec), known())
     assert (Verdict.UNKNOWN, True) == (report.verdict, "NewSpec, which has no evaluate function" in report.sentence)
+
+
+def test_means_over_different_numbers_of_episodes_are_not_compared() -> None:
+    """An episode without exposure is left out of a mean, and may be the one that went wrong."""
+    spec = compared("not_worse_than", absolute=0.0)
+    for episodes, expected in ((40, Verdict.PASS), (36, Verdict.UNKNOWN)):
+        candidate = measurement(RETURN, 10.0, CANDIDATE, episodes=episodes)
+        baseline = measurement(RETURN, 9.0, CHAMPION)
+        report = asked(spec, known(measurements=(candidate, baseline)))
+        assert expected is report.verdict, report.sentence
+    assert "a mean of 36 episodes, the baseline's of 40" in report.sentence
+    assert Verdict.PASS is asked(spec, known(measurements=(candidate, baseline), rule=1)).verdict
+
+
+def test_two_numbers_that_differ_by_rounding_are_equal() -> None:
+    """0.1 + 0.2 is not better than 0.3, nor 0.3 worse."""
+    for value, baseline, question, expected in (
+        (0.1 + 0.2, 0.3, "better_by", Verdict.FAIL),
+        (0.3, 0.1 + 0.2, "not_worse_than", Verdict.PASS),
+        (0.3, 0.1 + 0.2, "worse_by", Verdict.FAIL),
+    ):
+        measurements = (measurement(RETURN, value, CANDIDATE), measurement(RETURN, baseline, CHAMPION))
+        assert expected is asked(compared(question, absolute=0.0), known(measurements=measurements)).verdict

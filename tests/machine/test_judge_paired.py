@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from cases import CHAMPION, OTHER, PLAN, QUEUES, RETURN, asked, compared, known, table, waves
+from cases import CHAMPION, OTHER, PLAN, QUEUES, RETURN, asked, compared, guard, known, table, waves
 from plans import make_plan
 
 from townlet.dto.guards import PairedMetric, Verdict
@@ -116,13 +116,13 @@ def test_a_relative_queue_tolerance_bounds_what_is_worse() -> None:
 
 
 def test_pairs_without_exposure_are_dropped_and_counted() -> None:
-    """On either side; with fewer than 20 left after the last look nobody knows."""
-    gaps: list[float | None] = [None, *waves(FAR, 38), 0.0]
-    baseline: list[float | None] = [0.0] * 39 + [None]
+    """An episode without exposure on both sides is none; with fewer than 20 left after the last look nobody knows."""
+    gaps: list[float | None] = [None, *waves(FAR, 38), None]
+    baseline: list[float | None] = [None, *[0.0] * 38, None]
     report = asked(BETTER, known(table=table(gaps, baseline)))
     assert (Verdict.PASS, 2, 38, 2) == (report.verdict, report.look, report.pairs, report.dropped)
     few: list[float | None] = [*waves(FAR, 19), *[None] * 21]
-    report = asked(BETTER, known(table=table(few)))
+    report = asked(BETTER, known(table=table(few, [*[0.0] * 19, *[None] * 21])))
     assert (Verdict.UNKNOWN, 19, 21) == (report.verdict, report.pairs, report.dropped)
     assert "only 19 of 40 pairs had exposure" in report.sentence
 
@@ -144,6 +144,93 @@ def test_equal_differences_are_decided_only_at_the_last_look(difference: float, 
     report = asked(spec, known(table=table([difference] * 40)))
     assert (expected, 2) == (report.verdict, report.look)
     assert "all 40 differences equal" in report.sentence
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"), [("better_by", "fail"), ("not_worse_than", "pass"), ("worse_by", "fail")]
+)
+@pytest.mark.parametrize("metric", [RETURN, QUEUES])
+@pytest.mark.parametrize("share", [1, 2])
+def test_a_difference_of_rounding_is_no_difference(question: str, expected: str, metric: str, share: int) -> None:
+    """0.1 + 0.2 against 0.3, in all episodes or in every second one: neither better nor worse."""
+    higher, lower = [0.1 + 0.2 if i % share == 0 else 0.3 for i in range(40)], [0.3] * 40
+    values = (higher, lower) if (metric == RETURN) != (question == "worse_by") else (lower, higher)
+    report = asked(compared(question, metric, evidence=True, absolute=0), known(table=table(*values, metric=metric)))
+    assert (expected, 2, 0.0, 0.0) == (report.verdict, report.look, report.low, report.high)
+    assert "all 40 differences equal" in report.sentence
+
+
+def test_a_margin_that_is_met_but_for_rounding_is_met_exactly() -> None:
+    """Better by 0.1 exactly is not better by more than 0.1, and worse by 0.1 is still within 0.1."""
+    baseline = [0.3 + i for i in range(40)]
+    higher, lower = [b + 0.1 for b in baseline], [b - 0.1 for b in baseline]
+    for question, values, expected in (
+        ("better_by", higher, "fail"), ("not_worse_than", lower, "pass"), ("worse_by", lower, "fail"),
+    ):  # fmt: skip
+        report = asked(compared(question, evidence=True, absolute=0.1), known(table=table(values, baseline)))
+        assert (expected, 2) == (report.verdict, report.look), report.sentence
+
+
+def test_verdicts_of_the_first_rule_are_derived_by_it() -> None:
+    """A journal of an earlier Townlet holds what that one decided."""
+    rounding, gaps = table([0.1 + 0.2] * 40, [0.3] * 40), table([None] * 4 + waves(FAR, 36), [0.0] * 40)
+    for stored, now in ((rounding, Verdict.FAIL), (gaps, Verdict.UNKNOWN)):
+        assert (now, 2) == ((report := asked(BETTER, known(table=stored))).verdict, report.rule)
+        first = asked(BETTER, known(table=stored, rule=1))
+        assert (Verdict.PASS, 1, (), ()) == (first.verdict, first.rule, first.candidate_missing, first.baseline_missing)
+
+
+def test_an_episode_that_only_one_side_has_exposure_in_is_evidence() -> None:
+    """Went wrong in four of forty and is better in the others: UNKNOWN until the guard says what they count as."""
+    values: list[float | None] = [None if i % 10 == 3 else value for i, value in enumerate(waves(5.0, 40))]
+    baseline: list[float | None] = [None if i in (3, 7) else value for i, value in enumerate(waves(0.0, 40))]
+    report = asked(BETTER, known(table=table(values, baseline)))
+    assert (Verdict.UNKNOWN, (13,), (7,)) == (report.verdict, report.candidate_missing, report.baseline_missing)
+    assert report.look == 1  # further episodes could not change it
+    assert "of 20 episodes with seed 1, the candidate alone has no exposure in 1 of them (13)" in report.sentence
+    assert "`missing: worst` or `missing: drop`" in report.sentence
+    spec = guard(
+        metric=f"evaluate.{RETURN}", better_by={"baseline": "champion", "absolute": 0}, evidence="full", missing="drop"
+    )
+    report = asked(spec, known(table=table(values, baseline)))
+    assert (Verdict.PASS, 2, (13, 23, 33), (7,)) == (
+        report.verdict,
+        report.look,
+        report.candidate_missing,
+        report.baseline_missing,
+    )
+    assert "35 pairs, 4 with exposure on one side only dropped" in report.sentence
+
+
+def test_what_is_missing_counts_against_the_candidate() -> None:
+    """Every tenth episode at the worst value outweighs a small gain; dropped, the gain would pass."""
+    values: list[float | None] = [None if i % 10 == 0 else value for i, value in enumerate(waves(0.5, 40, size=0.1))]
+    baseline = waves(0.0, 40, size=0.1)
+    baseline[5] = -9.0
+    found = {
+        missing: asked(
+            guard(
+                metric=f"evaluate.{RETURN}",
+                not_worse_than={"baseline": "champion", "absolute": 0},
+                evidence="full",
+                missing=missing,
+            ),
+            known(table=table(values, baseline)),
+        )
+        for missing in ("worst", "drop")
+    }
+    assert (40, 0) == (found["worst"].pairs, found["worst"].dropped)
+    assert (36, 4) == (found["drop"].pairs, found["drop"].dropped)
+    assert Verdict.PASS is not found["worst"].verdict
+
+
+def test_few_pairs_are_not_made_many_by_filling_in() -> None:
+    """Nineteen episodes with exposure on both sides decide nothing, whatever the others count as."""
+    spec = guard(
+        metric=f"evaluate.{RETURN}", better_by={"baseline": "champion", "absolute": 0}, evidence="full", missing="worst"
+    )
+    report = asked(spec, known(table=table([*waves(FAR, 19), *[None] * 21])))
+    assert (Verdict.UNKNOWN, 19) == (report.verdict, report.pairs)
 
 
 def _only(question: str) -> dict[str, Any]:

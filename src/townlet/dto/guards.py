@@ -9,6 +9,7 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record, converter
+from townlet.dto.evolution import evolved
 from townlet.dto.quantities import Percent
 
 __all__ = [
@@ -215,6 +216,9 @@ class PairedComparisonSpec(ComparisonSpec):
 
     evidence: str
     """Compare paired episodes of this evidence, with confidence, instead of two numbers."""
+    missing: Literal["worst", "drop"] | None = None
+    """What an episode counts as in which only one side has exposure: `worst`, the worst of all values for the candidate
+    and the best for the baseline; `drop`, nothing. Without it such an episode makes the guard UNKNOWN."""
 
 
 @frozen(kw_only=True)
@@ -394,12 +398,18 @@ class GuardReport(Record):
     high: float | None = None
     """Upper end of the interval, where there is one."""
     pairs: int = 0
-    """Pairs with exposure on both sides."""
+    """Pairs that were compared."""
     dropped: int = 0
-    """Pairs without."""
+    """Pairs that were not: without exposure on one side or both."""
     look: int = 0
     """Look at which the verdict was reached, counted from 1."""
     tolerance: str = ""
     """Which tolerance applied: `relative`, `floor` or `absolute`."""
     sentence: str
     """The verdict in words."""
+    candidate_missing: tuple[int, ...] = evolved(since=2, default=())
+    """Episodes, counted from 0, in which the baseline has exposure and the candidate has none."""
+    baseline_missing: tuple[int, ...] = evolved(since=2, default=())
+    """Episodes in which the candidate has exposure and the baseline has none."""
+    rule: int = evolved(since=2, default=1, semantic=False)
+    """Version of the rule that the comparison was decided by; a verdict is derived again by the same."""

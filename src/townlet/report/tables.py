@@ -12,8 +12,9 @@ from townlet.dto.comparison import ComparisonResult
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
-from townlet.estimate import bounds
+from townlet.estimate import paired_bounds
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.schedule.forecast import Forecast
 from townlet.report.layout import Column, Grid
 from townlet.report.numbers import number
@@ -67,8 +68,9 @@ def forecast_tables(forecast: Forecast) -> tuple[Grid, Grid]:
         states.add_row(
             state.state, state.strategy, str(state.most_visits), f"{state.agent_steps:,}", ", ".join(state.leads_to)
         )
+    most = max((guard.pairs or 0 for guard in forecast.guards), default=0)
     guards = Grid(
-        "guards",
+        f"guards: {mean_warning(most)}" if most else "guards",
         (
             _text("guard"),
             _text("evaluated in"),
@@ -217,7 +219,7 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
                 continue
             candidates, baselines = zip(*pairs, strict=True)
             differences = [candidate - baseline for candidate, baseline in pairs]
-            low, high = bounds(differences, 0.025)
+            low, high = paired_bounds(candidates, baselines, 0.025)
             means = (sum(column) / len(pairs) for column in (candidates, baselines, differences))
             table.add_row(
                 row.metric,

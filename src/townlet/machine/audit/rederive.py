@@ -105,7 +105,7 @@ class Rederiver:
 
     def _verdict_differences(self, evaluator: GuardEvaluator, run: RunState, record: GuardsJudged) -> Iterator[str]:
         assert run.visit is not None
-        derived = evaluator.reports(run, run.visit)
+        derived = evaluator.reports(run, run.visit, max((report.rule for report in record.reports), default=1))
         self._report = evolve(self._report, verdicts=self._report.verdicts + len(derived))
         if [report.guard for report in derived] != [report.guard for report in record.reports]:
             yield f"other guards of {record.state} were evaluated than the schedule names"

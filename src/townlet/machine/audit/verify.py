@@ -29,6 +29,7 @@ from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.gc import open_checkpoint
 from townlet.machine.audit.snapshot import schedules
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.result_codec import load_result
 from townlet.store.blobs import BlobStore
@@ -148,11 +149,15 @@ def _reasons(entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | No
     edge = "the engine's own" if record.edge is None else f"edge {record.edge}"
     visit = "" if evaluated is None else f" (visit {evaluated.visit})"
     yield f"{entry.seq} {record.source}{visit} → {record.target}, {edge}: {record.why}"
-    for report in () if evaluated is None else evaluated.reports:
+    reports = () if evaluated is None else evaluated.reports
+    for report in reports:
         yield f"  {report.verdict.value:<9} {report.guard}: {report.sentence}"
         operands = ", ".join(_operands(report))
         if operands:
             yield f"            {operands}"
+    most = max((report.pairs for report in reports), default=0)
+    if most:
+        yield f"  {mean_warning(most)}"
 
 
 def _operands(report: GuardReport) -> Iterator[str]:
@@ -170,6 +175,9 @@ def _operands(report: GuardReport) -> Iterator[str]:
         yield f"pairs {report.pairs}, dropped {report.dropped}, look {report.look}"
     if report.tolerance:
         yield f"tolerance {report.tolerance}"
+    for side, episodes in (("candidate", report.candidate_missing), ("baseline", report.baseline_missing)):
+        if episodes:
+            yield f"only the {side} without exposure in episodes {', '.join(map(str, episodes))}"
 
 
 def show(entries: Sequence[Entry]) -> str:

@@ -5,13 +5,13 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import singledispatch
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from townlet.canonical import digest_of
-from townlet.dto.codec import structure, unstructure
+from townlet.dto.codec import structure
 from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import (
     ComparisonSpec,
@@ -31,34 +31,20 @@ from townlet.dto.policy import EvaluationResult, TrainingResult, statistics
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
 from townlet.estimate import error_per_look
-from townlet.machine.guards.paired_test import BaselineMargin, PairedComparison, orientation, sequential_paired_test
+from townlet.machine.guards.context import GuardContext
+from townlet.machine.guards.paired_test import (
+    RULE,
+    BaselineMargin,
+    PairedComparison,
+    orientation,
+    sequential_paired_test,
+)
 from townlet.machine.guards.verdicts import guards_of
-from townlet.machine.journal.run_state import Accepted, OpenVisit, RunState
+from townlet.machine.journal.run_state import OpenVisit, RunState
+from townlet.machine.journal.semantic_hash import semantic_form
 from townlet.store.blobs import BlobStore
 
-__all__ = ["GuardContext", "GuardEvaluator", "evaluate_guard", "evaluate_visits", "is_decided", "report_hash"]
-
-
-@frozen(kw_only=True)
-class GuardContext:
-    """Everything the guards of one visit are evaluated from."""
-
-    plan: Plan
-    """The schedule and its structured options."""
-    metrics: Mapping[str, MetricSpec]
-    """The environment's KPIs by name."""
-    candidate: str | None
-    """Digest of the weights under test."""
-    visits: Mapping[str, int]
-    """Visits to each state so far, the present one included."""
-    results: Mapping[str, TrainingResult]
-    """Last result of each state."""
-    accepted: tuple[Accepted, ...]
-    """This run's accepted ppo visits."""
-    baseline_digests: Mapping[str, str]
-    """What each baseline's name was resolved to when the visit started: a weights digest, or ``teacher:NAME``."""
-    table: Callable[[str], EvidenceTable]
-    """Reads stored evidence by digest."""
+__all__ = ["GuardEvaluator", "evaluate_guard", "evaluate_visits", "is_decided", "report_hash"]
 
 
 @frozen(kw_only=True)
@@ -72,9 +58,12 @@ class GuardEvaluator:
     blobs: BlobStore
     """Where the evidence is stored."""
 
-    def reports(self, run: RunState, visit: OpenVisit) -> tuple[GuardReport, ...]:
-        """Return the report of every guard named on any edge of the visit's state, each once, none left out."""
-        guards, context = self.plan.schedule.guards, self._context(run, visit, run.candidate)
+    def reports(self, run: RunState, visit: OpenVisit, rule: int = RULE) -> tuple[GuardReport, ...]:
+        """Return the report of every guard named on any edge of the visit's state, each once, none left out.
+
+        `rule` is the version that a verdict of an earlier Townlet is derived again by.
+        """
+        guards, context = self.plan.schedule.guards, evolve(self._context(run, visit, run.candidate), rule=rule)
         return tuple(evaluate_guard(name, guards[name], context) for name in guards_of(self.plan.schedule, visit.state))
 
     def is_decided(self, run: RunState, visit: OpenVisit, table: EvidenceTable) -> bool:
@@ -98,9 +87,12 @@ class GuardEvaluator:
 
 
 def report_hash(visit: OpenVisit) -> str:
-    """Return the SHA-256 of a visit's guard reports: what an approval is bound to."""
+    """Return the SHA-256 of a visit's guard reports: what an approval is bound to.
+
+    Fields that reports gained later count only where they hold something, so that approvals of earlier versions fit.
+    """
     judged = GuardsJudged(state=visit.state, visit=visit.number, reports=visit.reports or ())
-    return digest_of(unstructure(judged))
+    return digest_of(semantic_form(judged))
 
 
 def evaluate_guard(name: str, guard: GuardSpec, context: GuardContext) -> GuardReport:
@@ -176,9 +168,12 @@ def _evaluate_comparison(guard: ComparisonSpec, name: str, context: GuardContext
     if metric.value is None:
         return _unknown(name, guard, metric.problem)
     baseline = _baseline_value(guard, metric.direction, context)
-    if baseline is None:
+    if baseline.value is None:
         return _without_baseline(name, guard)
-    return _baseline_margin(name, guard, metric.direction, context).compare(metric.value, baseline)
+    if metric.episodes != baseline.episodes and context.rule > 1:
+        reason = f"a mean of {metric.episodes} episodes, the baseline's of {baseline.episodes}; use `evidence`"
+        return evolve(_unknown(name, guard, reason), rule=context.rule)
+    return _baseline_margin(name, guard, metric.direction, context).compare(metric.value, baseline.value)
 
 
 @_evaluate.register
@@ -191,8 +186,7 @@ def _evaluate_paired_comparison(guard: PairedComparisonSpec, name: str, context:
     if visit > context.plan.most_visits[state]:
         return _unknown(name, guard, f"visit {visit} to {state} is beyond those the error was divided over")
     table = context.table(result.evidence)
-    problem = _evidence_problem(guard, table, context)
-    if problem:
+    if problem := _evidence_problem(guard, table, context):
         return _unknown(name, guard, problem)
     comparison = _paired_comparison(name, guard, context, table)
     return sequential_paired_test(comparison).report if comparison.baseline else _without_baseline(name, guard)
@@ -208,6 +202,8 @@ class MetricValue:
     value: float | None = None
     direction: Direction = Direction.NONE
     problem: str = ""
+    episodes: int = 0
+    """Episodes with exposure that it is the mean of; 0 for a statistic of a visit."""
 
 
 def _metric_name(guard: MetricGuardSpec) -> MetricName:
@@ -248,7 +244,7 @@ def _measured_value(
         return MetricValue(problem=f"it was not measured on {_short_digest(policy)}{other}")
     if measurement.unit != spec.unit:
         return MetricValue(problem=f"it was measured in {measurement.unit}, expected {spec.unit}")
-    return _finite_value(measurement.value, spec.direction)
+    return evolve(_finite_value(measurement.value, spec.direction), episodes=measurement.episodes)
 
 
 def _finite_value(value: float | None, direction: Direction) -> MetricValue:
@@ -261,15 +257,15 @@ def _statistic(result: TrainingResult, name: str) -> float:
     return float(getattr(result, name))
 
 
-def _baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardContext) -> float | None:
-    """Return the baseline's value, for `accepted` the best among accepted visits; None where there is none."""
+def _baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardContext) -> MetricValue:
+    """Return the baseline's value, for `accepted` the best among accepted visits; of none its value is None."""
     metric, baseline = _metric_name(guard), guard.margin.baseline
     result = context.results[metric.state]
     if isinstance(result, EvaluationResult):
         digest = context.baseline_digests.get(baseline)
-        return None if digest is None else _measured_value(result, digest, metric, context).value
+        return MetricValue() if digest is None else _measured_value(result, digest, metric, context)
     if baseline != "accepted":
-        return None
+        return MetricValue()
     source = context.plan.schedule.baselines[baseline].of
     values = [
         _statistic(each.result, metric.name)
@@ -278,9 +274,9 @@ def _baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardC
     ]
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
-        return None
+        return MetricValue()
     sign = orientation(direction, guard.metric)
-    return max(finite, key=lambda value: sign * value)
+    return MetricValue(value=max(finite, key=lambda value: sign * value))
 
 
 def _evidence_problem(guard: PairedComparisonSpec, table: EvidenceTable, context: GuardContext) -> str:
@@ -312,6 +308,7 @@ def _paired_comparison(
         looks=table.looks,
         declared=evidence.episodes,
         alpha=error_per_look(evidence.confidence, len(evidence.episodes), evaluate_visits(context.plan)),
+        seed=table.seed,
     )
 
 
@@ -319,7 +316,7 @@ def _baseline_margin(name: str, guard: ComparisonSpec, direction: Direction, con
     baseline = guard.margin.baseline
     digest = context.baseline_digests.get(baseline)
     label = baseline if digest is None else f"{baseline} ({_short_digest(digest)})"
-    return BaselineMargin(name=name, guard=guard, baseline_name=label, direction=direction)
+    return BaselineMargin(name=name, guard=guard, baseline_name=label, direction=direction, rule=context.rule)
 
 
 def _short_digest(policy: str | None) -> str:

@@ -12,12 +12,26 @@ from typing import assert_never
 from attrs import evolve, frozen
 
 from townlet.dto.fields import Direction
-from townlet.dto.guards import ComparisonSpec, GuardReport, Relation, Verdict
+from townlet.dto.guards import ComparisonSpec, GuardReport, PairedComparisonSpec, Relation, Verdict
 from townlet.errors import BadInputError
-from townlet.estimate import MIN_PAIRS, bounds, paired
+from townlet.estimate import MIN_PAIRS, ROUNDING, bounds, common_value, pair_sizes, undetected_rate, worst_case_pairs
 
-__all__ = ["BaselineMargin", "PairedComparison", "SequentialDecision", "orientation", "sequential_paired_test"]
+__all__ = [
+    "RULE",
+    "BaselineMargin",
+    "PairedComparison",
+    "SequentialDecision",
+    "mean_warning",
+    "orientation",
+    "sequential_paired_test",
+]
 
+RULE = 2
+"""Version of the rule that comparisons are decided by. Rule 1 took differences of rounding for differences, and dropped
+episodes that only one side had exposure in; its verdicts are still derived again by it."""
+
+_NAMED = 5
+"""Episodes that a sentence names; the report holds all."""
 _DECISIVE = (Verdict.PASS, Verdict.FAIL)
 _RELATION_PHRASE = {
     Relation.NOT_WORSE_THAN: "not worse than",
@@ -37,6 +51,14 @@ def orientation(direction: Direction, metric: str) -> float:
             raise BadInputError(f"{metric} has no better direction; nothing can be better or worse in it")
 
 
+def mean_warning(episodes: int) -> str:
+    """Return the sentence that says which rare losses a comparison of this many episodes cannot see."""
+    return (
+        f"a mean cannot show rare catastrophes: what happens in fewer than 1 of {1 / undetected_rate(episodes):.0f} "
+        f"episodes is absent from all {episodes} with a chance of 5% or more"
+    )
+
+
 @frozen(kw_only=True)
 class BaselineMargin:
     """A comparison's margin, in its metric's better direction."""
@@ -49,6 +71,8 @@ class BaselineMargin:
     """The baseline, as sentences name it."""
     direction: Direction
     """Which way the metric improves."""
+    rule: int = RULE
+    """Version of the rule that decides."""
 
     @property
     def sign(self) -> float:
@@ -111,7 +135,10 @@ class BaselineMargin:
         """Return the report on two plain numbers."""
         distance, tolerance = self.distance(baseline)
         difference, oriented_limit = value - baseline, self.limit(distance)
-        verdict = self.decide(self.sign * difference, self.sign * difference, oriented_limit) or Verdict.UNKNOWN
+        oriented = self.sign * difference
+        if self.rule > 1 and abs(oriented - oriented_limit) <= ROUNDING * max(abs(value), abs(baseline)):
+            oriented = oriented_limit
+        verdict = self.decide(oriented, oriented, oriented_limit) or Verdict.UNKNOWN
         limit = self.sign * oriented_limit
         return GuardReport(
             guard=self.name,
@@ -121,6 +148,7 @@ class BaselineMargin:
             baseline=baseline,
             limit=limit,
             tolerance=tolerance,
+            rule=self.rule,
             sentence=f"{self.guard.metric} {value:.4g} {self.phrase(verdict)} {self.baseline_name} {baseline:.4g}: "
             f"difference {difference:.4g}, limit {limit:.4g} ({tolerance})",
         )
@@ -142,6 +170,8 @@ class PairedComparison:
     """Episodes at each look that was declared before the run."""
     alpha: float
     """Error of one look in one visit."""
+    seed: int
+    """Keys the episodes."""
 
 
 @frozen(kw_only=True)
@@ -168,7 +198,7 @@ def sequential_paired_test(comparison: PairedComparison) -> SequentialDecision:
         return SequentialDecision(report=_unknown(comparison, reason), settled=True)
     for look in range(1, len(comparison.looks) + 1):
         report = _at_look(comparison, look)
-        if report.verdict in _DECISIVE or look == len(comparison.declared):
+        if report.verdict in _DECISIVE or _has_missing(comparison, report) or look == len(comparison.declared):
             return SequentialDecision(report=report, settled=True)
     reason = f"the evidence ends at look {len(comparison.looks)} of {len(comparison.declared)} without a decision"
     return SequentialDecision(report=_unknown(comparison, reason), settled=False)
@@ -177,25 +207,34 @@ def sequential_paired_test(comparison: PairedComparison) -> SequentialDecision:
 def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
     """Return the report on the episodes up to one look, counted from 1."""
     margin, episodes = comparison.margin, comparison.looks[look - 1]
-    pairs = [
-        (x, b)
-        for x, b in zip(comparison.candidate[:episodes], comparison.baseline[:episodes], strict=True)
-        if x is not None and b is not None
-    ]
-    counts = evolve(_empty_report(margin), pairs=len(pairs), dropped=episodes - len(pairs), look=look)
+    candidates, baselines = comparison.candidate[:episodes], comparison.baseline[:episodes]
+    pairs = [(x, b) for x, b in zip(candidates, baselines, strict=True) if x is not None and b is not None]
+    counts = evolve(_empty_report(margin), look=look)
+    if margin.rule > 1:
+        counts = evolve(
+            counts,
+            candidate_missing=tuple(i for i in range(episodes) if candidates[i] is None and baselines[i] is not None),
+            baseline_missing=tuple(i for i in range(episodes) if candidates[i] is not None and baselines[i] is None),
+        )
+    counts = evolve(counts, pairs=len(pairs), dropped=episodes - len(pairs))
+    if _has_missing(comparison, counts):
+        return _with_reason(counts, _missing_reason(comparison, counts))
     if len(pairs) < MIN_PAIRS:
         return _with_reason(
             counts, f"only {len(pairs)} of {episodes} pairs had exposure, expected at least {MIN_PAIRS}"
         )
+    if _missing(margin.guard) == "worst":
+        pairs = worst_case_pairs(candidates, baselines, margin.sign)
+        counts = evolve(counts, pairs=len(pairs), dropped=episodes - len(pairs))
     if not all(math.isfinite(x) and math.isfinite(b) for x, b in pairs):
         return _with_reason(counts, "an episode's value is not finite")
     mean = math.fsum(b for _, b in pairs) / len(pairs)
     distance, tolerance = margin.distance(mean)
     contrasts, limit = _contrasts(margin, pairs, mean, distance, tolerance)
-    sample = paired(contrasts)
-    low, high = (sample.mean, sample.mean) if sample.degenerate else bounds(contrasts, comparison.alpha)
+    equal = _common_contrast(margin, contrasts, pairs, limit)
+    low, high = bounds(contrasts, comparison.alpha) if equal is None else (equal, equal)
     verdict = margin.decide(low, high, limit) or Verdict.UNDECIDED
-    if sample.degenerate and look < len(comparison.declared):
+    if equal is not None and look < len(comparison.declared):
         verdict = Verdict.UNDECIDED
     report = evolve(
         counts,
@@ -207,7 +246,44 @@ def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
         high=high if margin.sign > 0 else -low,
         tolerance=tolerance,
     )
-    return evolve(report, sentence=_sentence(comparison, report, degenerate=sample.degenerate))
+    return evolve(report, sentence=_sentence(comparison, report, degenerate=equal is not None))
+
+
+def _common_contrast(
+    margin: BaselineMargin, contrasts: Sequence[float], pairs: Sequence[tuple[float, float]], limit: float
+) -> float | None:
+    """Return the number that all contrasts are equal to, the limit where it can be that; None where they differ."""
+    if margin.rule > 1:
+        return common_value(contrasts, pair_sizes([x for x, _ in pairs], [b for _, b in pairs]), limit)
+    largest = max(abs(contrast) for contrast in contrasts)
+    if max(contrasts) - min(contrasts) > ROUNDING * largest:
+        return None
+    return math.fsum(contrasts) / len(contrasts)
+
+
+def _missing(guard: ComparisonSpec) -> str | None:
+    return guard.missing if isinstance(guard, PairedComparisonSpec) else None
+
+
+def _has_missing(comparison: PairedComparison, report: GuardReport) -> bool:
+    """Tell whether only one side has exposure in an episode, and the guard does not say what that counts as."""
+    return bool(report.candidate_missing or report.baseline_missing) and _missing(comparison.margin.guard) is None
+
+
+def _missing_reason(comparison: PairedComparison, report: GuardReport) -> str:
+    sides = []
+    for side, episodes in (
+        ("the candidate", report.candidate_missing),
+        (comparison.margin.baseline_name, report.baseline_missing),
+    ):
+        if episodes:
+            named = ", ".join(map(str, episodes[:_NAMED]))
+            rest = f" and {len(episodes) - _NAMED} more" if len(episodes) > _NAMED else ""
+            sides.append(f"{side} alone has no exposure in {len(episodes)} of them ({named}{rest})")
+    return (
+        f"of {comparison.looks[report.look - 1]} episodes with seed {comparison.seed}, {' and '.join(sides)}; "
+        "state in the guard what these count as, `missing: worst` or `missing: drop`"
+    )
 
 
 def _contrasts(
@@ -249,11 +325,16 @@ def _sentence(comparison: PairedComparison, report: GuardReport, *, degenerate: 
         middle = f"{confidence} bound {bound:.4g} {side} limit {limit:.4g}"
     relative = margin.guard.margin.relative
     scale = "" if report.tolerance == "absolute" else f", tolerance {relative:.3g} {report.tolerance}"
-    return f"{opening}, {middle}{scale} ({report.pairs} pairs, look {report.look} of {len(comparison.declared)})"
+    one_sided = len(report.candidate_missing) + len(report.baseline_missing)
+    missing = {"worst": "counted at the worst", "drop": "dropped"}.get(_missing(margin.guard) or "", "")
+    note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
+    return f"{opening}, {middle}{scale} ({report.pairs} pairs{note}, look {report.look} of {len(comparison.declared)})"
 
 
 def _empty_report(margin: BaselineMargin) -> GuardReport:
-    return GuardReport(guard=margin.name, verdict=Verdict.UNKNOWN, metric=margin.guard.metric, sentence="")
+    return GuardReport(
+        guard=margin.name, verdict=Verdict.UNKNOWN, metric=margin.guard.metric, sentence="", rule=margin.rule
+    )
 
 
 def _unknown(comparison: PairedComparison, reason: str) -> GuardReport:

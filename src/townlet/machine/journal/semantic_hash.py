@@ -17,14 +17,14 @@ from townlet.dto.fields import is_semantic
 from townlet.dto.journal import SEMANTIC_KINDS, JournalRecord, VisitFinished
 from townlet.machine.catalogue import StrategyCatalogue
 
-__all__ = ["next_semantic_hash", "semantic_part"]
+__all__ = ["next_semantic_hash", "semantic_form", "semantic_part"]
 
 
 def next_semantic_hash(previous: str, record: JournalRecord, catalogue: StrategyCatalogue) -> str:
     """Return the semantic hash after one more record; `previous` where its kind is not semantic."""
     if record.kind not in SEMANTIC_KINDS:
         return previous
-    body = _semantic_form(record)
+    body = semantic_form(record)
     if isinstance(record, VisitFinished):
         body["result"] = semantic_part(record.result, catalogue.entry(record.strategy).result)
     return digest_of([previous, record.kind, body])
@@ -40,12 +40,12 @@ def semantic_part(plain: Mapping[str, Any], cls: type) -> dict[str, Any]:
     return part
 
 
-def _semantic_form(value: Any) -> Any:
-    """Return plain data of a record and of the records within it, semantic fields only."""
+def semantic_form(value: Any) -> Any:
+    """Return plain data of a record and of the records within it: semantic fields, without unused additions."""
     if isinstance(value, Record):
         cls: Any = type(value)
         attributes = [(a, getattr(value, a.name)) for a in attrs.fields(cls) if is_semantic(a)]
-        return {earlier_name(a): _semantic_form(item) for a, item in attributes if not is_unused_addition(a, item)}
+        return {earlier_name(a): semantic_form(item) for a, item in attributes if not is_unused_addition(a, item)}
     if isinstance(value, tuple):
-        return [_semantic_form(item) for item in value]
+        return [semantic_form(item) for item in value]
     return unstructure(value)

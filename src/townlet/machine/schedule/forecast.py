@@ -10,7 +10,7 @@ from townlet.dto.guards import ComparisonSpec, GuardSpec, PairedComparisonSpec, 
 from townlet.dto.metric_name import MetricName
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, Plan
-from townlet.estimate import detectable_difference, error_per_look
+from townlet.estimate import detectable_difference, error_per_look, undetected_rate
 from townlet.machine.catalogue import Cost, CostContext, StrategyCatalogue
 from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.guards.verdicts import names
@@ -61,6 +61,9 @@ class GuardForecast(Record):
     equal_passes: float | None = None
     """Bound on the chance that a policy equal to the baseline passes it in one visit; none where that hangs on the
     metric's spread: a tolerance of `detectable` standard deviations passes it in 80 % of visits."""
+    undetected_rate: float | None = None
+    """Share of episodes: what happens in fewer is absent from all pairs with a chance of 5 % or more, and no mean can
+    show it."""
 
 
 @frozen(kw_only=True)
@@ -147,6 +150,7 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tup
         alpha=alpha,
         detectable=detectable_difference(pairs, alpha, POWER),
         equal_passes=None if tolerant else looks * alpha,
+        undetected_rate=undetected_rate(pairs),
     )
 
 

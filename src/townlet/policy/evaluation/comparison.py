@@ -11,7 +11,7 @@ from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy_ref import parse_teacher
 from townlet.errors import BadInputError
-from townlet.estimate import bounds, iqm, probability_of_improvement
+from townlet.estimate import iqm, paired_bounds, probability_of_improvement
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.model.weights import read_weights
 from townlet.ports import EnvironmentProvider, Teacher
@@ -122,7 +122,7 @@ def _compare_metric(
     ]
     candidate_values, baseline_values = [a for a, _ in pairs], [b for _, b in pairs]
     differences = [a - b for a, b in pairs]
-    low, high = bounds(differences, alpha) if len(pairs) >= 2 else (None, None)
+    low, high = paired_bounds(candidate_values, baseline_values, alpha) if len(pairs) >= 2 else (None, None)
     better, worse = (
         (baseline_values, candidate_values)
         if spec.direction is Direction.LOWER

@@ -5,7 +5,7 @@ from attrs import define, field, frozen
 from townlet.dto.codec import Record
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import PPOSpec
-from townlet.estimate import bounds
+from townlet.estimate import paired_bounds, worst_case_pairs
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.model.weights import Weights
 from townlet.policy.training.contexts import TrainingContext
@@ -79,25 +79,24 @@ class CliffWatch:
             self.best = CliffCheck(weights=best, mean=state.best[0], difference=state.best[1], cliff=False)
 
     def check(self, weights: Weights) -> CliffCheck:
-        """Return the paired comparison of `weights` with the parent."""
+        """Return the paired comparison of `weights` with the parent.
+
+        An episode in which only one of them has exposure counts against `weights`.
+        """
         if not self._parent_values:
             self._parent_values = self._values(self.parent)
             values = [value for value in self._parent_values if value is not None]
             self.best = CliffCheck(
                 weights=self.parent, mean=sum(values) / max(len(values), 1), difference=0.0, cliff=False
             )
-        pairs = [
-            (value, parent_value)
-            for value, parent_value in zip(self._values(weights), self._parent_values, strict=True)
-            if value is not None and parent_value is not None
-        ]
-        differences = [value - parent_value for value, parent_value in pairs]
+        pairs = worst_case_pairs(self._values(weights), self._parent_values, 1.0)
+        values, parent_values = [value for value, _ in pairs], [parent_value for _, parent_value in pairs]
+        _, high = paired_bounds(values, parent_values, 1.0 - self.evidence.confidence)
         count = max(len(pairs), 1)
-        _, high = bounds(differences, 1.0 - self.evidence.confidence)
         check = CliffCheck(
             weights=weights,
-            mean=sum(value for value, _ in pairs) / count,
-            difference=sum(differences) / count,
+            mean=sum(values) / count,
+            difference=sum(value - parent_value for value, parent_value in pairs) / count,
             cliff=high < 0,
         )
         if self.best is None or check.mean > self.best.mean:
