@@ -1,1 +1,1 @@
-"""The words: frozen records and the one strict converter."""
+"""Records: frozen data classes and the one strict converter."""

@@ -230,21 +230,21 @@ class AnnealStageResult(Record):
     result: TrainingResult
     """The strategy's answer."""
     to: str
-    """Where the walk went next."""
+    """State that the edge led to."""
     why: str
     """In words."""
 
 
 @frozen(kw_only=True)
 class AnnealSummary(TrainingResult):
-    """One walk of the machine."""
+    """The result of one run of the machine."""
 
     run: str = nonsemantic()
     """Run id."""
     path: str = nonsemantic()
     """Run directory."""
     state: str
-    """Where the walk ended: done, hold, failed or aborted."""
+    """Where the run ended: done, hold, failed or aborted."""
     reason: str
     """In words."""
     champion_moved: bool

@@ -207,7 +207,7 @@ class ScheduleSpec(Record):
     guards: Mapping[str, GuardSpec] = attrs.field(factory=dict)
     """Questions that edges ask, by name."""
     initial: str
-    """State the walk begins in."""
+    """State that a run begins in."""
     states: Mapping[str, StateSpec]
     """The nodes, by name."""
 

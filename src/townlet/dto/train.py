@@ -34,7 +34,7 @@ class TrainRequest(Record):
     """What `townlet train SCHEDULE` is asked to do; a flag that the mode has no use for is refused."""
 
     mode: Mode = "anneal"
-    """Which part of the schedule's machine is walked: anneal all of it, bc capture and bc, rollout capture (of the
+    """Which part of the schedule's machine is run: anneal all of it, bc capture and bc, rollout capture (of the
     learner's own play) and ppo, replay a data set's summaries, mixed replay then rollout, capture and ppo alone."""
     replay_sample: str | None = _flag(None, *_REPLAY)
     """One sample, an NPZ file."""

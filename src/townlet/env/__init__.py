@@ -1,4 +1,4 @@
-"""The window: what a learner sees of an environment."""
+"""Environments as learners see them: the batched town, PettingZoo, Gymnasium, Stable-Baselines3."""
 
 from typing import TYPE_CHECKING, Any
 

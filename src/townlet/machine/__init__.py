@@ -1,1 +1,1 @@
-"""The conductor: reads the schedule, proves it sound, judges guards, keeps the journal and walks the machine."""
+"""Everything between a schedule and its decisions: checks, guards, journal, engine and audit; no torch, no training."""

@@ -1,1 +1,1 @@
-"""The cellar: atomic files, blobs, the run directory, the registry."""
+"""Storage: atomic files, blobs, run directories, the registry, and readers of untrusted files."""

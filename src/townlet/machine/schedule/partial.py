@@ -75,7 +75,7 @@ class PartialSchedule:
     budget: BudgetSpec | None
     """Bounds of the run."""
     initial: str | None
-    """Where the walk begins."""
+    """State that a run begins in."""
     teacher: str | None
     """Who is cloned."""
 
