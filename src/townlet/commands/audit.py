@@ -14,14 +14,18 @@ audit = App(name="audit", help="Verify, show, explain and replay the journal of 
 
 @audit.command
 def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
-    """Check the hash chain, the head and every stored artefact of a run; exit code 5 if a check fails."""
+    """Check the hash chain, every head the home knows, and the artefacts of a run; exit code 5 if a check fails."""
+    from townlet.machine.audit.registry_verify import journal_heads
     from townlet.machine.audit.verify import verify as audit_verify
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
     from townlet.store.blobs import BlobStore
+    from townlet.store.registry.registry import Registry
 
     home, directory = find_run(home, run)
-    report = audit_verify(directory, BlobStore(home / "blobs"), catalogue())
+    registries = (Registry(home / "registry.sqlite"), Registry(directory.registry))
+    heads = journal_heads(registries, directory.id)
+    report = audit_verify(directory, BlobStore(home / "blobs"), catalogue(), heads)
     if json:
         terminal.show_json(report.model_dump())
     elif report.clean:

@@ -112,6 +112,45 @@ def rollback(
 
 
 @registry.command
+def verify(
+    *,
+    head: Annotated[
+        str | None, Parameter(help="A head of the ledger that you kept outside: that line must still be there.")
+    ] = None,
+    run: Run | None = None,
+    home: Home = HOME,
+    json: Json = False,
+) -> int:
+    """Compare database, ledger and journals both ways, and print the heads to keep outside; exit code 5 if one differs.
+
+    The ledger is the authority: every row of the database is a line of it, every promotion in it is done in a journal
+    that verifies, and the reverse.
+    """
+    from townlet.errors import JournalBrokenError
+    from townlet.machine.audit.registry_verify import verify_registry
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+    from townlet.store.blobs import BlobStore
+
+    own_home, runs = _promoting_runs(home, run)
+    blobs = BlobStore(own_home / "blobs")
+    report = verify_registry(_registry(home, run), runs, blobs, catalogue(), head=head)
+    if json:
+        terminal.show_json(report.model_dump())
+        return 0 if report.clean else JournalBrokenError.exit_code
+    for problem in report.problems:
+        terminal.complain(problem)
+    if not report.clean:
+        return JournalBrokenError.exit_code
+    terminal.show(f"clean: {report.moves} moves, {report.promotions} promotions that their journals hold")
+    terminal.show("heads to keep outside this machine:")
+    terminal.show(f"ledger {report.head}")
+    for name, digest in report.heads.items():
+        terminal.show(f"run {name} {digest}")
+    return 0
+
+
+@registry.command
 def rebuild(
     *,
     accept_loss: Annotated[bool, Parameter(negative="", help="Rebuild although records are lost or inferred.")] = False,
@@ -120,25 +159,17 @@ def rebuild(
 ) -> int:
     """Rebuild a lost or damaged registry from its ledger and the journals of all runs."""
     from townlet.errors import BadInputError, TownletError
-    from townlet.machine.audit.gc import stored_schedule
     from townlet.machine.audit.registry_rebuild import read_promotions, reconstruct
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
-    from townlet.store.rundir import RunDirectory
 
     target, strategies = _registry(home, run), catalogue()
     warnings: list[str] = []
     journalled: list[Promotion] = []
-    if run is None:
-        runs = tuple(each for each in RunDirectory.every(home) if each.original(home) == each.path)
-    else:
-        home, directory = find_run(home, run)
-        runs = (directory,)
+    home, runs = _promoting_runs(home, run)
     by_id = {each.id: each for each in runs}
     for each in runs:
-        if run is None and stored_schedule(each).registry.scope != "home":
-            continue
         try:
             journalled += read_promotions(read(each.journal, each.head, strategies).entries, strategies)
         except TownletError as error:
@@ -158,6 +189,19 @@ def rebuild(
         terminal.complain(f"accepted: {warning}")
     terminal.show(f"rebuilt: {len(target.versions())} versions, {len(rebuilt.entries)} moves in {target.path}")
     return 0
+
+
+def _promoting_runs(home: Path, run: str | None) -> "tuple[Path, tuple[RunDirectory, ...]]":
+    """Return the home, and the runs that promote in its registry; with `run` that one run, in the registry it uses."""
+    from townlet.machine.audit.gc import stored_schedule
+    from townlet.store.rundir import RunDirectory
+
+    if run is not None:
+        home, directory = find_run(home, run)
+        if stored_schedule(directory).registry.scope == "run":
+            return home, (directory,)
+    runs = (each for each in RunDirectory.every(home) if each.original(home) == each.path)
+    return home, tuple(each for each in runs if stored_schedule(each).registry.scope == "home")
 
 
 def _registry(home: Path, run: str | None) -> "Registry":

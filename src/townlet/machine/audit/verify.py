@@ -1,7 +1,8 @@
 """Verify a run directory, and explain why each transition was taken."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -60,8 +61,16 @@ class VerificationReport(Record):
         return not self.problems
 
 
-def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> VerificationReport:
-    """Return the problems of a run's chain, head, schedules and blobs; change nothing, raise for no broken run."""
+def verify(
+    directory: RunDirectory,
+    blobs: BlobStore,
+    catalogue: StrategyCatalogue,
+    heads: Mapping[str, str] = MappingProxyType({}),
+) -> VerificationReport:
+    """Return the problems of a run's chain, head, schedules and blobs; change nothing, raise for no broken run.
+
+    `heads` are hashes of records of this journal that are kept elsewhere, with who keeps them: each must be there.
+    """
     try:
         journal = read(directory.journal, directory.head, catalogue)
         followed = schedules(journal.entries)
@@ -76,6 +85,12 @@ def verify(directory: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalog
         )
     if journal.head_is_stale:
         problems.append(f"{directory.head}: the head is one record old; resume repairs it")
+    present = {entry.hash for entry in journal.entries}
+    problems += (
+        f"{directory.journal}: no record has the hash {head}, which {keeper} holds: the journal was written anew"
+        for head, keeper in heads.items()
+        if head not in present
+    )
     problems += _schedule_problems(directory, followed, blobs)
     lost = [(digest, user) for digest, user in needed.items() if not _is_intact(blobs, digest)]
     problems += [f"blob {digest} of {user} is missing or damaged" for digest, user in lost]
