@@ -1,6 +1,10 @@
 """`resume` goes on, tells a finished run without touching it, and refuses what was edited, damaged or foreign."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,8 @@ from townlet.cli import run_command
 from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted
 from townlet.errors import BadInputError, HoldError, JournalBrokenError
 from townlet.machine.journal.chain import read
-from townlet.policy.training import launch
+from townlet.policy.model.blas import kernel_name
+from townlet.policy.training import fingerprint, launch
 from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
@@ -122,13 +127,89 @@ def test_another_machine_breaks_exactness_and_says_so(tmp_path: Path, monkeypatc
     """The process that goes on records what changed."""
     home = tmp_path / "home"
     run = cut_after(home, "guards")
-    before = dict(launch.fingerprint())
-    monkeypatch.setattr(launch, "fingerprint", lambda: {**before, "numpy": "99.0"})
+    before = dict(fingerprint.fingerprint())
+    monkeypatch.setattr(fingerprint, "fingerprint", lambda: {**before, "numpy": "99.0"})
     facade(home).resume("latest")
     processes = [record for record in records(run) if isinstance(record, ProcessStarted)]
     assert [({}, "exact"), ({"numpy": f"{before['numpy']} → 99.0"}, "none")] == [
         (dict(process.changed), process.promise) for process in processes
     ]
+
+
+RESUME = """
+import sys
+sys.path[:0] = sys.argv[2:]
+from pathlib import Path
+from stage import facade
+facade(Path(sys.argv[1])).resume("latest")
+"""
+
+
+def test_another_matrix_kernel_breaks_exactness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A real process with another OpenBLAS kernel and fewer vector instructions, as another processor would have."""
+    here = kernel_name()
+    if here == "unknown" or platform.machine() != "x86_64":
+        pytest.skip("numpy computes matrix products with another BLAS here")
+    home, other = tmp_path / "home", "Nehalem" if here == "Haswell" else "Haswell"
+    run = cut_after(home, "guards")
+    environment = {**os.environ, "OPENBLAS_CORETYPE": other, "NPY_DISABLE_CPU_FEATURES": "FMA3 AVX2"}
+    subprocess.run([sys.executable, "-c", RESUME, str(home), *sys.path], check=True, env=environment)
+    first, second = (record for record in records(run) if isinstance(record, ProcessStarted))
+    assert ({}, "exact") == (first.changed, first.promise)
+    assert ("none", f"{here} → {other}") == (second.promise, second.changed["blas"])
+    capsys.readouterr()
+    for command in ("verify", "why"):
+        assert 0 == run_command(["audit", command, "latest", "--home", str(home)])
+        printed = capsys.readouterr().out.splitlines()
+        assert "exactness is broken from here on" in printed[0]
+        assert f"blas {here} → {other}" in printed[0]
+
+
+def test_exactness_that_was_broken_stays_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back on the first machine the work of the second is still in the run."""
+    home, own = tmp_path / "home", fingerprint.fingerprint()
+    run = cut_after(home, "guards")
+    seen: list[Entry] = []
+
+    def listen(entry: Entry) -> None:
+        seen.append(entry)
+        if entry.record.kind == "guards":
+            raise KilledError
+
+    walker = facade(home)
+    walker.listen = listen
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(fingerprint, "fingerprint", lambda: {**own, "cpu_features": own["cpu_features"] + " ZZZ"})
+        with pytest.raises(KilledError):
+            walker.resume("latest")
+    facade(home).resume("latest")
+    assert [({}, "exact"), ({"cpu_features": "nothing → ZZZ"}, "none"), ({}, "none")] == [
+        (dict(record.changed), record.promise) for record in records(run) if isinstance(record, ProcessStarted)
+    ]
+
+
+def test_what_an_earlier_townlet_did_not_record_is_unknown_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A journal without the processor's features cannot promise exactness, and claims no change either."""
+    home, own = tmp_path / "home", fingerprint.fingerprint()
+    with monkeypatch.context() as earlier:
+        fewer = {name: value for name, value in own.items() if name not in ("blas", "cpu_features", "torch_cpu")}
+        earlier.setattr(launch, "fingerprint", lambda: fewer)
+        run = cut_after(home, "guards")
+    facade(home).resume("latest")
+    last = [record for record in records(run) if isinstance(record, ProcessStarted)][-1]
+    assert ({}, "unknown") == (last.changed, last.promise)
+    assert 0 == run_command(["audit", "verify", "latest", "--home", str(home)])
+    assert "exactness is unknown" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_system_without_affinity_counts_all_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MacOS and Windows have no os.sched_getaffinity."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    fingerprint.fingerprint.cache_clear()
+    assert str(os.cpu_count()) == fingerprint.fingerprint()["processors"]
+    fingerprint.fingerprint.cache_clear()
 
 
 def test_a_run_at_work_is_refused_to_others(tmp_path: Path) -> None:

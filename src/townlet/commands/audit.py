@@ -29,8 +29,10 @@ def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
     if json:
         terminal.show_json(report.model_dump())
     elif report.clean:
+        inexact = "".join(f"{line}\n" for line in report.inexact)
         terminal.show(
-            f"clean: {report.records} records, {report.blobs} artefacts\nhead {report.head}\nsemantic {report.semantic}"
+            f"{inexact}clean: {report.records} records, {report.blobs} artefacts\n"
+            f"head {report.head}\nsemantic {report.semantic}"
         )
     else:
         for problem in report.problems:
@@ -59,6 +61,7 @@ def why(
     home: Home = HOME,
 ) -> int:
     """Print operands, tolerance, interval and verdict of every guard behind each transition."""
+    from townlet.machine.audit.verify import inexact_processes
     from townlet.machine.audit.verify import why as audit_why
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
@@ -66,7 +69,8 @@ def why(
 
     home, directory = find_run(home, run)
     entries = read(directory.journal, directory.head, catalogue()).entries
-    terminal.show(audit_why(entries, int(which) if which is not None and which.isdecimal() else which))
+    reasons = audit_why(entries, int(which) if which is not None and which.isdecimal() else which)
+    terminal.show("\n".join((*inexact_processes(entries), reasons)))
     return 0
 
 

@@ -131,16 +131,14 @@ def run_with_progress(
 def _warn_if_inexact(entry: "Entry") -> None:
     """Warn where the resumed run can end with other bits than an uninterrupted one."""
     from townlet.dto.journal import ProcessStarted
+    from townlet.machine.audit.verify import promise_phrase
     from townlet.report import terminal
 
     record = entry.record
     if not isinstance(record, ProcessStarted):
         return
-    if record.changed:
-        changes = ", ".join(f"{name} {change}" for name, change in record.changed.items())
-        terminal.warn(f"exactness is broken from this record on: {changes}")
-    elif record.promise == "reset":
-        terminal.warn("the environment offers no snapshot; the resumed visit starts new episodes")
+    if record.promise != "exact":
+        terminal.warn(promise_phrase(record))
 
 
 def _exit_code(summary: "AnnealSummary") -> int:

@@ -78,8 +78,9 @@ class ProcessStarted(JournalRecord):
     """Versions and properties of the machine that differ from those of `run_created`, as ``old → new``: the same bits
     are not promised from here on. Empty where nothing differs."""
     promise: str = nonsemantic(default="exact")
-    """What resuming from a checkpoint gives: exact (the same bits), reset (the environment begins new episodes) or none
-    (the visit begins again)."""
+    """What resuming from a checkpoint gives: exact (the same bits), unknown (a Townlet that recorded less of its
+    machine began the run), reset (the environment begins new episodes) or none (other bits: versions or machine differ,
+    here or in an earlier process)."""
 
 
 @frozen(kw_only=True)

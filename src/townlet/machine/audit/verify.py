@@ -37,7 +37,7 @@ from townlet.store.blobs import BlobStore
 from townlet.store.files import read_bytes
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["VerificationReport", "show", "verify", "why"]
+__all__ = ["VerificationReport", "inexact_processes", "promise_phrase", "show", "verify", "why"]
 
 
 @frozen(kw_only=True)
@@ -54,6 +54,8 @@ class VerificationReport(Record):
     """Stored artefacts that the journal names and that match their digests."""
     problems: tuple[str, ...]
     """What is missing, damaged or contradictory; empty for a clean run."""
+    inexact: tuple[str, ...] = ()
+    """Why an undisturbed run may have had other bits: each process that did not promise the same ones."""
 
     @property
     def clean(self) -> bool:
@@ -100,7 +102,28 @@ def verify(
         semantic=journal.semantic,
         blobs=len(needed) - len(lost),
         problems=tuple(problems),
+        inexact=tuple(inexact_processes(journal.entries)),
     )
+
+
+def inexact_processes(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield a sentence for each process that did not promise the bits of an undisturbed run."""
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, ProcessStarted) and (record.promise != "exact" or record.changed):
+            yield f"record {entry.seq}: {promise_phrase(record)}"
+
+
+def promise_phrase(record: ProcessStarted) -> str:
+    """Return in words how the bits of a process may differ from those of an undisturbed run."""
+    changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
+    if changed:
+        return f"exactness is broken from here on, the process differs from the run's first: {changed}"
+    return {
+        "none": "exactness was broken by an earlier process, with other versions or on another machine",
+        "reset": "not exact, the environment could not be restored and began new episodes",
+        "unknown": "exactness is unknown, the run was begun by a Townlet that recorded less of the machine",
+    }.get(record.promise, record.promise)
 
 
 def _schedule_problems(directory: RunDirectory, followed: tuple[str, ...], blobs: BlobStore) -> Iterator[str]:

@@ -8,10 +8,13 @@ from threading import Lock
 
 from numpy.linalg import _umath_linalg
 
-__all__ = ["one_thread"]
+__all__ = ["kernel_name", "one_thread"]
 
 _NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
 """Names of OpenBLAS's get and set functions in its different builds."""
+
+_CORE_NAMES = ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename")
+"""Names of OpenBLAS's function that returns the kernel it uses, in its different builds."""
 
 _lock = Lock()
 _saved: list[int] = []
@@ -47,3 +50,14 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], object]]:
         if hasattr(library, name.format("set")):
             return getattr(library, name.format("get")), getattr(library, name.format("set"))
     return (lambda: 1), (lambda _: None)
+
+
+def kernel_name() -> str:
+    """Return the kernel that OpenBLAS uses on this processor, such as ``SkylakeX``; ``unknown`` for another BLAS."""
+    library = ctypes.CDLL(_umath_linalg.__file__)
+    for name in _CORE_NAMES:
+        if hasattr(library, name):
+            function = getattr(library, name)
+            function.restype = ctypes.c_char_p
+            return bytes(function()).decode("ascii", "replace")
+    return "unknown"

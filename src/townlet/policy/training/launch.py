@@ -2,14 +2,10 @@
 
 import io
 import os
-import platform
 import socket
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType
 
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
@@ -25,6 +21,7 @@ from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.fingerprint import fingerprint
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
 from townlet.policy.training.strategies.base import require_torch
@@ -38,15 +35,11 @@ from townlet.store.untrusted import read_regular
 __all__ = [
     "RunLauncher",
     "ScheduleSource",
-    "changes",
-    "fingerprint",
     "read_schedule",
     "require_means",
     "schedule_text",
     "weights_from_outside",
 ]
-
-_LIBRARIES = ("townlet", "numpy", "scipy", "numba", "torch", "transitions", "attrs", "cattrs", "safetensors")
 
 
 def schedule_text(schedule: ScheduleSpec) -> bytes:
@@ -111,31 +104,6 @@ def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, descri
     if champion is not None:
         source = f"champion {registry.name}/{registry.champion} version {champion.version}"
         read_weights(blobs.get(champion.weights), source).check_fits(description, source)
-
-
-@cache
-def fingerprint() -> Mapping[str, str]:
-    """Return versions and machine: what exactness of bits may depend on."""
-    versions = {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "processors": str(len(os.sched_getaffinity(0))),
-    }
-    for library in _LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:
-            versions[library] = "not installed"
-    return MappingProxyType(versions)
-
-
-def changes(before: Mapping[str, str]) -> dict[str, str]:
-    """Return what differs from an earlier fingerprint, as ``old → new`` by name."""
-    now = fingerprint()
-    names = sorted({*before, *now})
-    pairs = {name: (before.get(name, "unknown"), now.get(name, "unknown")) for name in names}
-    return {name: f"{old} → {new}" for name, (old, new) in pairs.items() if old != new}
 
 
 @frozen(kw_only=True)

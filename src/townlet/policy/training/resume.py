@@ -21,7 +21,8 @@ from townlet.machine.journal.fold import fold
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
-from townlet.policy.training.launch import RunLauncher, changes, read_schedule, require_means
+from townlet.policy.training.fingerprint import changes, unrecorded
+from townlet.policy.training.launch import RunLauncher, read_schedule, require_means
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
@@ -126,11 +127,14 @@ class RunResumer:
 
 
 def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launcher: RunLauncher) -> ProcessStarted:
+    """Return the record of this process; exactness that an earlier process broke stays broken."""
     changed = changes(created.fingerprint)
     state = fold(entries, plan.schedule, launcher.catalogue)
     visit = state.held if state.held is not None and state.held.is_kept else state.visit
     resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launcher.environments, plan)
-    promise = "none" if changed else "reset" if resets else "exact"
+    broken = bool(changed) or any(isinstance(e.record, ProcessStarted) and e.record.changed for e in entries)
+    sound = "unknown" if unrecorded(created.fingerprint) else "exact"
+    promise = "none" if broken else "reset" if resets else sound
     return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)
 
 
