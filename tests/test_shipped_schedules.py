@@ -11,7 +11,7 @@ from pebbles import pebble
 
 from townlet.dto import policy
 from townlet.dto.codec import unstructure
-from townlet.dto.guards import EvidenceTable, PairedMetric
+from townlet.dto.guards import ComparisonSpec, EvidenceTable, PairedMetric, Relation, ThresholdSpec
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan
@@ -60,12 +60,15 @@ class FakeStrategy:
     def _value(self, plan: Plan, metric: str, outcome: str) -> float:
         """Return a value on one side of the threshold that judges a metric; anything where none does."""
         for guard in plan.schedule.guards.values():
-            if guard.metric == metric and guard.at_least is not None:
-                return guard.at_least + (0.01 if self._good(outcome) else -0.01)
-            if guard.metric == metric and guard.at_most is not None:
-                return guard.at_most + (0.0 if self._good(outcome) else 1.0)
-            if guard.metric == metric and guard.not_worse_than is not None:
-                return 0.1 if self._good(outcome) else 50.0 + self.random.random()
+            if guard.subject != metric:
+                continue
+            match guard:
+                case ThresholdSpec(at_least=float(limit)):
+                    return limit + (0.01 if self._good(outcome) else -0.01)
+                case ThresholdSpec(at_most=float(limit)):
+                    return limit + (0.0 if self._good(outcome) else 1.0)
+                case ComparisonSpec(relation=Relation.NOT_WORSE_THAN):
+                    return 0.1 if self._good(outcome) else 50.0 + self.random.random()
         return 0.5
 
     def _weights(self, context: TrainingContext) -> str:

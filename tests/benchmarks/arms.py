@@ -67,7 +67,11 @@ def first_rounds(schedule: ScheduleSpec, rounds: int) -> ScheduleSpec:
     """Return a schedule that visits ppo at most `rounds` times."""
     trained = {name for name, state in schedule.states.items() if state.strategy == "ppo"}
     guards = {
-        name: attrs.evolve(guard, below=rounds) if guard.visits_to in trained else guard
+        name: (
+            attrs.evolve(guard, below=rounds)
+            if isinstance(guard, VisitCountSpec) and guard.visits_to in trained
+            else guard
+        )
         for name, guard in schedule.guards.items()
     }
     return attrs.evolve(schedule, guards=guards)

@@ -180,6 +180,6 @@ def entries(connection: sqlite3.Connection) -> tuple[LedgerEntry, ...]:
 def _to_version(row: sqlite3.Row) -> Version:
     try:
         metadata = json.loads(row["facts"])
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadInputError(f"a version's metadata are unreadable ({error}); run: townlet registry rebuild") from error
     return structure({**dict(row), "facts": metadata}, Version)
