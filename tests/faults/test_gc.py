@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,13 +13,14 @@ from fakes import Bench
 from homes import Town
 
 from townlet.cli import run_command
-from townlet.dto.journal import Checkpoint, Entry, OperatorCommand
+from townlet.dto.journal import Checkpoint, Entry, JournalRecord, OperatorCommand
 from townlet.dto.quantities import parse_bytes
 from townlet.dto.schedule import BudgetSpec
 from townlet.machine.audit.gc import live_digests, open_checkpoint
 from townlet.machine.audit.verify import verify
 from townlet.machine.engine.budget import hold_reason
 from townlet.machine.engine.inbox import send
+from townlet.machine.journal.chain import Journal
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 
@@ -172,3 +175,54 @@ def test_a_disk_budget_holds_before_the_disk_is_full(tmp_path: Path, monkeypatch
     (bench.home / "inbox").mkdir()
     send(bench.home / "inbox", OperatorCommand(command="retry", actor="ada"))
     assert "done" == bench.walk().state
+
+
+def test_a_run_whose_metadata_is_lost_keeps_its_data(town: Town) -> None:
+    """Its journal still names them; a directory that nobody can read stops the sweep."""
+    let_time_pass(town)
+    assert 0 == collect(town)
+    run, before = town.run(1), town.blobs.size()
+    (town.home / "registry.sqlite").unlink()
+    (town.home / "registry.jsonl").unlink()
+    metadata = (run.path / "run.json").read_bytes()
+    (run.path / "run.json").unlink()
+    assert 0 == collect(town)
+    assert before == town.blobs.size()
+    (run.path / "run.json").write_bytes(metadata)
+    assert verify(run, town.blobs, catalogue()).clean
+
+    (town.home / "runs" / "stray").mkdir()
+    (town.home / "runs" / "stray" / "notes.txt").write_text("mine")
+    assert 2 == collect(town)
+    assert before == town.blobs.size()
+
+
+def test_a_run_that_is_being_created_keeps_its_blobs(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep between its first blob and its first record removes nothing, and says why."""
+    codes = []
+    create = Journal.append
+
+    def append(self: Journal, record: JournalRecord) -> Entry:
+        if not self.entries and not codes:
+            let_time_pass(town)
+            codes.append(collect(town))
+        return create(self, record)
+
+    monkeypatch.setattr(Journal, "append", append)
+    town.walk("slow")
+    assert [3] == codes
+    assert verify(town.run(2), town.blobs, catalogue()).clean
+
+
+def test_a_sweep_holds_one_run_at_a_time(town: Town) -> None:
+    """A home may have more runs than a process may open files."""
+    source = town.run(0)
+    for number in range(80):
+        copy = town.home / "runs" / f"copy-{number}"
+        shutil.copytree(source.path, copy)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(tuple(Path("/proc/self/fd").iterdir())) + 40, hard))
+    try:
+        assert 0 == collect(town, "--dry-run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -8,8 +8,10 @@ from attrs import field, frozen
 from fakes import Bench
 from plans import CATALOGUE
 
-from townlet.dto.journal import EffectDone, Entry, GuardsJudged, ProcessStarted
+from townlet.dto.journal import EffectDone, EffectIntent, Entry, GuardsJudged, OperatorCommand, ProcessStarted
 from townlet.dto.registry import Version
+from townlet.machine.audit.registry_rebuild import read_promotions
+from townlet.machine.engine.inbox import send
 from townlet.machine.journal.fold import advance, fold
 from townlet.machine.journal.run_state import RunState
 from townlet.store.registry.registry import Registry
@@ -144,6 +146,43 @@ def test_an_alias_that_moved_before_its_record_moves_once(tmp_path: Path, undist
     assert 1 == bench.kinds().count("effect_intent") == bench.kinds().count("effect_done")
     assert 1 == len(bench.registry.history())
     assert undisturbed.journal().semantic == bench.journal().semantic
+
+
+def test_an_alias_that_moved_before_its_record_is_told_where_the_run_is_aborted(tmp_path: Path) -> None:
+    """The abort journals the move that was made; nothing is left that a rebuild or a rival could misread."""
+    bench = _eventful(tmp_path)
+    bench.registry = DyingRegistry(tmp_path / "registry.sqlite")
+    with pytest.raises(Killed):
+        bench.walk()
+    (tmp_path / "inbox").mkdir(exist_ok=True)
+    send(tmp_path / "inbox", OperatorCommand(command="abort", actor="ada"))
+    state = bench.walk()
+    assert ("aborted", True) == (state.state, state.champion_moved)
+    assert 1 == bench.kinds().count("effect_done")
+    (promotion,) = read_promotions(bench.journal().entries, CATALOGUE)
+    assert promotion.done is not None
+
+
+def test_an_intent_that_was_left_without_a_move_is_no_promotion(tmp_path: Path) -> None:
+    """A lost race leaves an intent; a rebuild does not wait for it."""
+    bench = _eventful(tmp_path)
+
+    def rival(entry: Entry) -> None:
+        if isinstance(entry.record, EffectIntent):
+            bench.registry.promote(
+                "fake-town",
+                "champion",
+                target="9" * 64,
+                expected=None,
+                evidence=None,
+                run="rival",
+                head="h",
+                metadata={},
+            )
+
+    state = bench.engine(rival).run()
+    assert ("hold", True) == (state.state, "champion moved" in state.reason)
+    assert () == read_promotions(bench.journal().entries, CATALOGUE)
 
 
 def test_recorded_verdicts_are_used_and_never_judged_again(tmp_path: Path) -> None:

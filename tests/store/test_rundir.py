@@ -137,6 +137,23 @@ def test_a_second_process_is_refused_by_pid_and_a_dead_one_holds_nothing(tmp_pat
         assert (run.path / "lock").is_file()
 
 
+def test_a_deleted_lock_file_lets_no_second_process_in(tmp_path: Path) -> None:
+    """The directory itself is locked too; a killed process holds nothing."""
+    run = _create(tmp_path)
+    command = [sys.executable, "-c", HOLDER, str(run.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert "held\n" == holder.stdout.readline()
+        (run.path / "lock").unlink()
+        with pytest.raises(HoldError, match="its lock file was deleted"), run.lock():
+            pass
+        holder.kill()
+        holder.wait()
+
+    with run.lock():
+        pass
+
+
 def test_the_lock_is_given_back(tmp_path: Path) -> None:
     """One process may take the run up again after it has let go, but not while it holds it."""
     run = _create(tmp_path)

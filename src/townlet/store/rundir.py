@@ -1,5 +1,6 @@
 """The run directory: created atomically, found by path, prefix or ``latest``, locked by one process."""
 
+import fcntl
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from townlet.store.files import (
     resource_errors,
     write_atomic,
 )
-from townlet.store.run_index import EXTERNAL_RUNS, METADATA, home_of, original, places, read_metadata
+from townlet.store.run_index import EXTERNAL_RUNS, METADATA, home_of, is_run, original, places, read_metadata
 
 __all__ = ["RunDirectory"]
 
@@ -147,6 +148,32 @@ class RunDirectory:
         return tuple(cls.at(place.path) for place in places(home, strict=True))
 
     @classmethod
+    def unnamed(cls, home: Path) -> "tuple[RunDirectory, ...]":
+        """Return the runs of a home whose ``run.json`` is lost, by the names of their directories.
+
+        BadInputError for a directory that holds files and no journal; HoldError where a run is just being created.
+        """
+        runs, unnamed = home / "runs", []
+        with resource_errors("list these runs", runs):
+            paths = sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+        for path in paths:
+            if path.name.startswith(_STAGING):
+                raise HoldError(
+                    f"{path}: a run is being created; try again in a moment (what a process left that died meanwhile "
+                    f"is removed by the next run after {_STAGING_TTL}; you may remove it before)"
+                )
+            if path.name.startswith(".") or is_run(path) or not any(path.iterdir()):
+                continue
+            run = cls(path, path.name)
+            if not run.journal.exists():
+                raise BadInputError(
+                    f"{path}: neither {METADATA} nor a journal, so nobody can tell which blobs it needs; restore it "
+                    "from a copy, or remove it"
+                )
+            unnamed.append(run)
+        return tuple(unnamed)
+
+    @classmethod
     def find(cls, home: Path, which: str | Path) -> "RunDirectory":
         """Return a run by path, beginning of its id, name of its directory, or ``latest``.
 
@@ -220,7 +247,8 @@ class RunDirectory:
     def lock(self) -> Iterator[None]:
         """Lock the run; HoldError naming the process that has locked it already, without waiting.
 
-        The lock belongs to the operating system and ends with its process: the file of a dead process is no lock.
+        The lock belongs to the operating system and ends with its process: the file of a dead process is no lock. The
+        directory is locked besides, since a lock file can be deleted.
         """
         path = self.path / "lock"
         lock = FileLock(path, timeout=0, mode=0o660 if is_shared(self.path) else 0o600)
@@ -235,13 +263,34 @@ class RunDirectory:
                 ) from error
             try:
                 path.write_text(f"{os.getpid()}\n")
+                directory = _lock_directory(self.path)
             except BaseException:  # the disk may be full; the lock is released and the error is raised again
                 lock.release()
                 raise
         try:
             yield
         finally:
+            os.close(directory)
             lock.release()
+
+
+def _lock_directory(path: Path) -> int:
+    """Lock a run's directory and return its descriptor, which holds the lock; HoldError where another process has it.
+
+    A file system that cannot lock directories leaves it unlocked.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise HoldError(
+            f"{path}: the run is held by another process, and its lock file was deleted; wait for that process to end "
+            "or stop it first"
+        ) from error
+    except OSError:  # some network file systems
+        return descriptor
+    return descriptor
 
 
 def _remove_stale_staging(parent: Path, now: datetime) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from attrs import frozen
@@ -84,21 +83,21 @@ class SweepReport(Record):
 def sweep(home: Path, catalogue: StrategyCatalogue, *, dry: bool = False) -> SweepReport:
     """Remove the blobs that no run and no registry needs; `dry` only counts them.
 
-    All runs are locked meanwhile. HoldError where a process works on one of them, since it stores blobs before it
-    journals them; JournalBrokenError or BadInputError where a run or registry cannot be read: nothing is removed then.
+    Each run is locked while it is read, one at a time: what a process stores after that is younger than the sweep and
+    stays. HoldError where a process works on a run or begins one, since it stores blobs before it journals them;
+    JournalBrokenError or BadInputError where a run or registry cannot be read: nothing is removed then.
     """
     blobs = BlobStore(home / "blobs")
     started = blobs.mark()
-    runs = RunDirectory.every(home)
+    runs = (*RunDirectory.every(home), *RunDirectory.unnamed(home))
     live = set(_registered(Registry(home / "registry.sqlite")))
-    with ExitStack() as locks:
-        for run in runs:
-            locks.enter_context(run.lock())
+    for run in runs:
+        with run.lock():
             journal = read_journal(run.journal, run.head, catalogue)
             with resource_errors("read this schedule", run.schedule):
                 live |= live_digests(journal.entries, read_bytes(run.schedule) + journal.torn_tail, blobs)
             live.update(_registered(Registry(run.registry)))
-        count, size = blobs.sweep(frozenset(live), started, dry=dry)
+    count, size = blobs.sweep(frozenset(live), started, dry=dry)
     return SweepReport(blobs=count, bytes_=size, live=len(live), runs=len(runs))
 
 

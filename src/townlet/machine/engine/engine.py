@@ -46,7 +46,7 @@ from townlet.machine.engine.budget import hold_reason, time_spent
 from townlet.machine.engine.inbox import discard, has_commands, waiting
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import rejection_reason
-from townlet.machine.engine.promote_alias import move_champion
+from townlet.machine.engine.promote_alias import move_champion, unrecorded_move
 from townlet.machine.engine.state_machine import StateMachine
 from townlet.machine.engine.visit import RunVisit, build_visit, never, open_visit
 from townlet.machine.guards.evaluate import GuardEvaluator, report_hash
@@ -197,15 +197,9 @@ class Engine:
 
         A visit that is left, because the run is aborted or held, would otherwise never say it.
         """
-        visit = self._run.visit
-        if visit is None or visit.intent is None or visit.done is not None:
-            return
-        intent = visit.intent
-        version = self._registry.promoted(
-            intent.registry, intent.alias, target=intent.target, run=self._created.run, evidence=intent.evidence
-        )
-        if version is not None:
-            self._append(EffectDone(alias=intent.alias, target=intent.target, version=version.version))
+        done = unrecorded_move(self._run, self._registry)
+        if done is not None:
+            self._append(done)
 
     def _record_clean_exit(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
         """Journal that the process ends on purpose, so that it is not counted as a crash; return `error`."""

@@ -9,7 +9,21 @@ from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.run_state import RunState
 from townlet.store.registry.registry import Registry
 
-__all__ = ["move_champion"]
+__all__ = ["move_champion", "unrecorded_move"]
+
+
+def unrecorded_move(run: RunState, registry: Registry) -> EffectDone | None:
+    """Return the move that the open visit made and did not journal, because its process died; none where none was."""
+    visit, created = run.visit, run.created
+    if visit is None or created is None or visit.intent is None or visit.done is not None:
+        return None
+    intent = visit.intent
+    version = registry.promoted(
+        intent.registry, intent.alias, target=intent.target, run=created.run, evidence=intent.evidence
+    )
+    if version is None:
+        return None
+    return EffectDone(alias=intent.alias, target=intent.target, version=version.version)
 
 
 def move_champion(

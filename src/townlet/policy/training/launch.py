@@ -158,13 +158,13 @@ class RunLauncher:
         description = self.environments.describe(schedule.environment.scenario)
         outside = weights_from_outside(schedule, source.folder, description)
         _check_champion(schedule, self.home, blobs, description)
-        for data in (source.text, *outside):
-            blobs.put(data)
         metadata = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(source.folder.resolve())}
         if source.file is not None:
             metadata["source"] = str(source.file.resolve())
 
         def begin(staged: RunDirectory) -> None:
+            for data in (source.text, *outside):  # not before: a sweep waits for a run that is being created
+                blobs.put(data)
             created = RunCreated(
                 run=staged.id,
                 name=schedule.name,
