@@ -40,8 +40,8 @@ def main(agent_steps: int) -> None:
                 earned += float(reward.mean()) / NUM_STEPS
                 value, after = critic(x)[:, 0], critic(torch.from_numpy(obs.copy()))[:, 0]
                 if "final_obs" in infos:
-                    final = np.stack([f if f is not None else s for f, s in zip(infos["final_obs"], obs, strict=True)])
-                    after = critic(torch.from_numpy(final.astype(np.float32)))[:, 0]
+                    final = np.where(infos["_final_obs"][:, None], infos["final_obs"], obs)
+                    after = critic(torch.from_numpy(final))[:, 0]
                 ended, cut = torch.from_numpy(terminated.copy()), torch.from_numpy(truncated.copy())
                 delta = torch.from_numpy(reward.astype(np.float32)) + GAMMA * torch.where(ended, 0.0, after) - value
                 rows.append((x, mask, action, policy.log_prob(action), value, delta, ended | cut, alive))

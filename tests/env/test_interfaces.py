@@ -152,8 +152,10 @@ def test_lanes_take_whole_numbers_of_their_own_shape() -> None:
     for actions in (np.zeros(7, np.int64), np.zeros(8), np.full(8, 14)):
         with pytest.raises(BadInputError, match="expected"):
             lanes.step(actions)
-    with pytest.raises(BadInputError, match="one seed"):
-        lanes.reset(seed=[1] * 8)
+    with pytest.raises(BadInputError, match="expected 0 to 13"):
+        lanes.step(np.full(8, 2**63 + 5, np.uint64))
+    with pytest.raises(BadInputError, match="one for each of 8 lanes"):
+        lanes.reset(seed=[1] * 7)
 
 
 def test_the_adapters_are_asked_for_by_name() -> None:
@@ -164,10 +166,22 @@ def test_the_adapters_are_asked_for_by_name() -> None:
 
 
 def test_a_missing_library_is_named_with_its_extra() -> None:
-    """Without PettingZoo `parallel_env` says what to install."""
-    code = "import sys; sys.modules['pettingzoo'] = None\nfrom townlet.env import parallel_env\nparallel_env()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'townlet[env]'" in done.stderr
+    """Whichever package of an extra is missing, the error names it and what to install, and is an ImportError too."""
+    for library, statement, extra in (
+        ("pettingzoo", "from townlet.env import parallel_env; parallel_env()", "env"),
+        ("gymnasium", "from townlet.env import parallel_env; parallel_env()", "env"),
+        ("gymnasium", "import townlet.env.vector", "env"),
+        ("gymnasium", "import townlet.env.lane", "env"),
+        ("gymnasium", "import townlet.env.registration", "env"),
+        ("stable_baselines3", "import townlet.env.sb3", "sb3"),
+    ):
+        code = (
+            f"import sys; sys.modules[{library!r}] = None\n"
+            f"try:\n    {statement}\nexcept ImportError as error:\n    sys.stderr.write(str(error))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.stderr.startswith(f"this interface needs {library}, "), done.stderr
+        assert f"pip install 'townlet[{extra}]'" in done.stderr
 
 
 def test_features_stay_within_their_bound() -> None:

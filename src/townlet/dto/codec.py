@@ -4,6 +4,7 @@ cattrs is lax by default (3.9 becomes 3, "false" becomes True, typos are ignored
 integers are integers, floats are finite, extra keys are refused, and all problems come at once with their paths.
 """
 
+import copyreg
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -190,6 +191,18 @@ def _each(items: Any, kinds: Any, owner: Any) -> list[Any]:
     if errors:
         raise IterableValidationError("while structuring items", errors, owner)
     return structured
+
+
+def _read_only(items: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(items)
+
+
+def _reduce_mapping(mapping: MappingProxyType[Any, Any]) -> tuple[Any, ...]:
+    return _read_only, (dict(mapping),)
+
+
+# Records hold read-only mappings, which Python can neither copy nor pickle by itself.
+copyreg.pickle(MappingProxyType, _reduce_mapping)
 
 
 def _mapping_structure(kind: Any) -> Callable[[Any, Any], Any]:

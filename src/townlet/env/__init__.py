@@ -11,10 +11,8 @@ __all__ = ["parallel_env"]
 def parallel_env(**options: Any) -> "TownParallelEnv":
     """Return one town as a PettingZoo `ParallelEnv`; see `townlet.env.parallel.TownParallelEnv` for the options.
 
-    BadInputError where PettingZoo is not installed.
+    MissingLibraryError, a BadInputError, where PettingZoo or Gymnasium is not installed.
     """
-    from townlet.env.libraries import needed
+    from townlet.env.parallel import TownParallelEnv  # PettingZoo loads with it, which others need not pay
 
-    with needed("pettingzoo", extra="env"):
-        from townlet.env.parallel import TownParallelEnv  # PettingZoo loads with it, which others need not pay
     return TownParallelEnv(**options)

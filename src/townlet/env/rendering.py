@@ -10,12 +10,19 @@ from townlet.dto.town_rules import DAY, OBJECT_KIND_TABLE
 if TYPE_CHECKING:
     from townlet.world.batch import TownBatch
 
-__all__ = ["ansi", "rgb_array"]
+__all__ = ["ansi", "render", "rgb_array"]
 
 TILE = 12
 """Pixels along a tile."""
 _GROUND, _SITE, _AGENT = (236, 232, 222), (196, 188, 170), (34, 34, 34)
 _KINDS = tuple(OBJECT_KIND_TABLE.values())
+
+
+def render(batch: "TownBatch", mode: str | None, world: int = 0) -> NDArray[np.uint8] | str | None:
+    """Return a world in a render mode: pixels for ``rgb_array``, text for ``ansi`` and ``human``, None without one."""
+    if mode is None:
+        return None
+    return rgb_array(batch, world) if mode == "rgb_array" else ansi(batch, world)
 
 
 def ansi(batch: "TownBatch", world: int = 0) -> str:

@@ -1,6 +1,7 @@
 """The town as an environment: what `townlet.ports` asks for, over a `TownBatch`."""
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -50,7 +51,14 @@ class TownEnvironment:
     """W towns as a `townlet.ports.Environment`."""
 
     def __init__(
-        self, spec: TownSpec, *, worlds: int, seed: int, days: int, first_world: int = 0, threads: int | None = None
+        self,
+        spec: TownSpec,
+        *,
+        worlds: int,
+        seed: int | Sequence[int],
+        days: int,
+        first_world: int = 0,
+        threads: int | None = None,
     ) -> None:
         """Lay out the worlds; see `TownBatch`."""
         from townlet.world.batch import TownBatch  # numba loads with it, which describing need not pay

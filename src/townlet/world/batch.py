@@ -38,15 +38,26 @@ class TownBatch:
     """
 
     def __init__(
-        self, spec: TownSpec, *, worlds: int, seed: int, days: int, first_world: int = 0, threads: int | None = None
+        self,
+        spec: TownSpec,
+        *,
+        worlds: int,
+        seed: int | Sequence[int],
+        days: int,
+        first_world: int = 0,
+        threads: int | None = None,
     ) -> None:
         """Allocate worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
 
-        `threads` None: one per processor, but at least 64 worlds per thread.
+        Of several seeds, one for each world, world w is the world `first_world` of its own. `threads` None: one per
+        processor, but at least 64 worlds per thread.
         """
+        seeds = tuple(seed) if isinstance(seed, Sequence) else (seed,)
+        if isinstance(seed, Sequence) and len(seeds) != worlds:
+            raise BadInputError(f"TownBatch: seed lists {len(seeds)} numbers, expected one for each of {worlds} worlds")
         for name, value, least, most in (
             ("worlds", worlds, 1, 1 << 20),
-            ("seed", seed, 0, (1 << 64) - 1),
+            *(("seed", each, 0, (1 << 64) - 1) for each in seeds),
             ("days", days, 1, 10_000),
             ("first_world", first_world, 0, 1 << 40),
             ("threads", 1 if threads is None else threads, 1, 256),
@@ -60,7 +71,9 @@ class TownBatch:
         self._buffer, self._state = allocate(worlds, spec.agents, len(spec.objects))
         self._state.objects["kind"] = [KINDS.index(kind) for kind in spec.objects]
         ids = np.arange(first_world, first_world + worlds, dtype=np.uint64)
-        self._world_keys = mix(np.uint64(seed), ids)
+        if isinstance(seed, Sequence):
+            ids[:] = first_world
+        self._world_keys = mix(np.array(seeds, np.uint64), ids)
         slots, wide = spec.agents, len(features(spec.object_slots))
         self._buffers = StepBuffers(
             observations=np.zeros((worlds, slots, wide), np.float32),
@@ -170,6 +183,17 @@ class TownBatch:
         if np.all(self._state.clocks["episode"] > 0):
             self._run(OBSERVE)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as arguments and arrays, which the copy's own kernels read and write."""
+        options = {
+            "worlds": self.worlds,
+            "seed": self.seed,
+            "days": self.days,
+            "first_world": self.first_world,
+            "threads": self._threads,
+        }
+        return _copied, (self.spec, options, self._buffer, tuple(self._buffers))
+
     def world_hashes(self) -> tuple[str, ...]:
         """Return one SHA-256 per world; it does not depend on the batch that holds the world."""
         return tuple(
@@ -187,7 +211,7 @@ class TownBatch:
             "days": self.days,
             "first_world": self.first_world,
             "rules": RULES_VERSION,
-            "seed": self.seed,
+            "seed": list(self.seed) if isinstance(self.seed, Sequence) else self.seed,
             "spec": spec,
             "worlds": self.worlds,
         }
@@ -247,6 +271,17 @@ class TownBatch:
             work_off()
             for other in others:
                 other.result()
+
+
+def _copied(
+    spec: TownSpec, options: dict[str, Any], buffer: NDArray[np.uint8], arrays: Sequence[NDArray[Any]]
+) -> TownBatch:
+    """Return a batch with the state and the buffers of another."""
+    batch = TownBatch(spec, **options)
+    batch._buffer[:] = buffer
+    for own, array in zip(batch._buffers, arrays, strict=True):
+        own[...] = array
+    return batch
 
 
 def _type_and_shape(value: object) -> str:
