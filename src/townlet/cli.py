@@ -14,7 +14,7 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
-from townlet.commands.arguments import HOME, Home, Json, SchedulePath, Seed
+from townlet.commands.arguments import HOME, Home, Json, PolicyWord, SchedulePath, Seed, Wide
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
@@ -47,7 +47,7 @@ add_schedule_commands(app)
 
 
 @app.command
-def check(schedule: SchedulePath, *, json: Json = False) -> int:
+def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> int:
     """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
     from townlet.machine.schedule.forecast import forecast
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -64,7 +64,7 @@ def check(schedule: SchedulePath, *, json: Json = False) -> int:
         terminal.show_json(prediction.model_dump())
         return 0
     for table in tables.forecast_tables(prediction):
-        terminal.show(table)
+        terminal.show(table, wide=wide)
     if prediction.torch:
         names = ", ".join(prediction.torch)
         terminal.warn(f"{names} cannot run: torch is not installed; install it with: pip install 'townlet[torch]'")
@@ -124,33 +124,41 @@ def strategies(*, json: Json = False) -> int:
 
 @app.command
 def evaluate(
-    policy: Annotated[str, Parameter(help="teacher:NAME, NAME@ALIAS of the registry, or a weights file.")],
+    policy: PolicyWord,
     *,
     against: Annotated[str, Parameter(help="The policy to compare with, named in the same way.")] = "teacher:scripted",
-    environment: Annotated[str, Parameter(help="Environment id.")] = "town",
-    scenario: Annotated[str, Parameter(help="Scenario to play.")] = "small_town",
+    environment: Annotated[str | None, Parameter(help="Environment id; by default the policy's own.")] = None,
+    scenario: Annotated[str | None, Parameter(help="Scenario to play; by default the policy's own.")] = None,
     episodes: Annotated[int, Parameter(help="Paired episodes.")] = 50,
-    days: Annotated[int, Parameter(help="Length of an episode.")] = 14,
+    days: Annotated[
+        int | None, Parameter(help="Length of an episode; by default that of the policy's evidence, else 14.")
+    ] = None,
     seed: Annotated[int, Parameter(help="Seed of the episodes.")] = 0,
     confidence: Annotated[float, Parameter(help="Confidence of each one-sided bound.")] = 0.975,
     actions: Annotated[Literal["greedy", "stochastic"], Parameter(help="How learned policies choose.")] = "greedy",
+    wide: Wide = False,
     home: Home = HOME,
     json: Json = False,
 ) -> int:
     """Compare two policies over the same episodes; nothing is written."""
-    from townlet.policy.evaluation.comparison import compare, find_policy
+    from townlet.policy.evaluation.comparison import compare, fit_policy
+    from townlet.policy.evaluation.references import resolve
+    from townlet.policy.training.strategies.base import catalogue
     from townlet.ports import provider
     from townlet.report import tables, terminal
 
-    environments = provider(environment)
-    candidate, baseline = (find_policy(word, environments, scenario, home, actions) for word in (policy, against))
+    references = [resolve(word, home, catalogue()) for word in (policy, against)]
+    # The candidate says where it is at home; where it is a script, the baseline does.
+    scenario = scenario or next((r.scenario for r in references if r.scenario), "small_town")
+    environments = provider(environment or next((r.environment for r in references if r.environment), "town"))
+    candidate, baseline = (fit_policy(each, environments, scenario, actions) for each in references)
     result = compare(
         environments,
         scenario,
         candidate,
         baseline,
         episodes=episodes,
-        days=days,
+        days=next((r.days for r in references if r.days), 14) if days is None else days,
         seed=seed,
         confidence=confidence,
         actions=actions,
@@ -158,7 +166,7 @@ def evaluate(
     if json:
         terminal.show_json(result.model_dump())
     else:
-        terminal.show(tables.comparison_table(result))
+        terminal.show(tables.comparison_table(result), wide=wide)
     return 0
 
 

@@ -11,7 +11,19 @@ from cyclopts import Parameter, Token
 if TYPE_CHECKING:
     from townlet.store.rundir import RunDirectory
 
-__all__ = ["HOME", "Actor", "Home", "Json", "Run", "SchedulePath", "Seed", "current_user", "find_run"]
+__all__ = [
+    "HOME",
+    "Actor",
+    "Home",
+    "Json",
+    "PolicyWord",
+    "Run",
+    "SchedulePath",
+    "Seed",
+    "Wide",
+    "current_user",
+    "find_run",
+]
 
 
 def _schedule_path(_: type[Path], tokens: Sequence[Token]) -> Path:
@@ -26,6 +38,13 @@ HOME = Path(".townlet")
 Actor = Annotated[str | None, Parameter(help="Who gives the command; by default the user of this process.")]
 Home = Annotated[Path, Parameter(help="Directory of runs, blobs and the registry.", env_var="TOWNLET_HOME")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+PolicyWord = Annotated[
+    str,
+    Parameter(
+        help="teacher:NAME, NAME@ALIAS of a registry, a run or `latest`, a weights file, or the beginning of a digest."
+    ),
+]
+Wide = Annotated[bool, Parameter(negative="", help="Print all columns, however narrow the terminal is.")]
 Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, or `latest`.")]
 SchedulePath = Annotated[
     Path,

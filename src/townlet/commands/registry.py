@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user, find_run
+from townlet.commands.arguments import HOME, Actor, Home, Json, Run, Wide, current_user, find_run
 
 if TYPE_CHECKING:
     from townlet.dto.registry import Version
@@ -24,20 +24,33 @@ PolicyName = Annotated[
 
 
 @registry.command(name="list")
-def registry_list(*, run: Run | None = None, home: Home = HOME, json: Json = False) -> int:
+def registry_list(*, run: Run | None = None, wide: Wide = False, home: Home = HOME, json: Json = False) -> int:
     """List every registered version."""
     from townlet.report import tables, terminal
 
-    versions = _registry(home, run).versions()
+    store = _registry(home, run)
+    versions = store.versions()
     if json:
         terminal.show_json([version.model_dump() for version in versions])
+    elif versions:
+        terminal.show(tables.versions_table(versions), wide=wide)
     else:
-        terminal.show(tables.versions_table(versions))
+        terminal.show("\n".join([f"{store.path}: no policy is registered", *_own_registries(home)]))
     return 0
 
 
+def _own_registries(home: Path) -> list[str]:
+    """Return the commands that list the registries of runs, newest first: those of schedules with ``scope: run``."""
+    from townlet.store.hints import command_line, run_word
+    from townlet.store.rundir import RunDirectory
+
+    runs = [each for each in reversed(RunDirectory.every(home)) if each.registry.is_file()]
+    lines = [f"  {command_line('registry', 'list', '--run', run_word(home, each), home=home)}" for each in runs[:5]]
+    return [f"{len(runs)} runs have a registry of their own:", *lines] if lines else []
+
+
 @registry.command
-def history(*, run: Run | None = None, home: Home = HOME, json: Json = False) -> int:
+def history(*, run: Run | None = None, wide: Wide = False, home: Home = HOME, json: Json = False) -> int:
     """Show every move of every alias, with the evidence of each promotion."""
     from json import loads
 
@@ -51,10 +64,10 @@ def history(*, run: Run | None = None, home: Home = HOME, json: Json = False) ->
     if json:
         terminal.show_json([move.model_dump() for move in moves])
         return 0
-    terminal.show(tables.history_table(moves))
+    terminal.show(tables.history_table(moves), wide=wide)
     blobs = BlobStore(home / "blobs")
     for digest in dict.fromkeys(move.evidence for move in moves if move.evidence):
-        terminal.show(tables.evidence_table(digest, structure(loads(blobs.get(digest)), EvidenceTable)))
+        terminal.show(tables.evidence_table(digest, structure(loads(blobs.get(digest)), EvidenceTable)), wide=wide)
     return 0
 
 

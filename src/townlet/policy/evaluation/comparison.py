@@ -1,7 +1,5 @@
 """Compare two policies outside any run: both play the same episodes, each KPI gets a paired difference with bounds."""
 
-from hashlib import sha256
-from pathlib import Path
 from typing import Literal
 
 from attrs import frozen
@@ -9,17 +7,19 @@ from attrs import frozen
 from townlet.dto.comparison import ComparisonResult, MetricComparison
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
-from townlet.dto.policy_ref import parse_teacher
+from townlet.dto.policy_ref import teacher_ref
 from townlet.errors import BadInputError
 from townlet.estimate import iqm, paired_bounds, probability_of_improvement
 from townlet.policy.evaluation.episodes import Episodes, play
+from townlet.policy.evaluation.references import PolicyReference
 from townlet.policy.model.weights import read_weights
 from townlet.ports import EnvironmentProvider, Teacher
 from townlet.rng import derive
-from townlet.store.blobs import BlobStore
-from townlet.store.registry.registry import Registry
 
-__all__ = ["NamedPolicy", "compare", "find_policy"]
+_MOST = 1_000_000
+"""Episodes and days that a comparison takes at most; more is a slip of the finger."""
+
+__all__ = ["NamedPolicy", "compare", "fit_policy"]
 
 
 @frozen(kw_only=True)
@@ -32,41 +32,28 @@ class NamedPolicy:
     """Chooses the actions."""
 
 
-def find_policy(
-    reference: str,
+def fit_policy(
+    reference: PolicyReference,
     environments: EnvironmentProvider,
     scenario: str,
-    home: Path,
     actions: Literal["greedy", "stochastic"],
 ) -> NamedPolicy:
-    """Return the policy that `reference` names: ``teacher:NAME``, ``NAME@ALIAS`` in the registry, or a weights file.
-
-    BadInputError says what was tried and what is available.
-    """
-    teacher = parse_teacher(reference)
-    if teacher is not None:
-        return NamedPolicy(name=reference, policy=environments.teacher(scenario, teacher))
-    blobs, path = BlobStore(home / "blobs"), Path(reference)
-    if path.is_file():
-        data = path.read_bytes()
-        digest = sha256(data).hexdigest()
-    elif "@" in reference:
-        name, _, alias = reference.partition("@")
-        version = Registry(home / "registry.sqlite").champion(name, alias)
-        if version is None:
-            raise BadInputError(
-                f"{home / 'registry.sqlite'}: {name!r} has no alias {alias!r}; see: townlet registry list"
-            )
-        digest, data = version.weights, blobs.get(version.weights)
-    else:
-        teachers = ", ".join(environments.describe(scenario).teachers)
+    """Return a policy that can play in a scenario; BadInputError where it was made for another environment."""
+    if reference.teacher is not None:
+        name = teacher_ref(reference.teacher)
+        return NamedPolicy(name=name, policy=environments.teacher(scenario, reference.teacher))
+    weights = read_weights(reference.weights, reference.source)
+    try:
+        weights.check_fits(environments.describe(scenario), reference.source)
+    except BadInputError as error:
+        if reference.environment is None:
+            raise
+        origin = f"{reference.environment}/{reference.scenario}"
         raise BadInputError(
-            f"{reference!r} is no policy; expected teacher:NAME ({teachers}), "
-            "NAME@ALIAS of the registry, or the path of a weights file"
-        )
-    weights = read_weights(data, reference)
-    weights.check_fits(environments.describe(scenario), reference)
-    return NamedPolicy(name=digest, policy=weights.policy(actions))
+            f"{error}, or evaluate it where it was trained: --environment {reference.environment} "
+            f"--scenario {reference.scenario} ({origin})"
+        ) from error
+    return NamedPolicy(name=reference.digest, policy=weights.policy(actions))
 
 
 def compare(
@@ -83,13 +70,15 @@ def compare(
 ) -> ComparisonResult:
     """Play the same `episodes` with both policies and return the paired difference of every KPI.
 
-    Bounds are one-sided t bounds at `confidence`. BadInputError for counts or a confidence out of range.
+    Bounds are one-sided t bounds at `confidence`. BadInputError for counts, a seed or a confidence out of range.
     """
-    if episodes < 2 or days < 1 or not 0.5 <= confidence < 1:
+    if not (2 <= episodes <= _MOST and 1 <= days <= _MOST and 0.5 <= confidence < 1):
         raise BadInputError(
-            f"cannot compare over {episodes} episodes of {days} days at confidence {confidence:g}; expected at least 2 "
-            "episodes, at least 1 day, and a confidence of 0.5 or more and below 1"
+            f"cannot compare over {_short(episodes)} episodes of {_short(days)} days at confidence {confidence:g}; "
+            f"expected 2 to {_MOST:,} episodes, 1 to {_MOST:,} days, and a confidence of 0.5 or more and below 1"
         )
+    if not 0 <= seed < 2**63:
+        raise BadInputError(f"seed {_short(seed)} cannot be used; expected a whole number from 0 to 2**63 - 1")
     episodes_seed = derive(seed, "compare")
     candidate_episodes, baseline_episodes = (
         play(environments, scenario, named.policy, seed=episodes_seed, days=days, first=0, count=episodes)
@@ -142,6 +131,11 @@ def _compare_metric(
         probability_of_improvement=probability_of_improvement(better, worse) if pairs else None,
         pairs=len(pairs),
     )
+
+
+def _short(value: int) -> str:
+    """Return a whole number for a message; of a huge one only its size."""
+    return str(value) if -(2**64) <= value <= 2**64 else f"a number of {value.bit_length()} bits"
 
 
 def _mean(values: list[float]) -> float | None:
