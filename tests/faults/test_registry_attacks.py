@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from homes import Town
@@ -87,3 +88,11 @@ def test_a_rewritten_journal_differs_from_the_head_in_the_registry(
     assert 5 == ask(town, "audit", "verify", run.id)
     assert "holds: the journal was written anew" in capfd.readouterr().err
     assert 5 == ask(town, "registry", "verify")
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=words)
+def test_the_page_lists_every_attack(attack: Attack) -> None:
+    """With who sees it."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "security.md"
+    seen_by = "every command that reads an alias; `registry verify`" if attack.by_readers else "`registry verify"
+    assert f"| {words(attack)} | {seen_by}" in page.read_text(encoding="utf-8")
