@@ -1,0 +1,58 @@
+"""The record of a check of an environment: each promise, and whether it is kept."""
+
+from typing import Literal
+
+from attrs import frozen
+
+from townlet.dto.codec import Record
+
+__all__ = ["EnvironmentReport", "PromiseReport"]
+
+
+@frozen(kw_only=True)
+class PromiseReport(Record):
+    """Result of the check of one promise of an environment."""
+
+    promise: str
+    """Name of the promise, such as ``batches``."""
+    outcome: Literal["kept", "broken", "not offered", "untested"]
+    """Whether it is kept; an environment may leave out what is not offered, untested is what could not be checked."""
+    required: bool
+    """Whether a run refuses an environment that breaks it; every other break is only named."""
+    where: str = ""
+    """Episode, decision, world or field at which it is broken; empty where it is kept."""
+    found: str = ""
+    """What was found there."""
+    expected: str = ""
+    """What the promise says."""
+
+    @property
+    def sentence(self) -> str:
+        """Return the result in one sentence."""
+        if self.outcome == "kept":
+            return f"{self.promise}: kept"
+        return f"{self.promise} ({self.outcome}): {self.where}: found {self.found}; expected {self.expected}"
+
+
+@frozen(kw_only=True)
+class EnvironmentReport(Record):
+    """Results of the check of one scenario of an environment."""
+
+    environment: str
+    """Id of the environment."""
+    scenario: str
+    """Scenario that was checked."""
+    signature: str
+    """Signature of the environment."""
+    promises: tuple[PromiseReport, ...]
+    """One for each promise."""
+
+    @property
+    def refusals(self) -> tuple[PromiseReport, ...]:
+        """Broken promises for which a run refuses the environment."""
+        return tuple(each for each in self.promises if each.outcome == "broken" and each.required)
+
+    @property
+    def reservations(self) -> tuple[PromiseReport, ...]:
+        """What is not kept, not offered or untested, and is named in every report."""
+        return tuple(each for each in self.promises if each.outcome != "kept" and each not in self.refusals)

@@ -1,0 +1,73 @@
+"""`check_environment` names the promise that an environment breaks, and passes one that keeps them all."""
+
+import broken_corridors as broken
+import pytest
+from corridor import Corridor, CorridorProvider, Keeping
+
+from townlet.env.town import TownProvider
+from townlet.testing import PROMISES, check_environment
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"),
+    [
+        (broken.NarrowObservations, "shapes"),
+        (broken.InfiniteReward, "finite"),
+        (broken.NothingLegal, "masks"),
+        (broken.ConstantKeys, "keys"),
+        (broken.SameKeysEachEpisode, "keys"),
+        (broken.Endless, "length"),
+        (broken.EndsEarly, "length"),
+        (broken.IgnoresDays, "length"),
+        (broken.TallyShape, "tallies"),
+        (broken.TallyNaN, "tallies"),
+        (broken.NegativeExposure, "tallies"),
+        (broken.OtherObjective, "return"),
+        (broken.Unseeded, "pure"),
+        (broken.SharedState, "pure"),
+        (broken.BatchDependent, "batches"),
+        (broken.OneSeed, "seeds"),
+        (broken.ResetsItself, "resets"),
+        (broken.ForgetfulSnapshot, "snapshot"),
+    ],
+)
+def test_a_broken_promise_is_named_and_refused(kind: type[Corridor], promise: str) -> None:
+    """With where, found and expected."""
+    report = check_environment(CorridorProvider(kind), "plain")
+    refused = {each.promise: each for each in report.refusals}
+
+    assert promise in refused, [each.sentence for each in report.promises]
+    assert all((refused[promise].where, refused[promise].found, refused[promise].expected))
+
+
+def test_bad_actions_that_are_played_are_named_and_not_refused() -> None:
+    """A run may use such an environment; its report says so."""
+    report = check_environment(CorridorProvider(broken.TakesAnything), "plain")
+
+    assert () == report.refusals
+    assert {"refusals", "snapshot"} == {each.promise for each in report.reservations}
+
+
+@pytest.mark.parametrize("kind", [Corridor, Keeping])
+def test_an_environment_that_keeps_its_promises_passes(kind: type[Corridor]) -> None:
+    """One that offers no snapshot is named for it: a resumed visit begins new episodes."""
+    report = check_environment(CorridorProvider(kind), "plain")
+
+    assert () == report.refusals
+    assert [*PROMISES] == [each.promise for each in report.promises]
+    assert ([] if kind is Keeping else ["not offered"]) == [each.outcome for each in report.reservations]
+
+
+def test_the_town_keeps_its_promises() -> None:
+    """The built-in environment passes what others are asked for."""
+    report = check_environment(TownProvider(), "small_town")
+
+    assert [] == [each.sentence for each in report.promises if each.outcome != "kept"]
+
+
+def test_what_takes_too_long_is_untested_and_not_kept() -> None:
+    """A slow environment does not hold up a run; its report says what was not checked."""
+    report = check_environment(CorridorProvider(broken.Slow), "plain", seconds=0.3)
+
+    assert "untested" in {each.outcome for each in report.reservations}
+    assert () == report.refusals
