@@ -1,6 +1,7 @@
 """Compile kernels with numba: one set of options, and a cache keyed by the digest of the sources."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -39,12 +40,26 @@ def cache_folder() -> Path:
     for root in (Path(home) if home else Path("~").expanduser() / ".cache", Path(tempfile.gettempdir())):
         folder = root / "townlet" / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(0o700, parents=True, exist_ok=True)
+            folder.mkdir(0o700, exist_ok=True)
+            if _is_own(folder.parent) and _is_own(folder) and os.access(folder, os.W_OK):
+                return folder
         except OSError:  # a read-only home: the next place
             continue
-        if os.access(folder, os.W_OK):
-            return folder
     return Path(tempfile.mkdtemp(prefix="townlet-"))
+
+
+def _is_own(folder: Path) -> bool:
+    """Tell whether only this user may write in a folder, after taking that right from others where it is the user's.
+
+    The compiled kernels are code: whoever may write them may run anything in this process.
+    """
+    status = folder.lstat()
+    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+        return False
+    if status.st_mode & 0o022:
+        folder.chmod(0o700)
+    return True
 
 
 def is_cold() -> bool:
