@@ -9,6 +9,7 @@ from townlet.dto.scenarios import SCENARIOS, scenario
 from townlet.dto.town import DAY, KINDS
 from townlet.world.batch import TownBatch
 from townlet.world.features import BOUND
+from townlet.world.kpis import metrics
 
 
 def _actions(rng: np.random.Generator, batch: TownBatch, mask: np.ndarray, wild: float) -> np.ndarray:
@@ -49,6 +50,11 @@ def _check(batch: TownBatch) -> None:
     assert np.all(ledgers["escalations"] <= ledgers["conflicts"])
     assert np.all((agents["respawn"] == 0) | (agents["called"] == 0))
     assert np.all(objects["stock"] >= 0)
+    for declared, total, exposure in zip(metrics(batch.spec), *batch.tallies(), strict=True):
+        ratios = total[exposure > 0] / exposure[exposure > 0]
+        low, high = (bound if bound is not None else default for bound, default in
+                     ((declared.low, -np.inf), (declared.high, np.inf)))  # fmt: skip
+        assert np.all((ratios >= low) & (ratios <= high)), f"{declared.name} leaves its range: {ratios}"
 
 
 @settings(max_examples=12, deadline=None)

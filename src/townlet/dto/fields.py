@@ -17,6 +17,8 @@ AXES = "axes"
 DTYPE = "dtype"
 UNIT = "unit"
 DIRECTION = "direction"
+LOW = "low"
+HIGH = "high"
 SEMANTIC = "semantic"
 
 
@@ -29,13 +31,21 @@ class Direction(StrEnum):
 
 
 def metric(
-    unit: str, better: Direction = Direction.NONE, *, default: Any = attrs.NOTHING, semantic: bool = True
+    unit: str,
+    better: Direction = Direction.NONE,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    default: Any = attrs.NOTHING,
+    semantic: bool = True,
 ) -> Any:
-    """Return a field that guards may judge: its unit and better direction travel in the metadata.
+    """Return a field that guards may judge: its unit, better direction and range travel in the metadata.
 
-    `semantic=False` marks what may differ between two runs of the same bits (durations, rates).
+    `low` and `high` are the least and the largest value it can have; `check` refuses a limit that no value in between
+    can reach. `semantic=False` marks what may differ between two runs of the same bits (durations, rates).
     """
-    return attrs.field(default=default, metadata={UNIT: unit, DIRECTION: better, SEMANTIC: semantic})
+    metadata = {UNIT: unit, DIRECTION: better, LOW: low, HIGH: high, SEMANTIC: semantic}
+    return attrs.field(default=default, metadata=metadata)
 
 
 def nonsemantic(default: Any = attrs.NOTHING) -> Any:

@@ -20,6 +20,10 @@ class MetricSpec(Record):
     """Which way the metric improves."""
     exposure: str
     """What the sum is divided by, such as ``agent-days``."""
+    low: float | None = None
+    """Least value it can have; `check` refuses limits that no value can reach. None where there is no such value."""
+    high: float | None = None
+    """Largest value it can have; 1 for a share. None where there is no such value."""
 
 
 @frozen(kw_only=True)

@@ -56,13 +56,13 @@ class CaptureResult(TrainingResult):
     """A data set of the teacher's decisions."""
 
     metrics_of_weights: ClassVar[bool] = False
-    episodes: float = metric("episodes", HIGHER)
+    episodes: float = metric("episodes", HIGHER, low=0.0)
     """Recorded episodes."""
-    samples: float = metric("agent-steps", HIGHER)
+    samples: float = metric("agent-steps", HIGHER, low=0.0)
     """Decisions of living agents."""
-    action_entropy: float = metric("nat", HIGHER)
+    action_entropy: float = metric("nat", HIGHER, low=0.0)
     """Entropy of the labels' distribution."""
-    perturbed_share: float = metric("fraction")
+    perturbed_share: float = metric("fraction", low=0.0, high=1.0)
     """Share of decisions at which another action than the label was played."""
     return_per_agent_day: float = metric("1/agent-day", HIGHER)
     """What the recorded play was worth."""
@@ -78,17 +78,17 @@ class CaptureResult(TrainingResult):
 class BCTrainingResult(TrainingResult):
     """A clone of the teacher."""
 
-    heldout_accuracy: float = metric("fraction", HIGHER)
+    heldout_accuracy: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """Share of held-out unforced decisions at which the greedy action is the teacher's."""
-    heldout_nll: float = metric("nat", LOWER)
+    heldout_nll: float = metric("nat", LOWER, low=0.0)
     """Held-out negative log-likelihood of the teacher's actions."""
-    train_accuracy: float = metric("fraction", HIGHER)
+    train_accuracy: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """The same share on the training episodes, last pass."""
-    train_loss: float = metric("nat", LOWER)
+    train_loss: float = metric("nat", LOWER, low=0.0)
     """Smoothed cross-entropy, mean of the last pass."""
-    value_loss: float = metric("1", LOWER)
+    value_loss: float = metric("1", LOWER, low=0.0)
     """Value loss after the pre-fit, in units of the value normaliser."""
-    worst_recall: float = metric("fraction", HIGHER)
+    worst_recall: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """Least recall over the actions that are at least 0.5 % of the held-out labels."""
     epochs: int = 0
     """Passes made."""
@@ -98,13 +98,13 @@ class BCTrainingResult(TrainingResult):
     """Digest of the data set."""
     manifest: str = nonsemantic("")
     """Path of the manifest it came from; empty for a captured one."""
-    parity: float = metric("1", LOWER, default=0.0)
+    parity: float = metric("1", LOWER, low=0.0, default=0.0)
     """Largest difference between torch's logits and numpy's on the probe batch."""
     device: str = nonsemantic("cpu")
     """Where it was trained: `cpu`, or `cuda` and the GPU's name."""
     resumable: Resumable = "exact"
     """What the visit would have gone on with, had it been cut off."""
-    samples_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
+    samples_per_second: float = metric("1/s", HIGHER, low=0.0, default=0.0, semantic=False)
     """Training samples ÷ seconds of the cloning passes."""
 
 
@@ -123,35 +123,35 @@ class PPOTrainingResult(FineTuningResult):
     removed_fields: ClassVar[frozenset[str]] = frozenset({"last_epoch"})
     iterations: int = 0
     """Rollout-and-update rounds made."""
-    value_loss: float = metric("1", LOWER)
+    value_loss: float = metric("1", LOWER, low=0.0)
     """In units of the value normaliser."""
     policy_loss: float = metric("1")
     """Clipped surrogate."""
-    entropy: float = metric("nat")
+    entropy: float = metric("nat", low=0.0)
     """Of the policy over legal actions."""
-    approx_kl: float = metric("nat", LOWER)
+    approx_kl: float = metric("nat", LOWER, low=0.0)
     """Mean over the last iterations' updates."""
-    approx_kl_p95: float = metric("nat", LOWER)
+    approx_kl_p95: float = metric("nat", LOWER, low=0.0)
     """95th percentile over the visit's iterations."""
-    clip_fraction: float = metric("fraction", LOWER)
+    clip_fraction: float = metric("fraction", LOWER, low=0.0, high=1.0)
     """Share of clipped ratios."""
-    explained_variance: float = metric("1", HIGHER)
+    explained_variance: float = metric("1", HIGHER, high=1.0)
     """1 − Var(returns − values) ÷ Var(returns)."""
-    grad_norm: float = metric("1", LOWER)
+    grad_norm: float = metric("1", LOWER, low=0.0)
     """Before clipping."""
-    anchor_kl: float = metric("nat", LOWER)
+    anchor_kl: float = metric("nat", LOWER, low=0.0)
     """KL(parent ‖ policy)."""
-    nonfinite_updates: float = metric("updates", LOWER)
+    nonfinite_updates: float = metric("updates", LOWER, low=0.0)
     """Updates refused because the loss or the gradient was not finite; the first one ends the visit."""
     reward_per_decision: float = metric("1/agent-step", HIGHER)
     """Mean training reward."""
     queue_intensity: float = metric("1/agent-day", LOWER)
     """Of the training episodes; 0 where the environment has no such metric."""
-    parity: float = metric("1", LOWER, default=0.0)
+    parity: float = metric("1", LOWER, low=0.0, default=0.0)
     """Largest difference between torch's logits and numpy's on the probe batch."""
     total_loss: float = metric("1", LOWER, default=0.0)
     """What was minimised."""
-    queue_conflicts: float = metric("conflicts", LOWER, default=0.0)
+    queue_conflicts: float = metric("conflicts", LOWER, low=0.0, default=0.0)
     """Queue conflicts of the training episodes, a count; 0 where the environment has no such metric."""
     queue_intensity_sum: float = metric("1", LOWER, default=0.0)
     """Their sizes added up."""
@@ -160,7 +160,7 @@ class PPOTrainingResult(FineTuningResult):
     resumable: Resumable = "exact"
     """What the visit would have gone on with, had it been cut off: `exact` the same bits, `reset` new episodes of an
     environment that offers no snapshot (flag ``reset`` where it happened), `none` from its beginning again."""
-    agent_steps_per_second: float = metric("1/s", HIGHER, default=0.0, semantic=False)
+    agent_steps_per_second: float = metric("1/s", HIGHER, low=0.0, default=0.0, semantic=False)
     """Agent-steps ÷ seconds of rollouts and updates."""
 
 

@@ -48,6 +48,10 @@ class Kpi(NamedTuple):
     """Name of the exposure in `_EXPOSURES`."""
     total: Callable[[Counts], PerWorld]
     """The sum [W]."""
+    low: float | None = 0.0
+    """Least value of the ratio; None where there is none."""
+    high: float | None = None
+    """Largest value of the ratio; None where there is none."""
 
 
 def _gini(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -92,25 +96,38 @@ _EXPOSURES: Mapping[str, Callable[[Counts], PerWorld]] = MappingProxyType(
 
 _PER_DAY, _TIME = "1/agent-day", "agent-days"
 _KPIS = (
-    Kpi("return_per_agent_day", _PER_DAY, Direction.HIGHER, _TIME, lambda c: c.agents["episode_return"].sum(axis=1)),
+    Kpi(
+        "return_per_agent_day",
+        _PER_DAY,
+        Direction.HIGHER,
+        _TIME,
+        lambda c: c.agents["episode_return"].sum(axis=1),
+        low=None,
+    ),
     Kpi(
         "worst_agent_return",
         _PER_DAY,
         Direction.HIGHER,
         "worlds",
         lambda c: c.agents["episode_return"].min(axis=1) / np.maximum(c.days(), 1 / DAY),
+        low=None,
     ),
     Kpi("conflicts", _PER_DAY, Direction.LOWER, _TIME, _count("conflicts")),
     Kpi("queue_intensity", _PER_DAY, Direction.LOWER, _TIME, _count("intensity")),
     Kpi("wait_ticks", "ticks/agent-day", Direction.LOWER, _TIME, _waits),
     Kpi("deaths", _PER_DAY, Direction.LOWER, _TIME, _count("deaths")),
-    Kpi("attendance", "share", Direction.HIGHER, "scheduled ticks", _count("worked_ticks")),
-    Kpi("late_starts", "share", Direction.LOWER, "scheduled starts", _count("late_starts")),
-    Kpi("self_sufficiency", "share", Direction.HIGHER, "whole agent-days", _count("sufficient_days")),
+    Kpi("attendance", "share", Direction.HIGHER, "scheduled ticks", _count("worked_ticks"), high=1.0),
+    Kpi("late_starts", "share", Direction.LOWER, "scheduled starts", _count("late_starts"), high=1.0),
+    Kpi("self_sufficiency", "share", Direction.HIGHER, "whole agent-days", _count("sufficient_days"), high=1.0),
     Kpi(
-        "wait_gini", "1", Direction.LOWER, "worlds with waiting", lambda c: _gini(c.agents["waits"].astype(np.float64))
+        "wait_gini",
+        "1",
+        Direction.LOWER,
+        "worlds with waiting",
+        lambda c: _gini(c.agents["waits"].astype(np.float64)),
+        high=1.0,
     ),
-    Kpi("escalation", "share", Direction.LOWER, "conflicts", _count("escalations")),
+    Kpi("escalation", "share", Direction.LOWER, "conflicts", _count("escalations"), high=1.0),
     Kpi("evictions", _PER_DAY, Direction.LOWER, _TIME, _count("evictions")),
     Kpi("chats", _PER_DAY, Direction.NONE, _TIME, _count("chats")),
     Kpi("chats_failed", _PER_DAY, Direction.NONE, _TIME, _count("failed_chats")),
@@ -129,7 +146,10 @@ def _kpis(spec: TownSpec) -> tuple[Kpi, ...]:
 def metrics(spec: TownSpec) -> tuple[MetricSpec, ...]:
     """Return the KPIs of a town."""
     return tuple(
-        MetricSpec(name=kpi.name, unit=kpi.unit, direction=kpi.direction, exposure=kpi.exposure) for kpi in _kpis(spec)
+        MetricSpec(
+            name=kpi.name, unit=kpi.unit, direction=kpi.direction, exposure=kpi.exposure, low=kpi.low, high=kpi.high
+        )
+        for kpi in _kpis(spec)
     )
 
 
