@@ -22,6 +22,8 @@ KPIS = {
     "chats": ("1/agent-day", Direction.NONE, "agent-days"),
 }
 
+RANGES: dict[str, dict[str, float]] = {"deaths": {"low": 0.0}, "attendance": {"low": 0.0, "high": 1.0}}
+
 
 def catalogue(*, torch: bool = True) -> StrategyCatalogue:
     """Return the built-in strategies, with or without torch."""
@@ -41,9 +43,9 @@ def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
         features=tuple(f"feature_{i}" for i in range(20)),
         actions=("idle", "eat", "sleep", "work"),
         decisions_per_day=48,
-        discount=0.988,
+        discount=0.97,
         metrics=tuple(
-            MetricSpec(name=name, unit=unit, direction=better, exposure=exposure)
+            MetricSpec(name=name, unit=unit, direction=better, exposure=exposure, **RANGES.get(name, {}))
             for name, (unit, better, exposure) in KPIS.items()
         ),
         teachers=("planner", "random", "scripted"),

@@ -18,8 +18,9 @@ def test_every_number_that_costs_time_is_small() -> None:
     assert isinstance(capture, CaptureSpec)
     assert isinstance(bc, BCSpec)
     assert isinstance(ppo, PPOSpec)
-    assert (10, 2, 1, 1, 1) == (capture.episodes, capture.days, bc.update_epochs, ppo.agent_steps, ppo.days)
-    assert ((20,), 1) == (plan.schedule.evidence["full"].episodes, plan.schedule.evidence["full"].days)
+    assert (10, 1, 2, 1) == (capture.episodes, bc.update_epochs, ppo.iterations, ppo.days)
+    assert PLAN.options["capture"].days == capture.days, "the critic's targets need whole episodes"
+    assert ((20, 21), 1) == (plan.schedule.evidence["full"].episodes, plan.schedule.evidence["full"].days)
     assert PLAN.schedule.states == plan.schedule.states
     assert PLAN.schedule.guards == plan.schedule.guards
 

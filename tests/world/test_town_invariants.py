@@ -50,7 +50,8 @@ def _check(batch: TownBatch) -> None:
     assert np.all(ledgers["escalations"] <= ledgers["conflicts"])
     assert np.all((agents["respawn"] == 0) | (agents["called"] == 0))
     assert np.all(objects["stock"] >= 0)
-    for declared, total, exposure in zip(metrics(batch.spec), *batch.tallies(), strict=True):
+    tallies = batch.tallies()
+    for declared, total, exposure in zip(metrics(batch.spec), tallies.sums, tallies.exposures, strict=True):
         ratios = total[exposure > 0] / exposure[exposure > 0]
         low, high = (bound if bound is not None else default for bound, default in
                      ((declared.low, -np.inf), (declared.high, np.inf)))  # fmt: skip

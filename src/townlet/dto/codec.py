@@ -80,7 +80,9 @@ def _short_repr(value: Any) -> str:
 def _exact_type(kind: type, name: str) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not kind:
-            raise ValueError(f"expected {name}, found {_short_repr(value)}")
+            whole = kind is int and type(value) is float and value.is_integer() and abs(value) < 2**53
+            advice = f"; write {int(value)}" if whole else ""
+            raise ValueError(f"expected {name}, found {_short_repr(value)}{advice}")
         return value
 
     return hook

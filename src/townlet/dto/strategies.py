@@ -1,6 +1,6 @@
 """What each strategy can be asked for: the `with:` block of a state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from townlet.dto.codec import Record
 from townlet.dto.quantities import Percent
 
 __all__ = [
+    "IGNORED",
     "PROBE_ROWS",
     "REFERENCE",
     "BCSpec",
@@ -18,6 +19,7 @@ __all__ = [
     "DataSpec",
     "Device",
     "EvaluateSpec",
+    "Ignored",
     "PPOSpec",
     "PromoteSpec",
     "RampSpec",
@@ -34,6 +36,9 @@ Device = Literal["auto", "cpu", "cuda"]
 REFERENCE = "reference"
 """Metadata key: a `Reference`, for an option that names something else of the schedule."""
 
+IGNORED = "ignored"
+"""Metadata key: an `Ignored`, for an option without effect under another one."""
+
 PROBE_ROWS = 256
 """Observations that the weights a visit answers with are proven on."""
 
@@ -47,6 +52,46 @@ class Reference:
     `options`: the keys are ``STATE.OPTION``, each a number that may be scaled."""
     also: tuple[str, ...] = ()
     """Further words with a meaning of their own."""
+
+
+@frozen
+class Ignored:
+    """When an option has no effect; `check` refuses to read it then."""
+
+    option: str
+    """The other option that decides it."""
+    holds: Callable[[Any], bool]
+    """Of the other option's value: whether this one is ignored."""
+    reason: str
+    """Phrase that says why, and what to do."""
+
+
+def replaced_by(option: str) -> Ignored:
+    """Return that an option has no effect where another one is given."""
+    return Ignored(option, lambda value: value is not None, f"{option} takes its place; leave one of them out")
+
+
+def only_with(option: str, *values: Any) -> Ignored:
+    """Return that an option has an effect only where another one has one of these values."""
+    words = " or ".join(repr(value).strip("'").lower() for value in values)
+    return Ignored(option, lambda value: value not in values, f"it needs {option}: {words}; leave it out")
+
+
+def with_effect(options: Mapping[str, Any], spec: type, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return written options with `wanted` in their place, without those that `wanted` leaves no effect.
+
+    An option that would itself take the place of a wanted one is left out too.
+    """
+    merged = {**options, **wanted}
+    for field in attrs.fields(spec):
+        ignored: Ignored | None = field.metadata.get(IGNORED)
+        if ignored is None or field.name not in merged:
+            continue
+        if not ignored.holds(merged.get(ignored.option, attrs.fields_dict(spec)[ignored.option].default)):
+            continue
+        loser = ignored.option if field.name in wanted and ignored.option not in wanted else field.name
+        merged.pop(loser, None)
+    return merged
 
 
 def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
@@ -83,9 +128,19 @@ def _shares(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> 
         raise ValueError("expected values of at most 1")
 
 
-def count(default: Any = attrs.NOTHING) -> Any:
+def count(default: Any = attrs.NOTHING, ignored: Ignored | None = None) -> Any:
     """Return a field for a whole number of at least 1."""
-    return attrs.field(default=default, validator=_positive)
+    return attrs.field(default=default, validator=_positive, metadata={IGNORED: ignored})
+
+
+def widths(default: tuple[int, ...], ignored: Ignored | None = None) -> Any:
+    """Return a field for the widths of hidden layers."""
+    return attrs.field(default=default, validator=_widths, metadata={IGNORED: ignored})
+
+
+def switch(ignored: Ignored) -> Any:
+    """Return a field that is false by default and has no effect under another option."""
+    return attrs.field(default=False, metadata={IGNORED: ignored})
 
 
 def positive(default: Any = attrs.NOTHING) -> Any:
@@ -103,9 +158,9 @@ def reference(to: Literal["weights", "evidence", "options"], default: Any = attr
     return attrs.field(default=default, metadata={REFERENCE: Reference(to, also)})
 
 
-def fraction(default: Any = attrs.NOTHING) -> Any:
+def fraction(default: Any = attrs.NOTHING, ignored: Ignored | None = None) -> Any:
     """Return a field for a number between 0 and 1."""
-    return attrs.field(default=default, validator=_fraction)
+    return attrs.field(default=default, validator=_fraction, metadata={IGNORED: ignored})
 
 
 @frozen(kw_only=True)
@@ -139,16 +194,16 @@ class CaptureSpec(StrategySpec):
 
     episodes: int = count(256)
     """Episodes (one per world) to record."""
-    days: int = count(3)
+    days: int = count(3, ignored=replaced_by("ticks"))
     """Length of an episode in days."""
-    perturbed: Percent = fraction(Percent(0.08))
+    perturbed: Percent = fraction(Percent(0.08), ignored=only_with("player", "teacher"))
     """Share of decisions at which a random legal action is played while the teacher's own is the label."""
     ticks: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     """Length of an episode in simulated ticks, rounded up to whole decisions; takes the place of days."""
     player: str = reference("weights", "teacher", "teacher", "fresh")
     """Who plays: `teacher`, or weights that act stochastically and go on to ppo: `fresh`, `clone`, `champion`,
     `candidate` or a name under `policies`. Policies are never perturbed."""
-    hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
+    hidden_sizes: tuple[int, ...] = widths((64, 64), ignored=only_with("player", "fresh"))
     """Widths of the hidden layers of a `fresh` player."""
 
 
@@ -174,7 +229,7 @@ class BCSpec(StrategySpec):
     """Passes that fit the value head to the captured returns; 0 leaves the critic cold."""
     gamma: float | None = attrs.field(default=None, validator=attrs.validators.optional(_fraction))
     """Discount per decision of the value targets; the environment's own where not given."""
-    hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
+    hidden_sizes: tuple[int, ...] = widths((64, 64))
     """Widths of the hidden layers, the same in the actor's trunk and the critic's."""
     max_grad_norm: float = positive(0.5)
     """Bound on the global norm of the gradient."""
@@ -218,16 +273,16 @@ class PPOSpec(StrategySpec):
 
     start_from: str = reference("weights", "clone", "fresh")
     """Weights of round 1: `clone`, `champion`, `candidate`, `fresh`, or a name under `policies`."""
-    agent_steps: int = count(2_000_000)
+    agent_steps: int = count(2_000_000, ignored=replaced_by("iterations"))
     """Samples to gather; the last iteration is the first that reaches it."""
     iterations: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     """Rollouts and updates to make; takes the place of agent_steps."""
     experience: Literal["own", "recorded_first", "recorded"] = "own"
     """What is learned from: its own rollouts; the play that a capture or replay state recorded in the first iteration
     and its own afterwards; or that recorded play in every iteration."""
-    num_steps: int = count(48)
+    num_steps: int = count(48, ignored=only_with("experience", "own", "recorded_first"))
     """Decisions per world and iteration."""
-    days: int = count(14)
+    days: int = count(14, ignored=only_with("experience", "own", "recorded_first"))
     """Length of training episodes in days."""
     learning_rate: float = positive(1.0e-3)
     """Adam's step size, of actor and critic; ramps hold factors of it."""
@@ -245,7 +300,7 @@ class PPOSpec(StrategySpec):
     """Bound on the global norm of the gradient."""
     update_epochs: int = count(2)
     """Passes over the samples of an iteration."""
-    minibatch_size: int = count(4096)
+    minibatch_size: int = count(4096, ignored=replaced_by("num_minibatches"))
     """Samples per update."""
     num_minibatches: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     """Updates per pass; takes the place of minibatch_size."""
@@ -255,7 +310,7 @@ class PPOSpec(StrategySpec):
     """Range the value may move in within an iteration, in units of the value normaliser; none by default."""
     target_kl: float = positive(0.03)
     """Approximate KL above which the passes of an iteration stop."""
-    hidden_sizes: tuple[int, ...] = attrs.field(default=(64, 64), validator=_widths)
+    hidden_sizes: tuple[int, ...] = widths((64, 64), ignored=only_with("start_from", "fresh"))
     """Widths of the hidden layers of a `fresh` start; other starts bring their own."""
     watch: WatchSpec | None = None
     """The cliff watch; none by default."""
@@ -263,9 +318,9 @@ class PPOSpec(StrategySpec):
     """Iterations between two checkpoints; 0 keeps none, and a visit that was cut off begins again."""
     device: Device = "cpu"
     """Where updates are computed: `cpu`, `cuda`, or `auto` (a GPU where torch sees one); acting stays on the CPU."""
-    bf16: bool = False
+    bf16: bool = switch(only_with("device", "cuda", "auto"))
     """Compute forward passes in bfloat16 on a GPU; nothing changes on the CPU."""
-    compiled: bool = False
+    compiled: bool = switch(only_with("device", "cuda", "auto"))
     """Compile the networks with CUDA graphs on a GPU (``torch.compile``, ``reduce-overhead``); never on the CPU."""
     ramps: tuple[RampSpec, ...] = attrs.field(default=(RampSpec(),), validator=attrs.validators.min_len(1))
     """Entry k serves the k-th consecutive ppo visit since the weights were last set; the last repeats."""
@@ -281,7 +336,7 @@ class ReplaySpec(StrategySpec):
     """B, samples per batch."""
     shuffle: bool = False
     """Shuffle the samples within each group of equal shapes."""
-    seed: int | None = None
+    seed: int | None = attrs.field(default=None, metadata={IGNORED: only_with("shuffle", True)})
     """Of the shuffling; the visit's own where not given."""
     drop_last: bool = False
     """Leave out batches that are not full."""

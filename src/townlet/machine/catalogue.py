@@ -1,6 +1,6 @@
 """The contract of strategies: what each declares to consume, produce and cost; the machine knows none by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
 from math import prod
@@ -10,18 +10,30 @@ from typing import Any, Literal, get_args
 import attrs
 from attrs import frozen
 
-from townlet.dto.codec import Record, did_you_mean
+from townlet.dto.codec import Problem, Record, did_you_mean
 from townlet.dto.policy import EvaluationResult, FineTuningResult, RollbackResult, TrainingResult
 from townlet.dto.schedule import EvidenceSpec, Plan
 from townlet.dto.strategies import PROBE_ROWS, PromoteSpec, StrategySpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription
 
-__all__ = ["Cost", "CostContext", "Input", "Product", "StrategyAvailability", "StrategyCatalogue", "StrategyEntry"]
+__all__ = [
+    "Cost",
+    "CostContext",
+    "Input",
+    "Product",
+    "Ranges",
+    "StrategyAvailability",
+    "StrategyCatalogue",
+    "StrategyEntry",
+]
 
 Product = Literal["dataset", "experience", "clone", "candidate", "evidence", "champion"]
 """What a visit may leave to later ones: `dataset` (a teacher's labelled play), `experience` (a policy's recorded play),
 `clone` and `candidate` (weights), `evidence` (paired episodes), `champion` (the effect: the alias moves)."""
+
+Ranges = Mapping[str, tuple[float, float]]
+"""Least and largest value of fields of a result, by name."""
 
 FLOAT32 = 4
 """Bytes of a number in weights, features and logits."""
@@ -45,11 +57,13 @@ class Cost:
     """Agent-steps that it plays."""
     disk: int = 0
     """Bytes that it leaves behind, roughly."""
+    least_agent_steps: int = 0
+    """Agent-steps that it plays at the least, unless it fails; `check` refuses a budget that they exceed."""
 
 
 @frozen(kw_only=True)
 class CostContext:
-    """What the cost of a visit may depend on besides its own options."""
+    """What the cost and the problems of a visit may depend on besides its own options."""
 
     plan: Plan
     """The whole schedule."""
@@ -63,6 +77,8 @@ class CostContext:
     """States that produce a clone."""
     baselines: int
     """Baselines that guards compare this state's measurements with."""
+    recordings: Mapping[Product, Mapping[str, Ranges]] = MappingProxyType({})
+    """Of `dataset` and `experience`: what the options of each state that records one say of its result."""
 
     def episode_steps(self, evidence: EvidenceSpec, scenario: str | None = None) -> int:
         """Return the agent-steps of one episode of an evidence, in a scenario of its suite where one is named."""
@@ -98,6 +114,14 @@ def _as_they_are(options: Any) -> Any:
     return options
 
 
+def _no_ranges(options: Any, environment: EnvironmentDescription) -> Ranges:
+    return {}
+
+
+def _no_problems(options: Any, context: CostContext) -> Iterable[Problem]:
+    return ()
+
+
 def _dotted(instance: Any, attribute: Any, value: Any) -> None:
     if not callable(value) and not (isinstance(value, str) and value.partition(":")[2]):
         raise ValueError(f"expected MODULE:CLASS or what makes the strategy, found {value!r}")
@@ -129,6 +153,12 @@ class StrategyEntry:
     """Of a ``with:`` block: what a visit certainly produces; all of `produces` where not given."""
     cost: Callable[[Any, CostContext], Cost]
     """Of a ``with:`` block: agent-steps and disk of one visit at the most."""
+    ranges: Callable[[Any, EnvironmentDescription], Ranges] = _no_ranges
+    """Of a ``with:`` block and an environment: fields of the answer whose range the options narrow. `check` refuses
+    guards that no value in it can pass or fail."""
+    problems: Callable[[Any, CostContext], Iterable[Problem]] = _no_problems
+    """Of a ``with:`` block: why a visit with these options could do nothing useful, with paths inside the block.
+    `check` refuses them; a run that exists is never asked."""
     shrink: Callable[[Any], Any] = _as_they_are
     """Of a ``with:`` block: the one of a rehearsal, which does every kind of work, but little of it."""
     scalable: frozenset[str] | None = None
@@ -149,7 +179,7 @@ class StrategyEntry:
         for cls, base in ((self.spec, StrategySpec), (self.result, TrainingResult)):
             if not (isinstance(cls, type) and issubclass(cls, base)):
                 raise ValueError(f"expected a class derived from {base.__name__}, found {cls!r}")
-        for role in ("consumes", "cost", "shrink"):
+        for role in ("consumes", "cost", "ranges", "problems", "shrink"):
             if not callable(getattr(self, role)):
                 raise ValueError(f"{role}: expected a function of the options, found {getattr(self, role)!r}")
         unknown = self.produces - set(get_args(Product))

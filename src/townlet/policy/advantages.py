@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["discounted_returns", "generalised_advantages"]
+__all__ = ["discounted_returns", "generalised_advantages", "return_horizon"]
 
 _HORIZONS = 3.0
 """Effective horizons, each 1 ÷ (1 − γ) decisions, after which a return counts as complete."""
@@ -42,6 +42,11 @@ def generalised_advantages(
     return advantages
 
 
+def return_horizon(gamma: float) -> float:
+    """Return the decisions that must follow before a return without bootstrap counts as complete: 3 ÷ (1 − γ)."""
+    return _HORIZONS / max(1.0 - gamma, 1e-9)
+
+
 def discounted_returns(
     r_t: NDArray[np.float32], ended_t: NDArray[np.bool_], *, gamma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -56,7 +61,7 @@ def discounted_returns(
     returns, complete = np.empty_like(r_t), np.empty(r_t.shape, np.bool_)
     following = np.zeros_like(r_t[0])
     life_ended = np.zeros(r_t.shape[1:], np.bool_)
-    horizon = _HORIZONS / max(1.0 - gamma, 1e-9)
+    horizon = return_horizon(gamma)
     for t in range(len(r_t) - 1, -1, -1):
         following = r_t[t] + np.float32(gamma) * np.where(ended_t[t], np.float32(0), following)
         life_ended = life_ended | ended_t[t]

@@ -76,9 +76,10 @@ def _check_edge(
             and not _implies_evidence(partial, AllOf(all=edge.when))
         ):
             yield Problem(
-                (*here, "to"),
-                f"this edge leads to {edge.to!r} without a guard on evidence that must hold for it; "
-                "add one, or say unproven: true there",
+                ("states", edge.to),
+                f"edge {int(here[-1]) + 1} of {here[1]!r} leads here without a guard on evidence that must hold: "
+                "add one to its when, or say with: {unproven: true} here",
+                key=True,
             )
 
 

@@ -61,7 +61,7 @@ def _range(partial: PartialSchedule, state: PartialState, metric: MetricName) ->
     statistic = statistics(state.strategy.result).get(metric.name)
     if statistic is not None:
         declared = _bounds(statistic.metadata.get(LOW), statistic.metadata.get(HIGH))
-        narrowed = state.strategy.ranges_of(state.options, partial.environment).get(metric.name, declared)
+        narrowed = state.strategy.ranges(state.options, partial.environment).get(metric.name, declared)
         low, high = max(declared[0], narrowed[0]), min(declared[1], narrowed[1])
         reason = "" if (low, high) == declared else f" with the options of {metric.state!r}"
         return MetricRange(low=low, high=high, direction=statistic.metadata[DIRECTION], reason=reason)
@@ -118,5 +118,3 @@ def _verdicts(guard: ComparisonSpec, values: MetricRange) -> frozenset[Verdict]:
     return frozenset(
         margin.compare(candidate, baseline).verdict for candidate, baseline in product((low, high), baselines)
     )
-
-

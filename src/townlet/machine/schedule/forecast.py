@@ -6,14 +6,14 @@ from types import MappingProxyType
 from attrs import frozen
 
 from townlet.dto.codec import Record
-from townlet.dto.guards import ComparisonSpec, GuardSpec, PairedComparisonSpec, Relation
-from townlet.dto.metric_name import MetricName
+from townlet.dto.guards import GuardSpec, PairedComparisonSpec, Relation
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, Plan
 from townlet.estimate import detectable_difference, error_per_look, undetected_rate
-from townlet.machine.catalogue import Cost, CostContext, StrategyCatalogue
+from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.guards.verdicts import names
+from townlet.machine.schedule.check_plan import visit_costs
 from townlet.machine.schedule.loader import torch_needs
 from townlet.machine.schedule.reachability import explore
 from townlet.ports import EnvironmentDescription
@@ -97,7 +97,7 @@ def forecast(
     `suites` describes further scenarios that evidence names; one that is missing counts as large as the schedule's own.
     """
     schedule = plan.schedule
-    costs = _costs(plan, catalogue, environment, suites)
+    costs = visit_costs(plan, catalogue, environment, suites)
     reachability = explore(
         schedule.initial, {name: state.next for name, state in schedule.states.items()}, schedule.guards
     )
@@ -151,37 +151,4 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tup
         detectable=detectable_difference(pairs, alpha, POWER),
         equal_passes=None if tolerant else looks * alpha,
         undetected_rate=undetected_rate(pairs),
-    )
-
-
-def _costs(
-    plan: Plan,
-    catalogue: StrategyCatalogue,
-    environment: EnvironmentDescription,
-    suites: Mapping[str, EnvironmentDescription],
-) -> dict[str, Cost]:
-    """Return what one visit to each state may cost."""
-    entries = {name: catalogue.entry(state.strategy) for name, state in plan.schedule.states.items()}
-    return {
-        name: entry.cost(
-            plan.options[name],
-            CostContext(
-                plan=plan,
-                state=name,
-                environment=environment,
-                suites=suites,
-                clones=tuple(other for other, maker in entries.items() if "clone" in maker.produces),
-                baselines=len(_baselines(plan, name)),
-            ),
-        )
-        for name, entry in entries.items()
-    }
-
-
-def _baselines(plan: Plan, state: str) -> frozenset[str]:
-    """Return the baselines that guards compare this state's measurements with."""
-    return frozenset(
-        guard.margin.baseline
-        for guard in plan.schedule.guards.values()
-        if isinstance(guard, ComparisonSpec) and (metric := MetricName.parse(guard.metric)) and metric.state == state
     )

@@ -11,6 +11,9 @@ from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.schedule.check_graph import check_edges, check_graph
+from townlet.machine.schedule.check_options import check_ignored_options
+from townlet.machine.schedule.check_plan import check_plan
+from townlet.machine.schedule.check_ranges import check_ranges
 from townlet.machine.schedule.check_sections import check, check_policies
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
@@ -71,10 +74,13 @@ def load_text(
     seed: int | None = None,
     scenario: str | None = None,
     worlds: int | None = None,
+    stored: bool = False,
 ) -> Plan:
     """Return the plan of a schedule's `text`, called `name` in messages; its files are looked for in `folder`.
 
-    Raises ScheduleError with every mistake.
+    Raises ScheduleError with every mistake; what only a sound machine can tell (strategies' own problems, a budget
+    that does not last) comes once there is no other. `stored` is true for the schedule of a run that exists: it is
+    read as it was begun, whether or not it could achieve anything.
     """
     try:
         document = read(text)
@@ -90,8 +96,16 @@ def load_text(
     partial, problems = parse_sections(data, catalogue, describe)
     problems += [*check(partial), *check_policies(partial, folder), *check_edges(partial)]
     reachability, graph_problems = check_graph(partial)
-    _raise_problems(name, document, problems + graph_problems, overrides)
-    return _plan(data, partial, reachability)
+    problems += graph_problems
+    if not stored:
+        problems += [*check_ranges(partial), *check_ignored_options(partial)]
+    _raise_problems(name, document, problems, overrides)
+    plan = _plan(data, partial, reachability)
+    if not stored and partial.environment is not None:
+        suites = {scenario: suite for scenario, suite in partial.suites.items() if suite is not None}
+        found = [*check_plan(plan, catalogue, partial.environment, suites)]
+        _raise_problems(name, document, found, overrides)
+    return plan
 
 
 def _overridden(data: Any, overrides: Mapping[tuple[str, ...], Any]) -> Any:

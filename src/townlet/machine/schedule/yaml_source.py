@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from attrs import define, field, frozen
@@ -26,15 +27,18 @@ __all__ = ["Document", "Position", "SourceError", "SourceSyntaxError", "read"]
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
 MAX_NUMBER = 64
+_MAX_EXPONENT = 2.0**53
+"""Magnitude below which a number with an exponent may be a whole one: all whole floats there are exact."""
 
 Path = tuple[str | int, ...]
 
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_DECIMAL = re.compile(r"[-+]?[0-9]+", re.ASCII)
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_DECIMAL = re.compile(rf"[-+]?{_DIGITS}", re.ASCII)
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_FLOAT = re.compile(rf"[-+]?(\.[0-9]+|{_DIGITS}(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
 _REFUSED = object()
 
@@ -158,11 +162,23 @@ def _scalar(text: str) -> Any:
         return text
     if len(text) > MAX_NUMBER:
         raise ValueError(f"expected a number of at most {MAX_NUMBER} characters, found {len(text)}")
+    return _number(text)
+
+
+def _number(text: str) -> int | float:
+    """Return the number that a text means.
+
+    Beyond YAML's core schema, large whole numbers may be written as people do: digits grouped by single underscores,
+    and an exponent that leaves no fraction (``2.2e6``).
+    """
     if _BASED.fullmatch(text):
         return int(text, 0)
     if _DECIMAL.fullmatch(text):
         return int(text)
-    return float(text.replace(".", "", 1) if _SPECIAL.fullmatch(text) else text)
+    number = float(text.replace(".", "", 1) if _SPECIAL.fullmatch(text) else text)
+    if "e" in text.lower() and abs(number) < _MAX_EXPONENT and number.is_integer() and Decimal(text) == int(number):
+        return int(number)
+    return number
 
 
 @define

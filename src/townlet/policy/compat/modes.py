@@ -12,7 +12,7 @@ import attrs
 from attrs import evolve, frozen
 
 from townlet.dto.schedule import EdgeSpec, ScheduleSpec, StateSpec
-from townlet.dto.strategies import DataSpec
+from townlet.dto.strategies import BCSpec, CaptureSpec, DataSpec, PPOSpec, ReplaySpec, with_effect
 from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
@@ -24,6 +24,7 @@ from townlet.store.manifest import manifest_of
 __all__ = ["check_request", "requested_schedule"]
 
 _DONE = "done"
+_SPECS = {"capture": CaptureSpec, "replay": ReplaySpec, "bc": BCSpec, "ppo": PPOSpec}
 _CONFLICTS = (
     ("capture_dir", "replay_manifest"),
     ("capture_dir", "replay_sample"),
@@ -156,7 +157,9 @@ def _options(request: TrainRequest, strategies: StrategyCatalogue) -> dict[str, 
 
 
 def _with(state: StateSpec, more: Mapping[str, Any]) -> StateSpec:
-    return evolve(state, with_={**state.with_, **more})
+    """Return a state with further options; those of the schedule that have no effect beside them are left out."""
+    spec = _SPECS.get(state.strategy)
+    return evolve(state, with_={**state.with_, **more} if spec is None else with_effect(state.with_, spec, more))
 
 
 def _chained(schedule: ScheduleSpec, states: Mapping[str, StateSpec]) -> ScheduleSpec:

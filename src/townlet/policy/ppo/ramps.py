@@ -5,7 +5,7 @@ from attrs import frozen
 
 from townlet.dto.strategies import RampSpec
 
-__all__ = ["Ramp", "ramp_at"]
+__all__ = ["Ramp", "factor_at", "ramp_at"]
 
 
 @frozen(kw_only=True)
@@ -27,15 +27,16 @@ class Ramp:
 def ramp_at(ramps: tuple[RampSpec, ...], ramp_index: int, agent_steps: int) -> Ramp:
     """Return the ramp at `agent_steps` since the visit began; entry `ramp_index` is used, the last entry repeats."""
     spec = ramps[min(ramp_index, len(ramps) - 1)]
-
-    def value(points: tuple[tuple[float, float], ...]) -> float:
-        x, y = zip(*points, strict=True)
-        return float(np.interp(agent_steps, x, y))
-
     return Ramp(
-        actor=value(spec.actor),
-        critic=value(spec.critic),
-        anchor_kl=value(spec.anchor_kl),
-        bc_weight=value(spec.bc_weight),
-        teacher_share=value(spec.teacher_share),
+        actor=factor_at(spec.actor, agent_steps),
+        critic=factor_at(spec.critic, agent_steps),
+        anchor_kl=factor_at(spec.anchor_kl, agent_steps),
+        bc_weight=factor_at(spec.bc_weight, agent_steps),
+        teacher_share=factor_at(spec.teacher_share, agent_steps),
     )
+
+
+def factor_at(points: tuple[tuple[float, float], ...], agent_steps: float) -> float:
+    """Return the factor at `agent_steps`: linear between points, flat outside."""
+    x, y = zip(*points, strict=True)
+    return float(np.interp(agent_steps, x, y))

@@ -37,7 +37,8 @@ def replay_run(
 
     def plan_of(digest: str) -> Plan:
         text = run.schedule.read_bytes() if digest == snapshot.state.schedule_sha256 else blobs.get(digest)
-        plan = load_text(text, str(run.schedule), all_strategies, describe, folder=run.folder, seed=created.seed)
+        name, folder = str(run.schedule), run.folder
+        plan = load_text(text, name, all_strategies, describe, folder=folder, seed=created.seed, stored=True)
         return shrink(plan, all_strategies) if created.rehearsal else plan
 
     metrics = {spec.name: spec for spec in describe(snapshot.schedule.environment).metrics}

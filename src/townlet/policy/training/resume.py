@@ -84,7 +84,7 @@ class RunResumer:
 
     def _plan(self, text: bytes, seed: int | None = None) -> Plan:
         name, folder = str(self.run.schedule), self.run.folder
-        return load_text(text, name, self.catalogue, self.describe, folder=folder, seed=seed)
+        return load_text(text, name, self.catalogue, self.describe, folder=folder, seed=seed, stored=True)
 
     def _check_environment(self, description: EnvironmentDescription, created: RunCreated) -> None:
         if description.signature != created.environment:

@@ -1,5 +1,7 @@
 """bc: a network is cloned from the recorded teacher; it warm-starts both the actor and the critic of ppo."""
 
+from collections.abc import Iterator
+from math import ceil, inf
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -8,11 +10,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.codec import Problem
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
-from townlet.policy.advantages import discounted_returns
+from townlet.policy.advantages import discounted_returns, return_horizon
 from townlet.policy.data.dataset import Dataset, flatten
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.initialise import fresh_layers
@@ -38,8 +41,31 @@ def _cost(options: BCSpec, context: CostContext) -> Cost:
     return Cost(disk=context.network_bytes(options.hidden_sizes) + context.probe_bytes + saved)
 
 
+def _problems(options: BCSpec, context: CostContext) -> Iterator[Problem]:
+    """Yield where no captured episode is long enough for the critic's targets."""
+    gamma = context.environment.discount if options.gamma is None else options.gamma
+    captured = context.recordings.get("dataset", {})
+    if options.data is not None or not options.value_epochs or gamma >= 1 or not captured:
+        return  # without a discount only lives that end have a return, however long the episodes are
+    ticks = max(ranges.get("ticks", (0.0, inf))[1] for ranges in captured.values())
+    decisions, least = ticks / context.environment.ticks_per_decision, return_horizon(gamma) + 1
+    if decisions < least:
+        days = ceil(least / context.environment.decisions_per_day)
+        yield Problem(
+            ("gamma",) if options.gamma is not None else ("value_epochs",),
+            f"the critic's targets need episodes of {ceil(least)} decisions (3 ÷ (1 − {gamma:g}) and one more), and "
+            f"those of {' and '.join(captured)} have {decisions:.0f}; capture {days} days, or set "
+            "value_epochs: 0",
+        )
+
+
 def _shrink(options: BCSpec) -> BCSpec:
-    return attrs.evolve(options, update_epochs=1, value_epochs=min(1, options.value_epochs))
+    return attrs.evolve(
+        options,
+        update_epochs=1,
+        value_epochs=min(1, options.value_epochs),
+        checkpoint_every=min(1, options.checkpoint_every),
+    )
 
 
 ENTRIES = (
@@ -52,6 +78,7 @@ ENTRIES = (
         consumes=lambda options: (Input("dataset"),) if options.data is None else (),
         produces=frozenset({"clone", "candidate"}),
         cost=_cost,
+        problems=_problems,
         shrink=_shrink,
         requires_torch=True,
         device_option="device",
@@ -152,8 +179,8 @@ def _with_critic(
     complete &= dataset.alive[:, episodes]
     if spec.value_epochs and not complete.any():
         raise BadInputError(
-            f"captured episodes of {len(returns)} decisions are shorter than 3 ÷ (1 − {gamma:g}) = "
-            f"{3 / (1 - gamma):.0f}: no return is known; capture more days, or set value_epochs: 0"
+            f"captured episodes of {len(returns)} decisions are no longer than 3 ÷ (1 − {gamma:g}) = "
+            f"{return_horizon(gamma):.0f}: no return is known; capture more days, or set value_epochs: 0"
         )
     targets = returns[complete]
     value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0

@@ -1,6 +1,6 @@
 """capture: the teacher plays and is recorded; for a rollout it is the learner that plays."""
 
-from math import ceil
+from math import ceil, log
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +12,7 @@ from townlet.dto.policy import CaptureResult
 from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import BadInputError
-from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, StrategyEntry
+from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, Ranges, StrategyEntry
 from townlet.policy.data.dataset import DatasetMetadata
 from townlet.policy.data.trajectories import trajectory_metrics
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
@@ -21,7 +21,7 @@ from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.training.checkpoint import VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.services import Recording
-from townlet.ports import Environment, Teacher
+from townlet.ports import Environment, EnvironmentDescription, Teacher
 from townlet.rng import derive, seed_sequence
 
 __all__ = ["ENTRIES", "CaptureStrategy"]
@@ -40,18 +40,26 @@ def _output(options: CaptureSpec) -> frozenset[Product]:
 
 def _cost(options: CaptureSpec, context: CostContext) -> Cost:
     environment = context.environment
-    decisions = options.days * environment.decisions_per_day
-    if options.ticks is not None:
-        decisions = ceil(options.ticks / environment.ticks_per_decision)
-    agent_steps = options.episodes * decisions * environment.agents
+    agent_steps = options.episodes * _decisions(environment, options) * environment.agents
     # Features, label and reward; the mask; four flags of one byte.
     row = FLOAT32 * (len(environment.features) + 2) + len(environment.actions) + 4
-    return Cost(agent_steps=agent_steps, disk=agent_steps * row)
+    return Cost(agent_steps=agent_steps, disk=agent_steps * row, least_agent_steps=agent_steps)
+
+
+def _ranges(options: CaptureSpec, environment: EnvironmentDescription) -> Ranges:
+    """Return what is recorded at the most: nothing where the teacher never acts."""
+    decisions = _decisions(environment, options)
+    return {
+        "episodes": (0.0, float(options.episodes)),
+        "samples": (0.0, float(options.episodes * decisions * environment.agents)),
+        "action_entropy": (0.0, log(len(environment.actions))),
+        "ticks": (0.0, float(decisions * environment.ticks_per_decision)),
+    }
 
 
 def _shrink(options: CaptureSpec) -> CaptureSpec:
-    # two days: one is too short for the critic where nobody dies within it
-    return attrs.evolve(options, episodes=min(10, options.episodes), days=min(2, options.days), ticks=None)
+    # Episodes keep their length: the critic's targets need it.
+    return attrs.evolve(options, episodes=min(10, options.episodes))
 
 
 ENTRIES = (
@@ -65,6 +73,7 @@ ENTRIES = (
         produces=frozenset({"dataset", "experience", "candidate"}),
         produces_with=_output,
         cost=_cost,
+        ranges=_ranges,
         shrink=_shrink,
     ),
 )
@@ -88,7 +97,7 @@ class CaptureStrategy:
     def run(self, context: TrainingContext) -> CaptureResult:
         """Record, store the data set, and say what is in it."""
         started, spec, description = perf_counter(), context.options_as(CaptureSpec), context.description
-        decisions = _decisions(context, spec)
+        decisions = _decisions(description, spec)
         player, stored = _player(context, spec, decisions)
         environment = _make(context, spec, "episodes", decisions)
         per_decision = spec.episodes * description.agents
@@ -122,8 +131,7 @@ class CaptureStrategy:
         )
 
 
-def _decisions(context: TrainingContext, spec: CaptureSpec) -> int:
-    description = context.description
+def _decisions(description: EnvironmentDescription, spec: CaptureSpec) -> int:
     if spec.ticks is None:
         return spec.days * description.decisions_per_day
     return ceil(spec.ticks / description.ticks_per_decision)

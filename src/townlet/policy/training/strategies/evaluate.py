@@ -38,7 +38,12 @@ def _cost(options: EvaluateSpec, context: CostContext) -> Cost:
     policies = 2 + context.baselines
     steps = sum(context.episode_steps(evidence, scenario) for scenario in evidence.scenarios or (None,))
     rows = len(context.environment.metrics) * max(1, len(evidence.scenarios)) * (1 + context.baselines)
-    return Cost(agent_steps=policies * evidence.episodes[-1] * steps, disk=rows * evidence.episodes[-1] * _NUMBER_BYTES)
+    first = evidence.episodes[0]
+    return Cost(
+        agent_steps=policies * evidence.episodes[-1] * steps,
+        disk=rows * evidence.episodes[-1] * _NUMBER_BYTES,
+        least_agent_steps=(first + min(_STOCHASTIC_EPISODES, first)) * steps,
+    )
 
 
 ENTRIES = (
