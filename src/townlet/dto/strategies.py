@@ -77,23 +77,6 @@ def only_with(option: str, *values: Any) -> Ignored:
     return Ignored(option, lambda value: value not in values, f"it needs {option}: {words}; leave it out")
 
 
-def with_effect(options: Mapping[str, Any], spec: type, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return written options with `wanted` in their place, without those that `wanted` leaves no effect.
-
-    An option that would itself take the place of a wanted one is left out too.
-    """
-    merged = {**options, **wanted}
-    for field in attrs.fields(spec):
-        ignored: Ignored | None = field.metadata.get(IGNORED)
-        if ignored is None or field.name not in merged:
-            continue
-        if not ignored.holds(merged.get(ignored.option, attrs.fields_dict(spec)[ignored.option].default)):
-            continue
-        loser = ignored.option if field.name in wanted and ignored.option not in wanted else field.name
-        merged.pop(loser, None)
-    return merged
-
-
 def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if value <= 0:
         raise ValueError(f"expected more than 0, found {value}")

@@ -7,6 +7,7 @@ from corridor_runs import results, run_corridor
 from corridor_schedules import GUARDED
 
 from townlet.dto.policy import AnnealSummary, BCTrainingResult
+from townlet.machine.schedule.loader import ScheduleError
 from townlet.policy.model.weights import PARITY, read_weights
 from townlet.store.blobs import BlobStore
 
@@ -67,9 +68,8 @@ def test_another_seed_clones_other_bits(clone: tuple[AnnealSummary, BlobStore], 
 
 def test_episodes_too_short_for_any_known_return_are_refused(tmp_path: Path) -> None:
     """γ = 0.9 needs 30 decisions of future; one day has 24."""
-    summary = run_corridor(tmp_path, text=BC_ONLY.replace("episodes: 24, days: 2", "episodes: 24, days: 1"))
-    assert "failed" == summary.state
-    assert "capture more days, or set value_epochs: 0" in summary.reason
+    with pytest.raises(ScheduleError, match="capture 2 days, or set value_epochs: 0"):
+        run_corridor(tmp_path, text=BC_ONLY.replace("episodes: 24, days: 2", "episodes: 24, days: 1"))
 
 
 def test_one_episode_cannot_be_split(tmp_path: Path) -> None:

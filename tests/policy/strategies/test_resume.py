@@ -49,7 +49,7 @@ states:
 """
 PPO = (
     "{iterations: 5, num_steps: 12, days: 1, learning_rate: 1.0e-3, minibatch_size: 128, checkpoint_every: 2, "
-    "hidden_sizes: [16], watch: {every: 150, evidence: quick}, "
+    "watch: {every: 150, evidence: quick}, "
     "ramps: [{actor: [[0, 0], [100, 0], [200, 1]], anchor_kl: [[0, 0.05]], bc_weight: [[0, 0.1]]}]}"
 )
 MAKERS: dict[str, tuple[Callable[[], EnvironmentProvider], str, str]] = {

@@ -12,7 +12,7 @@ import attrs
 from attrs import evolve, frozen
 
 from townlet.dto.schedule import EdgeSpec, ScheduleSpec, StateSpec
-from townlet.dto.strategies import BCSpec, CaptureSpec, DataSpec, PPOSpec, ReplaySpec, with_effect
+from townlet.dto.strategies import IGNORED, BCSpec, CaptureSpec, DataSpec, Ignored, PPOSpec, ReplaySpec
 from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
@@ -159,7 +159,24 @@ def _options(request: TrainRequest, strategies: StrategyCatalogue) -> dict[str, 
 def _with(state: StateSpec, more: Mapping[str, Any]) -> StateSpec:
     """Return a state with further options; those of the schedule that have no effect beside them are left out."""
     spec = _SPECS.get(state.strategy)
-    return evolve(state, with_={**state.with_, **more} if spec is None else with_effect(state.with_, spec, more))
+    return evolve(state, with_={**state.with_, **more} if spec is None else _with_effect(state.with_, spec, more))
+
+
+def _with_effect(options: Mapping[str, Any], spec: type, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return written options with `wanted` in their place, without those that `wanted` leaves no effect.
+
+    An option that would itself take the place of a wanted one is left out too.
+    """
+    merged = {**options, **wanted}
+    for field in attrs.fields(spec):
+        ignored: Ignored | None = field.metadata.get(IGNORED)
+        if ignored is None or field.name not in merged:
+            continue
+        if not ignored.holds(merged.get(ignored.option, attrs.fields_dict(spec)[ignored.option].default)):
+            continue
+        loser = ignored.option if field.name in wanted and ignored.option not in wanted else field.name
+        merged.pop(loser, None)
+    return merged
 
 
 def _chained(schedule: ScheduleSpec, states: Mapping[str, StateSpec]) -> ScheduleSpec:

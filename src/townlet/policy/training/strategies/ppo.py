@@ -1,8 +1,7 @@
 """ppo: the clone is fine-tuned on its own experience, critic first, anchored to its parent, watched for cliffs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from math import ceil, inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +9,17 @@ import attrs
 import numpy as np
 from attrs import frozen
 
-from townlet.dto.codec import Problem
 from townlet.dto.policy import PPOTrainingResult
-from townlet.dto.strategies import PPOSpec, RampSpec
-from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, StrategyEntry
+from townlet.dto.strategies import PPOSpec
+from townlet.machine.catalogue import StrategyEntry
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.weights import Probe, Weights, make_probe
-from townlet.policy.ppo.ramps import factor_at, ramp_at
+from townlet.policy.ppo.ramps import ramp_at
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.cliff_watch import CliffWatch
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.ppo_data import PPODataSource, acts_finitely, demonstrations_of, probe_of
+from townlet.policy.training.ppo_options import consumes, cost, problems, shrink
 from townlet.policy.training.ppo_progress import Progress, parent_of
 from townlet.policy.training.strategies.base import require_torch
 from townlet.rng import seed_sequence
@@ -32,92 +31,6 @@ __all__ = ["ENTRIES", "PPOStrategy"]
 
 _LAST = 5
 """Iterations whose mean a loss is reported as."""
-_AGENT_BYTES = 512
-"""Bytes of an environment's state per agent, roughly."""
-
-
-def _consumes(options: PPOSpec) -> tuple[Input, ...]:
-    start = () if options.start_from == "fresh" else (Input(options.start_from, "start_from"),)
-    return start if options.experience == "own" else (*start, Input("experience", "experience"))
-
-
-def _cost(options: PPOSpec, context: CostContext) -> Cost:
-    environment, worlds = context.environment, context.plan.schedule.environment.worlds
-    per_iteration = worlds * environment.agents * options.num_steps
-    iterations = options.iterations or ceil(options.agent_steps / per_iteration)
-    agent_steps = least = iterations * per_iteration
-    if options.experience != "own":
-        least = 0  # what is recorded was counted by the visit that recorded it
-    if options.watch is not None:
-        least = min(least, ceil(options.watch.every / per_iteration) * per_iteration)
-        evidence = context.plan.schedule.evidence[options.watch.evidence]
-        checks = agent_steps // options.watch.every
-        agent_steps += checks * 2 * evidence.episodes[-1] * context.episode_steps(evidence)  # the policy and its parent
-    hidden = options.hidden_sizes
-    hidden = hidden if options.start_from == "fresh" else context.clone_widths(hidden)
-    playing = worlds * environment.agents * (_AGENT_BYTES + FLOAT32 * len(environment.features))
-    saved = context.checkpoint_bytes(hidden) + 2 * context.probe_bytes + playing
-    checkpoints = iterations // options.checkpoint_every if options.checkpoint_every else 0
-    disk = context.network_bytes(hidden) + context.probe_bytes + checkpoints * saved
-    return Cost(agent_steps=agent_steps, disk=disk, least_agent_steps=least)
-
-
-def _last_beginning(options: PPOSpec, context: CostContext) -> float:
-    """Return the agent-steps at which the last iteration of a visit begins; its ramps are read there last."""
-    own = context.plan.schedule.environment.worlds * context.environment.agents * options.num_steps
-    played = context.recordings.get("experience", {}).values()
-    recorded = max((ranges.get("samples", (0.0, inf))[1] for ranges in played), default=inf)
-    first, later = {"own": (own, own), "recorded": (recorded, recorded)}.get(options.experience, (recorded, own))
-    iterations = options.iterations or ceil(options.agent_steps / max(later, 1))
-    return 0.0 if iterations <= 1 else first + (iterations - 2) * later
-
-
-def _problems(options: PPOSpec, context: CostContext) -> Iterator[Problem]:
-    """Yield the ramps that end before the actor's learning rate leaves 0, and those that train nothing."""
-    last = _last_beginning(options, context)
-    for index, ramp in enumerate(options.ramps[: context.plan.most_visits[context.state]]):
-        learns = {
-            name: factor_at(points, last) > 0 or any(x <= last and y > 0 for x, y in points)
-            for name, points in (("actor", ramp.actor), ("critic", ramp.critic))
-        }
-        if not any(learns.values()):
-            yield Problem(
-                ("ramps", index),
-                "nothing would be trained: the learning rates of actor and critic are 0 in every iteration",
-            )
-        elif not learns["actor"] and any(y > 0 for _, y in ramp.actor):
-            begins = max(x for x, y in ramp.actor[: next(i for i, (_, y) in enumerate(ramp.actor) if y > 0)])
-            yield Problem(
-                ("ramps", index, "actor"),
-                f"the policy would not change: the last iteration begins at {last:,.0f} agent-steps, and up to "
-                f"{begins:,.0f} the actor's learning rate is 0; train longer, or let the ramp begin earlier",
-            )
-
-
-def _shrink(options: PPOSpec) -> PPOSpec:
-    """Return two iterations: one as a visit begins, one with every part of the loss at its full weight."""
-    watch = None if options.watch is None else attrs.evolve(options.watch, every=1)
-    return attrs.evolve(
-        options,
-        iterations=2,
-        num_steps=min(16, options.num_steps),
-        days=1,
-        update_epochs=1,
-        checkpoint_every=min(1, options.checkpoint_every),
-        watch=watch,
-        ramps=tuple(_shrunk_ramp(ramp) for ramp in options.ramps),
-    )
-
-
-def _shrunk_ramp(ramp: RampSpec) -> RampSpec:
-    """Return a ramp that goes from its first values to its largest within one agent-step.
-
-    The teacher never drives all worlds at its end: the policy's own decisions are rehearsed too.
-    """
-    ends = {name: max(y for _, y in points) for name, points in attrs.asdict(ramp).items()}
-    ends["teacher_share"] = min(ends["teacher_share"], 0.5)
-    return RampSpec(**{name: ((0.0, points[0][1]), (1.0, ends[name])) for name, points in attrs.asdict(ramp).items()})
-
 
 ENTRIES = (
     StrategyEntry(
@@ -126,11 +39,11 @@ ENTRIES = (
         strategy=f"{__name__}:PPOStrategy",
         spec=PPOSpec,
         result=PPOTrainingResult,
-        consumes=_consumes,
+        consumes=consumes,
         produces=frozenset({"candidate"}),
-        cost=_cost,
-        problems=_problems,
-        shrink=_shrink,
+        cost=cost,
+        problems=problems,
+        shrink=shrink,
         requires_torch=True,
         device_option="device",
         start_option="start_from",
