@@ -33,6 +33,8 @@ _DTYPES: Mapping[str, tuple[str, Any]] = {
     "alive": ("b", np.bool_),
 }
 _ORIGIN = "townlet"
+_ROUNDING = 1e-5
+"""Largest log-probability that rounding can make of a certain action, whose logarithm is 0."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -138,10 +140,21 @@ def _typed(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
     kinds, dtype = _DTYPES[name]
     if array.dtype.kind not in kinds:
         raise BadInputError(f"{path}: array {name!r} holds {array.dtype}; expected {_KINDS[kinds]}")
+    if kinds == "iu" and array.dtype.kind == "u" and (array > np.iinfo(dtype).max).any():
+        row = int(np.argmax(np.ravel(array > np.iinfo(dtype).max)))
+        raise BadInputError(
+            f"{path}: array {name!r} holds {np.ravel(array)[row]} in row {row}; expected less than 2**63"
+        )
     with np.errstate(over="ignore"):
         plain = np.ascontiguousarray(array, dtype).reshape(array.shape)
     if kinds == "f" and not np.isfinite(plain).all():
         raise BadInputError(f"{path}: array {name!r} holds numbers that are not finite")
+    if name == "old_log_probs" and (plain > _ROUNDING).any():
+        row = int(np.argmax(np.ravel(plain > _ROUNDING)))
+        raise BadInputError(
+            f"{path}: array {name!r} holds {np.ravel(plain)[row]:g} in row {row}, a probability above 1; expected at "
+            "most 0"
+        )
     if name == "actions" and (array < 0).any():
         raise BadInputError(f"{path}: array 'actions' holds negative actions")
     return plain
@@ -229,4 +242,20 @@ def _origin(
         raise BadInputError(f"{path}: expected arrays 'alive' and 'action_mask' for the {width} actions of {source}")
     if arrays["actions"].max() >= width:
         raise BadInputError(f"{path}: array 'actions' holds {arrays['actions'].max()}, but there are {width} actions")
+    _check_decisions(arrays, path)
     return origin
+
+
+def _check_decisions(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Raise BadInputError naming the first row in which a living agent's decision cannot have happened."""
+    actions, mask, alive = arrays["actions"], arrays["action_mask"], arrays["alive"]
+    if not alive.any():
+        raise BadInputError(f"{path}: array 'alive' has no living agent in any row; expected at least one decision")
+    rows = np.arange(len(actions))
+    for name, wrong, found, expected in (
+        ("action_mask", ~mask.any(-1), "no legal action", "at least one"),
+        ("actions", ~mask[rows, actions], "an action that array 'action_mask' forbids", "a legal one"),
+    ):
+        if (wrong & alive).any():
+            row = int(np.argmax(wrong & alive))
+            raise BadInputError(f"{path}: array {name!r} holds {found} in row {row}; expected {expected}")

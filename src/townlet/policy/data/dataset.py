@@ -125,10 +125,26 @@ def read_dataset_and_extras(data: bytes, source: str) -> tuple[Dataset, Mapping[
     for name in ("observations", "rewards"):
         if not np.isfinite(arrays[name]).all():
             raise BadInputError(f"{source}: {name} holds numbers that are not finite")
-    labels = dataset.labels[dataset.alive]
-    if labels.size and not (labels.min() >= 0 and labels.max() < len(metadata.actions)):
-        raise BadInputError(f"{source}: labels outside the {len(metadata.actions)} actions")
+    _check_decisions(dataset, source)
     return dataset, tensors
+
+
+def _check_decisions(dataset: Dataset, source: str) -> None:
+    """Raise BadInputError naming the first decision of a living agent that cannot have happened."""
+    labels, mask, alive = dataset.labels, dataset.action_mask, dataset.alive
+    actions = len(dataset.metadata.actions)
+    outside = (labels < 0) | (labels >= actions)
+    legal = np.take_along_axis(mask, np.where(outside, 0, labels)[..., None].astype(np.intp), -1)[..., 0]
+    for name, wrong, found in (
+        ("labels", outside, f"an action outside the {actions} actions"),
+        ("action_mask", ~mask.any(-1), "no legal action"),
+        ("labels", ~legal, "an action that action_mask forbids"),
+    ):
+        if (wrong & alive).any():
+            t, world, agent = (int(index) for index in np.argwhere(wrong & alive)[0])
+            raise BadInputError(
+                f"{source}: {name} holds {found} at decision {t} of world {world}, agent {agent}; expected a legal one"
+            )
 
 
 def flatten(

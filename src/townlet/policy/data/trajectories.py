@@ -17,6 +17,9 @@ from townlet.store.samples import REQUIRED_FEATURES
 
 __all__ = ["Trajectories", "read_trajectories", "trajectory_metrics"]
 
+_ROUNDING = 1e-5
+"""Largest log-probability that rounding can make of a certain action, whose logarithm is 0."""
+
 
 @frozen(kw_only=True)
 class Trajectories(Record):
@@ -106,6 +109,13 @@ def read_trajectories(data: bytes, source: str) -> Trajectories:
     numbers = (trajectories.log_probs, trajectories.predictions, trajectories.sums)
     if not all(np.isfinite(values).all() for values in numbers):
         raise BadInputError(f"{source}: holds numbers that are not finite")
+    above = (trajectories.log_probs > _ROUNDING) & trajectories.alive
+    if above.any():
+        t, world, agent = (int(index) for index in np.argwhere(above)[0])
+        raise BadInputError(
+            f"{source}: log_probs holds a probability above 1 at decision {t} of world {world}, agent {agent}; "
+            "expected at most 0"
+        )
     return trajectories
 
 
