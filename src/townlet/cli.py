@@ -142,7 +142,7 @@ def evaluate(
 ) -> int:
     """Compare two policies over the same episodes; nothing is written."""
     from townlet.policy.evaluation.comparison import compare, fit_policy
-    from townlet.policy.evaluation.references import resolve
+    from townlet.policy.training.policy_references import resolve
     from townlet.policy.training.strategies.base import catalogue
     from townlet.ports import provider
     from townlet.report import tables, terminal

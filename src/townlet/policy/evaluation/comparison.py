@@ -11,7 +11,6 @@ from townlet.dto.policy_ref import teacher_ref
 from townlet.errors import BadInputError
 from townlet.estimate import iqm, paired_bounds, probability_of_improvement
 from townlet.policy.evaluation.episodes import Episodes, play
-from townlet.policy.evaluation.references import PolicyReference
 from townlet.policy.model.weights import read_weights
 from townlet.ports import EnvironmentProvider, Teacher
 from townlet.rng import derive
@@ -19,7 +18,7 @@ from townlet.rng import derive
 _MOST = 1_000_000
 """Episodes and days that a comparison takes at most; more is a slip of the finger."""
 
-__all__ = ["NamedPolicy", "compare", "fit_policy"]
+__all__ = ["NamedPolicy", "PolicyReference", "compare", "fit_policy"]
 
 
 @frozen(kw_only=True)
@@ -30,6 +29,26 @@ class NamedPolicy:
     """Weights digest, or ``teacher:NAME``."""
     policy: Teacher
     """Chooses the actions."""
+
+
+@frozen(kw_only=True)
+class PolicyReference:
+    """A policy that was named, and where it comes from."""
+
+    source: str
+    """How messages name it."""
+    teacher: str | None = None
+    """Name of a scripted policy; none for a learned one."""
+    weights: bytes = b""
+    """A learned policy's file."""
+    digest: str = ""
+    """SHA-256 of `weights`."""
+    environment: str | None = None
+    """Environment it was trained in; none where that is not recorded."""
+    scenario: str | None = None
+    """Scenario it was trained in."""
+    days: int | None = None
+    """Length of the episodes it was compared over."""
 
 
 def fit_policy(

@@ -6,13 +6,12 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from attrs import frozen
-
 from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.registry import Version
 from townlet.errors import BadInputError, TownletError
 from townlet.machine.audit.snapshot import RunSnapshot, load_run
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.policy.evaluation.comparison import PolicyReference
 from townlet.policy.model.weights import LIMIT
 from townlet.store.blobs import BlobStore
 from townlet.store.hints import command_line
@@ -20,30 +19,10 @@ from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 from townlet.store.untrusted import read_regular
 
-__all__ = ["PolicyReference", "resolve"]
+__all__ = ["resolve"]
 
 _DIGEST = re.compile(r"[0-9a-f]{6,64}", re.ASCII)
 """The beginning of a weights digest; shorter ones say too little."""
-
-
-@frozen(kw_only=True)
-class PolicyReference:
-    """A policy that was named, and where it comes from."""
-
-    source: str
-    """How messages name it."""
-    teacher: str | None = None
-    """Name of a scripted policy; none for a learned one."""
-    weights: bytes = b""
-    """A learned policy's file."""
-    digest: str = ""
-    """SHA-256 of `weights`."""
-    environment: str | None = None
-    """Environment it was trained in; none where that is not recorded."""
-    scenario: str | None = None
-    """Scenario it was trained in."""
-    days: int | None = None
-    """Length of the episodes it was compared over."""
 
 
 def resolve(word: str, home: Path, catalogue: StrategyCatalogue) -> PolicyReference:
