@@ -279,7 +279,8 @@ def _copied(
     """Return a batch with the state and the buffers of another."""
     batch = TownBatch(spec, **options)
     batch._buffer[:] = buffer
-    for own, array in zip(batch._buffers, arrays, strict=True):
+    targets: Sequence[NDArray[Any]] = batch._buffers
+    for own, array in zip(targets, arrays, strict=True):
         own[...] = array
     return batch
 
