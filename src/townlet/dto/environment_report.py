@@ -6,7 +6,24 @@ from attrs import frozen
 
 from townlet.dto.codec import Record
 
-__all__ = ["EnvironmentReport", "PromiseReport"]
+__all__ = ["PROMISES", "EnvironmentReport", "PromiseReport"]
+
+PROMISES = {
+    "shapes": "every array has the shape and dtype that the description declares",
+    "finite": "observations and rewards are finite numbers",
+    "masks": "every living agent has a legal action",
+    "keys": "each world has a fresh key at every decision of every episode",
+    "length": "an episode ends after days × decisions_per_day decisions, not earlier and not later",
+    "tallies": "tallies are [M, W], finite, with exposures of 0 or more",
+    "return": "the first metric is the return: its sum is the sum of the rewards",
+    "pure": "reset and step depend on the seed and the actions only",
+    "batches": "world i of a seed plays the same episodes in every batch",
+    "seeds": "another seed gives other episodes",
+    "resets": "a world that ended stays so until reset is called for it",
+    "snapshot": "restore continues a snapshot with the same bits",
+    "refusals": "bad actions raise BadInputError and change nothing",
+}
+"""Each promise of an environment in words."""
 
 
 @frozen(kw_only=True)

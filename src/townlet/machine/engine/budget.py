@@ -4,10 +4,11 @@ from datetime import datetime
 
 from townlet.dto.quantities import Bytes, format_bytes, format_duration
 from townlet.dto.schedule import BudgetSpec
+from townlet.errors import StoppedError
 from townlet.machine.journal.run_state import RunState
 from townlet.store.blobs import BlobStore
 
-__all__ = ["hold_reason", "time_spent"]
+__all__ = ["check_time", "hold_reason", "time_spent"]
 
 _CRASH_LIMIT = 3
 """Processes that may die in a visit without a new checkpoint before the run holds."""
@@ -51,3 +52,9 @@ def time_spent(run: RunState, budget: BudgetSpec, now: datetime) -> str:
     if elapsed < budget.wall_clock:
         return ""
     return f"beyond the budget of wall_clock: {format_duration(budget.wall_clock)}"
+
+
+def check_time(state: str, reason: str) -> None:
+    """Raise StoppedError where there is a reason why the time is spent."""
+    if reason:
+        raise StoppedError(f"{state} stopped {reason}")

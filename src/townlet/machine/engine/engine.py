@@ -42,7 +42,7 @@ from townlet.errors import (
     UnfitCheckpointError,
 )
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
-from townlet.machine.engine.budget import hold_reason, time_spent
+from townlet.machine.engine.budget import check_time, hold_reason, time_spent
 from townlet.machine.engine.inbox import discard, has_commands, waiting
 from townlet.machine.engine.next_transition import Transition, from_command, from_verdicts
 from townlet.machine.engine.operator_commands import rejection_reason
@@ -234,7 +234,7 @@ class Engine:
                 decided=self._decided,
                 effect=self._effect,
                 stopping=lambda: self._stopping() or bool(self._time_spent()),
-                check_time=self._check_time,
+                check_time=lambda: check_time(state, self._time_spent()),
             )
             result = dump_result(self._perform(visit), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
@@ -262,11 +262,6 @@ class Engine:
 
     def _time_spent(self) -> str:
         return time_spent(self._run, self._plan.schedule.budget, self._journal.clock())
-
-    def _check_time(self) -> None:
-        reason = self._time_spent()
-        if reason:
-            raise StoppedError(f"{self._run.state} stopped {reason}")
 
     def _begin_attempt(self) -> None:
         spec = self._plan.schedule.registry
