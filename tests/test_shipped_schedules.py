@@ -138,6 +138,20 @@ def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path) -> None:
     assert edges == taken & edges
 
 
+@pytest.mark.torch
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
+def test_a_rehearsal_learns_and_takes_every_look(path: Path, tmp_path: Path) -> None:
+    """The policy changes in every visit to ppo, and no look is left out."""
+    pytest.importorskip("torch")
+    summary = PolicyTrainingOrchestrator(path, home=tmp_path).run(rehearse=True)
+    results = {stage.state: stage.result for stage in summary.stages}
+    assert summary.state in {"done", "hold"}, summary.reason
+    assert all(r.approx_kl_p95 > 0 for r in results.values() if isinstance(r, policy.PPOTrainingResult))
+    looks = len(PolicyTrainingOrchestrator(path).plan().schedule.evidence["full"].episodes)
+    assert {looks} == {r.looks for r in results.values() if isinstance(r, policy.EvaluationResult)}
+
+
 def test_a_shipped_schedule_has_a_name_and_one_sentence() -> None:
     """The names are those of the files in `schedules`; the sentence is the comment at the top."""
     shipped = {schedule.name: schedule for schedule in shipped_schedules()}

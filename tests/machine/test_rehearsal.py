@@ -7,6 +7,7 @@ from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import BCSpec, CaptureSpec, PPOSpec, WatchSpec
 from townlet.machine.engine.visit import apply_scale
 from townlet.machine.schedule.rehearsal import next_edge, shrink
+from townlet.policy.ppo.ramps import ramp_at
 
 PLAN = make_plan()
 
@@ -23,6 +24,23 @@ def test_every_number_that_costs_time_is_small() -> None:
     assert ((20, 21), 1) == (plan.schedule.evidence["full"].episodes, plan.schedule.evidence["full"].days)
     assert PLAN.schedule.states == plan.schedule.states
     assert PLAN.schedule.guards == plan.schedule.guards
+
+
+def test_the_policy_learns_in_a_rehearsal() -> None:
+    """The second iteration lies beyond a ramp's zero phase, with every part of the loss at its full weight."""
+    states = {**SCHEDULE["states"]}
+    ramp = {
+        "actor": [[0, 0], [75000, 0], [150000, 1], [900000, 0.1]],
+        "bc_weight": [[0, 0], [9, 0.1], [10, 0]],
+        "teacher_share": [[0, 1], [10, 0]],
+    }
+    states["ppo"] = {**states["ppo"], "with": {"ramps": [ramp]}}
+    ppo = shrink(make_plan(states=states), CATALOGUE).options["ppo"]
+    assert isinstance(ppo, PPOSpec)
+    first, second = ramp_at(ppo.ramps, 0, 0), ramp_at(ppo.ramps, 0, 1)
+    assert (0.0, 1.0) == (first.actor, second.actor)
+    assert (0.0, 0.1) == (first.bc_weight, second.bc_weight)
+    assert (1.0, 0.5) == (first.teacher_share, second.teacher_share)
 
 
 def test_a_watch_is_rehearsed_too() -> None:

@@ -84,7 +84,7 @@ def shrink(options: PPOSpec) -> PPOSpec:
         iterations=2,
         num_steps=min(16, options.num_steps),
         days=1,
-        update_epochs=1,
+        update_epochs=min(2, options.update_epochs),  # the second pass meets a policy that has changed
         checkpoint_every=min(1, options.checkpoint_every),
         watch=watch,
         ramps=tuple(_shrunk_ramp(ramp) for ramp in options.ramps),
