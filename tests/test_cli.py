@@ -117,7 +117,9 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_held_run_exits_with_three(tmp_path: Path) -> None:
     """An operator must decide."""
-    assert 3 == run(schedule(tmp_path, "100"), tmp_path / "home")
+    path = schedule(tmp_path, "100")
+    path.write_text(path.read_text("utf-8").replace("capture.episodes", "capture.return_per_agent_day"), "utf-8")
+    assert 3 == run(path, tmp_path / "home")
 
 
 def test_the_audit_is_clean_until_a_byte_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

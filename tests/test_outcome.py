@@ -33,7 +33,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(home: Path, least: int, approval: str = "") -> int:
     """Run a schedule that only captures."""
-    Path("plays.yaml").write_text(PLAYS.replace("LEAST", str(least)).replace("APPROVAL", approval), encoding="utf-8")
+    text = PLAYS if least == 1 else PLAYS.replace("capture.episodes", "capture.return_per_agent_day")
+    Path("plays.yaml").write_text(text.replace("LEAST", str(least)).replace("APPROVAL", approval), encoding="utf-8")
     return run_command(["run", "plays.yaml", "--home", str(home)])
 
 
@@ -81,7 +82,8 @@ def test_a_run_outside_its_home_is_named_by_its_path(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A directory of its own is found again too."""
-    Path("plays.yaml").write_text(PLAYS.replace("LEAST", "100").replace("APPROVAL", ""), encoding="utf-8")
+    text = PLAYS.replace("capture.episodes, at_least: LEAST", "capture.return_per_agent_day, at_least: 100")
+    Path("plays.yaml").write_text(text.replace("APPROVAL", ""), encoding="utf-8")
     assert 3 == run_command(["run", "plays.yaml", "--home", str(home), "--directory", "a run"])
     commands = {words[0]: words for words in printed_commands(capsys.readouterr().out)}
     monkeypatch.chdir(tmp_path.parent)
