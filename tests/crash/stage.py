@@ -64,7 +64,7 @@ class FakeProvider:
             features=("hunger",),
             actions=("wait", "eat"),
             decisions_per_day=24,
-            discount=0.99,
+            discount=0.9,
             metrics=METRICS,
             teachers=("scripted",),
             signature="1" * 64,

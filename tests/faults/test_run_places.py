@@ -19,7 +19,7 @@ seed: 3
 environment: {id: town, scenario: queue_conflict, worlds: 4}
 teacher: scripted
 registry: {name: holds}
-guards: {enough: {metric: capture.episodes, at_least: 64}}
+guards: {enough: {metric: capture.return_per_agent_day, at_least: 1000}}
 initial: capture
 states:
   capture:

@@ -71,7 +71,7 @@ def test_a_constant_feature_keeps_its_unit() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": lambda a: a + np.int16(3)}, "labels outside the 3 actions"),
+        ({"labels": lambda a: a + np.int16(3)}, "labels holds an action outside the 3 actions"),
         ({"rewards": lambda a: a * np.float32(np.nan)}, "rewards holds numbers that are not finite"),
     ],
 )
