@@ -50,7 +50,6 @@ add_schedule_commands(app)
 def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> int:
     """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
     from townlet.machine.schedule.forecast import forecast
-    from townlet.policy.training.environment_checks import check_promises, refuse_broken
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
     from townlet.ports import provider
@@ -60,10 +59,6 @@ def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> 
     environment = plan.schedule.environment
     describe = provider(environment.id).describe
     suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
-    for report in (reports := check_promises(provider(environment.id), plan.schedule)):
-        for promise in (*report.refusals, *report.reservations):
-            terminal.warn(f"environment {report.environment}/{report.scenario}: {promise.sentence}")
-    refuse_broken(reports)
     prediction = forecast(plan, catalogue(), describe(environment.scenario), suites)
     if json:
         terminal.show_json(prediction.model_dump())

@@ -130,14 +130,11 @@ def run_with_progress(
 
 def _warn_if_inexact(entry: "Entry") -> None:
     """Warn where the resumed run can end with other bits than an uninterrupted one."""
-    from townlet.dto.journal import EnvironmentChecked, ProcessStarted
+    from townlet.dto.journal import ProcessStarted
     from townlet.machine.audit.verify import promise_phrase
     from townlet.report import terminal
 
     record = entry.record
-    if isinstance(record, EnvironmentChecked):
-        for promise in record.report.reservations:
-            terminal.warn(f"environment {record.report.environment}/{record.report.scenario}: {promise.sentence}")
     if not isinstance(record, ProcessStarted):
         return
     if record.promise != "exact":

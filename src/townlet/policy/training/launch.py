@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
-from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated
+from townlet.dto.journal import Entry, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError
@@ -21,7 +21,6 @@ from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.environment_checks import check_promises, refuse_broken
 from townlet.policy.training.fingerprint import fingerprint
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
@@ -159,8 +158,6 @@ class RunLauncher:
         description = self.environments.describe(schedule.environment.scenario)
         outside = weights_from_outside(schedule, source.folder, description)
         _check_champion(schedule, self.home, blobs, description)
-        reports = check_promises(self.environments, schedule)
-        refuse_broken(reports)
         metadata = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(source.folder.resolve())}
         if source.file is not None:
             metadata["source"] = str(source.file.resolve())
@@ -177,16 +174,12 @@ class RunLauncher:
                 environment=description.signature,
                 fingerprint=fingerprint(),
             )
-            journal = Journal(staged.journal, staged.head, self.catalogue)
-            journal.append(created)
-            for report in reports:
-                journal.append(EnvironmentChecked(report=report))
+            Journal(staged.journal, staged.head, self.catalogue).append(created)
 
         run = RunDirectory.create(self.home, schedule.name, source.text, metadata, target=directory, begin=begin)
         with run.lock():
             journal = Journal(run.journal, run.head, self.catalogue)
-            for entry in journal.entries:
-                self.listen(entry)
+            self.listen(journal.entries[0])
             return self.resume(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
 
     def resume(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
