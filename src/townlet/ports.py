@@ -7,8 +7,9 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.array_fields import array
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
-from townlet.dto.codec import Record, did_you_mean
+from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.metrics import MetricSpec
 from townlet.errors import BadInputError, EnvironmentFaultError
 
@@ -55,12 +56,12 @@ class EnvironmentDescription(Record):
 
 
 @frozen(kw_only=True)
-class Tallies:
+class Tallies(Checked):
     """KPI sums and exposures of the running episode, per metric (axis M, in the description's order) and world (W)."""
 
-    sums: NDArray[np.float64]
+    sums: NDArray[np.float64] = array("M W", np.float64)
     """[M, W]; the value of a metric in a world is sum ÷ exposure."""
-    exposures: NDArray[np.float64]
+    exposures: NDArray[np.float64] = array("M W", np.float64)
     """[M, W]; 0 where the world says nothing about the metric."""
 
 

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 
 import townlet.dto
 from townlet.dto import quantities
+from townlet.dto.array_fields import AXES
 from townlet.dto.codec import Record, structure
-from townlet.dto.fields import AXES
 from townlet.dto.guards import (
     BetweenSpec,
     ComparisonSpec,
@@ -85,6 +86,7 @@ def values(kind: Any, depth: int = 0) -> st.SearchStrategy[Any]:  # noqa: PLR091
     simple: dict[Any, st.SearchStrategy[Any]] = {
         int: WHOLE, float: SHARE, str: WORDS, bool: st.booleans(), NoneType: st.none(), Any: WHOLE,
         quantities.Percent: SHARE, quantities.Duration: st.sampled_from([1.0, 90.0]), quantities.Bytes: WHOLE,
+        Path: st.just(Path("a")),
     }  # fmt: skip
     if kind in simple:
         return simple[kind]

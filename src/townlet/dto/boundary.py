@@ -6,8 +6,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.array_fields import array
 from townlet.dto.codec import Record
-from townlet.dto.fields import array
 
 __all__ = ["ObservationBatchDTO", "RewardBreakdownDTO", "RolloutFrameDTO", "StepResult", "TelemetryEventDTO"]
 

@@ -353,6 +353,8 @@ converter.register_unstructure_hook_func(
 class PairedMetric(Record):
     """One metric of the candidate and of each baseline over the same episodes."""
 
+    may_be_nan: ClassVar[bool] = True
+
     metric: str
     """``NAME``, or ``[SCENARIO].NAME`` in a suite."""
     values: Mapping[str, tuple[float | None, ...]]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 from attrs import frozen
 
-from townlet.dto.codec import Record
+from townlet.dto.codec import Checked, Record
 from townlet.dto.evolution import evolved
 from townlet.dto.fields import nonsemantic
 from townlet.dto.guards import GuardReport
@@ -265,7 +265,7 @@ class RunClosed(JournalRecord):
 
 
 @frozen(kw_only=True)
-class Entry:
+class Entry(Checked):
     """One line of the journal."""
 
     seq: int

@@ -4,13 +4,15 @@ import re
 
 from attrs import frozen
 
+from townlet.dto.codec import Checked
+
 __all__ = ["MetricName"]
 
 _PATTERN = re.compile(r"(?P<state>[^.\[\]]+)(\[(?P<scenario>[^\[\]]+)\])?\.(?P<name>[^.\[\]]+)")
 
 
 @frozen(kw_only=True)
-class MetricName:
+class MetricName(Checked):
     """The parts of a metric's name."""
 
     state: str

@@ -1,5 +1,7 @@
 """What can be measured, and one measured number with everything it was measured on."""
 
+from typing import ClassVar
+
 from attrs import frozen
 
 from townlet.dto.codec import Record
@@ -29,6 +31,8 @@ class MetricSpec(Record):
 @frozen(kw_only=True)
 class Measurement(Record):
     """One metric of one policy, with the weights, scenario, seeds and exposure it was taken on."""
+
+    may_be_nan: ClassVar[bool] = True
 
     metric: str
     """Name of the `MetricSpec`."""

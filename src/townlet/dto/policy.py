@@ -36,6 +36,7 @@ Resumable = Literal["exact", "reset", "none"]
 class TrainingResult(Record):
     """What every strategy's answer carries."""
 
+    may_be_nan: ClassVar[bool] = True
     metrics_of_weights: ClassVar[bool] = True
     """Whether its metrics describe `weights`: a guard then refuses them for other weights than the candidate's."""
 

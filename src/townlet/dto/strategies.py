@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 from attrs import frozen
 
-from townlet.dto.codec import Record
+from townlet.dto.codec import Checked, Record
 from townlet.dto.quantities import Percent
 
 __all__ = [
@@ -44,7 +44,7 @@ PROBE_ROWS = 256
 
 
 @frozen
-class Reference:
+class Reference(Checked):
     """What an option names; `check` proves that it exists."""
 
     to: Literal["weights", "evidence", "options"]

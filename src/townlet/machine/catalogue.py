@@ -5,12 +5,12 @@ from functools import cached_property
 from itertools import pairwise
 from math import prod
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import attrs
 from attrs import frozen
 
-from townlet.dto.codec import Problem, Record, did_you_mean
+from townlet.dto.codec import Checked, Problem, Record, did_you_mean
 from townlet.dto.policy import EvaluationResult, FineTuningResult, RollbackResult, TrainingResult
 from townlet.dto.schedule import EvidenceSpec, Plan
 from townlet.dto.strategies import PROBE_ROWS, PromoteSpec, StrategySpec
@@ -40,7 +40,7 @@ FLOAT32 = 4
 
 
 @frozen
-class Input:
+class Input(Checked):
     """One thing that a visit needs before it can begin."""
 
     name: str
@@ -50,7 +50,7 @@ class Input:
 
 
 @frozen(kw_only=True)
-class Cost:
+class Cost(Checked):
     """What one visit costs at the most."""
 
     agent_steps: int = 0
@@ -62,7 +62,7 @@ class Cost:
 
 
 @frozen(kw_only=True)
-class CostContext:
+class CostContext(Checked):
     """What the cost and the problems of a visit may depend on besides its own options."""
 
     plan: Plan
@@ -128,7 +128,7 @@ def _dotted(instance: Any, attribute: Any, value: Any) -> None:
 
 
 @frozen(kw_only=True)
-class StrategyEntry:
+class StrategyEntry(Checked):
     """What a strategy declares; fold, check, forecast, rehearsal and launch ask nothing else about it.
 
     Construction refuses an entry that contradicts itself (ValueError) or lacks a required part (TypeError).
@@ -179,14 +179,6 @@ class StrategyEntry:
         for cls, base in ((self.spec, StrategySpec), (self.result, TrainingResult)):
             if not (isinstance(cls, type) and issubclass(cls, base)):
                 raise ValueError(f"expected a class derived from {base.__name__}, found {cls!r}")
-        for role in ("consumes", "cost", "ranges", "problems", "shrink"):
-            if not callable(getattr(self, role)):
-                raise ValueError(f"{role}: expected a function of the options, found {getattr(self, role)!r}")
-        unknown = self.produces - set(get_args(Product))
-        if unknown:
-            raise ValueError(
-                f"it produces {', '.join(sorted(unknown))}; expected some of {', '.join(get_args(Product))}"
-            )
         options = attrs.fields_dict(self.spec)
         for role in ("device_option", "start_option", "evidence_option"):
             if (option := getattr(self, role)) and option not in options:
@@ -252,7 +244,7 @@ class StrategyAvailability(Record):
 
 
 @frozen(kw_only=True)
-class StrategyCatalogue:
+class StrategyCatalogue(Checked):
     """The strategies a schedule may name."""
 
     entries: Mapping[str, StrategyEntry]

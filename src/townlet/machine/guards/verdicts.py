@@ -33,7 +33,7 @@ def any_of(verdicts: Iterable[Verdict]) -> Verdict:
     combined = _first_of(
         (Verdict.UNKNOWN, Verdict.PASS, Verdict.SKIPPED, Verdict.UNDECIDED), verdicts, otherwise=Verdict.FAIL
     )
-    return Verdict.PASS if combined is Verdict.SKIPPED else combined
+    return Verdict.PASS if combined == Verdict.SKIPPED else combined
 
 
 def not_of(verdict: Verdict) -> Verdict:
@@ -91,10 +91,10 @@ def choose(edges: Sequence[EdgeSpec], verdicts: Mapping[str, Verdict]) -> EdgeCh
     """
     for index, edge in enumerate(edges):
         verdict = all_of(evaluate_condition(part, verdicts) for part in edge.when)
-        if verdict is Verdict.PASS:
+        if verdict == Verdict.PASS:
             return EdgeChoice(edge=index)
-        if verdict is Verdict.UNKNOWN:
+        if verdict == Verdict.UNKNOWN:
             named = dict.fromkeys(name for part in edge.when for name in names(part))
-            unknown = tuple(name for name in named if verdicts[name] is Verdict.UNKNOWN)
+            unknown = tuple(name for name in named if verdicts[name] == Verdict.UNKNOWN)
             return EdgeChoice(edge=index, unknown=unknown or tuple(named))
     raise BadInputError("no edge can be taken; expected the last edge of the state to have no `when`")

@@ -206,7 +206,7 @@ def _passed(report: GuardReport | None) -> bool | None:
     """Return whether a guard passed; None where it decided nothing."""
     if report is None or report.verdict not in (Verdict.PASS, Verdict.FAIL):
         return None
-    return report.verdict is Verdict.PASS
+    return report.verdict == Verdict.PASS
 
 
 def _baseline(reports: Iterable[GuardReport]) -> float | None:

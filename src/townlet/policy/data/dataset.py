@@ -10,8 +10,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.canonical import read_tensors, write_tensors
+from townlet.dto.array_fields import array
 from townlet.dto.codec import CodecError, Record, structure
-from townlet.dto.fields import array
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import normalise
 

@@ -6,8 +6,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.array_fields import array
 from townlet.dto.codec import Record
-from townlet.dto.fields import array
 from townlet.dto.samples import RecordedMetrics
 from townlet.errors import BadInputError
 from townlet.policy.data.dataset import Dataset, read_dataset_and_extras

@@ -133,7 +133,7 @@ def _compare_metric(
     low, high = paired_bounds(candidate_values, baseline_values, alpha) if len(pairs) >= 2 else (None, None)
     better, worse = (
         (baseline_values, candidate_values)
-        if spec.direction is Direction.LOWER
+        if spec.direction == Direction.LOWER
         else (candidate_values, baseline_values)
     )
     return MetricComparison(

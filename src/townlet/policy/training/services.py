@@ -228,7 +228,7 @@ class PromotionServiceAdapter:
         if not edges or not self.catalogue.entries[state.strategy].measures:
             return current
         verdicts = {report.guard: report.verdict for report in record.reports}
-        held = any(all_of(evaluate_condition(part, verdicts) for part in edge.when) is Verdict.PASS for edge in edges)
+        held = any(all_of(evaluate_condition(part, verdicts) for part in edge.when) == Verdict.PASS for edge in edges)
         streak = current.pass_streak + 1 if held else 0
         ready = streak >= current.required_passes
         result: Literal["pass", "fail"] = "pass" if held else "fail"
