@@ -14,6 +14,7 @@ __all__ = [
     "TorchNotAvailableError",
     "TownletError",
     "UnfitCheckpointError",
+    "UnfitInputError",
 ]
 
 
@@ -40,7 +41,11 @@ class TorchNotAvailableError(BadInputError):
         )
 
 
-class UnfitCheckpointError(BadInputError):
+class UnfitInputError(BadInputError):
+    """An input of an open visit is missing, damaged or unreadable; the visit stays open, and can be resumed later."""
+
+
+class UnfitCheckpointError(UnfitInputError):
     """The checkpoint of an open visit is missing, damaged or of another version; the visit stays open."""
 
 

@@ -85,13 +85,13 @@ def test_a_lost_checkpoint_is_told_and_leaves_the_visit_open(
 
 
 def test_a_visit_whose_checkpoint_is_lost_can_be_given_up(cut: tuple[Town, RunDirectory, Path]) -> None:
-    """hold, resume, retry, resume: a new visit, which needs no checkpoint; the error was not divided over it."""
+    """hold, resume, retry --new, resume: a new visit, which needs no checkpoint; the error was not divided over it."""
     town, run, checkpoint = cut
     lose(checkpoint, "missing")
     with pytest.raises(UnfitCheckpointError):
         town.facade("straight").resume()
     reasons = []
-    for command, edge in (("hold", {}), ("retry", {}), ("accept_risk", {"edge": "0"})):
+    for command, edge in (("hold", {}), ("retry", {"visit": "new"}), ("accept_risk", {"edge": "0"})):
         send(run.inbox, OperatorCommand(command=command, actor="ada", arguments=edge))
         summary = town.facade("straight").resume()
         reasons.append(summary.reason)

@@ -71,9 +71,16 @@ def reject(
     return _answer_approval("reject", home, run, report, actor, reason)
 
 
-def retry(run: Run, *, actor: Actor = None, reason: Reason = "", home: Home = HOME) -> int:
-    """Visit the held state again."""
-    return _send_command(home, run, "retry", {}, actor, reason)
+def retry(
+    run: Run,
+    *,
+    new: Annotated[bool, Parameter(negative="", help="Begin a new visit, with seeds of its own.")] = False,
+    actor: Actor = None,
+    reason: Reason = "",
+    home: Home = HOME,
+) -> int:
+    """Continue a held or failed run: an unfinished visit goes on with its seeds, a finished one is visited anew."""
+    return _send_command(home, run, "retry", {"visit": "new"} if new else {}, actor, reason)
 
 
 def accept_risk(

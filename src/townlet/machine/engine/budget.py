@@ -19,9 +19,9 @@ _VISIT_BYTES = Bytes(2**28)
 def hold_reason(run: RunState, budget: BudgetSpec, now: datetime, blobs: BlobStore) -> str:
     """Return why no visit may begin, in one phrase; empty where one may.
 
-    The clock may have been set back: `now` counts as no earlier than the journal's latest record. Only a budget of disk
-    measures `blobs`; the file system must then also have room for the rest of the budget, or for one more visit, so
-    that the run holds before the disk is full.
+    The clock may have been set back: `now` counts as no earlier than the journal's latest record. The time that the run
+    waited for a person does not count. Only a budget of disk measures `blobs`; the file system must then also have room
+    for the rest of the budget, or for one more visit, so that the run holds before the disk is full.
     """
     reason = time_spent(run, budget, now)
     if reason:
@@ -48,8 +48,8 @@ def time_spent(run: RunState, budget: BudgetSpec, now: datetime) -> str:
     """
     if budget.wall_clock is None:
         return ""
-    elapsed = (max(now, datetime.fromisoformat(run.latest)) - datetime.fromisoformat(run.created_at)).total_seconds()
-    if elapsed < budget.wall_clock:
+    since = max(now, datetime.fromisoformat(run.latest)) - datetime.fromisoformat(run.created_at)
+    if since.total_seconds() - run.idle_seconds < budget.wall_clock:
         return ""
     return f"beyond the budget of wall_clock: {format_duration(budget.wall_clock)}"
 

@@ -5,11 +5,11 @@ The order of writes is the contract: visit_started → the strategy runs → vis
 else, so an engine that opens a journal cut after any record ends with the same run.
 """
 
-import errno
 import os
 import socket
 import traceback as tracebacks
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -30,16 +30,16 @@ from townlet.dto.journal import (
     VisitFinished,
 )
 from townlet.dto.metrics import MetricSpec
+from townlet.dto.policy import EvaluationResult, TrainingResult
 from townlet.dto.schedule import Plan
 from townlet.errors import (
     BadInputError,
     ChampionMovedError,
     EnvironmentFaultError,
     HoldError,
-    ResourceFaultError,
     StoppedError,
     StrategyFailedError,
-    UnfitCheckpointError,
+    TownletError,
 )
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.engine.budget import check_time, hold_reason, time_spent
@@ -49,19 +49,17 @@ from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.engine.promote_alias import move_champion, unrecorded_move
 from townlet.machine.engine.state_machine import StateMachine
 from townlet.machine.engine.visit import RunVisit, build_visit, never, open_visit
+from townlet.machine.engine.visit_errors import left_open, outcome_of
 from townlet.machine.guards.evaluate import GuardEvaluator, report_hash
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import advance, fold
 from townlet.machine.journal.result_codec import dump_result
-from townlet.machine.journal.run_state import OpenVisit, RunState
+from townlet.machine.journal.run_state import WAITING, OpenVisit, RunState
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
 from townlet.store.registry.registry import Registry
 
 __all__ = ["Engine"]
-
-_DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-"""Errors that no retry resolves; a person can."""
 
 
 def _no_listener(entry: Entry) -> None:
@@ -114,16 +112,19 @@ class Engine:
     def run(self) -> RunState:
         """Take steps until none is left and return the state; a held run stays open, any other end is journalled.
 
-        StoppedError where the process was asked to stop, ResourceFaultError where disk or memory is exhausted,
-        UnfitCheckpointError where the open visit cannot resume from its checkpoint: nothing is lost, run again later.
+        StoppedError where the process was asked to stop, ResourceFaultError where disk, memory or a device fails,
+        UnfitInputError where an input of the open visit is missing or damaged: nothing is lost, run again later. A
+        failed run continues where an operator's command to retry waits.
         """
-        if self._run.closed is not None:
+        if self._run.closed is not None and self._run.state != "failed":
             return self._run
-        if self._run.state in self._plan.schedule.states or (self._run.state == "hold" and self._has_commands()):
+        if self._run.state in self._plan.schedule.states or (self._run.state in WAITING and self._has_commands()):
             self._append(self._process)
+        elif self._run.closed is not None:
+            return self._run
         while self._step():
             pass
-        if self._run.state != "hold":
+        if self._run.state != "hold" and self._run.closed is None:
             run = self._run
             self._append(RunClosed(state=run.state, reason=run.reason, champion_moved=run.champion_moved))
         return self._run
@@ -164,7 +165,7 @@ class Engine:
         """Take the next step of the run; False where there is none."""
         self._read_inbox()
         transition, visit = self._commanded_transition(), self._run.visit
-        if self._run.state == "hold" or (transition is not None and transition.trigger == "abort"):
+        if self._run.state in WAITING or (transition is not None and transition.trigger == "abort"):
             if transition is not None:
                 self._machine().take(transition)
             return transition is not None
@@ -181,38 +182,37 @@ class Engine:
             else:
                 self._run_strategy()
         elif visit.reports is None:
+            self._require_evidence(visit.result)
             reports = self._evaluator.reports(self._run, visit)
             self._append(GuardsJudged(state=visit.state, visit=visit.number, reports=reports))
         else:
             self._take_transition(visit)
         return True
 
+    def _require_evidence(self, result: TrainingResult) -> None:
+        """Leave the run where it is if its evidence cannot be read: UnfitInputError or ResourceFaultError."""
+        if isinstance(result, EvaluationResult) and result.evidence:
+            try:
+                self._blobs.get(result.evidence)
+            except BadInputError as error:
+                raise self._record_clean_exit(left_open(self._run.state, error)) from error
+
     def _machine(self) -> StateMachine:
         """Return the machine that takes the next transition, after what the visit did outside is journalled."""
-        self._record_effect()
-        return StateMachine(self._plan.schedule, self._run.state, self._append)
-
-    def _record_effect(self) -> None:
-        """Journal a move of the alias that a process made and died before it could say so.
-
-        A visit that is left, because the run is aborted or held, would otherwise never say it.
-        """
         done = unrecorded_move(self._run, self._registry)
         if done is not None:
             self._append(done)
+        return StateMachine(self._plan.schedule, self._run.state, self._append)
 
-    def _record_clean_exit(self, error: StoppedError | UnfitCheckpointError | ResourceFaultError) -> Exception:
-        """Journal that the process ends on purpose, so that it is not counted as a crash; return `error`."""
+    def _record_clean_exit(self, error: TownletError) -> TownletError:
+        """Journal that the process ends on purpose, so that it is not counted as a crash; return `error`.
+
+        Where the journal cannot be written either, the process still ends with `error`, which says why.
+        """
         actor = "signal" if isinstance(error, StoppedError) else "engine"
-        self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
+        with suppress(EnvironmentFaultError):
+            self._append(OperatorCommand(command="stop", actor=actor, reason=str(error)))
         return error
-
-    def _leave_open(self, error: StoppedError | UnfitCheckpointError) -> None:
-        """Hold where the budget of time ended the visit early, end the process otherwise; a resume continues both."""
-        reason = self._time_spent() if isinstance(error, StoppedError) and not self._stopping() else ""
-        if not reason:
-            raise self._record_clean_exit(error) from error
-        self._machine().hold(reason, keeps_visit=True)
 
     def _run_strategy(self) -> None:
         """Begin an attempt of the visit to the present state, run its strategy and journal the result."""
@@ -238,27 +238,25 @@ class Engine:
             )
             result = dump_result(self._perform(visit), self._entry(state).result)
             finished = VisitFinished(state=state, visit=opened.number, strategy=spec.strategy, result=result)
-        except (StoppedError, UnfitCheckpointError) as error:
-            self._leave_open(error)
-        except ResourceFaultError:
-            raise
-        except MemoryError as error:
-            raise self._record_clean_exit(
-                ResourceFaultError(f"{state}: the memory is exhausted; resume with more")
-            ) from error
-        except ChampionMovedError as error:
-            self._machine().hold(f"champion moved: {error}")
-        except HoldError as error:
-            self._machine().hold(str(error))
-        except (EnvironmentFaultError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
-                raise ResourceFaultError(f"{state}: {error}; free space or grant access, then resume") from error
-            if self._current_visit().retries + 1 >= spec.retry.attempts:
-                self._fail(error)
-        except Exception as error:  # noqa: BLE001 - whatever a strategy raises ends the run in the journal, with its stack
-            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - every kind of error has its outcome, and none is swallowed
+            self._end_attempt(error)
         else:
             self._append(finished)
+
+    def _end_attempt(self, error: Exception) -> None:
+        """Do what an error in the visit means: leave it open, hold, fail, or nothing: the next step tries again."""
+        retries, attempts = self._current_visit().retries, self._plan.schedule.states[self._run.state].retry.attempts
+        spent = self._time_spent() if isinstance(error, StoppedError) and not self._stopping() else ""
+        match outcome_of(error, last_attempt=retries + 1 >= attempts):
+            case "open" if spent:
+                self._machine().hold(spent, keeps_visit=True)
+            case "open":
+                raise self._record_clean_exit(left_open(self._run.state, error)) from error
+            case "hold":
+                moved = "champion moved: " if isinstance(error, ChampionMovedError) else ""
+                self._machine().hold(f"{moved}{error}")
+            case "fail":
+                self._fail(error)
 
     def _time_spent(self) -> str:
         return time_spent(self._run, self._plan.schedule.budget, self._journal.clock())

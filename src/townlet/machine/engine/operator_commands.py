@@ -20,6 +20,8 @@ def rejection_reason(run: RunState, schedule: ScheduleSpec, command: OperatorCom
             f"it was given by the user with the id {command.uid}, who may not command this run; give it as the user "
             "who runs it, or share the home with a group: chmod 2770"
         )
+    if run.state == "failed" and command.command == "retry" and not run.pending_commands:
+        return "" if command.reason.strip() else "the run has failed; say with --reason why it can go on now"
     if run.closed is not None or run.state not in (*schedule.states, "hold"):
         return f"the run has ended ({run.state}); no command is possible any more"
     if run.pending_commands and command.command != "abort":
@@ -85,6 +87,8 @@ def edge_named(run: RunState, schedule: ScheduleSpec, word: str) -> str:
 
 def open_commands(run: RunState, schedule: ScheduleSpec) -> tuple[str, ...]:
     """Return the commands open to a held run, as one types them between `townlet` and the run's name."""
+    if run.state == "failed":
+        return ("retry",)
     if run.state != "hold":
         return ()
     if run.approval is not None:

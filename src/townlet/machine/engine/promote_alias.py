@@ -12,20 +12,6 @@ from townlet.store.registry.registry import Registry
 __all__ = ["move_champion", "unrecorded_move"]
 
 
-def unrecorded_move(run: RunState, registry: Registry) -> EffectDone | None:
-    """Return the move that the open visit made and did not journal, because its process died; none where none was."""
-    visit, created = run.visit, run.created
-    if visit is None or created is None or visit.intent is None or visit.done is not None:
-        return None
-    intent = visit.intent
-    version = registry.promoted(
-        intent.registry, intent.alias, target=intent.target, run=created.run, evidence=intent.evidence
-    )
-    if version is None:
-        return None
-    return EffectDone(alias=intent.alias, target=intent.target, version=version.version)
-
-
 def move_champion(
     run: RunState,
     target: str,
@@ -75,3 +61,18 @@ def move_champion(
     done = EffectDone(alias=intent.alias, target=target, version=version.version)
     append(done)
     return done
+
+
+def unrecorded_move(run: RunState, registry: Registry) -> EffectDone | None:
+    """Return the record of a move that a process made and died before it could journal it; None where there is none.
+
+    A visit that is left, because the run is aborted or held, would otherwise never say it.
+    """
+    visit = run.visit
+    if visit is None or run.created is None or visit.intent is None or visit.done is not None:
+        return None
+    intent = visit.intent
+    version = registry.promoted(
+        intent.registry, intent.alias, target=intent.target, run=run.created.run, evidence=intent.evidence
+    )
+    return None if version is None else EffectDone(alias=intent.alias, target=intent.target, version=version.version)

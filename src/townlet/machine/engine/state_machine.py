@@ -20,7 +20,7 @@ from townlet.machine.engine.next_transition import Transition
 __all__ = ["StateMachine"]
 
 _ENGINE = {"hold": "hold", "fail": "failed", "abort": "aborted"}
-"""Triggers that every declared state has; `abort` and `release` also lead out of hold."""
+"""Triggers that every declared state has; `abort` and `release` also lead out of hold, `release` out of failed."""
 
 
 class _Model:
@@ -57,6 +57,8 @@ class StateMachine:
         for target in states:
             if target != "hold":
                 self._machine.add_transition("release", "hold", target, conditions=[_target_is(target)])
+            if target in schedule.states:
+                self._machine.add_transition("release", "failed", target, conditions=[_target_is(target)])
 
     @property
     def state(self) -> str:

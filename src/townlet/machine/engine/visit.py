@@ -105,9 +105,7 @@ class Visit:
 
 
 RunVisit = Callable[[Visit], TrainingResult]
-"""Runs the strategy of a visit: StoppedError leaves it open for the next process, or for the retry that follows a hold
-for the budget of time, ResourceFaultError for the next process,
-EnvironmentFaultError and OSError are retried, HoldError holds, anything else fails."""
+"""Runs the strategy of a visit; `visit_errors` says what each kind of error means."""
 
 
 def open_visit(run: RunState, plan: Plan, champion: str | None, strategy: StrategyEntry) -> VisitStarted:

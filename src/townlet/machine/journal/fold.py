@@ -1,6 +1,7 @@
 """The fold: the state of a run is computed from the records of its journal, and from nothing else."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from attrs import evolve
 
@@ -30,7 +31,7 @@ from townlet.dto.policy import (
 from townlet.dto.schedule import ScheduleSpec
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.journal.result_codec import load_result
-from townlet.machine.journal.run_state import Accepted, OpenVisit, RunState
+from townlet.machine.journal.run_state import WAITING, Accepted, OpenVisit, RunState
 
 __all__ = ["advance", "fold", "is_rollback"]
 
@@ -46,7 +47,7 @@ def fold(entries: Iterable[Entry], schedule: ScheduleSpec, catalogue: StrategyCa
 def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: StrategyCatalogue) -> RunState:
     """Return the state after one more record."""
     record = entry.record
-    state = evolve(state, latest=max(state.latest, entry.at))
+    state = _count_idle_time(evolve(state, latest=max(state.latest, entry.at)), record)
     match record:
         case RunCreated():
             state = evolve(state, created=record, created_at=entry.at, schedule_sha256=record.schedule)
@@ -66,6 +67,21 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
         case _ if state.visit is not None:
             state = evolve(state, visit=_apply_to_visit(state.visit, record))
     return evolve(state, champion_moved=True) if isinstance(record, EffectDone) else state
+
+
+def _count_idle_time(state: RunState, record: JournalRecord) -> RunState:
+    """Return the state with the time of waiting for a person begun, ended or as it was; `latest` is the record's time.
+
+    A run waits from its entry into hold or failure until it leaves them, and from a clean stop until the next process.
+    """
+    is_back = isinstance(record, ProcessStarted) and state.state not in WAITING
+    leaves = isinstance(record, TransitionTaken) and record.source in WAITING
+    if state.idle_since and (is_back or leaves):
+        waited = datetime.fromisoformat(state.latest) - datetime.fromisoformat(state.idle_since)
+        state = evolve(state, idle_since="", idle_seconds=state.idle_seconds + waited.total_seconds())
+    stops = isinstance(record, OperatorCommand) and record.command == "stop"
+    enters = isinstance(record, TransitionTaken) and record.target in WAITING
+    return evolve(state, idle_since=state.latest) if (stops or enters) and not state.idle_since else state
 
 
 def _apply_to_visit(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
@@ -90,8 +106,8 @@ def _apply_to_visit(visit: OpenVisit, record: JournalRecord) -> OpenVisit:
 
 
 def _apply_start(state: RunState, record: VisitStarted) -> RunState:
-    if state.visit is not None:
-        visit = state.visit
+    visit = state.visit
+    if visit is not None and visit.number == record.visit:
         retries = visit.retries + (0 if visit.resumed else 1)
         return evolve(state, visit=evolve(visit, attempt=record.attempt, retries=retries, resumed=False))
     visit = OpenVisit(
@@ -115,7 +131,8 @@ def _apply_command(state: RunState, record: OperatorCommand) -> RunState:
     if record.command == "stop":  # a clean stop is not counted as a crash
         visit = state.visit
         return state if visit is None else evolve(state, visit=evolve(visit, crash_count=visit.crash_count - 1))
-    return evolve(state, pending_commands=(*state.pending_commands, record))
+    # A retry reopens a failed run.
+    return evolve(state, closed=None, pending_commands=(*state.pending_commands, record))
 
 
 def _finished(state: RunState, result: TrainingResult, strategy: StrategyEntry) -> RunState:
@@ -160,19 +177,30 @@ def _apply_transition(
             state=visit.state, visit=visit.number, result=visit.result, to=record.target, why=record.why
         )
         state = evolve(state, stages=(*state.stages, stage))
-    ended = state.held if record.source == "hold" else visit
+    ended = state.held if record.source in WAITING else visit
     is_accepted = record.edge is not None and not is_rollback(record.target, schedule, catalogue)
     if is_accepted and ended is not None and ended.result is not None:
         state = evolve(state, accepted=_accept(state, ended.result))
-    state = evolve(state, state=record.target, reason=record.why, visit=None)
-    if record.target == "hold":
+    reopened = _reopened_visit(state) if record.source in WAITING and record.edge is None else None
+    state = evolve(state, state=record.target, reason=record.why, visit=reopened)
+    if record.target in WAITING:
         held = evolve(visit, is_kept=True) if visit is not None and record.keeps_visit else visit
         return evolve(state, held=held, held_state=record.source, pending_commands=())
-    if record.source == "hold" and record.edge is None and ended is not None and ended.is_kept:
-        state = evolve(state, visit=evolve(ended, is_kept=False, crash_count=0, resumed=True))
     # A command to hold waits for the end of a visit: no work is lost.
     holds = tuple(command for command in state.pending_commands if command.command == "hold")
     return evolve(state, held=None, held_state="", approval=None, pending_commands=holds)
+
+
+def _reopened_visit(state: RunState) -> OpenVisit | None:
+    """Return the visit that a retry continues, with its seeds and checkpoint: one without a result.
+
+    None where the retry begins a new visit: the held one is finished, or the operator asked for a new one.
+    """
+    command = next((each for each in state.pending_commands if each.command == "retry"), None)
+    visit = state.held
+    if command is None or command.arguments.get("visit") == "new" or visit is None or visit.result is not None:
+        return None
+    return evolve(visit, is_kept=False, crash_count=0, retries=0, resumed=True)
 
 
 def _accept(state: RunState, result: TrainingResult) -> tuple[Accepted, ...]:

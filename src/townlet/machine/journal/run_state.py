@@ -9,7 +9,10 @@ from townlet.dto.guards import GuardReport
 from townlet.dto.journal import ApprovalRequested, EffectDone, EffectIntent, OperatorCommand, RunClosed, RunCreated
 from townlet.dto.policy import AnnealStageResult, FineTuningResult, TrainingResult
 
-__all__ = ["Accepted", "OpenVisit", "RunState"]
+__all__ = ["WAITING", "Accepted", "OpenVisit", "RunState"]
+
+WAITING = ("hold", "failed")
+"""States in which the run waits for an operator; from `failed` only a retry leads on."""
 
 
 @frozen(kw_only=True)
@@ -111,9 +114,13 @@ class RunState:
     champion_moved: bool = False
     """Whether promote moved the alias."""
     held: OpenVisit | None = None
-    """The visit that ended in hold; none where the run holds before a visit, or does not hold."""
+    """The visit that ended in hold or in failure; none where the run holds before a visit, or does not hold."""
     held_state: str = ""
-    """The state before hold; empty where the run does not hold."""
+    """The state before hold or failure; empty where the run waits in neither."""
+    idle_since: str = ""
+    """When the run began to wait for a person (held, failed or stopped), ISO 8601; empty where it does not wait."""
+    idle_seconds: float = 0.0
+    """Time the run waited for a person so far, in seconds."""
     approval: ApprovalRequested | None = None
     """The request for approval that is open."""
     pending_commands: tuple[OperatorCommand, ...] = ()

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from attrs import frozen
 
-from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunClosed, RunCreated
+from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.snapshot import first_record, load_run, schedule_in_force, schedules
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.machine.engine.inbox import has_commands
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import fold
 from townlet.machine.schedule.loader import load_text
@@ -64,7 +65,8 @@ class RunResumer:
         self.run.require_home(self.home)
         with suppress(JournalBrokenError):  # another process may be writing; under the lock it is read again
             snapshot = load_run(self.run, self.blobs, self.catalogue)
-            if snapshot.state.closed is not None and snapshot.is_clean:
+            waits = snapshot.state.state == "failed" and has_commands(self.run.inbox)
+            if snapshot.state.closed is not None and snapshot.is_clean and not waits:
                 return self._run_on(Journal(self.run.journal, self.run.head, self.catalogue))
         with self.run.lock():
             journal = Journal(self.run.journal, self.run.head, self.catalogue)
@@ -76,7 +78,8 @@ class RunResumer:
         created = first_record(self.run, journal.entries)
         plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
         launcher = self.launcher(shrink(plan, self.catalogue) if created.rehearsal else plan)
-        if not any(isinstance(entry.record, RunClosed) for entry in journal.entries):
+        state = fold(journal.entries, plan.schedule, self.catalogue)
+        if state.closed is None or (state.state == "failed" and has_commands(self.run.inbox)):
             require_means(plan, self.catalogue)
             self._check_environment(launcher.environments.describe(plan.schedule.environment.scenario), created)
         process = _process(created, journal.entries, plan, launcher)
@@ -130,7 +133,7 @@ def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch
     """Return the record of this process; exactness that an earlier process broke stays broken."""
     changed = changes(created.fingerprint)
     state = fold(entries, plan.schedule, launcher.catalogue)
-    visit = state.held if state.held is not None and state.held.is_kept else state.visit
+    visit = state.held if state.held is not None and state.held.result is None else state.visit
     resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launcher.environments, plan)
     broken = bool(changed) or any(isinstance(e.record, ProcessStarted) and e.record.changed for e in entries)
     sound = "unknown" if unrecorded(created.fingerprint) else "exact"
