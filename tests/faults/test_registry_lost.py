@@ -11,6 +11,7 @@ from homes import Town
 
 from townlet.cli import run_command
 from townlet.dto.registry import AliasMove, Version
+from townlet.errors import UnfitInputError
 
 
 def ask(town: Town, *words: str) -> int:
@@ -159,26 +160,32 @@ def test_a_rollback_wants_a_reason(town: Town) -> None:
     assert 2 == len(town.registry.history())
 
 
-def test_a_candidate_that_is_damaged_before_it_is_promoted_moves_nothing(
+def test_a_candidate_that_is_damaged_before_it_is_promoted_moves_nothing_until_it_is_repaired(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The blob is changed on disk between evidence and promotion: the run fails, the champion stays."""
+    """The blob is changed on disk between evidence and promotion: the visit stays open, the champion stays."""
     from townlet.policy.training.strategies.release import PromoteStrategy
 
-    prepare = PromoteStrategy.prepare
+    prepare, sound = PromoteStrategy.prepare, {}
 
     def harmed(self: PromoteStrategy, context: object) -> None:
         path = town.blobs.path(context.input("candidate"))  # type: ignore[attr-defined]
-        path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+        sound[path] = path.read_bytes()
+        path.write_bytes(sound[path][:-1] + b"\x7f")
         prepare(self, context)  # type: ignore[arg-type]
 
     roll_back(town)
     champion = town.champion
     monkeypatch.setattr(PromoteStrategy, "prepare", harmed)
-    summary = town.walk("straight")
-    assert "failed" == summary.state
-    assert "is damaged" in summary.reason
+    with pytest.raises(UnfitInputError, match="is damaged"):
+        town.walk("straight")
     assert champion == town.champion
+
+    monkeypatch.undo()
+    for path, data in sound.items():
+        path.write_bytes(data)
+    assert "done" == town.facade("straight").resume().state
+    assert champion != town.champion
 
 
 def test_a_version_is_shown_by_alias_and_by_number(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
