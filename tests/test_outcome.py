@@ -109,3 +109,20 @@ def test_the_end_is_told_once(home: Path, capsys: pytest.CaptureFixture[str]) ->
     assert 3 == run(home, 100)
     first = capsys.readouterr().out.splitlines()[0]
     assert "hold: too few" == first
+
+
+def test_a_run_that_cannot_go_on_prints_the_command_that_continues_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Memory that is short in a visit leaves it open; pasted elsewhere, the command ends the run well."""
+    from townlet.policy.training.strategies.capture import CaptureStrategy
+
+    def exhaust(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CaptureStrategy, "run", exhaust)
+        assert 4 == run(home, 1)
+    (words,) = printed_commands(" ".join(capsys.readouterr().err.split()))
+    monkeypatch.chdir(tmp_path.parent)
+    assert 0 == run_command(words)

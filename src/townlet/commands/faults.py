@@ -37,9 +37,9 @@ def check_words(words: Sequence[str]) -> None:
 
 
 def refusal_of(error: Exception) -> tuple[str, int]:
-    """Return an expected error as one sentence, and the exit code of its family."""
+    """Return an expected error as one sentence, its notes behind it, and the exit code of its family."""
     if isinstance(error, TownletError):
-        return str(error), error.exit_code
+        return "; ".join([str(error), *getattr(error, "__notes__", ())]), error.exit_code
     if isinstance(error, MemoryError):
         sentence = "the memory is exhausted; free some, or raise the limit, and run the command again"
         return sentence, ResourceFaultError.exit_code

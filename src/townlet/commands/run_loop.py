@@ -10,7 +10,7 @@ from time import perf_counter
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from townlet.errors import StoppedError
+from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +44,16 @@ class SignalHandler:
     def report_stop(self, error: StoppedError, home: Path) -> int:
         """Print why the run stopped, and return the exit code by which shells know the signal: 128 + its number."""
         from townlet.report import terminal
-        from townlet.store.hints import command_line
 
-        number = self.number or signal.SIGINT
-        resume = command_line("resume", self.run or "latest", home=home)
+        number, resume = self.number or signal.SIGINT, self.resume_command(home)
         terminal.complain(f"{signal.Signals(number).name}: {error}; nothing is lost, go on with: {resume}")
         return 128 + number
+
+    def resume_command(self, home: Path) -> str:
+        """Return the command that continues the run."""
+        from townlet.store.hints import command_line
+
+        return command_line("resume", self.run or "latest", home=home)
 
     def follow(self, entry: "Entry") -> None:
         """Note which run it is, so that the message of a stop can name it."""
@@ -119,6 +123,10 @@ def run_with_progress(
                 summary = action(orchestrator)
         except StoppedError as error:
             return signals.report_stop(error, home), None
+        except (UnfitInputError, ResourceFaultError) as error:
+            if signals.run:
+                error.add_note(f"go on with: {signals.resume_command(home)}")
+            raise
     if json:
         terminal.show_json(summary.model_dump())
     _show_outcome(summary, home, json=json)

@@ -86,8 +86,8 @@ def read_checkpoint(data: bytes, strategy: str, source: str) -> Checkpoint:
 def unfit(state: str, error: BadInputError) -> UnfitCheckpointError:
     """Return the refusal to go on with a visit, with what there is to do."""
     return UnfitCheckpointError(
-        f"{state} cannot go on: {error}; the visit stays open: bring back what is missing and resume, or give the "
-        "visit up with: townlet hold, resume, retry --new, resume"
+        f"{state} cannot go on: {error}; the visit stays open: bring back what is missing, or give the visit up with "
+        "`hold`, then `retry --new`; then resume"
     )
 
 
