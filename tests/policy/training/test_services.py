@@ -13,7 +13,7 @@ from townlet.dto.anneal import PromotionSnapshot
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.codec import structure
 from townlet.dto.journal import Entry
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, StrategyFailedError
 from townlet.policy.data.dataset import DatasetMetadata
 from townlet.policy.data.imported import data_spec
 from townlet.policy.data.samples import trajectories_to_samples
@@ -125,7 +125,7 @@ def test_no_ticks_are_refused(decisions: int) -> None:
 
 def test_an_empty_town_is_refused() -> None:
     """Nobody lives there, so nothing can be recorded."""
-    with pytest.raises(BadInputError, match="is empty: no agent lives in any of its 4 worlds"):
+    with pytest.raises(StrategyFailedError, match="is empty: no agent lives in any of its 4 worlds"):
         record(Walker("lazy"), environment=Deserted(ABOUT, 4, 1, 1, 0))
 
 

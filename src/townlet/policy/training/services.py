@@ -14,7 +14,7 @@ from townlet.dto.guards import Verdict
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, VisitFinished, VisitStarted
 from townlet.dto.schedule import ScheduleSpec
 from townlet.dto.strategies import DataSpec
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, StrategyFailedError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.verdicts import all_of, evaluate_condition
 from townlet.policy.data.dataset import Dataset, DatasetMetadata, read_dataset
@@ -67,7 +67,8 @@ class RolloutCaptureService:
         """Play one episode of `decisions` decisions in every world and return the recording.
 
         Weights act stochastically and unperturbed. A stub never acts: a warning, and an empty recording.
-        BadInputError for no decisions and for an empty town, EnvironmentFaultError for an episode that ends early.
+        BadInputError for no decisions, StrategyFailedError for an empty town, EnvironmentFaultError for an episode that
+        ends early.
         """
         if decisions <= 0:
             raise BadInputError(f"cannot capture {decisions} decisions; expected at least 1 tick to capture")
@@ -85,7 +86,7 @@ class RolloutCaptureService:
         log_probs, predictions = np.zeros(shape, np.float32), np.zeros((decisions + 1, *shape[1:]), np.float32)
         seen, perturbed_decisions = environment.reset(), 0
         if not seen.alive.any():
-            raise BadInputError(
+            raise StrategyFailedError(
                 f"the {description.id} is empty: no agent lives in any of its {environment.worlds} worlds of "
                 f"{description.agents} slots, so there is nothing to record; choose a scenario with agents"
             )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from townlet.dto.codec import Problem
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, BCSpec
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, StrategyFailedError
 from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
 from townlet.policy.advantages import discounted_returns, return_horizon
 from townlet.policy.data.dataset import Dataset, flatten
@@ -114,7 +114,7 @@ class BCStrategy:
         mean, scale = dataset.normaliser()
         train, held = flatten(dataset, training, mean, scale), flatten(dataset, heldout, mean, scale)
         if not len(train.labels) or not len(held.labels):
-            raise BadInputError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
+            raise StrategyFailedError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
         inputs, outputs = len(dataset.metadata.features), len(dataset.metadata.actions)
         actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
         fits = CloneFits.for_visit(context, spec)
@@ -158,7 +158,7 @@ def _demonstrations(context: TrainingContext, spec: BCSpec) -> tuple[Dataset, st
 def _split(episodes: int, heldout: float, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return training and held-out episodes: by episode, never by shuffled steps."""
     if episodes < 2:
-        raise BadInputError(f"cloning needs at least 2 episodes, one of them held out; found {episodes}")
+        raise StrategyFailedError(f"cloning needs at least 2 episodes, one of them held out; found {episodes}")
     order = rng.permutation(episodes)
     count = min(max(1, round(heldout * episodes)), episodes - 1)
     return np.sort(order[count:]), np.sort(order[:count])

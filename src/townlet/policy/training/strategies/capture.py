@@ -11,7 +11,7 @@ from attrs import frozen
 from townlet.dto.policy import CaptureResult
 from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
-from townlet.errors import BadInputError
+from townlet.errors import StrategyFailedError
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, Ranges, StrategyEntry
 from townlet.policy.data.dataset import DatasetMetadata
 from townlet.policy.data.trajectories import trajectory_metrics
@@ -160,7 +160,9 @@ def _player(context: TrainingContext, spec: CaptureSpec, decisions: int) -> tupl
     first = Rollout(worlds, min(decisions, _FIRST_LOOK), decisions, declared)
     first.collect(weights)
     if not first.alive.any():
-        raise BadInputError("the environment is empty: no agent lives in any world, so there is nothing to record")
+        raise StrategyFailedError(
+            "the environment is empty: no agent lives in any world, so there is nothing to record"
+        )
     weights = with_normaliser(weights, first.features[:-1][first.alive])
     return weights, context.blobs.put(weights.to_bytes())
 
