@@ -7,6 +7,7 @@ state to save.
 
 from collections.abc import Iterable
 from hashlib import sha256
+from operator import index
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,14 +35,17 @@ def uniform(key: ArrayLike) -> NDArray[np.float32]:
 
 def _words(parts: Iterable[int | str]) -> tuple[int, ...]:
     return tuple(
-        part if isinstance(part, int) else int.from_bytes(sha256(part.encode()).digest()[:4], "little")
+        int.from_bytes(sha256(part.encode()).digest()[:4], "little") if isinstance(part, str) else index(part)
         for part in parts
     )
 
 
 def seed_sequence(seed: int, *parts: int | str) -> np.random.SeedSequence:
-    """Return the `SeedSequence` of a run seed for a spawn key such as (state, visit, iteration, world, stream)."""
-    return np.random.SeedSequence(seed, spawn_key=_words(parts))
+    """Return the `SeedSequence` of a run seed for a spawn key such as (state, visit, iteration, world, stream).
+
+    TypeError for a seed that is not a whole number, and for a part that is neither text nor a whole number.
+    """
+    return np.random.SeedSequence(index(seed), spawn_key=_words(parts))
 
 
 def derive(seed: int, *parts: int | str) -> int:

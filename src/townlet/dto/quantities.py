@@ -2,7 +2,10 @@
 
 import re
 from decimal import Decimal
-from typing import NewType
+from operator import index
+from typing import Any, NewType
+
+from townlet.errors import BadInputError
 
 __all__ = [
     "Bytes",
@@ -14,6 +17,7 @@ __all__ = [
     "parse_bytes",
     "parse_duration",
     "parse_percent",
+    "whole_number",
 ]
 
 Duration = NewType("Duration", float)
@@ -63,3 +67,13 @@ def format_bytes(value: Bytes) -> str:
 def format_percent(value: Percent) -> str:
     """Return a fraction as a percentage, exactly as `parse_percent` reads it."""
     return f"{Decimal(repr(float(value))) * 100:f}%"
+
+
+def whole_number(value: Any, what: str) -> int:
+    """Return a whole number, Python's or numpy's, as int; BadInputError for floats, texts and bools, naming `what`."""
+    try:
+        if not isinstance(value, bool):
+            return index(value)
+    except TypeError:
+        pass
+    raise BadInputError(f"{what} is {value!r} ({type(value).__name__}), expected a whole number")

@@ -64,8 +64,8 @@ class TownEnvironment:
         from townlet.world.batch import TownBatch  # numba loads with it, which describing need not pay
 
         self.description = describe(spec)
-        self.worlds = worlds
         self.batch = TownBatch(spec, worlds=worlds, seed=seed, days=days, first_world=first_world, threads=threads)
+        self.worlds = self.batch.worlds
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default."""

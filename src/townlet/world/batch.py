@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
+from townlet.dto.quantities import whole_number
 from townlet.dto.town import DAY, KINDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import Tallies
@@ -62,11 +63,15 @@ class TownBatch:
             ("first_world", first_world, 0, 1 << 40),
             ("threads", 1 if threads is None else threads, 1, 256),
         ):
-            if not least <= value <= most:
+            if not least <= whole_number(value, f"TownBatch: {name}") <= most:
                 raise BadInputError(f"TownBatch: {name} is {value}, expected {least} to {most}")
+        # numpy's integers become Python's, which the snapshot's header needs
+        worlds, days, first_world, seeds = int(worlds), int(days), int(first_world), tuple(map(int, seeds))
+        seed = seeds if isinstance(seed, Sequence) else seeds[0]
         self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
         self._threads = min(threads or max(1, worlds // _WORLDS_PER_THREAD), os.cpu_count() or 1, worlds)
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_process = 0
         self._rules = build_rules(spec)
         self._buffer, self._state = allocate(worlds, spec.agents, len(spec.objects))
         self._state.objects["kind"] = [KINDS.index(kind) for kind in spec.objects]
@@ -257,8 +262,9 @@ class TownBatch:
             if self._threads == 1:
                 work(0, self.worlds)
                 return
-            if self._pool is None:
+            if self._pool is None or self._pool_process != os.getpid():  # a forked child has none of its threads
                 self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="town")
+                self._pool_process = os.getpid()
             parts = max(self._threads, min(_SLICES * self._threads, self.worlds // _WORLDS_PER_THREAD))
             cuts = [self.worlds * part // parts for part in range(parts + 1)]
             slices = iter(list(pairwise(cuts)))  # the iterator of a list hands out each element once, whoever asks

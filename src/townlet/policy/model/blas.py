@@ -1,6 +1,7 @@
 """Set the number of threads of numpy's matrix products to one: products of small networks gain nothing from more."""
 
 import ctypes
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,6 +20,16 @@ _CORE_NAMES = ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "op
 _lock = Lock()
 _saved: list[int] = []
 """The number of threads to restore, once for each open context."""
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child: the thread that held it at the fork does not exist there."""
+    global _lock  # noqa: PLW0603
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The network in torch: actor and critic share no layer, so that the critic can be trained alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,17 @@ from torch import Tensor, nn
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import Layers, forward
 
-__all__ = ["MLP", "ActorCritic", "adam_state", "choose_device", "device_name", "load_adam_state", "parity", "to_device"]
+__all__ = [
+    "MLP",
+    "ActorCritic",
+    "adam_state",
+    "choose_device",
+    "device_name",
+    "load_adam_state",
+    "parity",
+    "to_device",
+    "torch_defaults",
+]
 
 
 class MLP(nn.Module):
@@ -75,6 +86,26 @@ def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
     with torch.no_grad():
         logits = MLP(actor)(torch.from_numpy(normalised)).numpy()
     return float(np.abs(logits - forward(actor, normalised)).max(initial=0.0))
+
+
+@contextmanager
+def torch_defaults() -> Iterator[None]:
+    """Train with torch's defaults, whatever the caller's process has set, and restore that afterwards.
+
+    Gradients on, no inference mode, no autocast, float32, new tensors on the CPU.
+    """
+    dtype = torch.get_default_dtype()
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        yield
 
 
 def choose_device(word: str) -> torch.device:

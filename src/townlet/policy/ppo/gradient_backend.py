@@ -1,5 +1,6 @@
 """Two gradient backends: torch autograd (GPU) and hand-written numpy/numba (CPU)."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -66,13 +67,15 @@ class NumpyBackend:
         self.network, self.spec = network, spec
         actor, critic = _layer_views(network.actor), _layer_views(network.critic)
         self._buffers = [GradientBuffers(actor, critic) for _ in range(self.shards)]
-        self._pool = ThreadPoolExecutor(self.shards - 1, "shard")
+        self._pool, self._pool_process = ThreadPoolExecutor(self.shards - 1, "shard"), os.getpid()
         grads = [tuple(torch.from_numpy(part) for part in layer) for layer in self._buffers[0].layer_gradients]
         self._actor_grads, self._critic_grads = grads[: len(actor)], grads[len(actor) :]
 
     def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
         """Set the sum of the shards' gradients, added in their order; return the sum of their `Terms` [7]."""
         arrays = Batch(*(None if values is None else values.numpy() for values in batch))
+        if self._pool_process != os.getpid():  # a forked child has none of the pool's threads
+            self._pool, self._pool_process = ThreadPoolExecutor(self.shards - 1, "shard"), os.getpid()
         (buffers, shard), *others = zip(self._buffers, map(_to_arrays, shards), strict=False)
         futures = [self._pool.submit(shard_gradient, *other, arrays, ramp, self.spec) for other in others]
         parts = [shard_gradient(buffers, shard, arrays, ramp, self.spec), *(future.result() for future in futures)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
@@ -202,5 +203,7 @@ class RunLauncher:
             stopping=self.stopping,
             listen=self.listen,
         )
-        strategy.prepare(context)
-        return strategy.run(context)
+        # numpy's defaults: where the caller has set `all="raise"`, a sum that underflows would end the run
+        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+            strategy.prepare(context)
+            return strategy.run(context)

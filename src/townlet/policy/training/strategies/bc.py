@@ -104,6 +104,12 @@ class BCStrategy:
 
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
+        from townlet.policy.model.torch_network import torch_defaults
+
+        with torch_defaults():
+            return self._run(context)
+
+    def _run(self, context: TrainingContext) -> BCTrainingResult:
         from townlet.policy.model.torch_network import choose_device, device_name, parity
         from townlet.policy.training.bc_progress import CloneFits
 

@@ -66,6 +66,12 @@ class PPOStrategy:
 
     def run(self, context: TrainingContext) -> PPOTrainingResult:
         """Train until the agent-steps are reached, the update diverges or a cliff is seen."""
+        from townlet.policy.model.torch_network import torch_defaults
+
+        with torch_defaults():
+            return self._run(context)
+
+    def _run(self, context: TrainingContext) -> PPOTrainingResult:
         from townlet.policy.model.torch_network import device_name
         from townlet.policy.ppo.learner import Learner
 
