@@ -159,10 +159,7 @@ def line(words: tuple[str, ...], name: str, value: str) -> list[str]:
 def values(words: tuple[str, ...], name: str) -> tuple[str, ...]:
     """Return the hostile values of a parameter."""
     hint = next(argument.hint for argument in parameters(COMMANDS[words]) if argument.name == name)
-    if name == "--schedule":  # a pipe may be a schedule (`<(…)`): it waits for whoever writes it
-        hostile = tuple(value for value in TEXTS if value != "PIPE")
-    else:
-        hostile = NUMBERS if is_number(hint) else TEXTS
+    hostile = NUMBERS if is_number(hint) else TEXTS
     return hostile[CASES.index((words, name)) % SHARE :: SHARE]
 
 
@@ -178,6 +175,7 @@ def test_no_value_of_a_parameter_ends_in_a_traceback(
 ) -> None:
     """Every value is taken, or refused in a message with the code of a family of errors; nothing raw is printed."""
     monkeypatch.chdir(place)
+    monkeypatch.setattr("townlet.store.files._PIPE_SECONDS", 0.1)
     faults = []
     for value in values(words, name):
         tokens = line(words, name, value)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from townlet.errors import BadInputError
+from townlet.policy.data.imported import data_spec, open_dataset
 from townlet.store.arrays import read_arrays, write_arrays
 from townlet.store.samples import read_sample
 
@@ -116,7 +117,7 @@ def test_a_header_that_promises_too_much_is_never_believed(tmp_path: Path) -> No
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("rewards.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     with pytest.raises(BadInputError, match="expected 8000000000000"):
-        read_arrays(path)
+        read_arrays(path.read_bytes(), path)
 
 
 @given(
@@ -133,7 +134,7 @@ def test_arrays_come_back_as_they_were_written(tmp_path_factory: pytest.TempPath
     """Names, dtypes, shapes and bits; equal arrays give equal files."""
     path = tmp_path_factory.mktemp("npz") / "a.npz"
     path.write_bytes(write_arrays(found))
-    back = read_arrays(path)
+    back = read_arrays(path.read_bytes(), path)
     assert set(found) == set(back)
     for name, array in found.items():
         kept = np.ascontiguousarray(array).reshape(back[name].shape)
@@ -166,3 +167,15 @@ def test_a_damaged_file_is_refused_or_read_as_something_finite(
     except BadInputError:
         return
     assert np.isfinite(found.features).all()
+
+
+@pytest.mark.parametrize("which", ["npz", "json"])
+def test_a_streamed_sample_that_changes_after_the_data_set_was_opened_is_refused(which: str, tmp_path: Path) -> None:
+    """The digest that the schedule names holds for every later reading."""
+    path = sample(tmp_path)
+    dataset = open_dataset(data_spec(sample=path), streaming=True)
+    assert T == dataset.sample(0).timesteps
+    changed = path.with_suffix(f".{which}")
+    changed.write_bytes(changed.read_bytes() + b" ")
+    with pytest.raises(BadInputError, match="changed since the data set was opened"):
+        dataset.sample(0)

@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 
 from townlet.errors import BadInputError
 
-__all__ = ["read_arrays", "write_arrays"]
+__all__ = ["MAX_BYTES", "read_arrays", "write_arrays"]
 
-_MAX_BYTES = 512 * 2**20
+MAX_BYTES = 512 * 2**20
 """Largest size of all arrays of a file together; a compressed file may declare any size."""
 _MAX_ARRAYS = 64
 _MAX_HEADER = 10_000
 """Largest size of an NPY header, bytes."""
 
 
-def read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
-    """Return the arrays of an NPZ file by name; BadInputError naming file and array if the file is invalid."""
+def read_arrays(data: bytes, path: Path) -> Mapping[str, NDArray[Any]]:
+    """Return the arrays of an NPZ file, read from `path`, by name; BadInputError naming file and array if invalid."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
-            if len(members) > _MAX_ARRAYS or sum(member.file_size for member in members) > _MAX_BYTES:
+            if len(members) > _MAX_ARRAYS or sum(member.file_size for member in members) > MAX_BYTES:
                 raise BadInputError(
-                    f"{path}: more than {_MAX_ARRAYS} arrays or {_MAX_BYTES >> 20} MiB; split the sample"
+                    f"{path}: more than {_MAX_ARRAYS} arrays or {MAX_BYTES >> 20} MiB; split the sample"
                 )
             names = [member.filename.removesuffix(".npy") for member in members]
             if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
@@ -43,9 +43,7 @@ def read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
                 name: _array(archive.read(member), f"{path}: array {name!r}")
                 for name, member in zip(names, members, strict=True)
             }
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot read the sample: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError) as error:
         raise BadInputError(f"{path}: not an NPZ file ({error})") from error
 
 

@@ -6,11 +6,13 @@ created belongs to its owner alone, whatever the umask; below a directory with t
 
 import os
 import secrets
+import select
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from time import monotonic, sleep
 
 from townlet.errors import BadInputError, ResourceFaultError
 
@@ -29,9 +31,13 @@ __all__ = [
     "open_append",
     "open_regular",
     "read_bytes",
+    "read_stream",
     "resource_errors",
     "write_atomic",
 ]
+
+_PIPE_SECONDS = 5.0
+"""How long a pipe is read that no process has opened to write."""
 
 
 class Disk:
@@ -117,6 +123,44 @@ def read_bytes(path: Path, limit: int = -1) -> bytes:
     """Return what a regular file holds, its first `limit` bytes at most; BadInputError for a pipe or a device."""
     with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
         return file.read(limit)
+
+
+def read_stream(path: Path, limit: int) -> bytes:
+    """Return at most `limit` bytes of a regular file or of a pipe; BadInputError for anything else.
+
+    What a process writes into the pipe is read to its end. A pipe that no process opens to write within a few seconds
+    is refused: it would be waited for without end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                return file.read(limit)
+        if not stat.S_ISFIFO(mode):
+            raise BadInputError(f"{path}: a directory, a device or a socket; expected a file or a pipe")
+        return _read_pipe(descriptor, path, limit)
+    finally:
+        os.close(descriptor)
+
+
+def _read_pipe(descriptor: int, path: Path, limit: int) -> bytes:
+    data, had_writer, end = b"", False, monotonic() + _PIPE_SECONDS
+    while len(data) < limit:
+        try:
+            part = os.read(descriptor, limit - len(data))
+        except BlockingIOError:  # a process holds the other end and has not written yet
+            had_writer = True
+            select.select([descriptor], [], [])
+            continue
+        if not part and (data or had_writer):
+            break
+        if not part and monotonic() > end:
+            raise BadInputError(f"{path}: no process writes into this pipe; begin to write, or name a file")
+        if not part:
+            sleep(0.02)
+        data += part
+    return data
 
 
 def create_private(path: Path, flags: int = 0) -> int:

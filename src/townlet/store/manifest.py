@@ -1,7 +1,7 @@
 """Manifests of replay samples: list of files, their metrics, and whether training may use them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from attrs import frozen
 
 from townlet.errors import BadInputError
 from townlet.store.files import make_directory, resource_errors, write_atomic
-from townlet.store.samples import ReplaySample, sample_files
+from townlet.store.samples import ReplaySample, read_files, sample_files
 from townlet.store.untrusted import finite_numbers, read_document, read_json
 
 __all__ = [
@@ -152,15 +152,15 @@ def _resolve(name: str, where: str, manifest: Path) -> Path:
     raise BadInputError(f"{where}: {name!r} is missing in {manifest.parent} and in the working directory")
 
 
-def manifest_digest(entries: Sequence[ManifestEntry]) -> str:
-    """Return the digest of a data set: over samples, their JSON files, metrics and `accepted`."""
+def manifest_digest(entries: Sequence[ManifestEntry], digests: Iterable[bytes] | None = None) -> str:
+    """Return the digest of a data set: over samples, their JSON files, metrics and `accepted`.
+
+    `digests` are those of the entries' files where they have been read (`SampleFiles.digest`); else they are read.
+    """
     total = sha256()
-    for entry in entries:
-        for path in (entry.sample, entry.meta):
-            try:
-                total.update(sha256(path.read_bytes()).digest())
-            except OSError as error:
-                raise BadInputError(f"{path}: cannot be read: {error.strerror}") from error
+    of_files = (read_files(entry.sample, entry.meta).digest for entry in entries) if digests is None else digests
+    for entry, digest in zip(entries, of_files, strict=True):
+        total.update(digest)
         declared = [entry.accepted, dict(entry.metrics) if entry.metrics is not None else None]
         total.update(json.dumps(declared, sort_keys=True, allow_nan=False).encode())
     return total.hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from townlet.dto.codec import CodecError, structure
 from townlet.dto.samples import SampleOrigin
 from townlet.errors import BadInputError
-from townlet.store.arrays import read_arrays, write_arrays
-from townlet.store.untrusted import finite_numbers, read_json
+from townlet.store.arrays import MAX_BYTES, read_arrays, write_arrays
+from townlet.store.untrusted import DOCUMENT_BYTES, finite_numbers, parse_json, read_regular
 
-__all__ = ["REQUIRED_FEATURES", "ReplaySample", "read_sample", "sample_files"]
+__all__ = ["REQUIRED_FEATURES", "ReplaySample", "SampleFiles", "read_files", "read_sample", "sample_files"]
 
 REQUIRED_FEATURES = ("rivalry_max", "rivalry_avoid_count")
 """Features that every sample must have."""
@@ -120,20 +121,53 @@ def sample_files(sample: ReplaySample) -> tuple[bytes, bytes]:
     return write_arrays(sample.arrays), json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()
 
 
-def read_sample(path: Path, meta: Path | None = None) -> ReplaySample:
-    """Return a sample; BadInputError naming file and array if it is invalid.
+@frozen(kw_only=True, eq=False)
+class SampleFiles:
+    """The content of a sample's two files, each read once: what is hashed is what is parsed."""
 
-    `meta` is the JSON file, by default that with the same stem.
-    """
-    arrays = read_arrays(path)
+    path: Path
+    """NPZ file."""
+    data: bytes
+    """Its content."""
+    meta_path: Path
+    """JSON file."""
+    meta: bytes
+    """Its content."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 digests of both."""
+        return sha256(self.data).digest() + sha256(self.meta).digest()
+
+    def parse(self) -> ReplaySample:
+        """Return the sample; BadInputError naming file and array if it is invalid."""
+        return _parse(
+            self.path, read_arrays(self.data, self.path), self.meta_path, parse_json(self.meta, self.meta_path)
+        )
+
+
+def read_files(path: Path, meta: Path | None = None) -> SampleFiles:
+    """Return the files of a sample, `meta` by default the JSON file with the same stem; BadInputError if unreadable."""
+    meta_path = meta or path.with_suffix(".json")
+    data = read_regular(path, MAX_BYTES)
+    return SampleFiles(path=path, data=data, meta_path=meta_path, meta=read_regular(meta_path, DOCUMENT_BYTES))
+
+
+def read_sample(path: Path, meta: Path | None = None) -> ReplaySample:
+    """Return a sample; BadInputError naming file and array if it is invalid. `meta` as in `read_files`."""
+    return read_files(path, meta).parse()
+
+
+def _parse(
+    path: Path, arrays: Mapping[str, NDArray[Any]], meta_path: Path, metadata: Mapping[str, Any]
+) -> ReplaySample:
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         only = " (an observation-only file: it says what was seen, not what was done)" if "actions" in missing else ""
         raise BadInputError(f"{path}: array {missing[0]!r} is missing{only}; expected {', '.join(_ARRAYS)}")
     typed = {name: _typed(arrays[name], name, path) for name in _DTYPES if name in arrays}
     shaped = _shaped(typed, path)
-    metadata = read_json(meta or path.with_suffix(".json"))
-    return _with_metadata(path, meta or path.with_suffix(".json"), shaped, metadata)
+    return _with_metadata(path, meta_path, shaped, metadata)
 
 
 def _typed(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:

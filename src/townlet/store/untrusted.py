@@ -12,9 +12,10 @@ from ruamel.yaml.error import YAMLError
 from townlet.errors import BadInputError
 from townlet.store.files import read_bytes
 
-__all__ = ["finite_numbers", "read_document", "read_json", "read_regular"]
+__all__ = ["DOCUMENT_BYTES", "finite_numbers", "parse_json", "read_document", "read_json", "read_regular"]
 
-_LIMIT = 16 * 2**20
+DOCUMENT_BYTES = 16 * 2**20
+"""Largest size of a JSON or YAML file that is read."""
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -32,8 +33,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     return data
 
 
-def _read(path: Path) -> str:
-    data = read_regular(path, _LIMIT)
+def _text(data: bytes, path: Path) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -53,7 +53,12 @@ def _json(text: str, path: Path) -> Any:
 
 def read_json(path: Path) -> Mapping[str, Any]:
     """Return a JSON object; BadInputError naming the file for anything else."""
-    value = _json(_read(path), path)
+    return parse_json(read_regular(path, DOCUMENT_BYTES), path)
+
+
+def parse_json(data: bytes, path: Path) -> Mapping[str, Any]:
+    """Return the JSON object that was read from a file; BadInputError naming the file for anything else."""
+    value = _json(_text(data, path), path)
     if not isinstance(value, dict):
         raise BadInputError(f"{path}: expected a mapping, found {type(value).__name__}")
     return value
@@ -61,7 +66,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 def read_document(path: Path) -> Any:
     """Return what a JSON or (``.yaml``, ``.yml``) YAML file holds; BadInputError naming a file that is neither."""
-    text = _read(path)
+    text = _text(read_regular(path, DOCUMENT_BYTES), path)
     if path.suffix not in (".yaml", ".yml"):
         return _json(text, path)
     if len(text) > 2**20 or "&" in text or "*" in text:

@@ -17,9 +17,10 @@ from townlet.machine.schedule.check_ranges import check_ranges
 from townlet.machine.schedule.check_sections import check, check_policies
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
-from townlet.machine.schedule.yaml_source import Document, SourceError, SourceSyntaxError, read
+from townlet.machine.schedule.yaml_source import MAX_BYTES, Document, SourceError, SourceSyntaxError, read
+from townlet.store.files import read_stream
 
-__all__ = ["ScheduleError", "load", "load_text", "require_torch", "torch_needs"]
+__all__ = ["ScheduleError", "load", "load_text", "read_schedule", "require_torch", "torch_needs"]
 
 MAX_SHOWN = 50
 MAX_WIDTH = 110
@@ -54,14 +55,19 @@ def load(
     Raises ScheduleError with every mistake, BadInputError where there is no such file. Nothing is written, no world is
     made: `describe` is asked what the environment would be (BadInputError for an unknown one).
     """
+    text, folder = read_schedule(path), path.parent
+    return load_text(text, str(path), catalogue, describe, folder=folder, seed=seed, scenario=scenario, worlds=worlds)
+
+
+def read_schedule(path: Path) -> bytes:
+    """Return the text of a schedule's file, or what comes through a pipe; BadInputError where it cannot be read.
+
+    A pipe can be read once: whoever needs the text again keeps it.
+    """
     try:
-        with path.open("rb") as file:
-            text = file.read(2**20 + 1)
+        return read_stream(path, MAX_BYTES + 1)
     except OSError as error:
         raise BadInputError(f"cannot read schedule {str(path)!r}: {error.strerror}") from error
-    return load_text(
-        text, str(path), catalogue, describe, folder=path.parent, seed=seed, scenario=scenario, worlds=worlds
-    )
 
 
 def load_text(

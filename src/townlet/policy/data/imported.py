@@ -11,7 +11,7 @@ from townlet.dto.samples import ConflictStatistics, ReplayBatchSummary, ReplaySa
 from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
 from townlet.store.manifest import ManifestEntry, manifest_digest, read_manifest
-from townlet.store.samples import ReplaySample, read_sample
+from townlet.store.samples import ReplaySample, read_files
 
 __all__ = ["ReplayBatch", "ReplayDataset", "baseline_metrics", "data_spec", "manifest_entries", "open_dataset"]
 
@@ -59,12 +59,19 @@ class ReplayDataset:
     """Digest over all files and metrics that the data set names."""
     entries: tuple[ManifestEntry, ...]
     """Entries, in the order of the manifest."""
+    file_digests: tuple[bytes, ...]
+    """Digests of the files of each entry, which every later reading must match."""
     loaded: tuple[ReplaySample, ...] | None
     """All samples in memory; None if they are streamed."""
 
     def sample(self, index: int) -> ReplaySample:
-        """Return the sample at `index`; BadInputError if its file is invalid."""
-        return self.loaded[index] if self.loaded is not None else _read(self.entries[index])
+        """Return the sample at `index`; BadInputError if its file is invalid, or changed since the set was opened."""
+        if self.loaded is not None:
+            return self.loaded[index]
+        files = read_files(self.entries[index].sample, self.entries[index].meta)
+        if files.digest != self.file_digests[index]:
+            raise BadInputError(f"{files.path}: changed since the data set was opened; leave its files as they are")
+        return files.parse()
 
     def samples(self, *, accepted: bool = False) -> Iterator[ReplaySample]:
         """Yield the samples in order, or only the accepted ones."""
@@ -164,13 +171,14 @@ def data_spec(*, manifest: Path | None = None, sample: Path | None = None, meta:
 
 def open_dataset(data: DataSpec, *, streaming: bool = False) -> ReplayDataset:
     """Return a data set; BadInputError if its digest differs from `data.sha256`, or if a sample is invalid."""
-    entries = manifest_entries(data)
-    digest, source = manifest_digest(entries), data.manifest or data.sample or ""
+    entries, source = manifest_entries(data), data.manifest or data.sample or ""
+    files, digests = [], []
+    for entry in entries:
+        content = read_files(entry.sample, entry.meta)
+        digests.append(content.digest)
+        files += [] if streaming else [content]
+    digest = manifest_digest(entries, digests)
     if digest != data.sha256:
         raise BadInputError(f"{source}: the data set has another digest: found {digest}, expected {data.sha256}")
-    loaded = None if streaming else tuple(_read(entry) for entry in entries)
-    return ReplayDataset(source=source, digest=digest, entries=entries, loaded=loaded)
-
-
-def _read(entry: ManifestEntry) -> ReplaySample:
-    return read_sample(entry.sample, entry.meta)
+    loaded = None if streaming else tuple(content.parse() for content in files)
+    return ReplayDataset(source=source, digest=digest, entries=entries, file_digests=tuple(digests), loaded=loaded)

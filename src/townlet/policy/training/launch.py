@@ -18,6 +18,7 @@ from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
+from townlet.machine.schedule.loader import read_schedule
 from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.model.weights import LIMIT, read_weights, verifier
@@ -36,7 +37,6 @@ from townlet.store.untrusted import read_regular
 __all__ = [
     "RunLauncher",
     "ScheduleSource",
-    "read_schedule",
     "require_means",
     "schedule_text",
     "weights_from_outside",
@@ -58,16 +58,6 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
     return text.getvalue()
 
 
-def read_schedule(config: ScheduleSpec | Path) -> bytes:
-    """Return the YAML of a schedule, or of the file that holds it."""
-    if not isinstance(config, Path):
-        return schedule_text(config)
-    try:
-        return config.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"cannot read schedule {str(config)!r}: {error.strerror}") from error
-
-
 def weights_from_outside(
     schedule: ScheduleSpec, folder: Path, description: EnvironmentDescription
 ) -> tuple[bytes, ...]:
@@ -75,6 +65,8 @@ def weights_from_outside(
     files = []
     for policy in schedule.policies.values():
         data = read_regular(folder / policy.file, LIMIT)
+        if sha256(data).hexdigest() != policy.sha256:
+            raise BadInputError(f"{policy.file}: changed while the schedule was checked; leave the file as it is")
         read_weights(data, policy.file).check_fits(description, policy.file)
         files.append(data)
     return tuple(files)
@@ -109,10 +101,12 @@ def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, descri
 
 @frozen(kw_only=True)
 class ScheduleSource:
-    """The YAML of a schedule, and where it comes from."""
+    """The YAML of a schedule, read once, and where it comes from."""
 
     text: bytes
-    """The YAML, which is copied to the run directory."""
+    """The YAML: what is checked, hashed, run and copied to the run directory."""
+    name: str
+    """What messages call it: its path, or the name of a schedule made in Python."""
     folder: Path
     """Directory that relative paths in the schedule start from."""
     file: Path | None
@@ -122,8 +116,8 @@ class ScheduleSource:
     def of(cls, config: ScheduleSpec | Path) -> "ScheduleSource":
         """Return the source of a schedule, or of the file that holds it; BadInputError where it cannot be read."""
         if isinstance(config, Path):
-            return cls(text=read_schedule(config), folder=config.parent, file=config)
-        return cls(text=schedule_text(config), folder=Path(), file=None)
+            return cls(text=read_schedule(config), name=str(config), folder=config.parent, file=config)
+        return cls(text=schedule_text(config), name=config.name, folder=Path(), file=None)
 
 
 @frozen(kw_only=True)

@@ -23,7 +23,7 @@ from townlet.dto.training_log import TrainingLogEntry
 from townlet.machine.audit.snapshot import load_run
 from townlet.machine.catalogue import StrategyAvailability
 from townlet.machine.engine.visit import never
-from townlet.machine.schedule.loader import load, load_text
+from townlet.machine.schedule.loader import load_text
 from townlet.policy.compat.frames import captured_frames
 from townlet.policy.compat.legacy import last_result
 from townlet.policy.compat.modes import check_request, requested_schedule
@@ -79,12 +79,11 @@ class PolicyTrainingOrchestrator:
     """Last iteration of ppo in the last call of a mode, as a line of the training log."""
     _summary: AnnealSummary | None = attrs.field(default=None, init=False)
 
-    def plan(self) -> Plan:
-        """Return the schedule, proven sound; ScheduleError with every mistake. Nothing is written."""
-        strategies = catalogue(self.strategies)
-        if isinstance(self.config, ScheduleSpec):
-            return load_text(schedule_text(self.config), self.config.name, strategies, self._describe, seed=self.seed)
-        return load(self.config, strategies, self._describe, seed=self.seed)
+    def plan(self, source: ScheduleSource | None = None) -> Plan:
+        """Return the schedule, or what was read of it, proven sound; ScheduleError with every mistake."""
+        source = source or ScheduleSource.of(self.config)
+        text, name, strategies = source.text, source.name, catalogue(self.strategies)
+        return load_text(text, name, strategies, self._describe, folder=source.folder, seed=self.seed)
 
     def with_teacher(self, teacher: str) -> Self:
         """Return an orchestrator of the same schedule with another of the environment's teachers."""
@@ -107,12 +106,13 @@ class PolicyTrainingOrchestrator:
     def train(self, request: TrainRequest, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Run the machine that a request asks for; what can be refused is refused before anything is written."""
         check_request(request)
-        plan, source, strategies = self.plan(), ScheduleSource.of(self.config), catalogue(self.strategies)
+        source, strategies = ScheduleSource.of(self.config), catalogue(self.strategies)
+        plan = self.plan(source)
         machine = requested_schedule(request, plan.schedule, self._describe(plan.schedule.environment), strategies)
         if machine is not plan.schedule:
-            source = attrs.evolve(source, text=schedule_text(machine), file=None)
-            name = f"{machine.name} --mode {request.mode}"
-            plan = load_text(source.text, name, strategies, self._describe, folder=source.folder)
+            text, name = schedule_text(machine), f"{machine.name} --mode {request.mode}"
+            source = attrs.evolve(source, text=text, name=name, file=None)
+            plan = load_text(text, name, strategies, self._describe, folder=source.folder)
         writer = CompatWriter.open(request, plan.schedule, strategies)
 
         def listen(entry: Entry) -> None:

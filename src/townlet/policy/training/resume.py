@@ -23,7 +23,7 @@ from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.training.fingerprint import changes, unrecorded
-from townlet.policy.training.launch import RunLauncher, read_schedule, require_means
+from townlet.policy.training.launch import RunLauncher, ScheduleSource, require_means
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
@@ -101,8 +101,8 @@ class RunResumer:
         digests = schedules(journal.entries)
         before = schedule_in_force(self.run, journal.entries, self.blobs)
         copy = self.run.schedule.read_bytes() if self.run.schedule.is_file() else b""
-        source = str(self.config) if isinstance(self.config, Path) else self.config.name
-        texts = {copy: str(self.run.schedule), read_schedule(self.config): source}
+        source = ScheduleSource.of(self.config)
+        texts = {copy: str(self.run.schedule), source.text: source.name}
         edited = {text: where for text, where in texts.items() if sha256(text).hexdigest() not in digests}
         if not edited:
             if copy != before:
