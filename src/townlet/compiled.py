@@ -1,18 +1,24 @@
 """Compile kernels with numba: one set of options, and a cache keyed by the digest of the sources."""
 
-import os
-import stat
-import tempfile
+import logging
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 
-__all__ = ["cache_folder", "entry_kernel", "f32", "i64", "is_cold", "kernel", "u64"]
+try:
+    import numba
+except Exception as error:  # what numba raises for an unfit NUMBA_… variable is of many kinds
+    raise ImportError(f"numba cannot be imported: {error}; look at the variables NUMBA_… of the environment") from error
+
+from townlet.kernel_cache import CheckedCache, folder_for
+
+__all__ = ["announce_compilation", "cache_folder", "entry_kernel", "f32", "i64", "is_cold", "kernel", "u64"]
+
+_LOG = logging.getLogger("townlet.kernels")
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -25,8 +31,8 @@ u64 = cast("Callable[[int], int]", np.uint64)
 
 
 @cache
-def cache_folder() -> Path:
-    """Return the folder of the compiled kernels: one per digest of their sources.
+def cache_folder() -> Path | None:
+    """Return the folder of the compiled kernels, one per digest of their sources; None where none can be kept.
 
     numba itself checks only the file of the entry kernel and would miss a change in the others.
     """
@@ -35,54 +41,43 @@ def cache_folder() -> Path:
     kernels = sorted((package / "world").glob("*.py"))
     for source in (package / "dto" / "town_rules.py", Path(__file__), *kernels):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    name = f"kernels-{digest.hexdigest()[:16]}"
-    home = os.environ.get("XDG_CACHE_HOME")
-    for root in (Path(home) if home else Path("~").expanduser() / ".cache", Path(tempfile.gettempdir())):
-        folder = root / "townlet" / name
-        try:
-            folder.parent.mkdir(0o700, parents=True, exist_ok=True)
-            folder.mkdir(0o700, exist_ok=True)
-            if _is_own(folder.parent) and _is_own(folder) and os.access(folder, os.W_OK):
-                return folder
-        except OSError:  # a read-only home: the next place
-            continue
-    return Path(tempfile.mkdtemp(prefix="townlet-"))
+    return folder_for(digest.hexdigest()[:16])
 
 
-def _is_own(folder: Path) -> bool:
-    """Tell whether only this user may write in a folder, after taking that right from others where it is the user's.
-
-    The compiled kernels are code: whoever may write them may run anything in this process.
-    """
-    status = folder.lstat()
-    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
-        return False
-    if status.st_mode & 0o022:
-        folder.chmod(0o700)
-    return True
-
-
+@cache
 def is_cold() -> bool:
-    """Tell whether the kernels must be compiled first (some twenty seconds, once for each version)."""
-    return not any(cache_folder().rglob("*.nbc"))
+    """Tell whether the kernels must be compiled first (half a minute, once for each version and installation)."""
+    folder = cache_folder()
+    return folder is None or not any(folder.rglob("*.nbc"))
+
+
+@cache
+def announce_compilation() -> None:
+    """Say once, before the first step of a town, that its kernels have to be compiled."""
+    if is_cold():
+        _LOG.warning("the town's kernels are compiled, once for this installation: about half a minute")
 
 
 def _compile(function: F, *, entry: bool) -> F:
-    settings: Any = numba.config
     njit: Any = numba.njit  # its stubs lack some options
-    before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(cache_folder())
-    try:
-        options: dict[str, object] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
-        options |= {
-            "_nrt": False,
-            "no_cpython_wrapper": not entry,
-            "no_cfunc_wrapper": True,
-            "forceinline": not entry,
-        }
-        return cast("F", njit(**options)(function))
-    finally:
-        settings.CACHE_DIR = before
+    options: dict[str, object] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+    options |= {
+        "_nrt": False,
+        "no_cpython_wrapper": not entry,
+        "no_cfunc_wrapper": True,
+        "forceinline": not entry,
+    }
+    compiled = njit(**options)(function)
+    folder = None if compiled is function else cache_folder()  # with NUMBA_DISABLE_JIT=1 it is
+    if folder is not None:
+        settings: Any = numba.config
+        before = settings.CACHE_DIR
+        settings.CACHE_DIR = str(folder)
+        try:
+            compiled._cache = CheckedCache(function)
+        finally:
+            settings.CACHE_DIR = before
+    return cast("F", compiled)
 
 
 def kernel(function: F) -> F:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.compiled import announce_compilation
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.quantities import whole_number
 from townlet.dto.town import DAY, KINDS, TownSpec
@@ -93,6 +94,7 @@ class TownBatch:
             object_table=np.zeros((worlds, OBJECT_TABLE_ROWS, len(spec.objects)), np.float32),
             time_of_day=time_of_day(),
         )
+        announce_compilation()
         self._no_worlds, self._no_actions = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
