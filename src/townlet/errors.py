@@ -8,6 +8,7 @@ __all__ = [
     "EnvironmentFaultError",
     "HoldError",
     "JournalBrokenError",
+    "OutputError",
     "ResourceFaultError",
     "StoppedError",
     "StrategyFailedError",
@@ -75,6 +76,15 @@ class StoppedError(TownletError):
 
 class StrategyFailedError(TownletError):
     """A strategy raised an error that no retry can repair."""
+
+
+class OutputError(TownletError):
+    """Files that a caller asked for could not be written at the end of a run; the run itself is as it was."""
+
+    def __init__(self, message: str, summary: object) -> None:
+        super().__init__(message)
+        self.summary = summary
+        """The run's summary, an `AnnealSummary`."""
 
 
 class JournalBrokenError(TownletError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from townlet.machine.audit.snapshot import RunSnapshot
     from townlet.store.rundir import RunDirectory
 
-__all__ = ["add_operator_commands"]
+__all__ = ["add_operator_commands", "has_ended"]
 
 Report = Annotated[
     str | None, Parameter(help="Hash of the guard report that you read; by default the one that waits for an answer.")
@@ -33,7 +33,7 @@ def resume(
     from townlet.report import terminal
 
     home, directory = find_run(home, run)
-    had_ended = _has_ended(home, directory)
+    had_ended = has_ended(home, directory)
     schedule = directory.source or directory.schedule
     code, _ = run_with_progress(
         schedule,
@@ -152,7 +152,7 @@ def _send_command(home: Path, run: str, command: str, arguments: dict[str, str],
     return 0
 
 
-def _has_ended(home: Path, directory: "RunDirectory") -> bool:
+def has_ended(home: Path, directory: "RunDirectory") -> bool:
     """Return whether a run was closed before this command; False where its journal cannot be read: resume says why."""
     try:
         *_, snapshot = _snapshot(home, str(directory.path))

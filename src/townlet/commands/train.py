@@ -1,6 +1,7 @@
 """`townlet train`: the flags and modes of earlier releases, and the reference page made from them."""
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import attrs
 from cyclopts import Parameter
@@ -9,10 +10,11 @@ from townlet.commands.arguments import HOME, Home, SchedulePath, Seed
 from townlet.commands.run_loop import SignalHandler
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
-from townlet.errors import HoldError, StoppedError, StrategyFailedError
+from townlet.errors import HoldError, OutputError, StoppedError, StrategyFailedError
 
 if TYPE_CHECKING:
     from townlet.dto.journal import Entry
+    from townlet.dto.policy import AnnealSummary
 
 __all__ = ["reference", "train"]
 
@@ -46,17 +48,35 @@ def train(
             watch=progress.watch,
             stopping=signals.stop_requested,
         )
+        lost: OutputError | None = None
         try:
             summary = orchestrator.train(request)
         except StoppedError as error:
             return signals.report_stop(error, home)
+        except OutputError as error:
+            lost, summary = error, cast("AnnealSummary", error.summary)
+            lost.add_note(f"write them again with: {_write_command(request, summary, home)}")
     outcome = f"{summary.state}: {summary.reason} ({summary.path})"
     if request.mode != "anneal" and summary.state != "done":
         raise (HoldError if summary.state == "hold" else StrategyFailedError)(outcome)
     terminal.show_json(legacy_document(summary, request.mode, orchestrator.last_epoch))
     if summary.state != "done":
         terminal.complain(outcome)
+    if lost is not None:
+        raise lost
     return 1 if request.anneal_exit_on_failure and summary.status != "PASS" else 0
+
+
+def _write_command(request: TrainRequest, summary: "AnnealSummary", home: Path) -> str:
+    """Return the command that writes the files of a request again, from the run."""
+    from townlet.store.hints import command_line, run_word
+    from townlet.store.rundir import RunDirectory
+
+    words = ["logs", "write", run_word(home, RunDirectory.at(Path(summary.path)))]
+    for name in ("anneal_log_dir", "rollout_save_dir"):
+        if (folder := getattr(request, name)) is not None:
+            words += [request.flag(name), str(Path(folder).absolute())]
+    return command_line(*words, home=home)
 
 
 def reference() -> str:
@@ -114,8 +134,13 @@ _NOTES = (
     "are summarised, not trained on.",
     "",
     "`townlet resume` continues an interrupted run. It knows the run and not the flags: the run ends with the same "
-    "bits and prints what `run` prints, but the files of `--ppo-log`, `--anneal-log-dir` and `--rollout-save-dir` "
-    "get nothing of the resumed part. The run's `metrics.jsonl` and its journal get all of it.",
+    "bits and prints what `run` prints, but the file of `--ppo-log` gets nothing of the resumed part; the run's "
+    "`metrics.jsonl` and its journal get all of it. `townlet logs write RUN --anneal-log-dir DIR --rollout-save-dir "
+    "DIR` writes results, promotion snapshot and samples of a run that has ended, whoever ended it.",
+    "",
+    "Where these files go is checked before a run begins. What then cannot be written (a full disk, a directory that "
+    "was removed) changes nothing of the run: it ends as it would have, the document is printed, and the exit code is "
+    "4 with one sentence and the command that writes the files again.",
 )
 
 

@@ -121,8 +121,8 @@ class PolicyTrainingOrchestrator:
 
         launcher = self._launcher(plan, listen, Telemetry(listen=self.watch, report=writer.on_iteration))
         summary = self._with_rounds(launcher.start(source, rehearse=rehearse, directory=directory))
-        writer.close(summary, BlobStore(self.home / "blobs"))
         self._summary, self.last_epoch = summary, writer.last_epoch
+        writer.close(summary, BlobStore(self.home / "blobs"))
         return summary
 
     def resume(self, run: str | Path = "latest", *, accept_schedule: bool = False) -> AnnealSummary:
