@@ -50,6 +50,7 @@ add_schedule_commands(app)
 def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> int:
     """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
     from townlet.machine.schedule.forecast import forecast
+    from townlet.policy.training.environment_checks import check_promises, refuse_broken
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
     from townlet.ports import provider
@@ -59,12 +60,19 @@ def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> 
     environment = plan.schedule.environment
     describe = provider(environment.id).describe
     suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
+    reports = check_promises(provider(environment.id), plan.schedule)
+    refuse_broken(reports)
     prediction = forecast(plan, catalogue(), describe(environment.scenario), suites)
     if json:
-        terminal.show_json(prediction.model_dump())
+        reported = [report.model_dump() for report in reports]
+        terminal.show_json({**prediction.model_dump(), "environment_reports": reported})
         return 0
     for table in tables.forecast_tables(prediction):
         terminal.show(table, wide=wide)
+    for report in reports:
+        terminal.show(report.summary)
+        for sentence in report.reservation_sentences:
+            terminal.warn(sentence)
     if prediction.torch:
         names = ", ".join(prediction.torch)
         terminal.warn(f"{names} cannot run: torch is not installed; install it with: pip install 'townlet[torch]'")

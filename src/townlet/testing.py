@@ -1,115 +1,43 @@
 """Check the promises of an environment that a type checker cannot see: `check_environment`, for tests and for runs."""
 
-from collections.abc import Callable, Iterator
-from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, field
 from numpy.typing import NDArray
 
-from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.environment_report import PROMISES, EnvironmentReport, PromiseReport
 from townlet.errors import TownletError
-from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Tallies
-from townlet.rng import mix, uniform
+from townlet.ports import EnvironmentDescription, EnvironmentProvider
+from townlet.random_play import SEED, BrokenPromiseError, Frame, PlayLimit, PlayLimitError, RandomPlayer
 
 __all__ = ["PROMISES", "check_environment"]
 
-_WORLDS, _SEED = 5, 20_261_125
-_Frame = dict[str, NDArray[Any]]
+_WORLDS = 5
+_ENOUGH = 100
+"""Decisions that show what a promise needs no whole day for."""
+_LONGEST_MESSAGE = 300
 
 
-class _BrokenError(Exception):
-    """A promise is broken: where, what was found."""
+def check_environment(
+    provider: EnvironmentProvider, scenario: str, *, decisions: int = 20_000, seconds: float = 20.0
+) -> EnvironmentReport:
+    """Play a few episodes of one and two days with random legal actions; return which promises the environment keeps.
 
-    def __init__(
-        self, where: str, found: str, outcome: Literal["broken", "not offered", "untested"] = "broken"
-    ) -> None:
-        super().__init__(where, found)
-        self.where, self.found, self.outcome = where, found, outcome
-
-
-class _OutOfTimeError(Exception):
-    """The check has taken longer than it may."""
-
-
-def check_environment(provider: EnvironmentProvider, scenario: str, *, seconds: float = 30.0) -> EnvironmentReport:
-    """Play a few short episodes with random legal actions and return which promises the environment keeps.
-
-    What cannot be checked within `seconds` is reported as untested. BadInputError for an unknown scenario.
+    It plays some 12 × decisions_per_day decisions of at most 5 worlds. What is beyond `decisions`, or beyond `seconds`
+    from the end of the first decision on, is reported as untested. BadInputError for an unknown scenario.
     """
-    description = provider.describe(scenario)
-    check = _Check(provider=provider, description=description, deadline=monotonic() + seconds)
-    results = {name: check.result(name) for name in PROMISES}
+    description, limit = provider.describe(scenario), PlayLimit(decisions=decisions, seconds=seconds)
+    check = _Check(provider=provider, description=description, limit=limit)
+    promises = tuple(check.result(name) for name in PROMISES)
     return EnvironmentReport(
         environment=description.id,
         scenario=description.scenario,
         signature=description.signature,
-        promises=tuple(results.values()),
+        promises=promises,
+        decisions=limit.played,
     )
-
-
-@frozen(kw_only=True)
-class _Player:
-    """Steps one environment with random legal actions that depend on (world id, episode, decision, agent) only."""
-
-    environment: Environment
-    description: EnvironmentDescription
-    first_world: int
-    deadline: float
-
-    def frames(self, decisions: int, episodes: int) -> Iterator[_Frame]:
-        """Yield what is seen after each reset and each decision."""
-        for episode in range(episodes):
-            observations = self.environment.reset()
-            yield self.frame(observations)
-            yield from self.steps(observations, episode, 0, decisions)
-
-    def steps(self, observations: ObservationBatchDTO, episode: int, first: int, decisions: int) -> Iterator[_Frame]:
-        """Yield what is seen after each of the decisions first + 1 … decisions."""
-        for decision in range(first, decisions):
-            if monotonic() > self.deadline:
-                raise _OutOfTimeError
-            step = self.environment.step(self.actions(observations.action_mask, episode, decision))
-            if not isinstance(step, StepResult):
-                raise _BrokenError(f"step, decision {decision + 1}", f"a {type(step).__name__}")
-            observations = step.observations
-            yield self.frame(observations, step)
-
-    def actions(self, mask: NDArray[np.bool_], episode: int, decision: int) -> NDArray[np.int64]:
-        """Return random legal actions [W, N]; action 0 where none is legal."""
-        worlds, agents = mask.shape[:2]
-        keys = mix(mix(mix(_SEED, self.first_world + np.arange(worlds, dtype=np.uint64)), episode), decision)
-        numbers = uniform(mix(keys[:, None], np.arange(agents, dtype=np.uint64)))
-        rank = (numbers * mask.sum(-1)).astype(np.int64)
-        chosen: NDArray[np.int64] = (mask.cumsum(-1) == (rank + 1)[..., None]).argmax(-1)
-        return chosen
-
-    def frame(self, observations: ObservationBatchDTO, step: StepResult | None = None) -> _Frame:
-        """Return copies of all arrays, worlds first, shapes checked."""
-        if not isinstance(observations, ObservationBatchDTO):
-            raise _BrokenError("observations", f"a {type(observations).__name__}")
-        worlds, about = self.environment.worlds, self.description
-        tallies = self.environment.tallies()
-        arrays = {
-            "observations": (observations.observations, (worlds, about.agents, len(about.features))),
-            "action_mask": (observations.action_mask, (worlds, about.agents, len(about.actions))),
-            "alive": (observations.alive, (worlds, about.agents)),
-            "keys": (observations.keys, (worlds,)),
-        }
-        if step is not None:
-            arrays["rewards"] = step.rewards, (worlds, about.agents)
-            arrays["terminations"] = step.terminations, (worlds, about.agents)
-            arrays["truncations"] = step.truncations, (worlds,)
-        for name, (values, shape) in arrays.items():
-            if values.shape != shape:
-                raise _BrokenError(name, f"shape {values.shape} where {shape} is declared")
-        frame = {name: np.array(values) for name, (values, _) in arrays.items()}
-        for name in ("sums", "exposures"):
-            values = np.asarray(getattr(tallies, name) if isinstance(tallies, Tallies) else tallies)
-            frame[name] = np.moveaxis(values, -1, 0).copy() if values.ndim else values
-        return frame
 
 
 @define(kw_only=True)
@@ -118,8 +46,8 @@ class _Check:
 
     provider: EnvironmentProvider
     description: EnvironmentDescription
-    deadline: float
-    _traces: tuple[list[_Frame], list[_Frame]] | None = field(default=None, init=False)
+    limit: PlayLimit
+    _traces: tuple[list[Frame], list[Frame]] | None = field(default=None, init=False)
 
     @property
     def _decisions(self) -> int:
@@ -127,16 +55,16 @@ class _Check:
 
     def result(self, promise: str) -> PromiseReport:
         """Return whether one promise is kept."""
-        check: Callable[[], None] = getattr(self, f"check_{promise}")
         required = promise != "refusals"
         try:
-            check()
-        except _BrokenError as error:
+            getattr(self, f"check_{promise}")()
+        except BrokenPromiseError as error:
             where, found, outcome = error.where, error.found, error.outcome
-        except _OutOfTimeError:
-            where, found, outcome = "the check", "that it takes too long", "untested"
+        except PlayLimitError:
+            where, found, outcome = f"after {self.limit.played} decisions", "the limit of the check", "untested"
         except Exception as error:  # noqa: BLE001 - the environment is foreign code, and the report says what it raised
-            first = (str(error).splitlines() or [""])[0]
+            message = str(error).encode("utf-8", "backslashreplace").decode()
+            first = (message.splitlines() or [""])[0][:_LONGEST_MESSAGE]
             where, found, outcome = "the environment", f"{type(error).__name__}: {first}", "broken"
         else:
             return PromiseReport(promise=promise, outcome="kept", required=required)
@@ -145,18 +73,18 @@ class _Check:
             promise=promise, outcome=outcome, required=required, where=where, found=found, expected=expected
         )
 
-    def player(self, worlds: int = _WORLDS, first_world: int = 0, seed: int = _SEED, days: int = 1) -> _Player:
+    def player(self, worlds: int = _WORLDS, first_world: int = 0, seed: int = SEED, days: int = 1) -> RandomPlayer:
         """Return a new environment with its player."""
         environment = self.provider.make(
             self.description.scenario, worlds=worlds, seed=seed, days=days, first_world=first_world
         )
         if environment.worlds != worlds:
-            raise _BrokenError("environment.worlds", f"{environment.worlds} where {worlds} were asked for")
-        return _Player(
-            environment=environment, description=self.description, first_world=first_world, deadline=self.deadline
+            raise BrokenPromiseError("environment.worlds", f"{environment.worlds} where {worlds} were asked for")
+        return RandomPlayer(
+            environment=environment, description=self.description, first_world=first_world, limit=self.limit
         )
 
-    def trace(self) -> list[_Frame]:
+    def trace(self) -> list[Frame]:
         """Return two episodes of a day, played turn by turn with a twin."""
         if self._traces is None:
             pair = [self.player().frames(self._decisions, 2) for _ in range(2)]
@@ -174,27 +102,27 @@ class _Check:
         self.trace()
         again, made = self.provider.describe(self.description.scenario), self.player(1).environment.description
         if again != self.description or made.signature != self.description.signature:
-            raise _BrokenError("describe", "another description at the second call or in the environment")
+            raise BrokenPromiseError("describe", "another description at the second call or in the environment")
 
     def check_finite(self) -> None:
         """No NaN and no infinity."""
         for index, frame in enumerate(self.trace()):
             for name in ("observations", "rewards"):
                 if name in frame and not np.isfinite(frame[name]).all():
-                    raise _BrokenError(self.where(index, name), "a number that is not finite")
+                    raise BrokenPromiseError(self.where(index, name), "a number that is not finite")
 
     def check_masks(self) -> None:
         """A living agent can act."""
         for index, frame in enumerate(self.trace()):
             if (frame["alive"] & ~frame["action_mask"].any(-1)).any():
-                raise _BrokenError(self.where(index, "action_mask"), "a living agent without a legal action")
+                raise BrokenPromiseError(self.where(index, "action_mask"), "a living agent without a legal action")
 
     def check_keys(self) -> None:
         """No key comes twice in two episodes of all worlds."""
         keys = np.concatenate([frame["keys"] for frame in self.trace()])
         repeated = len(keys) - len(np.unique(keys))
         if repeated:
-            raise _BrokenError("keys of two episodes", f"{repeated} of {len(keys)} repeated")
+            raise BrokenPromiseError("keys of two episodes", f"{repeated} of {len(keys)} repeated")
 
     def check_length(self) -> None:
         """Episodes of one day and of two days end when they say."""
@@ -206,7 +134,7 @@ class _Check:
             for decision, frame in enumerate(frames[1:], start=1):
                 if (frame["truncations"] != (decision == decisions)).any():
                     ends = "goes on" if decision == decisions else "ends"
-                    raise _BrokenError(f"an episode of {decisions} decisions", f"that it {ends} after {decision}")
+                    raise BrokenPromiseError(f"an episode of {decisions} decisions", f"that it {ends} after {decision}")
 
     def check_tallies(self) -> None:
         """Shape, finite numbers, exposures of 0 or more."""
@@ -214,11 +142,13 @@ class _Check:
             for name in ("sums", "exposures"):
                 values, shape = frame[name], (_WORLDS, len(self.description.metrics))
                 if values.shape != shape:
-                    raise _BrokenError(
+                    raise BrokenPromiseError(
                         self.where(index, name), f"shape {values.shape[::-1]} where {shape[::-1]} is [M, W]"
                     )
                 if not np.isfinite(values).all() or (name == "exposures" and (values < 0).any()):
-                    raise _BrokenError(self.where(index, name), "a number that is not finite, or a negative exposure")
+                    raise BrokenPromiseError(
+                        self.where(index, name), "a number that is not finite, or a negative exposure"
+                    )
 
     def check_return(self) -> None:
         """Rewards add up to the first metric, in each world and episode."""
@@ -230,7 +160,7 @@ class _Check:
             sums, exposures = frames[-1]["sums"][:, 0], frames[-1]["exposures"][:, 0]
             if not np.allclose(sums, rewards, rtol=1e-4, atol=1e-3) or (exposures <= 0).any():
                 found = f"sum {sums[0]:.6g} and exposure {exposures[0]:.6g} beside rewards of {rewards[0]:.6g}"
-                raise _BrokenError(f"episode {episode + 1}, {self.description.metrics[0].name}", found)
+                raise BrokenPromiseError(f"episode {episode + 1}, {self.description.metrics[0].name}", found)
 
     def check_pure(self) -> None:
         """Two equal environments, stepped in turn, give the same bits."""
@@ -246,11 +176,11 @@ class _Check:
             self.compare(whole, frames, f"the batch from world {first}", exact=False)
 
     def check_seeds(self) -> None:
-        """A day of another seed differs somewhere."""
-        frames = list(self.player(seed=_SEED + 1).frames(self._decisions, 1))
+        """The first decisions of another seed differ somewhere."""
+        frames = list(self.player(seed=SEED + 1).frames(min(_ENOUGH, self._decisions), 1))
         pairs = zip(self.trace(), frames, strict=False)
         if all(np.array_equal(a[name], b[name]) for a, b in pairs for name in b):
-            raise _BrokenError("a day of another seed", "the same observations, keys and rewards")
+            raise BrokenPromiseError("another seed", "the same observations, keys and rewards")
 
     def check_resets(self) -> None:
         """After the end, a reset of world 0 leaves the others in their final state."""
@@ -260,26 +190,27 @@ class _Check:
         after = player.frame(observations)
         for name in ("observations", "keys", "alive", "sums"):
             if not np.array_equal(final[name][1], after[name][1]):
-                raise _BrokenError(f"reset of world 0, {name} of world 1", "that they changed")
+                raise BrokenPromiseError(f"reset of world 0, {name} of world 1", "that they changed")
         step = next(player.steps(observations, 1, 0, 1))
         if step["truncations"].tolist() != [self._decisions == 1, True]:
-            raise _BrokenError("truncations after a reset of world 0", f"{step['truncations'].tolist()}")
+            raise BrokenPromiseError("truncations after a reset of world 0", f"{step['truncations'].tolist()}")
 
     def check_snapshot(self) -> None:
-        """Half a day, a snapshot, and the rest of two episodes in both environments."""
-        player, other, half = self.player(2), self.player(2), self._decisions // 2
+        """Some decisions, a snapshot, as many again and the next episode in both environments."""
+        player, other, half = self.player(2), self.player(2), min(_ENOUGH, self._decisions // 2)
         observations = player.environment.reset()
         for decision in range(half):
+            self.limit.spend()
             observations = player.environment.step(player.actions(observations.action_mask, 0, decision)).observations
         seen = player.frame(observations)
         state = player.environment.snapshot()
         if not state:
-            raise _BrokenError("snapshot", "no bytes: a resumed visit begins new episodes", "not offered")
+            raise BrokenPromiseError("snapshot", "no bytes: a resumed visit begins new episodes", "not offered")
         other.environment.reset()
         other.environment.restore(state)
         copy = ObservationBatchDTO(**{k: seen[k] for k in ("observations", "action_mask", "alive", "keys")})
         traces = [
-            [*each.steps(copy, 0, half, self._decisions), *each.frames(min(4, self._decisions), 1)]
+            [*each.steps(copy, 0, half, min(2 * _ENOUGH, self._decisions)), *each.frames(min(4, self._decisions), 1)]
             for each in (player, other)
         ]
         self.compare(traces[0], traces[1], "the restored environment", exact=True)
@@ -296,23 +227,23 @@ class _Check:
                 player.environment.step(actions)  # that it is wrong is the point
             except TownletError:
                 continue
-            raise _BrokenError(f"actions with {what}", "that they were played")
+            raise BrokenPromiseError(f"actions with {what}", "that they were played")
         if any((player.frame(observations)[name] != before[name]).any() for name in before):
-            raise _BrokenError("bad actions", "that they changed the state")
+            raise BrokenPromiseError("bad actions", "that they changed the state")
 
-    def compare(self, left: list[_Frame], right: list[_Frame], what: str, *, exact: bool) -> None:
+    def compare(self, left: list[Frame], right: list[Frame], what: str, *, exact: bool) -> None:
         """Refuse a difference between two traces, naming the first."""
         for index, (a, b) in enumerate(zip(left, right, strict=True)):
             for name, values in a.items():
                 if values.shape != b[name].shape:
-                    raise _BrokenError(f"{what}: {self.where(index, name)}", "another shape")
+                    raise BrokenPromiseError(f"{what}: {self.where(index, name)}", "another shape")
                 same = (
                     np.array_equal(values, b[name])
                     if exact or not np.issubdtype(values.dtype, np.floating)
                     else np.allclose(values, b[name], rtol=1e-4, atol=1e-5)
                 )
                 if not same and not _both_nan(values, b[name]):
-                    raise _BrokenError(f"{what}: {self.where(index, name)}", "other numbers")
+                    raise BrokenPromiseError(f"{what}: {self.where(index, name)}", "other numbers")
 
 
 def _both_nan(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
-from attrs import define, field
+import numpy as np
+from attrs import define, evolve, field
+from corridor import CorridorProvider, Keeping
 from fakes import FakeSchool
 from plans import METRICS, SCHEDULE
 
@@ -16,7 +17,7 @@ from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.launch import schedule_text
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
-from townlet.ports import Environment, EnvironmentDescription, Teacher
+from townlet.ports import EnvironmentDescription, Tallies, Teacher
 from townlet.store.blobs import BlobStore
 from townlet.store.files import DISK, Disk
 
@@ -41,38 +42,25 @@ class FakeStrategy:
         return self.school(context.visit)
 
 
-class Nowhere:
-    """An environment that can only be left and entered again."""
+class ManyKPIs(Keeping):
+    """Corridors that report every metric of the plan; those that corridors do not know stay 0."""
 
-    def reset(self) -> None:
-        """Begin anew."""
+    def tallies(self) -> Tallies:
+        """Return sums and exposures [M, W]."""
+        tallies = super().tallies()
+        more = ((0, len(METRICS) - len(tallies.sums)), (0, 0))
+        return Tallies(sums=np.pad(tallies.sums, more), exposures=np.pad(tallies.exposures, more))
 
-    def snapshot(self) -> bytes:
-        """Return all there is."""
-        return b"nothing"
 
+class FakeProvider(CorridorProvider):
+    """Corridors under the town's name and with the plan's metrics; fake strategies never step one."""
 
-class FakeProvider:
-    """Describes a town that nobody enters."""
+    def __init__(self) -> None:
+        super().__init__(ManyKPIs)
 
     def describe(self, scenario: str) -> EnvironmentDescription:
         """Return what the checker must know."""
-        return EnvironmentDescription(
-            id="town",
-            scenario=scenario,
-            agents=4,
-            features=("hunger",),
-            actions=("wait", "eat"),
-            decisions_per_day=24,
-            discount=0.9,
-            metrics=METRICS,
-            teachers=("scripted",),
-            signature="1" * 64,
-        )
-
-    def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Environment:
-        """Return nowhere: fake strategies play nothing."""
-        return cast("Environment", Nowhere())
+        return evolve(super().describe("plain"), id="town", scenario=scenario, metrics=METRICS, teachers=("scripted",))
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Fail: fake strategies ask no teacher."""

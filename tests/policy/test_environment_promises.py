@@ -1,10 +1,15 @@
 """`check_environment` names the promise that an environment breaks, and passes one that keeps them all."""
 
+from pathlib import Path
+
 import broken_corridors as broken
 import pytest
 from corridor import Corridor, CorridorProvider, Keeping
+from corridor_schedules import GUARDED, LEARNS, write
 
 from townlet.env.town import TownProvider
+from townlet.errors import BadInputError
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.testing import PROMISES, check_environment
 
 
@@ -71,3 +76,15 @@ def test_what_takes_too_long_is_untested_and_not_kept() -> None:
 
     assert "untested" in {each.outcome for each in report.reservations}
     assert () == report.refusals
+
+
+@pytest.mark.parametrize("kind", [broken.Endless, broken.Unseeded, broken.ConstantKeys, broken.OtherObjective])
+def test_a_run_refuses_an_environment_that_breaks_a_promise_before_anything_is_written(
+    tmp_path: Path, kind: type[Corridor]
+) -> None:
+    """One sentence names the environment and the promise; an endless one does not hang."""
+    path = write(tmp_path, GUARDED.replace("seed: {seed}", "seed: 3"), ppo=LEARNS, scope="home")
+    with pytest.raises(BadInputError, match="environment corridor/plain breaks what a run rests on: "):
+        PolicyTrainingOrchestrator(path, environments=CorridorProvider(kind), home=tmp_path / "home").run()
+
+    assert [] == [*(tmp_path / "home").glob("runs/*")]

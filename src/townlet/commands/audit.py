@@ -29,9 +29,9 @@ def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
     if json:
         terminal.show_json(report.model_dump())
     elif report.clean:
-        inexact = "".join(f"{line}\n" for line in report.inexact)
+        remarks = "".join(f"{line}\n" for line in (*report.inexact, *report.reservations))
         terminal.show(
-            f"{inexact}clean: {report.records} records, {report.blobs} artefacts\n"
+            f"{remarks}clean: {report.records} records, {report.blobs} artefacts\n"
             f"head {report.head}\nsemantic {report.semantic}"
         )
     else:
@@ -61,6 +61,7 @@ def why(
     home: Home = HOME,
 ) -> int:
     """Print operands, tolerance, interval and verdict of every guard behind each transition."""
+    from townlet.machine.audit.environment_promises import environment_reservations
     from townlet.machine.audit.verify import inexact_processes
     from townlet.machine.audit.verify import why as audit_why
     from townlet.machine.journal.chain import read
@@ -70,7 +71,7 @@ def why(
     home, directory = find_run(home, run)
     entries = read(directory.journal, directory.head, catalogue()).entries
     reasons = audit_why(entries, int(which) if which is not None and which.isdecimal() else which)
-    terminal.show("\n".join((*inexact_processes(entries), reasons)))
+    terminal.show("\n".join((*inexact_processes(entries), *environment_reservations(entries), reasons)))
     return 0
 
 

@@ -110,7 +110,7 @@ def run_with_progress(
                 def on_record(entry: "Entry") -> None:
                     signals.follow(entry)
                     progress.listen(entry)
-                    _warn_if_inexact(entry)
+                    _warn_of(entry)
 
                 orchestrator = PolicyTrainingOrchestrator(
                     schedule,
@@ -136,13 +136,17 @@ def run_with_progress(
     return _exit_code(summary), summary
 
 
-def _warn_if_inexact(entry: "Entry") -> None:
-    """Warn where the resumed run can end with other bits than an uninterrupted one."""
-    from townlet.dto.journal import ProcessStarted
+def _warn_of(entry: "Entry") -> None:
+    """Warn of promises that the environment does not keep, and of other bits than those of an uninterrupted run."""
+    from townlet.dto.journal import EnvironmentChecked, ProcessStarted
     from townlet.machine.audit.verify import promise_phrase
     from townlet.report import terminal
 
     record = entry.record
+    if isinstance(record, EnvironmentChecked):
+        terminal.say(record.report.summary)
+        for sentence in record.report.reservation_sentences:
+            terminal.warn(sentence)
     if not isinstance(record, ProcessStarted):
         return
     if record.promise != "exact":
@@ -177,6 +181,7 @@ def _show_outcome(summary: "AnnealSummary", home: Path, *, json: bool) -> None:
         outcome.headline(summary),
         *([] if summary.rehearsal else outcome.figures(snapshot)),
         *([in_force] if in_force else []),
+        *(f"not kept: {sentence}" for sentence in summary.reservations),
         *(held or [f"next: {outcome.next_command(summary, word, command)}"]),
         f"run {summary.path}",
         f"weights {summary.weights or 'none'}",

@@ -63,6 +63,23 @@ class EnvironmentReport(Record):
     """Signature of the environment."""
     promises: tuple[PromiseReport, ...]
     """One for each promise."""
+    decisions: int
+    """Decisions of a batch of worlds that were played to check them."""
+
+    @property
+    def summary(self) -> str:
+        """Return what was checked, and how much of it is kept, in one line."""
+        kept = sum(promise.outcome == "kept" for promise in self.promises)
+        return (
+            f"environment {self.environment}/{self.scenario}: keeps {kept} of {len(self.promises)} promises, "
+            f"checked in {self.decisions} decisions"
+        )
+
+    @property
+    def reservation_sentences(self) -> tuple[str, ...]:
+        """Return each reservation in a sentence that names the environment."""
+        where = f"environment {self.environment}/{self.scenario}"
+        return tuple(f"{where}: {promise.sentence}" for promise in self.reservations)
 
     @property
     def refusals(self) -> tuple[PromiseReport, ...]:

@@ -12,6 +12,7 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Checked, Record
+from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.evolution import evolved
 from townlet.dto.fields import nonsemantic
 from townlet.dto.guards import GuardReport
@@ -24,6 +25,7 @@ __all__ = [
     "EffectDone",
     "EffectIntent",
     "Entry",
+    "EnvironmentChecked",
     "GuardsJudged",
     "JournalRecord",
     "OperatorCommand",
@@ -252,6 +254,15 @@ class OperatorCommand(JournalRecord):
 
 
 @frozen(kw_only=True)
+class EnvironmentChecked(JournalRecord):
+    """The promises of an environment that is not built in were checked before the run began."""
+
+    kind: ClassVar[str] = "environment_checked"
+    report: EnvironmentReport
+    """Result for one scenario."""
+
+
+@frozen(kw_only=True)
 class RunClosed(JournalRecord):
     """The run ended."""
 
@@ -295,6 +306,7 @@ RECORDS: Mapping[str, type[JournalRecord]] = {
         EffectDone,
         ApprovalRequested,
         OperatorCommand,
+        EnvironmentChecked,
         RunClosed,
     )
 }

@@ -260,6 +260,8 @@ class AnnealSummary(TrainingResult):
     """What equal runs agree on."""
     rehearsal: bool = False
     """True for `run --rehearse`: nothing was promoted."""
+    reservations: tuple[str, ...] = nonsemantic(default=())
+    """Promises that the environment did not keep, or that could not be checked, at the start of the run."""
     status: Status = "HOLD"
     """PASS, HOLD or FAIL, as scripts read it."""
     promotion: PromotionSnapshot = PromotionSnapshot()

@@ -59,6 +59,8 @@ class Provenance(Record):
     """Reports of the guards evaluated before promote was entered: operands and verdicts."""
     edge: str
     """Why the edge into promote was taken."""
+    reservations: tuple[str, ...]
+    """Promises that the environment did not keep, or that could not be checked, at the start of the run."""
     materials: tuple[ResourceDescriptor, ...]
     """What the policy was made from."""
 

@@ -7,6 +7,7 @@ from townlet.dto.journal import EffectDone, Entry, GuardsJudged, RunCreated, Tra
 from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.provenance import Provenance, ResourceDescriptor, Statement
 from townlet.errors import BadInputError
+from townlet.machine.audit.environment_promises import environment_reservations
 from townlet.machine.audit.registry_rebuild import Promotion, read_promotions
 from townlet.machine.catalogue import StrategyCatalogue
 
@@ -43,7 +44,9 @@ def statement(
                 name=f"{promotion.intent.registry}@{version}", digest={"sha256": promotion.intent.target}
             ),
         ),
-        predicate=_predicate(promotion, version, done, reports, edge, tuple(materials)),
+        predicate=_predicate(
+            promotion, version, done, reports, edge, tuple(materials), tuple(environment_reservations(earlier))
+        ),
     )
 
 
@@ -54,6 +57,7 @@ def _predicate(
     reports: tuple[GuardReport, ...],
     edge: str,
     materials: tuple[ResourceDescriptor, ...],
+    reservations: tuple[str, ...],
 ) -> Provenance:
     created, intent = promotion.created, promotion.intent
     return Provenance(
@@ -71,6 +75,7 @@ def _predicate(
         evidence=intent.evidence,
         guards=reports,
         edge=edge,
+        reservations=reservations,
         materials=materials,
     )
 

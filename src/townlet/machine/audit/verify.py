@@ -15,6 +15,7 @@ from townlet.dto.journal import (
     EffectDone,
     EffectIntent,
     Entry,
+    EnvironmentChecked,
     GuardsJudged,
     JournalRecord,
     OperatorCommand,
@@ -27,6 +28,7 @@ from townlet.dto.journal import (
     VisitStarted,
 )
 from townlet.errors import BadInputError, JournalBrokenError
+from townlet.machine.audit.environment_promises import environment_reservations
 from townlet.machine.audit.gc import open_checkpoint
 from townlet.machine.audit.snapshot import schedules
 from townlet.machine.catalogue import StrategyCatalogue
@@ -56,6 +58,8 @@ class VerificationReport(Record):
     """What is missing, damaged or contradictory; empty for a clean run."""
     inexact: tuple[str, ...] = ()
     """Why an undisturbed run may have had other bits: each process that did not promise the same ones."""
+    reservations: tuple[str, ...] = ()
+    """Promises that the environment did not keep, or that could not be checked, at the start of the run."""
 
     @property
     def clean(self) -> bool:
@@ -103,6 +107,7 @@ def verify(
         blobs=len(needed) - len(lost),
         problems=tuple(problems),
         inexact=tuple(inexact_processes(journal.entries)),
+        reservations=tuple(environment_reservations(journal.entries)),
     )
 
 
@@ -230,10 +235,11 @@ def _summarise(record: JournalRecord) -> str:
     match record:
         case RunCreated():
             text = f"{record.name} seed {record.seed}{' (rehearsal)' if record.rehearsal else ''}"
-        case VisitStarted():
-            text = f"{record.state} visit {record.visit} attempt {record.attempt}"
-        case VisitFinished():
-            text = f"{record.state} visit {record.visit}"
+        case EnvironmentChecked():
+            text = record.report.summary
+        case VisitStarted() | VisitFinished():
+            attempt = f" attempt {record.attempt}" if isinstance(record, VisitStarted) else ""
+            text = f"{record.state} visit {record.visit}{attempt}"
         case Checkpoint():
             text = f"{record.state} visit {record.visit} step {record.step} {record.blob[:12]}"
         case GuardsJudged():

@@ -11,7 +11,7 @@ import numpy as np
 from attrs import evolve, frozen
 from ruamel.yaml import YAML
 
-from townlet.dto.journal import Entry, ProcessStarted, RunCreated
+from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError
@@ -23,6 +23,7 @@ from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.environment_checks import check_promises, refuse_broken
 from townlet.policy.training.fingerprint import fingerprint
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
@@ -153,6 +154,8 @@ class RunLauncher:
         description = self.environments.describe(schedule.environment.scenario)
         outside = weights_from_outside(schedule, source.folder, description)
         _check_champion(schedule, self.home, blobs, description)
+        reports = check_promises(self.environments, schedule)
+        refuse_broken(reports)
         metadata = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(source.folder.resolve())}
         if source.file is not None:
             metadata["source"] = str(source.file.resolve())
@@ -169,12 +172,16 @@ class RunLauncher:
                 environment=description.signature,
                 fingerprint=fingerprint(),
             )
-            Journal(staged.journal, staged.head, self.catalogue).append(created)
+            journal = Journal(staged.journal, staged.head, self.catalogue)
+            journal.append(created)
+            for report in reports:
+                journal.append(EnvironmentChecked(report=report))
 
         run = RunDirectory.create(self.home, schedule.name, source.text, metadata, target=directory, begin=begin)
         with run.lock():
             journal = Journal(run.journal, run.head, self.catalogue)
-            self.listen(journal.entries[0])
+            for entry in journal.entries:
+                self.listen(entry)
             return self.resume(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
 
     def resume(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:

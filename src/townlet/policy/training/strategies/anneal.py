@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from townlet.dto.journal import Entry, ProcessStarted
 from townlet.dto.policy import AnnealSummary, TrainingResult
+from townlet.machine.audit.environment_promises import environment_reservations
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit, never
@@ -89,6 +90,7 @@ class AnnealStrategy:
             head=self.journal.head,
             semantic_hash=self.journal.semantic,
             rehearsal=end.rehearsal,
+            reservations=tuple(environment_reservations(self.journal.entries)),
         )
 
     def _perform(self, context: TrainingContext, visit: Visit) -> TrainingResult:

@@ -1,0 +1,116 @@
+"""Play an environment with random legal actions and record what is seen, within a limit of decisions and of time."""
+
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any, Literal
+
+import numpy as np
+from attrs import define, field, frozen
+from numpy.typing import NDArray
+
+from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.ports import Environment, EnvironmentDescription, Tallies
+from townlet.rng import mix, uniform
+
+__all__ = ["SEED", "BrokenPromiseError", "Frame", "PlayLimit", "PlayLimitError", "RandomPlayer"]
+
+SEED = 20_261_125
+"""Of the worlds and of the actions."""
+Frame = dict[str, NDArray[Any]]
+"""What is seen after a reset or a decision: arrays by name, worlds first."""
+
+
+class BrokenPromiseError(Exception):
+    """A promise is broken: where, what was found."""
+
+    def __init__(
+        self, where: str, found: str, outcome: Literal["broken", "not offered", "untested"] = "broken"
+    ) -> None:
+        super().__init__(where, found)
+        self.where, self.found, self.outcome = where, found, outcome
+
+
+class PlayLimitError(Exception):
+    """The play has reached its limit of decisions or of time."""
+
+
+@define(kw_only=True)
+class PlayLimit:
+    """Counts the decisions of all environments of a check, and stops it at a number of them or after some seconds."""
+
+    decisions: int
+    """The most decisions of a batch of worlds."""
+    seconds: float
+    """The most seconds from the first decision on: what an environment compiles or loads before it does not count."""
+    played: int = field(default=0, init=False)
+    """Decisions so far."""
+    _deadline: float = field(default=0.0, init=False)
+
+    def spend(self) -> None:
+        """Count a decision that is about to be played; PlayLimitError where it would be beyond the limit."""
+        if self.played >= self.decisions or (self.played > 1 and monotonic() > self._deadline):
+            raise PlayLimitError
+        if self.played == 1:  # the first decision is over
+            self._deadline = monotonic() + self.seconds
+        self.played += 1
+
+
+@frozen(kw_only=True)
+class RandomPlayer:
+    """Steps one environment with random legal actions that depend on (world id, episode, decision, agent) only."""
+
+    environment: Environment
+    description: EnvironmentDescription
+    first_world: int
+    limit: PlayLimit
+
+    def frames(self, decisions: int, episodes: int) -> Iterator[Frame]:
+        """Yield what is seen after each reset and each decision."""
+        for episode in range(episodes):
+            observations = self.environment.reset()
+            yield self.frame(observations)
+            yield from self.steps(observations, episode, 0, decisions)
+
+    def steps(self, observations: ObservationBatchDTO, episode: int, first: int, decisions: int) -> Iterator[Frame]:
+        """Yield what is seen after each of the decisions first + 1 … decisions."""
+        for decision in range(first, decisions):
+            self.limit.spend()
+            step = self.environment.step(self.actions(observations.action_mask, episode, decision))
+            if not isinstance(step, StepResult):
+                raise BrokenPromiseError(f"step, decision {decision + 1}", f"a {type(step).__name__}")
+            observations = step.observations
+            yield self.frame(observations, step)
+
+    def actions(self, mask: NDArray[np.bool_], episode: int, decision: int) -> NDArray[np.int64]:
+        """Return random legal actions [W, N]; action 0 where none is legal."""
+        worlds, agents = mask.shape[:2]
+        keys = mix(mix(mix(SEED, self.first_world + np.arange(worlds, dtype=np.uint64)), episode), decision)
+        numbers = uniform(mix(keys[:, None], np.arange(agents, dtype=np.uint64)))
+        rank = (numbers * mask.sum(-1)).astype(np.int64)
+        chosen: NDArray[np.int64] = (mask.cumsum(-1) == (rank + 1)[..., None]).argmax(-1)
+        return chosen
+
+    def frame(self, observations: ObservationBatchDTO, step: StepResult | None = None) -> Frame:
+        """Return copies of all arrays, worlds first, shapes checked."""
+        if not isinstance(observations, ObservationBatchDTO):
+            raise BrokenPromiseError("observations", f"a {type(observations).__name__}")
+        worlds, about = self.environment.worlds, self.description
+        tallies = self.environment.tallies()
+        arrays = {
+            "observations": (observations.observations, (worlds, about.agents, len(about.features))),
+            "action_mask": (observations.action_mask, (worlds, about.agents, len(about.actions))),
+            "alive": (observations.alive, (worlds, about.agents)),
+            "keys": (observations.keys, (worlds,)),
+        }
+        if step is not None:
+            arrays["rewards"] = step.rewards, (worlds, about.agents)
+            arrays["terminations"] = step.terminations, (worlds, about.agents)
+            arrays["truncations"] = step.truncations, (worlds,)
+        for name, (values, shape) in arrays.items():
+            if values.shape != shape:
+                raise BrokenPromiseError(name, f"shape {values.shape} where {shape} is declared")
+        frame = {name: np.array(values) for name, (values, _) in arrays.items()}
+        for name in ("sums", "exposures"):
+            values = np.asarray(getattr(tallies, name) if isinstance(tallies, Tallies) else tallies)
+            frame[name] = np.moveaxis(values, -1, 0).copy() if values.ndim else values
+        return frame

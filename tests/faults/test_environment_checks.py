@@ -1,0 +1,160 @@
+"""An environment from outside is checked once before its run: it is refused, or reports name what it does not keep."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from corridor_schedules import WEIGHTS_FILE, write
+from ridge_weights import ridge
+
+from townlet.dto.journal import SEMANTIC_KINDS, EnvironmentChecked
+from townlet.machine.journal.chain import read
+from townlet.policy.training.strategies.base import catalogue
+from townlet.store.rundir import RunDirectory
+
+CORRIDORS = Path(__file__).parents[1] / "policy"
+NOT_OFFERED = "environment corridor/plain: snapshot (not offered): snapshot: found no bytes: a resumed visit begins new"
+DIES = """\
+import os, signal
+from pathlib import Path
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+
+def die(entry):
+    if entry.record.kind == "environment_checked":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+PolicyTrainingOrchestrator(Path("schedule.yaml"), home=Path("home"), listen=die).run()
+"""
+
+
+@frozen
+class Office:
+    """A folder with a schedule, and an installed package that registers corridors of some kind as an environment."""
+
+    folder: Path
+
+    def install(self, kind: str) -> None:
+        """Register corridors of a kind: an expression of `corridor` and `broken_corridors`."""
+        package = self.folder / "site" / "corridors-1.dist-info"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "METADATA").write_text("Metadata-Version: 2.1\nName: corridors\nVersion: 1\n")
+        (package / "entry_points.txt").write_text("[townlet.environments]\ncorridor = corridors:Provider\n")
+        (package.parent / "corridors.py").write_text(
+            "import broken_corridors as broken\nfrom corridor import Corridor, CorridorProvider, Keeping\n\n"
+            f"class Provider(CorridorProvider):\n    def __init__(self):\n        super().__init__({kind})\n"
+        )
+
+    def type(self, *words: str, code: int = 0) -> tuple[str, str]:
+        """Give a command to a process of its own and return what it prints, with the exit code that is expected."""
+        done = self.python("-c", "from townlet.cli import main; main()", *words)
+        assert code == done.returncode, done.stderr
+        return done.stdout, done.stderr
+
+    def python(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Start a process that sees the package."""
+        path = os.pathsep.join([str(self.folder / "site"), str(CORRIDORS)])
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": path, "COLUMNS": "300"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def journal(self) -> list[Any]:
+        """Return the records of the last run."""
+        run = RunDirectory.find(self.folder / "home", "latest")
+        return [entry.record for entry in read(run.journal, run.head, catalogue()).entries]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """Weights that walk straight, and a schedule that promotes them."""
+    data = ridge("straight")
+    (tmp_path / "given.safetensors").write_bytes(data)
+    write(tmp_path, WEIGHTS_FILE, scenario="plain", file="given.safetensors", sha256=hashlib.sha256(data).hexdigest())
+    return Office(tmp_path)
+
+
+def test_check_says_what_an_environment_keeps(office: Office) -> None:
+    """A sound one in a line, a reservation as a warning, a broken promise as an error with exit code 2."""
+    office.install("Keeping")
+    out, err = office.type("check", "schedule.yaml")
+    assert "environment corridor/plain: keeps 13 of 13 promises, checked in " in out
+    assert "" == err
+
+    office.install("Corridor")
+    out, err = office.type("check", "schedule.yaml")
+    assert "environment corridor/plain: keeps 12 of 13 promises, checked in " in out
+    assert err.startswith(f"warning: {NOT_OFFERED}")
+    reports = json.loads(office.type("check", "schedule.yaml", "--json")[0])["environment_reports"]
+    assert ["snapshot"] == [each["promise"] for each in reports[0]["promises"] if each["outcome"] != "kept"]
+
+    office.install("broken.BatchDependent")
+    out, err = office.type("check", "schedule.yaml", code=2)
+    assert "" == out
+    assert err.startswith("error: environment corridor/plain breaks what a run rests on: batches (broken): the batch ")
+    assert 1 == err.count("\n")
+
+
+def test_a_broken_promise_is_refused_before_anything_is_written(office: Office) -> None:
+    """The home of the run does not come into being."""
+    office.install("broken.Unseeded")
+    _, err = office.type("run", "schedule.yaml", "--home", "home", code=2)
+    assert err.startswith("error: environment corridor/plain breaks what a run rests on: ")
+    assert [] == [*office.folder.glob("home/runs/*")]
+
+
+def test_a_reservation_stands_in_every_report(office: Office) -> None:
+    """The start, the last lines, the summary, `audit`, and the provenance of what was promoted."""
+    office.install("Corridor")
+    out, err = office.type("run", "schedule.yaml", "--home", "home")
+    assert "environment corridor/plain: keeps 12 of 13 promises, checked in " in err
+    assert f"warning: {NOT_OFFERED}" in err
+    assert f"\nnot kept: {NOT_OFFERED}" in out
+    for words in (["audit", "verify"], ["audit", "why"]):
+        assert NOT_OFFERED in office.type(*words, "latest", "--home", "home")[0]
+    statement = json.loads(office.type("registry", "show", "given@champion", "--provenance", "--home", "home")[0])
+    summary = json.loads(office.type("resume", "latest", "--home", "home", "--json")[0])
+    for reservations in (statement["predicate"]["reservations"], summary["reservations"]):
+        assert [True] == [each.startswith(NOT_OFFERED) for each in reservations]
+    assert "keeps 12 of 13 promises" in office.type("audit", "show", "latest", "--home", "home")[0]
+
+    _, checked, *_ = office.journal()
+    assert isinstance(checked, EnvironmentChecked)
+    assert ("corridor", "plain", 13) == (
+        checked.report.environment,
+        checked.report.scenario,
+        len(checked.report.promises),
+    )
+
+
+def test_what_is_kept_changes_no_semantic_hash(office: Office) -> None:
+    """Two environments that play alike give equal runs, though one offers snapshots and the other does not."""
+    semantic = []
+    for kind in ("Corridor", "Keeping"):
+        office.install(kind)
+        out, _ = office.type("run", "schedule.yaml", "--home", kind)
+        semantic.append(next(line for line in out.splitlines() if line.startswith("semantic ")))
+    assert "environment_checked" not in SEMANTIC_KINDS
+    assert semantic[0] == semantic[1]
+
+
+def test_a_run_that_is_killed_right_after_the_check_is_resumed_without_another(office: Office) -> None:
+    """After kill -9 behind the record, resume adds no second record, and the run promotes."""
+    office.install("Keeping")
+    assert -signal.SIGKILL == office.python("-c", DIES).returncode
+    assert ["run_created", "environment_checked"] == [record.kind for record in office.journal()]
+
+    office.type("resume", "latest", "--home", "home")
+    kinds = [record.kind for record in office.journal()]
+    assert 1 == kinds.count("environment_checked")
+    assert ["effect_done", "run_closed"] == [kind for kind in kinds if kind in ("effect_done", "run_closed")]
