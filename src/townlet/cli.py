@@ -49,6 +49,8 @@ add_schedule_commands(app)
 @app.command
 def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> int:
     """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
+    from attrs import evolve
+
     from townlet.machine.schedule.forecast import forecast
     from townlet.policy.training.environment_checks import check_promises, refuse_broken
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -62,10 +64,11 @@ def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> 
     suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
     reports = check_promises(provider(environment.id), plan.schedule)
     refuse_broken(reports)
-    prediction = forecast(plan, catalogue(), describe(environment.scenario), suites)
+    prediction = evolve(
+        forecast(plan, catalogue(), describe(environment.scenario), suites), environment_reports=reports
+    )
     if json:
-        reported = [report.model_dump() for report in reports]
-        terminal.show_json({**prediction.model_dump(), "environment_reports": reported})
+        terminal.show_json(prediction.model_dump())
         return 0
     for table in tables.forecast_tables(prediction):
         terminal.show(table, wide=wide)

@@ -20,6 +20,7 @@ __all__ = [
     "detectable_difference",
     "error_per_look",
     "iqm",
+    "missing_episodes",
     "pair_sizes",
     "paired",
     "paired_bounds",
@@ -101,6 +102,12 @@ def paired_bounds(values: Sequence[float], baselines: Sequence[float], alpha: fl
     _finite(differences, "differences", 2)
     equal = common_value(differences, pair_sizes(values, baselines), 0.0)
     return bounds(differences, alpha) if equal is None else (equal, equal)
+
+
+def missing_episodes(values: Sequence[float | None], others: Sequence[float | None]) -> tuple[int, ...]:
+    """Return the episodes in which only `others` have a value."""
+    pairs = enumerate(zip(values, others, strict=True))
+    return tuple(episode for episode, (value, other) in pairs if value is None and other is not None)
 
 
 def worst_case_pairs(

@@ -21,7 +21,7 @@ from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import CaptureResult
 from townlet.dto.schedule import ScheduleSpec
-from townlet.machine.guards.paired_test import BaselineMargin
+from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.schedule.yaml_source import read
 from townlet.policy.evaluation.comparison import NamedPolicy, compare
 from townlet.policy.evaluation.episodes import play

@@ -30,7 +30,8 @@ from townlet.dto.strategies import PPOSpec, RampSpec
 from townlet.dto.town import TownSpec
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
-from townlet.machine.guards.paired_test import BaselineMargin, PairedComparison, sequential_paired_test
+from townlet.machine.guards.baseline_margin import BaselineMargin
+from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
 from townlet.policy.data.dataset import Dataset
 from townlet.policy.data.trajectories import Trajectories
 from townlet.policy.training.strategies.base import catalogue

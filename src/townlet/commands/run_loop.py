@@ -1,9 +1,10 @@
 """What `run` and `resume` share: progress in the terminal, signals, the last lines on stdout and the exit code."""
 
+import logging
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
@@ -83,6 +84,26 @@ class SignalHandler:
             os.write(sys.__stderr__.fileno(), message.encode())  # type: ignore[union-attr]
 
 
+class _WarningHandler(logging.Handler):
+    """Shows what Townlet logs during a run as warnings."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one warning to stderr."""
+        from townlet.report import terminal
+
+        terminal.warn(record.getMessage())
+
+
+@contextmanager
+def _warnings_shown() -> "Iterator[None]":
+    handler, logger = _WarningHandler(logging.WARNING), logging.getLogger("townlet")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def run_with_progress(
     schedule: Path,
     home: Path,
@@ -102,7 +123,7 @@ def run_with_progress(
     from townlet.report.progress import RunProgress
     from townlet.store.hints import run_word
 
-    with SignalHandler() as signals:
+    with SignalHandler() as signals, _warnings_shown():
         signals.run = "" if run is None else run_word(home, run)
         try:
             with RunProgress(terminal.errors) as progress:

@@ -43,9 +43,13 @@ def earlier_name(attribute: "attrs.Attribute[Any]") -> str:
 
 
 def is_unused_addition(attribute: "attrs.Attribute[Any]", value: Any) -> bool:
-    """Tell whether a field was added after version 1 and holds its default, as if it did not exist."""
+    """Tell whether a field was added after version 1 and holds its default, as if it did not exist.
+
+    In plain data an empty tuple is an empty list.
+    """
     metadata = attribute.metadata
-    return metadata.get(_SINCE, 1) > 1 and not metadata[_WAS] and bool(value == attribute.default)
+    item = tuple(value) if isinstance(value, list) else value
+    return metadata.get(_SINCE, 1) > 1 and not metadata[_WAS] and bool(item == attribute.default)
 
 
 def schema_version(cls: type) -> int:

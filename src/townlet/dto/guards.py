@@ -359,6 +359,8 @@ class PairedMetric(Record):
     """``NAME``, or ``[SCENARIO].NAME`` in a suite."""
     values: Mapping[str, tuple[float | None, ...]]
     """Per policy (`candidate` or a baseline's name), each episode's ratio; none where it had no exposure."""
+    invalid: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
+    """Per policy, the episodes in which it has no valid number; of policies without such episodes nothing."""
 
 
 @frozen(kw_only=True)

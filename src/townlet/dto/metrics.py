@@ -1,5 +1,6 @@
 """What can be measured, and one measured number with everything it was measured on."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from attrs import frozen
@@ -7,7 +8,10 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.fields import Direction
 
-__all__ = ["Measurement", "MetricSpec"]
+__all__ = ["InvalidValues", "Measurement", "MetricSpec", "named_episodes"]
+
+_NAMED = 5
+"""Episodes that a sentence names; the record holds all."""
 
 
 @frozen(kw_only=True)
@@ -37,7 +41,7 @@ class Measurement(Record):
     metric: str
     """Name of the `MetricSpec`."""
     value: float | None
-    """Mean over episodes of each episode's ratio; none where no episode had exposure."""
+    """Mean over episodes of each episode's ratio; none where no episode had exposure, or one had an invalid value."""
     unit: str
     """Unit of `value`."""
     policy: str
@@ -51,4 +55,39 @@ class Measurement(Record):
     episodes: int
     """Episodes with exposure."""
     exposure: float
-    """Total exposure over the episodes."""
+    """Total exposure over these episodes."""
+
+
+def named_episodes(episodes: Sequence[int]) -> str:
+    """Return the first few episodes by number, and how many more there are."""
+    rest = f" and {len(episodes) - _NAMED} more" if len(episodes) > _NAMED else ""
+    return f"{', '.join(map(str, episodes[:_NAMED]))}{rest}"
+
+
+@frozen(kw_only=True)
+class InvalidValues(Record):
+    """Episodes in which a KPI is no valid number: its sum or exposure is not finite, or the exposure is negative."""
+
+    metric: str
+    """Name of the `MetricSpec`."""
+    policy: str
+    """Weights digest, or ``teacher:NAME`` for a scripted policy."""
+    scenario: str
+    """Scenario the episodes were played in."""
+    actions: str
+    """``greedy`` or ``stochastic``."""
+    seed: int
+    """Seed that keys the episodes."""
+    episodes: tuple[int, ...]
+    """The episodes, counted from 0."""
+    played: int
+    """Episodes that were played."""
+
+    @property
+    def sentence(self) -> str:
+        """Return where the environment gave no valid number."""
+        policy = self.policy if ":" in self.policy else self.policy[:12]
+        return (
+            f"{self.metric} of {policy} ({self.actions}) in {self.scenario} is no valid number in "
+            f"{len(self.episodes)} of {self.played} episodes with seed {self.seed} ({named_episodes(self.episodes)})"
+        )

@@ -8,8 +8,9 @@ from attrs import frozen
 
 from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
 from townlet.dto.codec import Record, converter
+from townlet.dto.evolution import evolved
 from townlet.dto.fields import DIRECTION, UNIT, Direction, metric, nonsemantic
-from townlet.dto.metrics import Measurement
+from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.samples import RecordedMetrics, ReplayBatchSummary, ReplaySampleSummary
 
 __all__ = [
@@ -192,6 +193,8 @@ class EvaluationResult(TrainingResult):
     """Digest of the stored `EvidenceTable`."""
     looks: int
     """Looks that were taken."""
+    invalid: tuple[InvalidValues, ...] = evolved(since=2, default=())
+    """Where the environment gave no valid number for a KPI, asked for by a guard or not."""
 
 
 @frozen(kw_only=True)

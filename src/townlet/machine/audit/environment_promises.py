@@ -1,8 +1,10 @@
-"""What the check at the start of a run found about its environment, read from the journal."""
+"""Read from a journal what the environment of a run does not keep: promises that were checked, and numbers it gave."""
 
 from collections.abc import Iterable, Iterator
 
-from townlet.dto.journal import Entry, EnvironmentChecked
+from townlet.dto.codec import structure
+from townlet.dto.journal import Entry, EnvironmentChecked, VisitFinished
+from townlet.dto.metrics import InvalidValues
 
 __all__ = ["environment_reservations"]
 
@@ -10,8 +12,13 @@ __all__ = ["environment_reservations"]
 def environment_reservations(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield a sentence for each promise that the environment of a run does not keep, or that could not be checked.
 
-    None for the built-in town, whose own tests check the same promises.
+    The check at the start skips the built-in town, whose own tests check the same promises. A KPI that is no valid
+    number in some episodes is named for every environment, whether or not a guard asks for it.
     """
     for entry in entries:
-        if isinstance(entry.record, EnvironmentChecked):
-            yield from entry.record.report.reservation_sentences
+        record = entry.record
+        if isinstance(record, EnvironmentChecked):
+            yield from record.report.reservation_sentences
+        if isinstance(record, VisitFinished):
+            for invalid in structure(record.result.get("invalid", ()), tuple[InvalidValues, ...]):
+                yield f"{record.state} visit {record.visit}: {invalid.sentence}"

@@ -8,7 +8,7 @@ from townlet.dto.guards import EvidenceTable
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan
-from townlet.machine.guards.paired_test import RULE
+from townlet.machine.guards.baseline_margin import RULE
 from townlet.machine.journal.run_state import Accepted
 
 __all__ = ["GuardContext"]

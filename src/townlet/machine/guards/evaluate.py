@@ -21,6 +21,7 @@ from townlet.dto.guards import (
     LimitSpec,
     MetricGuardSpec,
     PairedComparisonSpec,
+    PairedMetric,
     Verdict,
     VisitCountSpec,
 )
@@ -31,14 +32,9 @@ from townlet.dto.policy import EvaluationResult, TrainingResult, statistics
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
 from townlet.estimate import error_per_look
+from townlet.machine.guards.baseline_margin import RULE, BaselineMargin, orientation
 from townlet.machine.guards.context import GuardContext
-from townlet.machine.guards.paired_test import (
-    RULE,
-    BaselineMargin,
-    PairedComparison,
-    orientation,
-    sequential_paired_test,
-)
+from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
 from townlet.machine.guards.verdicts import guards_of
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.machine.journal.semantic_hash import semantic_form
@@ -244,6 +240,9 @@ def _measured_value(
         return MetricValue(problem=f"it was not measured on {_short_digest(policy)}{other}")
     if measurement.unit != spec.unit:
         return MetricValue(problem=f"it was measured in {measurement.unit}, expected {spec.unit}")
+    for each in result.invalid:
+        if (each.metric, each.scenario, each.actions, each.policy) == (*key, policy):
+            return MetricValue(problem=each.sentence)
     return evolve(_finite_value(measurement.value, spec.direction), episodes=measurement.episodes)
 
 
@@ -299,12 +298,13 @@ def _paired_comparison(
     name: str, guard: PairedComparisonSpec, context: GuardContext, table: EvidenceTable
 ) -> PairedComparison:
     metric, baseline = _metric_name(guard), guard.margin.baseline
-    values = next((each.values for each in table.metrics if each.metric == metric.row), {})
+    row = next((row for row in table.metrics if row.metric == metric.row), PairedMetric(metric=metric.row, values={}))
     evidence = context.plan.schedule.evidence[guard.evidence]
     return PairedComparison(
         margin=_baseline_margin(name, guard, context.metrics[metric.name].direction, context),
-        candidate=values.get("candidate", ()),
-        baseline=values.get(baseline, ()) if baseline in context.baseline_digests else (),
+        candidate=row.values.get("candidate", ()),
+        baseline=row.values.get(baseline, ()) if baseline in context.baseline_digests else (),
+        invalid=(row.invalid.get("candidate", ()), row.invalid.get(baseline, ())),
         looks=table.looks,
         declared=evidence.episodes,
         alpha=error_per_look(evidence.confidence, len(evidence.episodes), evaluate_visits(context.plan)),

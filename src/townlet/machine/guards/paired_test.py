@@ -1,54 +1,35 @@
-"""Comparisons with a baseline: a margin on two numbers, and the sequential paired t test on episodes.
+"""The sequential paired t test: the candidate and a baseline over the same episodes, at the declared looks.
 
-Everything is *oriented* before it is compared: multiplied by +1 where higher is better and by −1 where lower is, so
-that one rule serves every metric. Reports carry the numbers as they were measured. ``docs/reference/evidence.md`` shows
-the formulas on one page.
+``docs/reference/evidence.md`` shows the formulas on one page.
 """
 
 import math
 from collections.abc import Sequence
-from typing import assert_never
 
 from attrs import evolve, frozen
 
-from townlet.dto.fields import Direction
 from townlet.dto.guards import ComparisonSpec, GuardReport, PairedComparisonSpec, Relation, Verdict
-from townlet.errors import BadInputError
-from townlet.estimate import MIN_PAIRS, ROUNDING, bounds, common_value, pair_sizes, undetected_rate, worst_case_pairs
+from townlet.dto.metrics import named_episodes
+from townlet.estimate import (
+    MIN_PAIRS,
+    ROUNDING,
+    bounds,
+    common_value,
+    missing_episodes,
+    pair_sizes,
+    undetected_rate,
+    worst_case_pairs,
+)
+from townlet.machine.guards.baseline_margin import BaselineMargin
 
 __all__ = [
-    "RULE",
-    "BaselineMargin",
     "PairedComparison",
     "SequentialDecision",
     "mean_warning",
-    "orientation",
     "sequential_paired_test",
 ]
 
-RULE = 2
-"""Version of the rule that comparisons are decided by. Rule 1 took differences of rounding for differences, and dropped
-episodes that only one side had exposure in; its verdicts are still derived again by it."""
-
-_NAMED = 5
-"""Episodes that a sentence names; the report holds all."""
 _DECISIVE = (Verdict.PASS, Verdict.FAIL)
-_RELATION_PHRASE = {
-    Relation.NOT_WORSE_THAN: "not worse than",
-    Relation.BETTER_BY: "better than",
-    Relation.WORSE_BY: "worse than",
-}
-
-
-def orientation(direction: Direction, metric: str) -> float:
-    """Return +1 where higher is better and −1 where lower is; BadInputError where neither."""
-    match direction:
-        case Direction.HIGHER:
-            return 1.0
-        case Direction.LOWER:
-            return -1.0
-        case _:
-            raise BadInputError(f"{metric} has no better direction; nothing can be better or worse in it")
 
 
 def mean_warning(episodes: int) -> str:
@@ -57,101 +38,6 @@ def mean_warning(episodes: int) -> str:
         f"a mean cannot show rare catastrophes: what happens in fewer than 1 of {1 / undetected_rate(episodes):.0f} "
         f"episodes is absent from all {episodes} with a chance of 5% or more"
     )
-
-
-@frozen(kw_only=True)
-class BaselineMargin:
-    """A comparison's margin, in its metric's better direction."""
-
-    name: str
-    """Name of the guard."""
-    guard: ComparisonSpec
-    """The guard."""
-    baseline_name: str
-    """The baseline, as sentences name it."""
-    direction: Direction
-    """Which way the metric improves."""
-    rule: int = RULE
-    """Version of the rule that decides."""
-
-    @property
-    def sign(self) -> float:
-        """The orientation, +1 or −1; BadInputError for a metric without a better direction."""
-        return orientation(self.direction, self.guard.metric)
-
-    def distance(self, baseline: float) -> tuple[float, str]:
-        """Return the margin in the metric's unit at this baseline, and the tolerance it comes from.
-
-        A relative margin is r·max(|b|, floor). Where an absolute one stands beside it the looser applies: for
-        `not_worse_than` the larger, for `better_by` and `worse_by` the smaller.
-        """
-        spec, distances = self.guard.margin, []
-        if spec.relative is not None and spec.floor is not None:
-            distances.append(
-                (spec.relative * max(abs(baseline), spec.floor), "relative" if abs(baseline) >= spec.floor else "floor")
-            )
-        if spec.absolute is not None:
-            distances.append((spec.absolute, "absolute"))
-        match self.guard.relation:
-            case Relation.NOT_WORSE_THAN:
-                return max(distances)
-            case Relation.BETTER_BY | Relation.WORSE_BY:
-                return min(distances)
-            case relation:
-                assert_never(relation)
-
-    def limit(self, distance: float) -> float:
-        """Return the limit of the oriented difference: +distance for `better_by`, −distance for the others."""
-        match self.guard.relation:
-            case Relation.BETTER_BY:
-                return distance
-            case Relation.NOT_WORSE_THAN | Relation.WORSE_BY:
-                return -distance
-            case relation:
-                assert_never(relation)
-
-    def decide(self, low: float, high: float, limit: float) -> Verdict | None:
-        """Return PASS or FAIL where the oriented interval [low, high] is on one side of the limit; else None."""
-        match self.guard.relation:
-            case Relation.NOT_WORSE_THAN:
-                return Verdict.PASS if low >= limit else Verdict.FAIL if high < limit else None
-            case Relation.BETTER_BY:
-                return Verdict.PASS if low > limit else Verdict.FAIL if high <= limit else None
-            case Relation.WORSE_BY:
-                return Verdict.PASS if high < limit else Verdict.FAIL if low >= limit else None
-            case relation:
-                assert_never(relation)
-
-    def phrase(self, verdict: Verdict) -> str:
-        """Return how the metric relates to the baseline, such as ``is better than``."""
-        relation = _RELATION_PHRASE[self.guard.relation]
-        if verdict == Verdict.PASS:
-            return f"is {relation}"
-        if verdict == Verdict.UNDECIDED:
-            return f"may or may not be {relation}"
-        return "is worse than" if self.guard.relation == Relation.NOT_WORSE_THAN else f"is not {relation}"
-
-    def compare(self, value: float, baseline: float) -> GuardReport:
-        """Return the report on two plain numbers."""
-        distance, tolerance = self.distance(baseline)
-        difference, oriented_limit = value - baseline, self.limit(distance)
-        oriented = self.sign * difference
-        if self.rule > 1 and abs(oriented - oriented_limit) <= ROUNDING * max(abs(value), abs(baseline)):
-            oriented = oriented_limit
-        verdict = self.decide(oriented, oriented, oriented_limit) or Verdict.UNKNOWN
-        limit = self.sign * oriented_limit
-        return GuardReport(
-            guard=self.name,
-            verdict=verdict,
-            metric=self.guard.metric,
-            value=value,
-            baseline=baseline,
-            limit=limit,
-            tolerance=tolerance,
-            rule=self.rule,
-            sentence=f"{self.guard.metric} {value:.4g} {self.phrase(verdict)} {self.baseline_name} {baseline:.4g}: "
-            f"difference {difference:.4g}, limit {limit:.4g} ({tolerance})",
-        )
 
 
 @frozen(kw_only=True)
@@ -172,6 +58,8 @@ class PairedComparison:
     """Error of one look in one visit."""
     seed: int
     """Keys the episodes."""
+    invalid: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    """Episodes in which the candidate has no valid number, and those in which the baseline has none."""
 
 
 @frozen(kw_only=True)
@@ -187,7 +75,8 @@ class SequentialDecision:
 def sequential_paired_test(comparison: PairedComparison) -> SequentialDecision:
     """Return the verdict at its first decisive look; UNDECIDED only after the last declared one.
 
-    Fewer than `MIN_PAIRS` pairs with exposure after the last look, or lists of unequal length, are UNKNOWN.
+    Fewer than `MIN_PAIRS` pairs with exposure after the last look, lists of unequal length, or an invalid number on
+    either side are UNKNOWN.
     """
     episodes = comparison.looks[-1] if comparison.looks else 0
     candidates, baselines = len(comparison.candidate), len(comparison.baseline)
@@ -198,7 +87,8 @@ def sequential_paired_test(comparison: PairedComparison) -> SequentialDecision:
         return SequentialDecision(report=_unknown(comparison, reason), settled=True)
     for look in range(1, len(comparison.looks) + 1):
         report = _at_look(comparison, look)
-        if report.verdict in _DECISIVE or _has_missing(comparison, report) or look == len(comparison.declared):
+        is_void = _has_missing(comparison, report) or bool(_invalid_reason(comparison, comparison.looks[look - 1]))
+        if report.verdict in _DECISIVE or is_void or look == len(comparison.declared):
             return SequentialDecision(report=report, settled=True)
     reason = f"the evidence ends at look {len(comparison.looks)} of {len(comparison.declared)} without a decision"
     return SequentialDecision(report=_unknown(comparison, reason), settled=False)
@@ -213,10 +103,12 @@ def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
     if margin.rule > 1:
         counts = evolve(
             counts,
-            candidate_missing=tuple(i for i in range(episodes) if candidates[i] is None and baselines[i] is not None),
-            baseline_missing=tuple(i for i in range(episodes) if candidates[i] is not None and baselines[i] is None),
+            candidate_missing=missing_episodes(candidates, baselines),
+            baseline_missing=missing_episodes(baselines, candidates),
         )
     counts = evolve(counts, pairs=len(pairs), dropped=episodes - len(pairs))
+    if reason := _invalid_reason(comparison, episodes):
+        return _with_reason(counts, reason)
     if _has_missing(comparison, counts):
         return _with_reason(counts, _missing_reason(comparison, counts))
     if len(pairs) < MIN_PAIRS:
@@ -271,19 +163,29 @@ def _has_missing(comparison: PairedComparison, report: GuardReport) -> bool:
 
 
 def _missing_reason(comparison: PairedComparison, report: GuardReport) -> str:
-    sides = []
-    for side, episodes in (
-        ("the candidate", report.candidate_missing),
-        (comparison.margin.baseline_name, report.baseline_missing),
-    ):
-        if episodes:
-            named = ", ".join(map(str, episodes[:_NAMED]))
-            rest = f" and {len(episodes) - _NAMED} more" if len(episodes) > _NAMED else ""
-            sides.append(f"{side} alone has no exposure in {len(episodes)} of them ({named}{rest})")
+    sides = _sides(comparison, "alone has no exposure", (report.candidate_missing, report.baseline_missing))
     return (
-        f"of {comparison.looks[report.look - 1]} episodes with seed {comparison.seed}, {' and '.join(sides)}; "
+        f"of {comparison.looks[report.look - 1]} episodes with seed {comparison.seed}, {sides}; "
         "state in the guard what these count as, `missing: worst` or `missing: drop`"
     )
+
+
+def _invalid_reason(comparison: PairedComparison, episodes: int) -> str:
+    """Return in which of the first `episodes` the environment gave no valid number; empty where in none."""
+    invalid = [tuple(i for i in each if i < episodes) for each in comparison.invalid]
+    sides = _sides(comparison, "has no valid number", invalid)
+    return sides and f"of {episodes} episodes with seed {comparison.seed}, {sides}; mend the environment's tallies"
+
+
+def _sides(comparison: PairedComparison, lacks: str, episodes: Sequence[tuple[int, ...]]) -> str:
+    """Return in words in which episodes the candidate and the baseline lack something; empty where in none."""
+    names = "the candidate", comparison.margin.baseline_name
+    sides = [
+        f"{name} {lacks} in {len(each)} of them ({named_episodes(each)})"
+        for name, each in zip(names, episodes, strict=True)
+        if each
+    ]
+    return " and ".join(sides)
 
 
 def _contrasts(

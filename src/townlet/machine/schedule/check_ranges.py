@@ -11,7 +11,7 @@ from townlet.dto.fields import DIRECTION, HIGH, LOW, Direction
 from townlet.dto.guards import BetweenSpec, ComparisonSpec, MetricGuardSpec, ThresholdSpec, Verdict
 from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import statistics
-from townlet.machine.guards.paired_test import BaselineMargin
+from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.schedule.partial import PartialSchedule, PartialState
 
 __all__ = ["check_ranges"]

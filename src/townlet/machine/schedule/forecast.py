@@ -6,6 +6,7 @@ from types import MappingProxyType
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.guards import GuardSpec, PairedComparisonSpec, Relation
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, Plan
@@ -84,6 +85,8 @@ class Forecast(Record):
     """In document order."""
     torch: tuple[str, ...]
     """States that cannot run here because torch is not installed."""
+    environment_reports: tuple[EnvironmentReport, ...] = ()
+    """Checks of an environment that is not built in, one for each scenario."""
 
 
 def forecast(

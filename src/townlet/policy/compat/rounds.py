@@ -1,7 +1,10 @@
 """Rounds as scripts know them, folded from the journal for the summary, the training log and anneal_results.json."""
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any, TypeVar
 
+import attrs
 from attrs import evolve, frozen
 
 from townlet.dto.anneal import BCRound, PPORound, PromotionSnapshot, Status
@@ -23,6 +26,7 @@ from townlet.machine.journal.result_codec import load_result
 
 __all__ = ["ClosedRound", "OpenRound", "Rounds", "with_rounds"]
 
+Result = TypeVar("Result", bound=TrainingResult)
 Metric = tuple[type[TrainingResult], str]
 """Result class that measures it, and its name."""
 
@@ -39,7 +43,7 @@ class OpenRound:
     state: str
     """The ppo state."""
     result: PPOTrainingResult
-    """Its result."""
+    """Its result; numbers that are not finite are 0, as in every line for scripts."""
     reports: tuple[GuardReport, ...] = ()
     """Guard reports so far, of ppo and of the evaluation that followed."""
 
@@ -114,6 +118,7 @@ class Rounds:
 
     def _after_visit(self, state: str, result: TrainingResult) -> "Rounds":
         if isinstance(result, BCTrainingResult):
+            result = _finite(result)
             clone = BCRound(
                 cycle=self.count,
                 accuracy=result.heldout_accuracy,
@@ -125,7 +130,7 @@ class Rounds:
             )
             return evolve(self, closed=(*self.closed, clone), clone=result, accuracy_report=None, rolled_back=False)
         if isinstance(result, PPOTrainingResult):
-            current = OpenRound(state=state, result=result)
+            current = OpenRound(state=state, result=_finite(result))
             return evolve(self, current=current, count=self.count + 1, rolled_back=False)
         return evolve(self, rolled_back=True) if isinstance(result, RollbackResult) else self
 
@@ -200,6 +205,12 @@ class Rounds:
             queue_flag=flags[_QUEUE],
             intensity_flag=flags[_INTENSITY],
         )
+
+
+def _finite(result: Result) -> Result:
+    numbers = ((a.name, getattr(result, a.name)) for a in attrs.fields(type(result)))
+    odd: dict[str, Any] = {name: 0.0 for name, value in numbers if isinstance(value, float) and not isfinite(value)}
+    return evolve(result, **odd)
 
 
 def _passed(report: GuardReport | None) -> bool | None:

@@ -42,9 +42,23 @@ class Episodes:
         return int(self.sums.shape[1])
 
     def ratios(self, metric: int) -> tuple[float | None, ...]:
-        """Return sum ÷ exposure of each episode [E], None without exposure."""
-        pairs = zip(self.sums[metric].tolist(), self.exposures[metric].tolist(), strict=True)
-        return tuple(total / exposure if exposure > 0 else None for total, exposure in pairs)
+        """Return sum ÷ exposure of each episode [E]; None without exposure, and where that is no valid number."""
+        quotients, exposed = self._quotients(metric), self.exposures[metric] > 0
+        usable = np.isfinite(quotients) & exposed
+        return tuple(value if fits else None for value, fits in zip(quotients.tolist(), usable.tolist(), strict=True))
+
+    def invalid(self, metric: int) -> tuple[int, ...]:
+        """Return the episodes whose sum, exposure or quotient is not finite, or whose exposure is negative."""
+        return tuple(np.flatnonzero(~np.isfinite(self._quotients(metric))).tolist())
+
+    def _quotients(self, metric: int) -> NDArray[np.float64]:
+        """Return sum ÷ exposure [E], 0 without exposure, NaN where the exposure is negative or not finite."""
+        sums, exposures = self.sums[metric], self.exposures[metric]
+        quotients = np.where(np.isfinite(sums), 0.0, np.nan)
+        with np.errstate(all="ignore"):
+            np.divide(sums, exposures, out=quotients, where=exposures > 0)
+        quotients[~np.isfinite(exposures) | (exposures < 0)] = np.nan
+        return quotients
 
 
 def play(

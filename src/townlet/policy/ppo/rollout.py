@@ -146,13 +146,18 @@ class Rollout:
         return {name: float(self.sums[i] + running[i].sum()) for i, name in enumerate(names)}
 
     def rate(self, metric: str) -> float:
-        """Return a KPI's rate over all training episodes, the current ones included; 0 for an unknown KPI."""
+        """Return a KPI's rate over all training episodes, the current ones included.
+
+        0 for an unknown KPI and without exposure, NaN for an exposure that is no valid number.
+        """
         names = [spec.name for spec in self.environment.description.metrics]
         if metric not in names:
             return 0.0
         index, tallies = names.index(metric), self.environment.tallies()
         exposure = self.exposures[index] + tallies.exposures[index].sum()
-        return float((self.sums[index] + tallies.sums[index].sum()) / exposure) if exposure > 0 else 0.0
+        if exposure == 0:
+            return 0.0
+        return float((self.sums[index] + tallies.sums[index].sum()) / exposure) if 0 < exposure < np.inf else np.nan
 
 
 def _first_worlds(observations: ObservationBatchDTO, worlds: int) -> ObservationBatchDTO:

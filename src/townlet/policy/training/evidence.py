@@ -7,7 +7,7 @@ from attrs import define, field
 from numpy.typing import NDArray
 
 from townlet.dto.guards import PairedMetric
-from townlet.dto.metrics import Measurement
+from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.schedule import EvidenceSpec
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.training.contexts import TrainingContext
@@ -90,6 +90,11 @@ class EvidenceCollector:
             PairedMetric(
                 metric=f"[{scenario}].{spec.name}" if self.evidence.scenarios else spec.name,
                 values={name: self.played[policy, scenario].ratios(index) for name, policy in self.policies.items()},
+                invalid={
+                    name: episodes
+                    for name, policy in self.policies.items()
+                    if (episodes := self.played[policy, scenario].invalid(index))
+                },
             )
             for scenario in self.scenarios
             for index, spec in enumerate(self.context.environments.describe(scenario).metrics)
@@ -103,22 +108,51 @@ class EvidenceCollector:
             for measurement in self.measured(policy, scenario, self.evidence.actions, episodes)
         )
 
+    def invalid_values(self) -> tuple[InvalidValues, ...]:
+        """Return where a KPI of any policy is no valid number."""
+        return tuple(
+            invalid
+            for (policy, scenario), episodes in self.played.items()
+            for invalid in self.invalid(policy, scenario, self.evidence.actions, episodes)
+        )
+
+    def invalid(self, policy: str, scenario: str, actions: str, episodes: Episodes) -> tuple[InvalidValues, ...]:
+        """Return where a KPI of one policy's episodes is no valid number."""
+        return tuple(
+            InvalidValues(
+                metric=spec.name,
+                policy=policy,
+                scenario=scenario,
+                actions=actions,
+                seed=self.seed,
+                episodes=invalid,
+                played=episodes.count,
+            )
+            for index, spec in enumerate(self.context.environments.describe(scenario).metrics)
+            if (invalid := episodes.invalid(index))
+        )
+
     def measured(self, policy: str, scenario: str, actions: str, episodes: Episodes) -> tuple[Measurement, ...]:
-        """Return the KPIs of one policy's episodes; a value is the mean of the episodes' ratios."""
+        """Return the KPIs of one policy's episodes; a value is the mean of the episodes' ratios.
+
+        An invalid number leaves no value: a mean of the others would hide it.
+        """
         measurements = []
         for index, spec in enumerate(self.context.environments.describe(scenario).metrics):
-            ratios = [ratio for ratio in episodes.ratios(index) if ratio is not None]
+            every, invalid = episodes.ratios(index), episodes.invalid(index)
+            ratios = [ratio for ratio in every if ratio is not None]
+            exposures = np.delete(episodes.exposures[index], invalid) if invalid else episodes.exposures[index]
             measurements.append(
                 Measurement(
                     metric=spec.name,
-                    value=sum(ratios) / len(ratios) if ratios else None,
+                    value=sum(ratios) / len(ratios) if ratios and not invalid else None,
                     unit=spec.unit,
                     policy=policy,
                     scenario=scenario,
                     actions=actions,
                     seed=self.seed,
                     episodes=len(ratios),
-                    exposure=float(episodes.exposures[index].sum()),
+                    exposure=float(exposures.sum()),
                 )
             )
         return tuple(measurements)

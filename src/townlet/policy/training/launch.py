@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 
+_LISTENER = "a listener to the journal"
+
+
 def schedule_text(schedule: ScheduleSpec) -> bytes:
     """Return a schedule that was built in Python as the YAML of its run directory."""
     plain = schedule.model_dump()
@@ -136,7 +139,7 @@ class RunLauncher:
     catalogue: StrategyCatalogue
     """The strategies that the schedule may name."""
     listen: Callable[[Entry], None]
-    """Called with every journal record once it is durable."""
+    """Called with every journal record once it is durable; an error that it raises is counted and told at the end."""
     telemetry: Telemetry
     """Where iterations are reported; the run's own file is added."""
     stopping: Callable[[], bool]
@@ -178,22 +181,28 @@ class RunLauncher:
                 journal.append(EnvironmentChecked(report=report))
 
         run = RunDirectory.create(self.home, schedule.name, source.text, metadata, target=directory, begin=begin)
+        listen = self.telemetry.failures.guarded(_LISTENER, self.listen)
         with run.lock():
             journal = Journal(run.journal, run.head, self.catalogue)
             for entry in journal.entries:
-                self.listen(entry)
+                listen(entry)
             return self.resume(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
 
     def resume(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
         """Run the machine from the state of the journal to its end or a hold; hold the run's lock around it."""
-        blobs = BlobStore(self.home / "blobs")
+        blobs, failures = BlobStore(self.home / "blobs"), self.telemetry.failures
         context = TrainingContext(
             visit=Visit.outermost(plan.schedule.seed),
             plan=plan,
             blobs=blobs,
             environments=self.environments,
             services=self.services or TrainingServices(replay=ReplayDatasetService(blobs)),
-            telemetry=evolve(self.telemetry, path=run.metrics),
+            telemetry=evolve(
+                self.telemetry,
+                path=run.metrics,
+                listen=failures.guarded("a listener to the metrics", self.telemetry.listen),
+                report=failures.guarded("a listener to the iterations of ppo", self.telemetry.report),
+            ),
         )
         strategy = AnnealStrategy(
             run_directory=run,
@@ -202,9 +211,12 @@ class RunLauncher:
             catalogue=self.catalogue,
             process=process,
             stopping=self.stopping,
-            listen=self.listen,
+            listen=failures.guarded(_LISTENER, self.listen),
         )
         # numpy's defaults: where the caller has set `all="raise"`, a sum that underflows would end the run
         with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
             strategy.prepare(context)
-            return strategy.run(context)
+            try:
+                return strategy.run(context)
+            finally:
+                failures.warn()

@@ -1,5 +1,6 @@
 """Data of a visit to ppo: its own rollouts, recorded trajectories, or both."""
 
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -168,12 +169,15 @@ class PPODataSource:
     def kpi_sums(self) -> dict[str, float]:
         """Return KPI sums by name: of the recording where the batch is one, else of all own episodes of the visit.
 
-        Empty for a recording that came without sums.
+        Without those that are not finite; empty for a recording that came without sums.
         """
+        totals: dict[str, float] = {}
         if self.recorded is not None and self.is_recorded:
             sums = self.recorded.sums.tolist()
-            return dict(zip(self.metrics, sums, strict=True)) if sums else {}
-        return {} if self.rollout is None else self.rollout.totals()
+            totals = dict(zip(self.metrics, sums, strict=True)) if sums else {}
+        elif self.rollout is not None:
+            totals = self.rollout.totals()
+        return {name: total for name, total in totals.items() if isfinite(total)}
 
     def total(self, metric: str) -> float:
         """Return a KPI's sum over own training episodes."""

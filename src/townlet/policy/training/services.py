@@ -119,8 +119,13 @@ class RolloutCaptureService:
             terminations=terminations,
         )
         tallies = environment.tallies()
+        sums = tallies.sums.sum(1)
         experience = Trajectories(
-            dataset=dataset, log_probs=log_probs, predictions=predictions, truncations=cut, sums=tallies.sums.sum(1)
+            dataset=dataset,
+            log_probs=log_probs,
+            predictions=predictions,
+            truncations=cut,
+            sums=sums if np.isfinite(sums).all() else np.zeros(0),  # a KPI is shown with a recording, nothing learns it
         )
         return Recording(experience=experience, tallies=tallies, perturbed_decisions=perturbed_decisions)
 

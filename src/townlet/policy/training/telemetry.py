@@ -4,11 +4,13 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from attrs import evolve, field, frozen
 
 from townlet.policy.ppo.iteration import PPOIteration
+from townlet.policy.training.observers import ObserverFailures
 from townlet.store.files import open_append, read_bytes, write_atomic
 
 __all__ = ["MetricPoint", "Telemetry"]
@@ -50,28 +52,34 @@ class Telemetry:
     """State whose visit reports."""
     visit: int = 0
     """Which visit reports."""
+    failures: ObserverFailures = field(factory=ObserverFailures)
+    """Counts what could not be written or shown: no error of this class ends a visit."""
 
     def for_visit(self, state: str, visit: int) -> "Telemetry":
         """Return the same stream for one visit."""
         return evolve(self, state=state, visit=visit)
 
     def rewind(self, points: int) -> None:
-        """Drop what the visit reported after its first `points` points: another attempt reports it again."""
+        """Drop what the visit reported after its first `points` points: another attempt reports it again.
+
+        Lines that are torn or that nobody can read are dropped too.
+        """
         if self.path is None or not self.path.is_file():
             return
-        kept, mine = [], 0
-        for line in read_bytes(self.path).decode().splitlines(keepends=True):
-            if not line.endswith("\n"):
-                continue  # torn by the end of a process
-            point = json.loads(line)
-            own = (point["state"], point["visit"]) == (self.state, self.visit)
-            mine += own
-            if not own or mine <= points:
-                kept.append(line)
-        write_atomic(self.path, "".join(kept).encode())
+        with self._caught():
+            kept, mine = [], 0
+            for line in read_bytes(self.path).splitlines(keepends=True):
+                point = _point(line)
+                if point is None:
+                    continue
+                own = point == (self.state, self.visit)
+                mine += own
+                if not own or mine <= points:
+                    kept.append(line)
+            write_atomic(self.path, b"".join(kept))
 
     def emit(self, step: int, numbers: Mapping[str, float], *, of: int = 0, agent_steps: int = 0) -> None:
-        """Report one iteration; numbers that are not finite are written as null."""
+        """Report one iteration; numbers that are not finite are written as null, and no error is raised."""
         point = MetricPoint(
             state=self.state, visit=self.visit, step=step, of=of, agent_steps=agent_steps, numbers=dict(numbers)
         )
@@ -79,6 +87,18 @@ class Telemetry:
             line = {"state": self.state, "visit": self.visit, "step": step, "agent_steps": agent_steps} | {
                 name: number if math.isfinite(number) else None for name, number in numbers.items()
             }
-            with os.fdopen(open_append(self.path), "a", encoding="utf-8") as stream:
+            with self._caught(), os.fdopen(open_append(self.path), "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line, allow_nan=False) + "\n")
         self.listen(point)
+
+    def _caught(self) -> AbstractContextManager[None]:
+        return self.failures.caught(f"writing {self.path}")
+
+
+def _point(line: bytes) -> tuple[str, int] | None:
+    """Return the state and the visit of a line; None for one that is torn or that nobody can read."""
+    try:
+        point = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return (point["state"], point["visit"]) if isinstance(point, dict) and {"state", "visit"} <= point.keys() else None

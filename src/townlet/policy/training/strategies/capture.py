@@ -1,12 +1,13 @@
 """capture: the teacher plays and is recorded; for a rollout it is the learner that plays."""
 
-from math import ceil, log
+from math import ceil, log, nan
 from time import perf_counter
 from typing import Any
 
 import attrs
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from townlet.dto.policy import CaptureResult
 from townlet.dto.policy_ref import teacher_ref
@@ -179,16 +180,23 @@ def _result(recording: Recording, *, ticks: int) -> CaptureResult:
     living = dataset.labels[dataset.alive]
     counts = np.bincount(living, minlength=len(dataset.metadata.actions))
     shares = counts[counts > 0] / max(counts.sum(), 1)
-    exposure = float(tallies.exposures[0].sum())
     facts: dict[str, Any] = {"flags": () if len(dataset.labels) else ("stub",)}
     return CaptureResult(
         episodes=float(dataset.labels.shape[1]) if len(dataset.labels) else 0.0,
         samples=float(len(living)),
         action_entropy=max(float(-(shares * np.log(shares)).sum()), 0.0),
         perturbed_share=recording.perturbed_decisions / max(len(living), 1),
-        return_per_agent_day=float(tallies.sums[0].sum()) / exposure if exposure > 0 else 0.0,
+        return_per_agent_day=_rate(tallies.sums[0], tallies.exposures[0]),
         action_counts=dict(zip(dataset.metadata.actions, counts.tolist(), strict=True)),
         recorded=trajectory_metrics(recording.experience),
         ticks=ticks,
         **facts,
     )
+
+
+def _rate(sums: NDArray[np.float64], exposures: NDArray[np.float64]) -> float:
+    """Return a KPI over all episodes [E]: 0 without exposure, NaN where an episode has no valid number."""
+    if not (np.isfinite(sums).all() and np.isfinite(exposures).all() and (exposures >= 0).all()):
+        return nan
+    exposure = float(exposures.sum())
+    return float(sums.sum()) / exposure if exposure > 0 else 0.0

@@ -7,7 +7,7 @@ from attrs import frozen
 from townlet.canonical import canonical_json
 from townlet.dto.guards import ComparisonSpec, EvidenceTable
 from townlet.dto.metric_name import MetricName
-from townlet.dto.metrics import Measurement
+from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import EvaluateSpec
@@ -113,12 +113,13 @@ class EvaluateStrategy:
                 break
             if is_new and look < len(evidence.episodes) and visit.stopping():
                 checkpoints.stop(f"after look {look}")
-        beside, more = _stochastic(collector, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
+        beside, invalid, more = _stochastic(collector, candidate, min(_STOCHASTIC_EPISODES, evidence.episodes[0]))
         return EvaluationResult(
             weights=candidate,
             measurements=collector.measurements() + beside,
             evidence=digest,
             looks=len(table.looks),
+            invalid=collector.invalid_values() + invalid,
             blobs={"evidence": digest},
             agent_steps=collector.agent_steps + more,
             duration=perf_counter() - started,
@@ -160,16 +161,25 @@ def _headline(collector: EvidenceCollector) -> dict[str, float]:
     return {f"{name} {row.metric}": sum(values) / len(values) for name, values in defined.items() if values}
 
 
-def _stochastic(collector: EvidenceCollector, candidate: str, episodes: int) -> tuple[tuple[Measurement, ...], int]:
+def _stochastic(
+    collector: EvidenceCollector, candidate: str, episodes: int
+) -> tuple[tuple[Measurement, ...], tuple[InvalidValues, ...], int]:
     """Return the candidate's KPIs with stochastic actions over the first episodes, and the agent-steps played."""
     measurements: tuple[Measurement, ...] = ()
+    invalid: tuple[InvalidValues, ...] = ()
     steps = 0
     for scenario in collector.scenarios:
         played = collector.play(candidate, scenario, "stochastic", 0, episodes)
         measurements += collector.measured(candidate, scenario, "stochastic", played)
+        invalid += collector.invalid(candidate, scenario, "stochastic", played)
         steps += played.agent_steps
-    return measurements, steps
+    return measurements, invalid, steps
 
 
 def _canonical(table: EvidenceTable) -> bytes:
-    return canonical_json(table.model_dump())
+    """Return the bytes of a table; rows name invalid values only where there are some, as in earlier versions."""
+    plain = table.model_dump()
+    for row in plain["metrics"]:
+        if not row["invalid"]:
+            del row["invalid"]
+    return canonical_json(plain)
