@@ -51,6 +51,10 @@ class EnvironmentDescription(Record):
     """Names of the scripted policies that `EnvironmentProvider.teacher` offers."""
     ticks_per_decision: int = 1
     """Simulated ticks that one decision lasts."""
+    lives_end: bool | None = None
+    """Whether lives end by themselves (a fall, a goal) before the episode is cut: the returns of short recordings are
+    exact then. False where they last as long as the episode but for accidents: `check` refuses recordings that are too
+    short for the critic. None where that is not known: bc finds out before it clones."""
     signature: str
     """Digest of everything that changes what a number means: rules version, scenario constants, features, actions."""
 

@@ -49,5 +49,6 @@ def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
             for name, (unit, better, exposure) in KPIS.items()
         ),
         teachers=("planner", "random", "scripted"),
+        lives_end=False,
         signature="0" * 64,
     )

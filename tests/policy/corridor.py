@@ -166,6 +166,7 @@ class CorridorProvider:
             discount=0.9,
             metrics=METRICS,
             teachers=("lazy", "straight", "random"),
+            lives_end=False,
             signature=hashlib.sha256(scenario.encode()).hexdigest(),
         )
         return about if scenario == "plain" else evolve(about, features=FEATURES[:-1])

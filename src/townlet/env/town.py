@@ -43,6 +43,7 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
         discount=1 - spec.ticks_per_decision / HORIZON,
         metrics=metrics(spec),
         teachers=tuple(TEACHERS),
+        lives_end=False,
         signature=_signature(spec),
     )
 

@@ -42,11 +42,13 @@ def _cost(options: BCSpec, context: CostContext) -> Cost:
 
 
 def _problems(options: BCSpec, context: CostContext) -> Iterator[Problem]:
-    """Yield where no captured episode is long enough for the critic's targets."""
+    """Yield where lives last as long as their episode and no captured one is long enough for the critic's targets."""
     gamma = context.environment.discount if options.gamma is None else options.gamma
     captured = context.recordings.get("dataset", {})
     if options.data is not None or not options.value_epochs or gamma >= 1 or not captured:
         return  # without a discount only lives that end have a return, however long the episodes are
+    if context.environment.lives_end is not False:
+        return  # the return of a life that ended is exact; whether any does, the recording shows
     ticks = max(ranges.get("ticks", (0.0, inf))[1] for ranges in captured.values())
     decisions, least = ticks / context.environment.ticks_per_decision, return_horizon(gamma) + 1
     if decisions < least:
@@ -123,9 +125,10 @@ class BCStrategy:
             raise StrategyFailedError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
         inputs, outputs = len(dataset.metadata.features), len(dataset.metadata.actions)
         actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
+        returns = _complete_returns(spec, dataset, training)
         fits = CloneFits.for_visit(context, spec)
         fit = fits.clone(actor, train, held, rng).result(spec, len(train.labels))
-        weights, value_loss = _with_critic(spec, dataset, training, fit, (mean, scale), fits, rng)
+        weights, value_loss = _with_critic(spec, dataset, training, returns, fit, (mean, scale), fits, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
         rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
@@ -170,24 +173,37 @@ def _split(episodes: int, heldout: float, rng: np.random.Generator) -> tuple[NDA
     return np.sort(order[count:]), np.sort(order[:count])
 
 
-def _with_critic(
-    spec: BCSpec,
-    dataset: Dataset,
-    episodes: NDArray[np.intp],
-    fit: "CloneResult",
-    normaliser: tuple[NDArray[np.float32], NDArray[np.float32]],
-    fits: "CloneFits",
-    rng: np.random.Generator,
-) -> tuple[Weights, float]:
-    """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
+def _complete_returns(
+    spec: BCSpec, dataset: Dataset, episodes: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the discounted returns of episodes, and where they are complete and belong to a living agent [T, E, N].
+
+    BadInputError where the critic is to be fitted and there is none; asked for before anything is cloned.
+    """
     gamma = dataset.metadata.discount if spec.gamma is None else spec.gamma
     returns, complete = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
     complete &= dataset.alive[:, episodes]
     if spec.value_epochs and not complete.any():
         raise BadInputError(
             f"captured episodes of {len(returns)} decisions are no longer than 3 ÷ (1 − {gamma:g}) = "
-            f"{return_horizon(gamma):.0f}: no return is known; capture more days, or set value_epochs: 0"
+            f"{return_horizon(gamma):.0f}, and no life ends in them: every return is cut off; capture more days, or "
+            "set value_epochs: 0"
         )
+    return returns, complete
+
+
+def _with_critic(
+    spec: BCSpec,
+    dataset: Dataset,
+    episodes: NDArray[np.intp],
+    captured: tuple[NDArray[np.float32], NDArray[np.bool_]],
+    fit: "CloneResult",
+    normaliser: tuple[NDArray[np.float32], NDArray[np.float32]],
+    fits: "CloneFits",
+    rng: np.random.Generator,
+) -> tuple[Weights, float]:
+    """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
+    returns, complete = captured
     targets = returns[complete]
     value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0
     value_scale = max(float(targets.std(dtype=np.float64)), 1e-3) if len(targets) else 1.0
