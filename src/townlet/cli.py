@@ -147,6 +147,10 @@ def evaluate(
     seed: Annotated[int, Parameter(help="Seed of the episodes.")] = 0,
     confidence: Annotated[float, Parameter(help="Confidence of each one-sided bound.")] = 0.975,
     actions: Annotated[Literal["greedy", "stochastic"], Parameter(help="How learned policies choose.")] = "greedy",
+    missing: Annotated[
+        Literal["worst", "drop"] | None,
+        Parameter(help="What an episode counts as in which only one side has exposure; unknown where not given."),
+    ] = None,
     wide: Wide = False,
     home: Home = HOME,
     json: Json = False,
@@ -173,11 +177,17 @@ def evaluate(
         seed=seed,
         confidence=confidence,
         actions=actions,
+        missing=missing,
     )
     if json:
         terminal.show_json(result.model_dump())
     else:
         terminal.show(tables.comparison_table(result), wide=wide)
+        for row in result.metrics:
+            if row.problem:
+                advice = "; state what these count as: --missing worst or --missing drop"
+                is_open = missing is None and (row.candidate_missing or row.baseline_missing)
+                terminal.warn(f"{row.metric} is not known: {row.problem}{advice if is_open else ''}")
     return 0
 
 

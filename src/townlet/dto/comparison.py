@@ -1,8 +1,11 @@
 """Comparison of two policies, KPI by KPI."""
 
+from typing import Literal
+
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.metrics import named_episodes
 
 __all__ = ["ComparisonResult", "MetricComparison"]
 
@@ -18,9 +21,10 @@ class MetricComparison(Record):
     direction: str
     """Direction in which the KPI improves: higher, lower or none."""
     candidate: float | None
-    """Candidate's mean over the episodes with exposure; None without any."""
+    """Candidate's mean over the pairs; None without any. This and all numbers below are None where `problem` says why
+    nothing is known."""
     baseline: float | None
-    """Baseline's mean over these episodes."""
+    """Baseline's mean over the pairs."""
     difference: float | None
     """Mean paired difference, candidate − baseline."""
     low: float | None
@@ -35,7 +39,27 @@ class MetricComparison(Record):
     """Probability that an episode of the candidate is better than one of the baseline, ties count half; that its value
     is greater, if the KPI has no direction."""
     pairs: int
-    """Number of episodes in which both had exposure."""
+    """Number of pairs that were compared, of episodes in which both had exposure unless `missing` says otherwise."""
+    candidate_missing: tuple[int, ...] = ()
+    """Episodes, counted from 0, in which the baseline has exposure and the candidate has none."""
+    baseline_missing: tuple[int, ...] = ()
+    """Episodes in which the candidate has exposure and the baseline has none."""
+    candidate_invalid: tuple[int, ...] = ()
+    """Episodes in which the candidate's number is not valid: not finite, or of negative exposure."""
+    baseline_invalid: tuple[int, ...] = ()
+    """Episodes in which the baseline's number is not valid."""
+    problem: str = ""
+    """Why the comparison is not known, in words; empty where it is."""
+
+    def reason(self) -> str:
+        """Return in words which side lacks what in which episodes; empty where neither lacks anything."""
+        parts = (
+            ("the candidate has no valid number", self.candidate_invalid),
+            ("the baseline has no valid number", self.baseline_invalid),
+            ("the candidate alone has no exposure", self.candidate_missing),
+            ("the baseline alone has no exposure", self.baseline_missing),
+        )
+        return " and ".join(f"{lack} in {len(each)} episodes ({named_episodes(each)})" for lack, each in parts if each)
 
 
 @frozen(kw_only=True)
@@ -58,5 +82,7 @@ class ComparisonResult(Record):
     """Seed of the episodes."""
     confidence: float
     """Confidence of each one-sided bound."""
+    missing: Literal["worst", "drop"] | None = None
+    """What an episode counts as in which only one side has exposure; without it such a KPI is not known."""
     metrics: tuple[MetricComparison, ...]
     """One comparison per KPI, in the order of the environment's description."""

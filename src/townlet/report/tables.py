@@ -12,7 +12,7 @@ from townlet.dto.comparison import ComparisonResult
 from townlet.dto.guards import EvidenceTable
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
-from townlet.estimate import paired_bounds
+from townlet.estimate import missing_episodes, paired_bounds
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.schedule.forecast import Forecast
@@ -190,7 +190,8 @@ def comparison_table(result: ComparisonResult) -> Grid:
     for row in result.metrics:
         numbers = (row.candidate, row.baseline, row.difference, row.low, row.high)
         more = (row.probability_of_improvement, row.candidate_iqm, row.baseline_iqm)
-        table.add_row(row.metric, *map(number, numbers), row.direction, row.unit, str(row.pairs), *map(number, more))
+        known = map(number, numbers) if not row.problem else ("unknown", "", "", "", "")
+        table.add_row(row.metric, *known, row.direction, row.unit, str(row.pairs), *map(number, more))
     return table
 
 
@@ -215,6 +216,11 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
                 for candidate, baseline in zip(row.values["candidate"], row.values[name], strict=True)
                 if candidate is not None and baseline is not None
             ]
+            sides = row.values["candidate"], row.values[name]
+            if row.invalid or missing_episodes(*sides) or missing_episodes(*reversed(sides)):
+                against = f"{name} ({short_ref(policy)})"
+                table.add_row(row.metric, against, "", "", "", "unknown", f"{len(pairs)} of {len(sides[0])}")
+                continue
             if len(pairs) < 2:
                 continue
             candidates, baselines = zip(*pairs, strict=True)

@@ -2,14 +2,20 @@
 
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from townlet.dto.comparison import ComparisonResult, MetricComparison
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy_ref import teacher_ref
 from townlet.errors import BadInputError
-from townlet.estimate import iqm, paired_bounds, probability_of_improvement
+from townlet.estimate import (
+    iqm,
+    missing_episodes,
+    paired_bounds,
+    probability_of_improvement,
+    worst_case_pairs,
+)
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.model.weights import read_weights
 from townlet.ports import EnvironmentProvider, Teacher
@@ -86,10 +92,13 @@ def compare(
     seed: int,
     confidence: float,
     actions: str,
+    missing: Literal["worst", "drop"] | None = None,
 ) -> ComparisonResult:
     """Play the same `episodes` with both policies and return the paired difference of every KPI.
 
-    Bounds are one-sided t bounds at `confidence`. BadInputError for counts, a seed or a confidence out of range.
+    Bounds are one-sided t bounds at `confidence`. An episode in which only one side has exposure is evidence: the KPI
+    is not known then, as in a guard, unless `missing` says what such episodes count as. BadInputError for counts, a
+    seed or a confidence out of range.
     """
     if not (2 <= episodes <= _MOST and 1 <= days <= _MOST and 0.5 <= confidence < 1):
         raise BadInputError(
@@ -113,21 +122,61 @@ def compare(
         days=days,
         seed=seed,
         confidence=confidence,
+        missing=missing,
         metrics=tuple(
-            _compare_metric(spec, i, candidate_episodes, baseline_episodes, 1 - confidence)
+            _compare_metric(spec, i, candidate_episodes, baseline_episodes, 1 - confidence, missing)
             for i, spec in enumerate(metrics)
         ),
     )
 
 
 def _compare_metric(
-    spec: MetricSpec, index: int, candidate: Episodes, baseline: Episodes, alpha: float
+    spec: MetricSpec,
+    index: int,
+    candidate: Episodes,
+    baseline: Episodes,
+    alpha: float,
+    missing: Literal["worst", "drop"] | None,
 ) -> MetricComparison:
-    pairs = [
-        (a, b)
-        for a, b in zip(candidate.ratios(index), baseline.ratios(index), strict=True)
-        if a is not None and b is not None
-    ]
+    values, baselines = candidate.ratios(index), baseline.ratios(index)
+    pairs = [(a, b) for a, b in zip(values, baselines, strict=True) if a is not None and b is not None]
+    unknown = MetricComparison(
+        metric=spec.name,
+        unit=spec.unit,
+        direction=spec.direction.value,
+        candidate=None,
+        baseline=None,
+        difference=None,
+        low=None,
+        high=None,
+        candidate_iqm=None,
+        baseline_iqm=None,
+        probability_of_improvement=None,
+        pairs=len(pairs),
+        candidate_invalid=candidate.invalid(index),
+        baseline_invalid=baseline.invalid(index),
+    )
+    if unknown.candidate_invalid or unknown.baseline_invalid:
+        return evolve(unknown, problem=unknown.reason())
+    unknown = evolve(
+        unknown,
+        candidate_missing=missing_episodes(values, baselines),
+        baseline_missing=missing_episodes(baselines, values),
+    )
+    if unknown.candidate_missing or unknown.baseline_missing:
+        if missing is None:
+            return evolve(unknown, problem=unknown.reason())
+        if missing == "worst" and spec.direction == Direction.NONE:
+            return evolve(unknown, problem=f"{unknown.reason()}, and without a better direction nothing is worst")
+        if missing == "worst":
+            pairs = worst_case_pairs(values, baselines, -1.0 if spec.direction == Direction.LOWER else 1.0)
+    return _compared(unknown, spec, pairs, alpha)
+
+
+def _compared(
+    unknown: MetricComparison, spec: MetricSpec, pairs: list[tuple[float, float]], alpha: float
+) -> MetricComparison:
+    """Return a comparison with its numbers."""
     candidate_values, baseline_values = [a for a, _ in pairs], [b for _, b in pairs]
     differences = [a - b for a, b in pairs]
     low, high = paired_bounds(candidate_values, baseline_values, alpha) if len(pairs) >= 2 else (None, None)
@@ -136,10 +185,8 @@ def _compare_metric(
         if spec.direction == Direction.LOWER
         else (candidate_values, baseline_values)
     )
-    return MetricComparison(
-        metric=spec.name,
-        unit=spec.unit,
-        direction=spec.direction.value,
+    return evolve(
+        unknown,
         candidate=_mean(candidate_values),
         baseline=_mean(baseline_values),
         difference=_mean(differences),

@@ -81,7 +81,8 @@ class CliffWatch:
     def check(self, weights: Weights) -> CliffCheck:
         """Return the paired comparison of `weights` with the parent.
 
-        An episode in which only one of them has exposure counts against `weights`.
+        An episode in which only one of them has exposure, or a valid number, counts against `weights`. Fewer than two
+        pairs show no cliff.
         """
         if not self._parent_values:
             self._parent_values = self._values(self.parent)
@@ -91,7 +92,9 @@ class CliffWatch:
             )
         pairs = worst_case_pairs(self._values(weights), self._parent_values, 1.0)
         values, parent_values = [value for value, _ in pairs], [parent_value for _, parent_value in pairs]
-        _, high = paired_bounds(values, parent_values, 1.0 - self.evidence.confidence)
+        _, high = (
+            paired_bounds(values, parent_values, 1.0 - self.evidence.confidence) if len(pairs) >= 2 else (0.0, 0.0)
+        )
         count = max(len(pairs), 1)
         check = CliffCheck(
             weights=weights,
