@@ -226,7 +226,7 @@ def test_a_rehearsal_visits_all_states_and_promotes_nothing(tmp_path: Path, caps
     assert summary.rehearsal
     assert {"capture", "bc", "ppo", "evaluate", "promote"} <= {stage.state for stage in summary.stages}
     assert summary.champion_moved is False
-    assert 0 == run_command(["registry", "history", "--run", "latest", "--home", str(tmp_path), "--json"])
+    assert 0 == run_command(["registry", "history", "--run", "latest-rehearsal", "--home", str(tmp_path), "--json"])
     assert [] == json.loads(capsys.readouterr().out)
 
 

@@ -1,7 +1,6 @@
 """The command line: `townlet COMMAND`. Results go to stdout, progress and error messages to stderr.
 
-Exit codes: 0 done (and the champion moved, where the schedule can promote), 6 done with the champion unchanged, 2 bad
-input or a missing extra, 3 held, 4 failed, 5 journal broken, 7 aborted, 130 and 143 stopped by a signal, 1 a bug.
+`townlet.errors.EXIT_CODES` says what each exit code means.
 """
 
 import os
@@ -20,9 +19,11 @@ from townlet.commands.bench import bench
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.logs import logs
+from townlet.commands.overview import LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
 from townlet.commands.registry import registry
 from townlet.commands.run_control import add_operator_commands
 from townlet.commands.run_loop import run_with_progress
+from townlet.commands.runs import runs
 from townlet.commands.schedules import add_schedule_commands
 from townlet.commands.train import train
 from townlet.dto.strategies import Device
@@ -33,20 +34,22 @@ __all__ = ["app", "main", "run_command", "run_training"]
 app = App(
     name="townlet",
     help="Take a scripted policy to a learned one, safely.",
+    help_epilogue=exit_codes_text(),
     version=__version__,
     help_format="plaintext",
 )
+app.command(train, group=RUNNING)
 app.command(audit)
 app.command(registry)
-app.command(train)
+app.command(runs, group=LOOKING)
+app.command(gc)
 app.command(bench)
 app.command(logs)
-app.command(gc)
 add_operator_commands(app)
 add_schedule_commands(app)
 
 
-@app.command
+@app.command(group=PLANNING)
 def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> int:
     """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
     from attrs import evolve
@@ -82,7 +85,7 @@ def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> 
     return 0
 
 
-@app.command
+@app.command(group=RUNNING)
 def run(
     schedule: SchedulePath,
     *,
@@ -108,7 +111,7 @@ def run(
     return code
 
 
-@app.command
+@app.command(group=PLANNING)
 def graph(schedule: SchedulePath) -> int:
     """Draw a schedule as a Mermaid state diagram."""
     from townlet.machine.schedule.diagram import mermaid
@@ -119,21 +122,18 @@ def graph(schedule: SchedulePath) -> int:
     return 0
 
 
-@app.command
-def strategies(*, json: Json = False) -> int:
-    """List the strategies, whether each can run here, and what to install for those that cannot."""
-    from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import tables, terminal
+@app.command(group=OTHERS)
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="The shell that is to complete.")],
+) -> int:
+    """Print a script with which a shell completes commands, options and values."""
+    from townlet.report import terminal
 
-    installed = catalogue()
-    if json:
-        terminal.show_json({strategy.name: strategy.here for strategy in installed.availability()})
-    else:
-        terminal.show(tables.strategies_table(installed))
+    terminal.show_plain(app.generate_completion(shell=shell))
     return 0
 
 
-@app.command
+@app.command(group=LOOKING)
 def evaluate(
     policy: PolicyWord,
     *,

@@ -1,8 +1,11 @@
 """All errors that users can meet, with one exit code per family."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 __all__ = [
+    "EXIT_CODES",
     "BadInputError",
     "ChampionMovedError",
     "EnvironmentFaultError",
@@ -17,6 +20,22 @@ __all__ = [
     "UnfitCheckpointError",
     "UnfitInputError",
 ]
+
+EXIT_CODES: Mapping[int, str] = MappingProxyType(
+    {
+        0: "done; the champion moved, where the schedule can promote",
+        1: "a bug; with train --anneal-exit-on-failure: the status is not PASS",
+        2: "bad input, or a missing extra: nothing was changed",
+        3: "held: the run waits for a person, or another process works on it",
+        4: "failed; or disk, memory or a lock: free it, and repeat the command",
+        5: "a journal, a registry or an artefact is not what it was",
+        6: "done; the champion is unchanged",
+        7: "aborted by a person",
+        130: "stopped by SIGINT (Ctrl-C); resume goes on",
+        143: "stopped by SIGTERM; resume goes on",
+    }
+)
+"""What each exit code of the command line means; `townlet --help` and docs/reference/commands.md are made from it."""
 
 
 class TownletError(Exception):

@@ -110,7 +110,7 @@ def test_without_the_package_its_runs_are_refused_in_one_sentence(python: Path, 
     refused = townlet(sys.executable, tmp_path, "check", str(SCHEDULE))
     assert (2, 1) == (refused.returncode, refused.stderr.count("unknown strategy 'dagger'"))
     townlet(python, tmp_path, "run", str(SCHEDULE), "--rehearse")
-    refused = townlet(sys.executable, tmp_path, "audit", "verify", "latest")
+    refused = townlet(sys.executable, tmp_path, "audit", "verify", "latest-rehearsal")
     assert 2 == refused.returncode, refused.stdout
     assert "unknown strategy 'dagger'" in refused.stderr
     assert "install the package that declares it" in refused.stderr

@@ -45,7 +45,7 @@ PolicyWord = Annotated[
     ),
 ]
 Wide = Annotated[bool, Parameter(negative="", help="Print all columns, however narrow the terminal is.")]
-Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, or `latest`.")]
+Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, `latest`, or `latest-rehearsal`.")]
 SchedulePath = Annotated[
     Path,
     Parameter(

@@ -5,11 +5,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, Home, Json, Run, find_run
+from townlet.commands.overview import LOOKING
 from townlet.errors import JournalBrokenError
 
 __all__ = ["audit"]
 
-audit = App(name="audit", help="Verify, show, explain and replay the journal of a run.", help_format="plaintext")
+audit = App(
+    name="audit", help="Verify, show, explain and replay the journal of a run.", help_format="plaintext", group=LOOKING
+)
 
 
 @audit.command

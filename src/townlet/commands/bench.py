@@ -5,10 +5,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from townlet.commands.arguments import Json
+from townlet.commands.overview import OTHERS
 
 __all__ = ["bench"]
 
-bench = App(name="bench", help="Measure speed on this machine.", help_format="plaintext")
+bench = App(name="bench", help="Measure speed on this machine.", help_format="plaintext", group=OTHERS)
 
 
 @bench.command

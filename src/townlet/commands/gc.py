@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, Home, Json
+from townlet.commands.overview import OTHERS
 
 __all__ = ["gc"]
 
@@ -12,6 +13,7 @@ gc = App(
     name="gc",
     help="Free what no run and no registry entry names, and kernels of other versions.",
     help_format="plaintext",
+    group=OTHERS,
 )
 
 

@@ -6,11 +6,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, Home, Json, Run, find_run
+from townlet.commands.overview import OTHERS
 from townlet.commands.run_control import has_ended
 
 __all__ = ["logs"]
 
-logs = App(name="logs", help="Validate and summarise training logs of any generation.", help_format="plaintext")
+logs = App(
+    name="logs", help="Validate and summarise training logs of any generation.", help_format="plaintext", group=OTHERS
+)
 
 Log = Annotated[Path, Parameter(help="The log; its rotated files (LOG.1, LOG.2 …) are read after it.")]
 

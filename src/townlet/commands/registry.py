@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, Actor, Home, Json, Run, Wide, current_user, find_run
+from townlet.commands.overview import LOOKING
 
 if TYPE_CHECKING:
     from townlet.dto.registry import Version
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["registry"]
 
-registry = App(name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext")
+registry = App(
+    name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext", group=LOOKING
+)
 
 PolicyName = Annotated[
     str, Parameter(help="Name under which the policies are registered: the schedule's `registry.name`.")

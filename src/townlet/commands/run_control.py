@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user, find_run
+from townlet.commands.overview import ANSWERING, RUNNING
 from townlet.commands.run_loop import run_with_progress
 from townlet.errors import BadInputError, TownletError
 
@@ -111,8 +112,9 @@ def abort(run: Run, *, actor: Actor = None, reason: Reason = "", home: Home = HO
 
 def add_operator_commands(app: App) -> None:
     """Register the commands with the app."""
-    for command in (resume, approve, reject, retry, accept_risk, hold, abort):
-        app.command(command)
+    app.command(resume, group=RUNNING)
+    for command in (approve, reject, retry, accept_risk, hold, abort):
+        app.command(command, group=ANSWERING)
 
 
 def _answer_approval(command: str, home: Path, run: str, report: str | None, actor: str | None, reason: str) -> int:

@@ -1,8 +1,11 @@
-"""`townlet schedules` and `townlet schema`: the shipped schedules, and the JSON Schema that editors check one with."""
+"""What a schedule can be made of: `townlet schedules`, `townlet strategies` and `townlet schema`."""
 
-from cyclopts import App
+from typing import Annotated
 
-from townlet.commands.arguments import Json
+from cyclopts import App, Parameter
+
+from townlet.commands.arguments import Json, Wide
+from townlet.commands.overview import PLANNING
 
 __all__ = ["add_schedule_commands"]
 
@@ -35,6 +38,35 @@ def schedules(*, json: Json = False) -> int:
     return 0
 
 
+def strategies(
+    name: Annotated[str | None, Parameter(help="A strategy, to list its options.")] = None,
+    *,
+    wide: Wide = False,
+    json: Json = False,
+) -> int:
+    """List the strategies and whether each can run here; with a name, the options of that strategy."""
+    from townlet.errors import BadInputError
+    from townlet.machine.schedule.option_list import strategy_options
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import tables, terminal
+
+    installed = catalogue()
+    if name is not None:
+        if name not in installed.entries:
+            raise BadInputError(installed.problem(name))
+        entry = installed.entries[name]
+        options = strategy_options(entry.spec)
+        if json:
+            terminal.show_json([option.model_dump() for option in options])
+        else:
+            terminal.show(tables.options_table(entry, options), wide=wide)
+    elif json:
+        terminal.show_json({strategy.name: strategy.here for strategy in installed.availability()})
+    else:
+        terminal.show(tables.strategies_table(installed), wide=wide)
+    return 0
+
+
 def schema() -> int:
     """Print the JSON Schema of schedules, with the options of every strategy that is installed."""
     from townlet.machine.schedule.json_schema import schedule_schema_text
@@ -46,6 +78,6 @@ def schema() -> int:
 
 
 def add_schedule_commands(app: App) -> None:
-    """Register both commands with the app."""
-    app.command(schedules)
-    app.command(schema)
+    """Register the commands with the app."""
+    for command in (schedules, strategies, schema):
+        app.command(command, group=PLANNING)

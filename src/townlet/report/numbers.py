@@ -9,7 +9,7 @@
 import math
 import re
 
-__all__ = ["duration", "number", "plain_numbers"]
+__all__ = ["age", "duration", "number", "plain_numbers", "size"]
 
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?![\w.])|(?<![\w.])-0(?![\w.])")
 _SMALLEST = 1e-6
@@ -47,3 +47,27 @@ def duration(seconds: float) -> str:
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def age(seconds: float) -> str:
+    """Return how long ago something was, in the largest unit that fits.
+
+    >>> age(3), age(200), age(7384), age(3 * 86400), age(-1)
+    ('3 s', '3 min', '2 h', '3 d', '0 s')
+    """
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the largest unit that fits.
+
+    >>> size(900), size(8 * 1024), size(27_262_976)
+    ('900 B', '8 KiB', '26 MiB')
+    """
+    for unit, length in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= length:
+            return f"{count / length:.3g} {unit}"
+    return f"{count} B"

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from attrs import frozen
 
@@ -13,11 +14,13 @@ from townlet.dto.guards import EvidenceTable
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import missing_episodes, paired_bounds
-from townlet.machine.catalogue import StrategyCatalogue
+from townlet.machine.audit.run_list import RunListing
+from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.schedule.forecast import Forecast
+from townlet.machine.schedule.option_list import StrategyOption
 from townlet.report.layout import Column, Grid
-from townlet.report.numbers import number
+from townlet.report.numbers import age, number, plain_numbers, size
 
 __all__ = [
     "ScheduleRow",
@@ -25,6 +28,8 @@ __all__ = [
     "evidence_table",
     "forecast_tables",
     "history_table",
+    "options_table",
+    "runs_table",
     "schedules_table",
     "strategies_table",
     "versions_table",
@@ -110,6 +115,18 @@ def strategies_table(catalogue: StrategyCatalogue) -> Grid:
     return table
 
 
+def options_table(entry: StrategyEntry, options: Iterable[StrategyOption]) -> Grid:
+    """Return the options of a strategy, one row each."""
+    table = Grid(
+        f"{entry.name}: {entry.doc}",
+        (_number("option"), _text("type"), _text("default"), _text("bounds"), _text("meaning")),
+    )
+    for option in options:
+        default = "(must be given)" if option.default is None else option.default
+        table.add_row(option.name, option.type, default, option.bounds, option.meaning)
+    return table
+
+
 def versions_table(versions: tuple[Version, ...]) -> Grid:
     """Return the registered versions, one row each."""
     table = Grid(
@@ -163,6 +180,32 @@ def history_table(moves: tuple[AliasMove, ...]) -> Grid:
             (move.evidence or "")[:12],
             (move.head or "")[:12],
         )
+    return table
+
+
+def runs_table(runs: Iterable[RunListing], now: datetime) -> Grid:
+    """Return the runs of a home, one row each; rehearsals, copies and damaged runs say that they are such."""
+    table = Grid(
+        "runs (size: the run's directory; blobs belong to the home)",
+        (
+            _number("id"),
+            _text("schedule", optional=True),
+            _text("state"),
+            _text("result"),
+            _number("age"),
+            _number("size", optional=True),
+        ),
+    )
+    for run in runs:
+        result = plain_numbers(run.result)
+        if run.is_open:
+            result = f"{result}, last record {age(_seconds_since(run.latest, now))} ago"
+        if run.is_rehearsal:
+            result = f"{result} (rehearsal)"
+        if run.copy_of is not None:
+            result = f"{result} (a copy, in {run.path})"
+        old = age(_seconds_since(run.created, now)) if run.created else ""
+        table.add_row(run.id, run.schedule, run.state, result, old, size(run.size))
     return table
 
 
@@ -235,6 +278,12 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
                 str(len(pairs)),
             )
     return table
+
+
+def _seconds_since(moment: str, now: datetime) -> float:
+    """Return how long ago a time in ISO 8601 was; one without a zone, which no run of ours writes, counts as UTC."""
+    parsed = datetime.fromisoformat(moment)
+    return (now - (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))).total_seconds()
 
 
 def _minute(moment: str) -> str:

@@ -18,7 +18,17 @@ from townlet.errors import BadInputError
 from townlet.store.files import read_bytes, resource_errors
 from townlet.store.untrusted import read_json
 
-__all__ = ["EXTERNAL_RUNS", "METADATA", "RunPlace", "home_of", "is_run", "original", "places", "read_metadata"]
+__all__ = [
+    "EXTERNAL_RUNS",
+    "METADATA",
+    "RunPlace",
+    "home_of",
+    "is_run",
+    "lost_runs",
+    "original",
+    "places",
+    "read_metadata",
+]
 
 METADATA = "run.json"
 """File of a run directory that holds its id."""
@@ -39,6 +49,8 @@ class RunPlace:
     """The directory."""
     id: str
     """The run's id; empty where ``run.json`` cannot be read."""
+    is_rehearsal: bool = False
+    """True where the journal's first record says that the run only rehearses."""
 
 
 def is_run(path: Path) -> bool:
@@ -72,6 +84,19 @@ def places(home: Path, *, strict: bool = False) -> tuple[RunPlace, ...]:
             )
     unique = {path.resolve(): path for path in reversed(paths)}
     return tuple(sorted(_place(path) for path in unique.values()))
+
+
+def lost_runs(home: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each directory of a home that should hold a run and does not, and what is wrong with it."""
+    internal = home / "runs"
+    with resource_errors("list these runs", internal):
+        paths = sorted(internal.iterdir()) if internal.is_dir() else []
+    for path in paths:
+        if not path.name.startswith(".") and not is_run(path):
+            yield path, f"{path}: no run directory (it has no {METADATA}); restore it from a copy, or remove it"
+    for note, path in _notes(home):
+        if not is_run(path):
+            yield path, f"{note}: the run is not at {path} any more; bring it back, or remove this note"
 
 
 def original(home: Path, run_id: str, path: Path) -> Path:
@@ -132,7 +157,10 @@ def _noted(home: Path, run_id: str) -> Path | None:
 
 
 def _place(path: Path) -> RunPlace:
-    return RunPlace(created=_created(path), path=path, id=_id(path))
+    first = _first_record(path)
+    body = first.get("body")
+    is_rehearsal = isinstance(body, dict) and body.get("rehearsal") is True
+    return RunPlace(created=_created(path, first), path=path, id=_id(path), is_rehearsal=is_rehearsal)
 
 
 def _id(path: Path) -> str:
@@ -142,11 +170,18 @@ def _id(path: Path) -> str:
     return ""
 
 
-def _created(path: Path) -> str:
+def _first_record(path: Path) -> dict[str, Any]:
+    """Return the first line of a run's journal, not verified; empty where there is none that can be read."""
+    with suppress(OSError, BadInputError, ValueError, RecursionError):
+        line = json.loads(read_bytes(path / "journal.jsonl", _FIRST_LINE).partition(b"\n")[0])
+        return line if isinstance(line, dict) else {}
+    return {}
+
+
+def _created(path: Path, first: dict[str, Any]) -> str:
     """Return when a run was created: its journal's word, else that of ``run.json``, else of its directory's name."""
-    with suppress(OSError, BadInputError, ValueError, KeyError, TypeError, RecursionError):
-        line = read_bytes(path / "journal.jsonl", _FIRST_LINE).partition(b"\n")[0]
-        return datetime.fromisoformat(json.loads(line)["at"]).isoformat()
+    with suppress(ValueError, KeyError, TypeError):
+        return datetime.fromisoformat(first["at"]).isoformat()
     with suppress(BadInputError, ValueError, KeyError, TypeError):
         return datetime.fromisoformat(read_metadata(path)["created"]).isoformat()
     with suppress(ValueError):

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,12 +25,23 @@ from townlet.store.files import (
     resource_errors,
     write_atomic,
 )
-from townlet.store.run_index import EXTERNAL_RUNS, METADATA, home_of, is_run, original, places, read_metadata
+from townlet.store.run_index import (
+    EXTERNAL_RUNS,
+    METADATA,
+    RunPlace,
+    home_of,
+    is_run,
+    original,
+    places,
+    read_metadata,
+)
 
 __all__ = ["RunDirectory"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SCHEDULE, _INBOX = "schedule.yaml", "inbox"
+_LATEST = {"latest": False, "latest-rehearsal": True}
+"""Words for the youngest run of a home, and whether it is one that only rehearses."""
 _STAGING = ".staging-"
 _STAGING_TTL = timedelta(hours=1)
 """Age of a staging directory that no process can still be filling: that takes milliseconds."""
@@ -175,17 +186,15 @@ class RunDirectory:
 
     @classmethod
     def find(cls, home: Path, which: str | Path) -> "RunDirectory":
-        """Return a run by path, beginning of its id, name of its directory, or ``latest``.
+        """Return a run by path, beginning of its id, name of its directory, ``latest`` or ``latest-rehearsal``.
 
-        A copy is found by path or name only. BadInputError lists the latest runs.
+        A rehearsal is never ``latest``. A copy is found by path or name only. BadInputError lists the latest runs.
         """
         word, runs = str(which), home / "runs"
         every = places(home)
         originals = [place for place in every if original(home, place.id, place.path) == place.path]
-        if word == "latest":
-            if not originals:
-                raise BadInputError(f"{runs}: there is no run yet; start one with: townlet run SCHEDULE")
-            return cls.at(originals[-1].path)
+        if word in _LATEST:
+            return cls.at(_latest(runs, originals, word))
         is_name = bool(word) and "/" not in word
         named = [place.path for place in originals if place.id == word] if is_name else []
         named = named or [place.path for place in every if is_name and place.path.name == word]
@@ -272,6 +281,18 @@ class RunDirectory:
         finally:
             os.close(directory)
             lock.release()
+
+
+def _latest(runs: Path, originals: Sequence[RunPlace], word: str) -> Path:
+    """Return the youngest run that is, or is not, a rehearsal; BadInputError where there is none."""
+    rehearsal = _LATEST[word]
+    matches = [place for place in originals if place.is_rehearsal is rehearsal]
+    if matches:
+        return matches[-1].path
+    if rehearsal:
+        raise BadInputError(f"{runs}: there is no rehearsal yet; start one with: townlet run SCHEDULE --rehearse")
+    others = ", only rehearsals (latest-rehearsal names the youngest)" if originals else " yet"
+    raise BadInputError(f"{runs}: there is no run{others}; start one with: townlet run SCHEDULE")
 
 
 def _lock_directory(path: Path) -> int:
