@@ -20,6 +20,7 @@ __all__ = [
     "StubTeacher",
     "Tallies",
     "Teacher",
+    "check_finite",
     "check_truncations",
     "provider",
 ]
@@ -160,6 +161,18 @@ def check_truncations(
         f"{decision}; expected that it {wanted} there: an episode lasts days × {description.decisions_per_day} "
         "decisions, then `truncations` is true until `reset` (docs/reference/environment.md)"
     )
+
+
+def check_finite(description: EnvironmentDescription, name: str, values: NDArray[np.floating]) -> None:
+    """Raise EnvironmentFaultError where recorded values [T, W, …] are not finite, naming the first place."""
+    for decision, of_worlds in enumerate(values):
+        wrong = ~np.isfinite(of_worlds)
+        if wrong.any():
+            raise EnvironmentFaultError(
+                f"environment {description.id}/{description.scenario}: {name} of world {int(np.argwhere(wrong)[0, 0])} "
+                f"at decision {decision} hold a number that is not finite; expected finite numbers "
+                "(docs/reference/environment.md)"
+            )
 
 
 def provider(environment_id: str) -> EnvironmentProvider:

@@ -11,8 +11,10 @@ from attrs import evolve
 from corridor import CorridorProvider, Keeping
 from corridor_schedules import GUARDED, LEARNS, write
 from homes import Town
+from numpy.typing import NDArray
 
 from townlet.cli import run_command
+from townlet.dto.boundary import StepResult
 from townlet.dto.guards import Verdict
 from townlet.dto.journal import GuardsJudged
 from townlet.dto.policy import CaptureResult, EvaluationResult
@@ -118,3 +120,28 @@ def test_training_beside_an_invalid_kpi_goes_on(tmp_path: Path, metric: int) -> 
     assert (summary.semantic_hash, summary.rounds) == ((again := orchestrator.resume()).semantic_hash, again.rounds)
     run = RunDirectory.at(Path(summary.path))
     assert verify(run, Town(tmp_path / "home").blobs, catalogue()).clean
+
+
+@pytest.mark.parametrize("name", ["observations", "rewards"])
+def test_a_recording_with_numbers_that_are_not_finite_is_refused_where_it_is_made(tmp_path: Path, name: str) -> None:
+    """Data cannot be learned from: the run fails at capture, not with a data set that no visit can use."""
+
+    class Broken(Keeping):
+        """Gives a NaN at five o'clock, from world 8 on."""
+
+        def step(self, actions: NDArray[np.int64]) -> StepResult:
+            """Walk one step."""
+            step = super().step(actions)
+            wrong = ((self.world_ids >= 8) & (self.clock == 5))[:, None]
+            if name == "rewards":
+                return evolve(step, rewards=np.where(wrong, np.float32(np.nan), step.rewards))
+            values = np.where(wrong[..., None], np.float32(np.nan), step.observations.observations)
+            return evolve(step, observations=evolve(step.observations, observations=values))
+
+    path = write(tmp_path, GUARDED, seed=3, ppo=LEARNS, scope="home")
+    summary = PolicyTrainingOrchestrator(path, environments=CorridorProvider(Broken), home=tmp_path / "home").run()
+
+    assert "failed" == summary.state
+    assert f"environment corridor/plain: {name} of world 8 at decision {5 if name == 'observations' else 4} hold" in (
+        summary.reason
+    )

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from corridor import CorridorProvider, Keeping
 from homes import Town
+from numpy.typing import NDArray
 
+from townlet.dto.boundary import StepResult
 from townlet.dto.journal import Entry, ProcessStarted, VisitStarted
 from townlet.policy.training.telemetry import Telemetry
 from townlet.store.rundir import RunDirectory
@@ -118,3 +122,29 @@ def test_a_metric_stream_that_cannot_be_read_is_rewound_all_the_same(tmp_path: P
 
     assert b"".join(kept) == (tmp_path / "metrics.jsonl").read_bytes()
     assert {} == stream.failures.counts
+
+
+def test_a_failure_is_journalled_though_its_stack_cannot_be_written(tmp_path: Path) -> None:
+    """A directory stands where the stack should be; the reason is in the journal."""
+
+    class Wrong(Keeping):
+        """Raises when world 8 is played."""
+
+        def step(self, actions: NDArray[np.int64]) -> StepResult:
+            """Raise."""
+            if 8 in self.world_ids:
+                raise ValueError("the corridor caved in")
+            return super().step(actions)
+
+    town = Town(tmp_path / "home")
+    walker = town.facade("straight")
+    walker.environments = CorridorProvider(Wrong)
+
+    def obstruct(entry: Entry) -> None:
+        if isinstance(entry.record, ProcessStarted):
+            RunDirectory.find(town.home, "latest").traceback.mkdir()
+
+    walker.listen = obstruct
+    summary = walker.run()
+
+    assert ("failed", "evaluate: ValueError: the corridor caved in") == (summary.state, summary.reason)

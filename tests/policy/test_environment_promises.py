@@ -4,12 +4,17 @@ from pathlib import Path
 
 import broken_corridors as broken
 import pytest
-from corridor import Corridor, CorridorProvider, Keeping
+from corridor import Corridor, CorridorProvider, Keeping, Walker
 from corridor_schedules import GUARDED, LEARNS, write
 
 from townlet.env.town import TownProvider
 from townlet.errors import BadInputError
+from townlet.machine.schedule.loader import load
+from townlet.machine.schedule.shipped import find_schedule
+from townlet.policy.training.api import ProviderWithTeacher
+from townlet.policy.training.environment_checks import check_promises
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+from townlet.policy.training.strategies.base import catalogue
 from townlet.testing import PROMISES, check_environment
 
 
@@ -88,3 +93,28 @@ def test_a_run_refuses_an_environment_that_breaks_a_promise_before_anything_is_w
         PolicyTrainingOrchestrator(path, environments=CorridorProvider(kind), home=tmp_path / "home").run()
 
     assert [] == [*(tmp_path / "home").glob("runs/*")]
+
+
+def test_only_the_built_in_town_is_taken_on_trust() -> None:
+    """With a teacher of one's own it is the same town; a subclass may break any promise."""
+
+    class Changed(TownProvider):
+        """Could do anything."""
+
+    plan = load(find_schedule("quickstart"), catalogue(), lambda spec: TownProvider().describe(spec.scenario))
+
+    assert () == check_promises(TownProvider(), plan.schedule)
+    assert () == check_promises(ProviderWithTeacher(inner=TownProvider(), custom=Walker("lazy")), plan.schedule)
+    (report,) = check_promises(Changed(), plan.schedule)
+    assert () == report.refusals + report.reservations
+
+
+def test_a_check_is_bounded_by_decisions_and_says_how_many_it_played() -> None:
+    """Days of 24 decisions take 333 of them; what lies beyond the limit is untested, not kept."""
+    full = check_environment(CorridorProvider(Keeping), "plain")
+    cut = check_environment(CorridorProvider(Keeping), "plain", decisions=100)
+
+    assert (333, 100) == (full.decisions, cut.decisions)
+    assert "environment corridor/plain: keeps 13 of 13 promises, checked in 333 decisions" == full.summary
+    outcomes = {each.promise: each.outcome for each in cut.promises}
+    assert ("kept", "untested", "untested") == (outcomes["finite"], outcomes["length"], outcomes["snapshot"])

@@ -309,6 +309,7 @@ class Engine:
 
     def _fail(self, error: Exception) -> None:
         stack = "".join(tracebacks.format_exception(error))
-        write_atomic(self._traceback, stack.encode())
+        with suppress(OSError, TownletError):  # the journal holds the reason; without the stack the run still ends
+            write_atomic(self._traceback, stack.encode())
         first = (str(error).splitlines() or [""])[0]
         self._machine().fail(f"{self._run.state}: {type(error).__name__}: {first}")

@@ -23,7 +23,15 @@ from townlet.policy.data.samples import samples_to_trajectories
 from townlet.policy.data.trajectories import Trajectories, read_trajectories
 from townlet.policy.model.inference import log_probabilities, sample
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, EnvironmentDescription, StubTeacher, Tallies, Teacher, check_truncations
+from townlet.ports import (
+    Environment,
+    EnvironmentDescription,
+    StubTeacher,
+    Tallies,
+    Teacher,
+    check_finite,
+    check_truncations,
+)
 from townlet.rng import mix, uniform
 from townlet.store.blobs import BlobStore
 
@@ -68,7 +76,7 @@ class RolloutCaptureService:
 
         Weights act stochastically and unperturbed. A stub never acts: a warning, and an empty recording.
         BadInputError for no decisions, StrategyFailedError for an empty town, EnvironmentFaultError for an episode that
-        ends early.
+        ends early and for an observation or a reward that is not finite.
         """
         if decisions <= 0:
             raise BadInputError(f"cannot capture {decisions} decisions; expected at least 1 tick to capture")
@@ -105,6 +113,8 @@ class RolloutCaptureService:
                 check_truncations(description, step.truncations, expected=False, decision=t + 1)
             rewards[t], terminations[t], seen = step.rewards, step.terminations, step.observations
             report(t + 1)
+        for name, values in (("observations", observations), ("rewards", rewards)):
+            check_finite(description, name, values)
         if isinstance(player, Weights):
             predictions[-1] = _predicted(seen, player)
         cut = np.zeros(shape, np.bool_)
