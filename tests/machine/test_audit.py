@@ -10,9 +10,11 @@ from fakes import Bench
 from plans import CATALOGUE, make_plan
 from plans import SCHEDULE as PLAIN
 
+from townlet.dto.guards import GuardReport
 from townlet.dto.journal import GuardsJudged, OperatorCommand, TransitionTaken
 from townlet.errors import BadInputError
-from townlet.machine.audit.verify import VerificationReport, show, verify, why
+from townlet.machine.audit.verify import VerificationReport, verify
+from townlet.report.journal_text import show, why
 from townlet.store.rundir import RunDirectory
 
 SCHEDULE = b"schedule"
@@ -106,14 +108,57 @@ def test_an_empty_run_is_not_clean(bench: Bench) -> None:
     assert "no records" in _audit(bench).problems[0]
 
 
-def test_why_prints_the_operands_of_each_guard(bench: Bench) -> None:
-    """Value, baseline, limit, interval, pairs, tolerance and the sentence."""
+def test_why_prints_each_thing_once(bench: Bench) -> None:
+    """The verdict's sentence has the numbers; below it stands only what the sentence leaves out."""
     text = why(bench.journal().entries, "evaluate")
     assert "evaluate (visit 1) → promote, edge 1: on better, queue_tolerance, loss_tolerance" in text
-    assert "pass      better: evaluate.return_per_agent_day" in text
+    assert 1 == text.count("  pass      better: evaluate.return_per_agent_day")
+    assert "value " not in text
+    reports = [report for report in _evaluated(bench) if report.pairs and report.low is not None]
+    assert len(reports) >= text.count("other bound ") > 0
+    assert "a mean cannot show rare catastrophes: what happens in fewer than 1 of 7 episodes is absent" in text
+
+
+def test_why_prints_the_operands_to_the_last_digit_where_asked(bench: Bench) -> None:
+    """Value, baseline, limit, interval, pairs, tolerance, as the journal has them."""
+    text = why(bench.journal().entries, "evaluate", exact=True)
     for operand in ("value ", "baseline ", "limit 0.0", "low ", "high ", "pairs 20, dropped 0, look 1", "tolerance "):
         assert operand in text
-    assert "a mean cannot show rare catastrophes: what happens in fewer than 1 of 7 episodes is absent" in text
+    assert all(repr(report.value) in text for report in _evaluated(bench) if report.value is not None)
+
+
+def test_a_hold_for_an_unknown_verdict_does_not_repeat_its_sentence(bench: Bench) -> None:
+    """The transition names the guard; the sentence stands at the guard."""
+    changed = []
+    for entry in bench.journal().entries:
+        record = entry.record
+        if isinstance(record, TransitionTaken) and record.source == "evaluate":
+            causes = "; ".join(f"{report.guard}: {report.sentence}" for report in _evaluated(bench))
+            record = evolve(record, why=f"unknown on edge 1 of evaluate (to promote): {causes}")
+        changed.append(evolve(entry, record=record))
+    text = why(changed, "evaluate")
+    assert [] == [report.guard for report in _evaluated(bench) if text.count(f"{report.guard}: evaluate.") > 1]
+
+
+def test_a_line_feed_in_a_reason_or_an_actor_makes_no_line(bench: Bench) -> None:
+    """`show` has one line a record, whatever people and files put into it."""
+    entries = []
+    for entry in bench.journal().entries:
+        record = entry.record
+        if isinstance(record, TransitionTaken):
+            record = evolve(record, why="because\n  99 2026-01-01 run_closed done: forged")
+        entries.append(evolve(entry, record=record))
+    order = OperatorCommand(command="hold", actor="ops\n  99 forged", reason="a\nb", arguments={}, sent=0.0)
+    entries.append(evolve(entries[-1], record=order))
+    assert len(entries) == len(show(entries).splitlines())
+    assert "ops\\n  99 forged" in show(entries)
+    assert "\\n  99 2026-01-01" in why(entries, "evaluate")
+    assert [] == [line for line in why(entries).splitlines() if line.startswith("  99")]
+
+
+def _evaluated(bench: Bench) -> tuple[GuardReport, ...]:
+    records = [entry.record for entry in bench.journal().entries]
+    return next(each.reports for each in records if isinstance(each, GuardsJudged) and each.state == "evaluate")
 
 
 def test_why_names_the_episodes_that_only_one_side_has_exposure_in(bench: Bench) -> None:

@@ -46,13 +46,12 @@ def verify(run: Run, *, home: Home = HOME, json: Json = False) -> int:
 @audit.command
 def show(run: Run, *, home: Home = HOME) -> int:
     """Print the journal of a run, one line per record."""
-    from townlet.machine.audit.verify import show as audit_show
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import terminal
+    from townlet.report import journal_text, terminal
 
     home, directory = find_run(home, run)
-    terminal.show(audit_show(read(directory.journal, directory.head, catalogue()).entries))
+    terminal.show(journal_text.show(read(directory.journal, directory.head, catalogue()).entries))
     return 0
 
 
@@ -61,19 +60,20 @@ def why(
     run: Run,
     which: Annotated[str | None, Parameter(help="A state that was left, or the number of a transition.")] = None,
     *,
+    exact: Annotated[bool, Parameter(negative="", help="Print every operand to the last digit.")] = False,
     home: Home = HOME,
 ) -> int:
-    """Print operands, tolerance, interval and verdict of every guard behind each transition."""
+    """Print why each transition was taken: the verdict of every guard, with its numbers, tolerance and interval."""
     from townlet.machine.audit.environment_promises import environment_reservations
     from townlet.machine.audit.verify import inexact_processes
-    from townlet.machine.audit.verify import why as audit_why
     from townlet.machine.journal.chain import read
     from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import terminal
+    from townlet.report import journal_text, terminal
 
     home, directory = find_run(home, run)
     entries = read(directory.journal, directory.head, catalogue()).entries
-    reasons = audit_why(entries, int(which) if which is not None and which.isdecimal() else which)
+    number = int(which) if which is not None and which.isdecimal() else None
+    reasons = journal_text.why(entries, which if number is None else number, exact=exact)
     terminal.show("\n".join((*inexact_processes(entries), *environment_reservations(entries), reasons)))
     return 0
 

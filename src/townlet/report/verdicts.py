@@ -8,7 +8,7 @@ import re
 from townlet.dto.guards import GuardReport
 from townlet.report.numbers import number, plain_numbers
 
-__all__ = ["verdict_sentence"]
+__all__ = ["other_bound", "verdict_sentence"]
 
 _BOUND = re.compile(r"bound (\S+) (above|below|at) limit (\S+?)(?=,| \()")
 _BOUNDS = re.compile(r"bounds (\S+) and (\S+) on both sides of limit (\S+?)(?=,| \()")
@@ -32,6 +32,15 @@ def verdict_sentence(report: GuardReport) -> str:
         sentence = _BOUND.sub(rf"bound {low if is_low else high} \2 limit {limit}", sentence)
         sentence = _BOUNDS.sub(f"bounds {low} and {high} on both sides of limit {limit}", sentence)
     return plain_numbers(sentence)
+
+
+def other_bound(report: GuardReport) -> str:
+    """Return the bound of a paired difference that the sentence does not name; empty where it names both, or none."""
+    match = _BOUND.search(report.sentence)
+    if match is None or report.low is None or report.high is None:
+        return ""
+    bound = report.high if match[1] == f"{report.low:.4g}" else report.low
+    return f"other bound {number(bound - _shift(report))}"
 
 
 def _shift(report: GuardReport) -> float:

@@ -1,4 +1,4 @@
-"""Verify a run directory, and explain why each transition was taken."""
+"""Verify a run directory: its chain, its head, its schedules and its blobs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -8,38 +8,24 @@ from attrs import frozen
 
 from townlet.canonical import GENESIS
 from townlet.dto.codec import Record
-from townlet.dto.guards import GuardReport
 from townlet.dto.journal import (
-    ApprovalRequested,
     Checkpoint,
-    EffectDone,
-    EffectIntent,
     Entry,
-    EnvironmentChecked,
-    GuardsJudged,
-    JournalRecord,
-    OperatorCommand,
     ProcessStarted,
-    Recovered,
-    RunClosed,
-    RunCreated,
-    TransitionTaken,
     VisitFinished,
-    VisitStarted,
 )
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.environment_promises import environment_reservations
 from townlet.machine.audit.gc import open_checkpoint
 from townlet.machine.audit.snapshot import schedules
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.result_codec import load_result
 from townlet.store.blobs import BlobStore
 from townlet.store.files import read_bytes
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["VerificationReport", "inexact_processes", "promise_phrase", "show", "verify", "why"]
+__all__ = ["VerificationReport", "inexact_processes", "promise_phrase", "verify"]
 
 
 @frozen(kw_only=True)
@@ -164,107 +150,3 @@ def _blobs(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> Iterator[t
             digests = (*result.blobs.values(), *((result.weights,) if result.weights is not None else ()))
             for digest in digests:
                 yield digest, f"record {entry.seq} (visit {record.visit} to {record.state})"
-
-
-def why(entries: Sequence[Entry], which: int | str | None = None) -> str:
-    """Return the reasons of transitions with the operands of each guard, as text.
-
-    `which` is the sequence number of a transition, the name of a state that was left, or none for all.
-    BadInputError where no transition matches.
-    """
-    reasons: list[str] = []
-    evaluated: GuardsJudged | None = None
-    for entry in entries:
-        record = entry.record
-        if isinstance(record, VisitStarted):
-            evaluated = None
-        if isinstance(record, GuardsJudged):
-            evaluated = record
-        if isinstance(record, TransitionTaken) and which in (None, entry.seq, record.source):
-            reasons.append("\n".join(_reasons(entry, record, evaluated)))
-    if not reasons:
-        sources = sorted({e.record.source for e in entries if isinstance(e.record, TransitionTaken)})
-        raise BadInputError(f"no transition {which!r}; states that were left: {', '.join(sources) or 'none'}")
-    return "\n\n".join(reasons)
-
-
-def _reasons(entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | None) -> Iterator[str]:
-    edge = "the engine's own" if record.edge is None else f"edge {record.edge}"
-    visit = "" if evaluated is None else f" (visit {evaluated.visit})"
-    yield f"{entry.seq} {record.source}{visit} → {record.target}, {edge}: {record.why}"
-    reports = () if evaluated is None else evaluated.reports
-    for report in reports:
-        yield f"  {report.verdict.value:<9} {report.guard}: {report.sentence}"
-        operands = ", ".join(_operands(report))
-        if operands:
-            yield f"            {operands}"
-    most = max((report.pairs for report in reports), default=0)
-    if most:
-        yield f"  {mean_warning(most)}"
-
-
-def _operands(report: GuardReport) -> Iterator[str]:
-    numbers = {
-        "value": report.value,
-        "baseline": report.baseline,
-        "limit": report.limit,
-        "low": report.low,
-        "high": report.high,
-    }
-    for name, number in numbers.items():
-        if number is not None:
-            yield f"{name} {number!r}"
-    if report.pairs or report.dropped:
-        yield f"pairs {report.pairs}, dropped {report.dropped}, look {report.look}"
-    if report.tolerance:
-        yield f"tolerance {report.tolerance}"
-    for side, episodes in (("candidate", report.candidate_missing), ("baseline", report.baseline_missing)):
-        if episodes:
-            yield f"only the {side} without exposure in episodes {', '.join(map(str, episodes))}"
-
-
-def show(entries: Sequence[Entry]) -> str:
-    """Return the journal as text, one line per record."""
-    return "\n".join(
-        f"{entry.seq:>4} {entry.at} {entry.record.kind:<18} {_summarise(entry.record)}" for entry in entries
-    )
-
-
-def _summarise(record: JournalRecord) -> str:
-    text = ""
-    match record:
-        case RunCreated():
-            text = f"{record.name} seed {record.seed}{' (rehearsal)' if record.rehearsal else ''}"
-        case EnvironmentChecked():
-            text = record.report.summary
-        case VisitStarted() | VisitFinished():
-            attempt = f" attempt {record.attempt}" if isinstance(record, VisitStarted) else ""
-            text = f"{record.state} visit {record.visit}{attempt}"
-        case Checkpoint():
-            text = f"{record.state} visit {record.visit} step {record.step} {record.blob[:12]}"
-        case GuardsJudged():
-            text = ", ".join(f"{report.guard} {report.verdict.value}" for report in record.reports) or "no guards"
-        case TransitionTaken():
-            text = f"{record.source} → {record.target}: {record.why}"
-        case EffectIntent():
-            text = f"{record.alias} → {record.target[:12]}, expecting {(record.expected or 'nothing')[:12]}"
-        case EffectDone():
-            text = f"{record.alias} → {record.target[:12]} version {record.version}"
-        case RunClosed():
-            text = f"{record.state}: {record.reason}"
-        case ProcessStarted():
-            changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
-            text = f"pid {record.pid} on {record.host}, {record.promise}{': ' if changed else ''}{changed}"
-        case ApprovalRequested() | OperatorCommand():
-            text = _summarise_command(record)
-        case Recovered():
-            text = f"{record.torn_bytes} torn bytes cut"
-    return text
-
-
-def _summarise_command(record: ApprovalRequested | OperatorCommand) -> str:
-    if isinstance(record, ApprovalRequested):
-        return f"{record.state} edge {record.edge}, guard report {record.report[:12]}"
-    first, *_ = (record.refused or record.reason).splitlines() or [""]
-    owner = "" if record.uid is None else f" (user id {record.uid})"
-    return f"{record.command} by {record.actor}{owner}{', refused' if record.refused else ''}: {first}"

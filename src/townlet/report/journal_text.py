@@ -1,0 +1,150 @@
+"""A journal in words: one line per record, and why each transition was taken."""
+
+from collections.abc import Iterator, Sequence
+
+from townlet.dto.guards import GuardReport
+from townlet.dto.journal import (
+    ApprovalRequested,
+    Checkpoint,
+    EffectDone,
+    EffectIntent,
+    Entry,
+    EnvironmentChecked,
+    GuardsJudged,
+    JournalRecord,
+    OperatorCommand,
+    ProcessStarted,
+    Recovered,
+    RunClosed,
+    RunCreated,
+    TransitionTaken,
+    VisitFinished,
+    VisitStarted,
+)
+from townlet.errors import BadInputError
+from townlet.machine.guards.paired_test import mean_warning
+from townlet.report.escapes import one_line
+from townlet.report.numbers import plain_numbers
+from townlet.report.verdicts import other_bound, verdict_sentence
+
+__all__ = ["show", "why"]
+
+
+def why(entries: Sequence[Entry], which: int | str | None = None, *, exact: bool = False) -> str:
+    """Return the reasons of transitions with the verdict of each guard, as text; each number stands there once.
+
+    `which` is the sequence number of a transition, the name of a state that was left, or none for all; with `exact`
+    the operands follow as the journal has them, to the last digit. BadInputError where no transition matches.
+    """
+    reasons: list[str] = []
+    evaluated: GuardsJudged | None = None
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, VisitStarted):
+            evaluated = None
+        if isinstance(record, GuardsJudged):
+            evaluated = record
+        if isinstance(record, TransitionTaken) and which in (None, entry.seq, record.source):
+            reasons.append("\n".join(_reasons(entry, record, evaluated, exact=exact)))
+    if not reasons:
+        sources = sorted({e.record.source for e in entries if isinstance(e.record, TransitionTaken)})
+        raise BadInputError(f"no transition {which!r}; states that were left: {', '.join(sources) or 'none'}")
+    return "\n\n".join(reasons)
+
+
+def _reasons(entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | None, *, exact: bool) -> Iterator[str]:
+    edge = "the engine's own" if record.edge is None else f"edge {record.edge}"
+    visit = "" if evaluated is None else f" (visit {evaluated.visit})"
+    reports = () if evaluated is None else evaluated.reports
+    cause = record.why
+    for report in reports:  # it stands below
+        cause = cause.replace(f"{report.guard}: {report.sentence}", report.guard)
+    yield one_line(f"{entry.seq} {record.source}{visit} → {record.target}, {edge}: {plain_numbers(cause)}")
+    for report in reports:
+        yield one_line(f"  {report.verdict.value:<9} {report.guard}: {verdict_sentence(report)}")
+        details = ", ".join(_operands(report) if exact else _details(report))
+        if details:
+            yield one_line(f"            {details}")
+    most = max((report.pairs for report in reports), default=0)
+    if most:
+        yield f"  {mean_warning(most)}"
+
+
+def _details(report: GuardReport) -> Iterator[str]:
+    """Yield what the sentence of a report leaves out."""
+    if bound := other_bound(report):
+        yield bound
+    if report.dropped:
+        yield f"{report.dropped} pairs without exposure on both sides"
+    yield from _missing(report)
+
+
+def _operands(report: GuardReport) -> Iterator[str]:
+    numbers = {
+        "value": report.value,
+        "baseline": report.baseline,
+        "limit": report.limit,
+        "low": report.low,
+        "high": report.high,
+    }
+    for name, number in numbers.items():
+        if number is not None:
+            yield f"{name} {number!r}"
+    if report.pairs or report.dropped:
+        yield f"pairs {report.pairs}, dropped {report.dropped}, look {report.look}"
+    if report.tolerance:
+        yield f"tolerance {report.tolerance}"
+    yield from _missing(report)
+
+
+def _missing(report: GuardReport) -> Iterator[str]:
+    for side, episodes in (("candidate", report.candidate_missing), ("baseline", report.baseline_missing)):
+        if episodes:
+            yield f"only the {side} without exposure in episodes {', '.join(map(str, episodes))}"
+
+
+def show(entries: Sequence[Entry]) -> str:
+    """Return the journal as text, one line per record."""
+    return "\n".join(
+        one_line(f"{entry.seq:>4} {entry.at} {entry.record.kind:<18} {_summarise(entry.record)}") for entry in entries
+    )
+
+
+def _summarise(record: JournalRecord) -> str:
+    text = ""
+    match record:
+        case RunCreated():
+            text = f"{record.name} seed {record.seed}{' (rehearsal)' if record.rehearsal else ''}"
+        case EnvironmentChecked():
+            text = record.report.summary
+        case VisitStarted() | VisitFinished():
+            attempt = f" attempt {record.attempt}" if isinstance(record, VisitStarted) else ""
+            text = f"{record.state} visit {record.visit}{attempt}"
+        case Checkpoint():
+            text = f"{record.state} visit {record.visit} step {record.step} {record.blob[:12]}"
+        case GuardsJudged():
+            text = ", ".join(f"{report.guard} {report.verdict.value}" for report in record.reports) or "no guards"
+        case TransitionTaken():
+            text = f"{record.source} → {record.target}: {plain_numbers(record.why)}"
+        case EffectIntent():
+            text = f"{record.alias} → {record.target[:12]}, expecting {(record.expected or 'nothing')[:12]}"
+        case EffectDone():
+            text = f"{record.alias} → {record.target[:12]} version {record.version}"
+        case RunClosed():
+            text = f"{record.state}: {plain_numbers(record.reason)}"
+        case ProcessStarted():
+            changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
+            text = f"pid {record.pid} on {record.host}, {record.promise}{': ' if changed else ''}{changed}"
+        case ApprovalRequested() | OperatorCommand():
+            text = _summarise_command(record)
+        case Recovered():
+            text = f"{record.torn_bytes} torn bytes cut"
+    return text
+
+
+def _summarise_command(record: ApprovalRequested | OperatorCommand) -> str:
+    if isinstance(record, ApprovalRequested):
+        return f"{record.state} edge {record.edge}, guard report {record.report[:12]}"
+    first, *_ = (record.refused or record.reason).splitlines() or [""]
+    owner = "" if record.uid is None else f" (user id {record.uid})"
+    return f"{record.command} by {record.actor}{owner}{', refused' if record.refused else ''}: {first}"
