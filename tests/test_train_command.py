@@ -1,16 +1,22 @@
 """`townlet train` and `townlet logs`: existing flags, one JSON document on stdout, the page that explains them."""
 
 import json
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from time import time
+from typing import cast
 
 import attrs
 import pytest
 
 from townlet.cli import run_command, run_training
 from townlet.commands.train import reference
+from townlet.dto.journal import OperatorCommand
 from townlet.dto.train import MODES, TrainRequest
+from townlet.machine.engine.inbox import send
+from townlet.store.rundir import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "train.md"
@@ -144,6 +150,37 @@ def test_an_anneal_that_promotes_nothing_exits_as_it_was_asked(
     assert (status, modes) == (document["status"], [told["mode"] for told in document["results"]])
     assert json.loads((logs / "anneal_results.json").read_text()) == document["results"]
     assert 1 == train(tmp_path, "--mode", "anneal", "--anneal-exit-on-failure", least=least)
+
+
+@pytest.mark.parametrize(("command", "code"), [("hold", 3), ("abort", 7)])
+def test_a_mode_exits_with_the_code_of_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, code: int
+) -> None:
+    """Held and aborted are not failed: the order of an operator that arrives at once ends a run of a mode likewise."""
+    begin = RunDirectory.create.__func__  # type: ignore[attr-defined]
+
+    def create(cls: type[RunDirectory], *words: object, **more: object) -> RunDirectory:
+        run = begin(cls, *words, **more)
+        send(run.inbox, OperatorCommand(command=command, actor="ops", reason="lunch", arguments={}, sent=time()))
+        return cast("RunDirectory", run)
+
+    monkeypatch.setattr(RunDirectory, "create", classmethod(create))
+    assert code == train(tmp_path, "--mode", "capture")
+    told = capsys.readouterr()
+    assert "" == told.out
+    assert f"{'aborted' if command == 'abort' else 'hold'}: {command} by ops: lunch" in told.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_under_stdout_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    """The run is done; where its summary is, is said."""
+    path = tmp_path / "trains.yaml"
+    path.write_text(TRAINS.replace("LEAST", "0.01"), encoding="utf-8")
+    words = [sys.executable, "-m", "townlet", "train", str(path), "--mode", "capture", "--home", str(tmp_path / "home")]
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert 0 == process.returncode, process.stderr
+    assert "No space left on device; the run is not affected, its summary is in " in process.stderr
 
 
 def test_a_broken_log_exits_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.store.rundir import RunDirectory
 
-__all__ = ["SignalHandler", "run_with_progress"]
+__all__ = ["SignalHandler", "report_lost_output", "run_with_progress", "walk"]
 
 _PROCESS_START = perf_counter()
 _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
@@ -118,6 +118,26 @@ def run_with_progress(
     `action` receives the orchestrator and runs it; `run` is the one that is resumed. The summary is None where a signal
     stopped the run.
     """
+    from townlet.report import terminal
+
+    code, summary = walk(schedule, home, action, seed=seed, run=run)
+    if summary is not None:
+        if json:
+            terminal.show_json(summary.model_dump())
+        _show_outcome(summary, home, json=json)
+        report_lost_output(summary)
+    return code, summary
+
+
+def walk(
+    schedule: Path,
+    home: Path,
+    action: "Callable[[PolicyTrainingOrchestrator], AnnealSummary]",
+    *,
+    seed: int | None = None,
+    run: "RunDirectory | None" = None,
+) -> "tuple[int, AnnealSummary | None]":
+    """Do as `run_with_progress` does, and leave it to the caller to print the summary."""
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
@@ -148,13 +168,16 @@ def run_with_progress(
             if signals.run:
                 error.add_note(f"go on with: {signals.resume_command(home)}")
             raise
-    if json:
-        terminal.show_json(summary.model_dump())
-    _show_outcome(summary, home, json=json)
+    return _exit_code(summary), summary
+
+
+def report_lost_output(summary: "AnnealSummary") -> None:
+    """Say where the summary of a run is that could not be written to stdout; the run keeps its exit code."""
+    from townlet.report import terminal
+
     if reason := terminal.lost_results():
         terminal.complain(f"stdout: {reason}; the run is not affected, its summary is in {summary.path}")
         terminal.forget_losses()
-    return _exit_code(summary), summary
 
 
 def _warn_of(entry: "Entry") -> None:

@@ -7,14 +7,15 @@ import attrs
 from cyclopts import Parameter
 
 from townlet.commands.arguments import HOME, Home, SchedulePath, Seed
-from townlet.commands.run_loop import SignalHandler
+from townlet.commands.run_loop import report_lost_output, walk
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
-from townlet.errors import HoldError, OutputError, StoppedError, StrategyFailedError
+from townlet.errors import OutputError
 
 if TYPE_CHECKING:
-    from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
+    from townlet.dto.training_log import TrainingLogEntry
+    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 __all__ = ["reference", "train"]
 
@@ -30,41 +31,34 @@ def train(
 ) -> int:
     """Run a schedule, or the part of it that a mode selects; print one JSON document."""
     from townlet.policy.compat.legacy import legacy_document
-    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
-    from townlet.report.progress import RunProgress
 
-    with SignalHandler() as signals, RunProgress(terminal.errors) as progress:
+    epochs: list[TrainingLogEntry | None] = []
+    lost: list[OutputError] = []
 
-        def on_record(entry: "Entry") -> None:
-            signals.follow(entry)
-            progress.listen(entry)
-
-        orchestrator = PolicyTrainingOrchestrator(
-            schedule,
-            home=home,
-            seed=seed,
-            listen=on_record,
-            watch=progress.watch,
-            stopping=signals.stop_requested,
-        )
-        lost: OutputError | None = None
+    def action(orchestrator: "PolicyTrainingOrchestrator") -> "AnnealSummary":
         try:
-            summary = orchestrator.train(request)
-        except StoppedError as error:
-            return signals.report_stop(error, home)
+            return orchestrator.train(request)
         except OutputError as error:
-            lost, summary = error, cast("AnnealSummary", error.summary)
-            lost.add_note(f"write them again with: {_write_command(request, summary, home)}")
-    outcome = f"{summary.state}: {summary.reason} ({summary.path})"
-    if request.mode != "anneal" and summary.state != "done":
-        raise (HoldError if summary.state == "hold" else StrategyFailedError)(outcome)
-    terminal.show_json(legacy_document(summary, request.mode, orchestrator.last_epoch))
+            lost.append(error)
+            return cast("AnnealSummary", error.summary)
+        finally:
+            epochs.append(orchestrator.last_epoch)
+
+    code, summary = walk(schedule, home, action, seed=seed)
+    if summary is None:
+        return code
+    if summary.state == "done" or request.mode == "anneal":
+        terminal.show_json(legacy_document(summary, request.mode, epochs[-1]))
+        report_lost_output(summary)
     if summary.state != "done":
-        terminal.complain(outcome)
-    if lost is not None:
-        raise lost
-    return 1 if request.anneal_exit_on_failure and summary.status != "PASS" else 0
+        terminal.complain(f"{summary.state}: {summary.reason} ({summary.path})")
+    for error in lost:
+        error.add_note(f"write them again with: {_write_command(request, summary, home)}")
+        raise error
+    if request.mode == "anneal":
+        return 1 if request.anneal_exit_on_failure and summary.status != "PASS" else 0
+    return code
 
 
 def _write_command(request: TrainRequest, summary: "AnnealSummary", home: Path) -> str:
@@ -91,7 +85,8 @@ def reference() -> str:
         "",
         "A mode keeps the `with` of the named states and replaces all edges by a chain to done: a smaller machine, "
         "journalled and resumable like any other. `--mode anneal` exits with 0 once it has printed its status; with "
-        "`--anneal-exit-on-failure` with 1 unless the status is PASS.",
+        "`--anneal-exit-on-failure` with 1 unless the status is PASS. Every other mode exits as `townlet run` does: "
+        "[exit codes](commands.md#exit-codes).",
         "",
         "| mode | runs | prints |",
         "|---|---|---|",
