@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townlet.dto.comparison import ComparisonResult, MetricComparison
+from townlet.dto.guards import EvidenceTable, PairedMetric
 from townlet.dto.registry import AliasMove
 from townlet.report import tables, terminal
 from townlet.report.escapes import one_line, printable
@@ -172,6 +173,29 @@ def test_a_number_never_breaks(width: int) -> None:
         assert value in words
     if width >= 40:
         assert all(len(line.rstrip()) <= width for line in text.splitlines())
+
+
+def test_evidence_that_one_side_lacks_is_not_averaged() -> None:
+    """Neither a gap nor an invalid number turns into the mean of the others."""
+    whole, gap = tuple(map(float, range(20))), (None, *map(float, range(19)))
+    rows = {"known": (whole, {}), "gap": (gap, {}), "invalid": (whole, {"candidate": (3,)})}
+    evidence = EvidenceTable(
+        evidence="full",
+        candidate="c" * 64,
+        baselines={"champion": "teacher:lazy"},
+        seed=1,
+        looks=(20,),
+        metrics=tuple(
+            PairedMetric(metric=name, values={"candidate": values, "champion": whole}, invalid=invalid)
+            for name, (values, invalid) in rows.items()
+        ),
+    )
+    lines = rendered(tables.evidence_table("d" * 64, evidence), 160).splitlines()
+    cells = {line.split()[0]: line.split()[3:] for line in lines if line.split() and line.split()[0] in rows}
+
+    assert ["9.5", "9.5", "0", "[0,", "0]", "20"] == cells["known"]
+    assert ["unknown", "19", "of", "20"] == cells["gap"]
+    assert ["unknown", "20", "of", "20"] == cells["invalid"]
 
 
 def test_wide_prints_every_column(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

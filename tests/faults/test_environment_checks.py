@@ -158,3 +158,20 @@ def test_a_run_that_is_killed_right_after_the_check_is_resumed_without_another(o
     kinds = [record.kind for record in office.journal()]
     assert 1 == kinds.count("environment_checked")
     assert ["effect_done", "run_closed"] == [kind for kind in kinds if kind in ("effect_done", "run_closed")]
+
+
+def test_evaluate_names_episodes_that_one_side_has_no_exposure_in(office: Office) -> None:
+    """Not known, with the flag to state; known with the flag."""
+    office.install("broken.LosesExposure")
+    words = ["evaluate", "teacher:straight", "--against", "teacher:lazy", "--environment", "corridor"]
+    words += ["--scenario", "plain", "--days", "1", "--episodes", "40"]
+    out, err = office.type(*words)
+    assert "unknown" in next(line for line in out.splitlines() if line.startswith("return_per_agent_day"))
+    assert (
+        "warning: return_per_agent_day is not known: the candidate alone has no exposure in 4 episodes "
+        "(3, 11, 19, 35); state what these count as: --missing worst or --missing drop\n"
+    ) in err
+    for missing in ("worst", "drop"):
+        out, err = office.type(*words, "--missing", missing)
+        assert "unknown" not in out
+        assert "" == err

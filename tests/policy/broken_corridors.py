@@ -194,3 +194,18 @@ class Slow(Corridor):
 
         time.sleep(0.05)
         return super().step(actions)
+
+
+class LosesExposure(Corridor):
+    """Has no exposure in world 3 of every eight where nobody ever rests on the way: some policies are not measured."""
+
+    def step(self, actions: NDArray[np.int64]) -> StepResult:
+        """Walk one step."""
+        self.rested = getattr(self, "rested", np.zeros(self.worlds, np.bool_))
+        self.rested |= ((actions == 0) & (self.position != self._goal()[:, None])).any(1)
+        return super().step(actions)
+
+    def tallies(self) -> Tallies:
+        """Return sums and exposures."""
+        tallies = super().tallies()
+        return evolve(tallies, exposures=tallies.exposures * ~((self.world_ids % 8 == 3) & ~self.rested))
