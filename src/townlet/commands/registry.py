@@ -238,6 +238,7 @@ def _registry(home: Path, run: str | None) -> "Registry":
 def _version(store: "Registry", which: str) -> "Version":
     """Return the version that NAME@ALIAS or NAME@VERSION names; BadInputError where there is none."""
     from townlet.errors import BadInputError
+    from townlet.store.hints import list_command
 
     name, at, word = which.rpartition("@")
     if not at or not name or not word:
@@ -247,7 +248,7 @@ def _version(store: "Registry", which: str) -> "Version":
     else:
         version = next((each for each in store.versions(name) if str(each.version) == word), None)
     if version is None:
-        raise BadInputError(f"{store.path}: there is no {which!r}; townlet registry list shows what there is")
+        raise BadInputError(f"{store.path}: there is no {which!r}; to see what there is: {list_command(store.path)}")
     return version
 
 

@@ -23,13 +23,12 @@ from townlet.store.files import (
     resource_errors,
     write_atomic,
 )
+from townlet.store.hints import rebuild_advice, verify_advice
 from townlet.store.registry import rows
 from townlet.store.registry.ledger import Ledger, lines
+from townlet.store.registry.rows import DamagedRowError
 
 __all__ = ["RegistryFile"]
-
-_REBUILD = "restore it from a copy, or run: townlet registry rebuild"
-_VERIFY = "run: townlet registry verify; then restore it from a copy, or run: townlet registry rebuild"
 
 
 @frozen
@@ -106,7 +105,7 @@ class RegistryFile:
         try:
             with self._connection("ro") as connection:
                 return rows.entries(connection) if self._has_schema(connection) else ()
-        except (BadInputError, sqlite3.Error, UnicodeDecodeError):
+        except (BadInputError, sqlite3.Error, UnicodeDecodeError, DamagedRowError):
             return ()
 
     def replace(self, entries: tuple[LedgerEntry, ...]) -> None:
@@ -141,7 +140,8 @@ class RegistryFile:
 
     def _check_present(self) -> None:
         if not os.path.lexists(self.path) and self.ledger.read():
-            raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {_REBUILD}")
+            advice = rebuild_advice(self.path)
+            raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {advice}")
 
     def _checked_ledger(self, connection: sqlite3.Connection | None) -> tuple[tuple[LedgerEntry, ...], int]:
         """Return the ledger and how many of its entries the file holds; BadInputError where they contradict each other.
@@ -151,7 +151,7 @@ class RegistryFile:
         recorded = self.ledger.read()
         problem = next(self._differences(recorded, connection), None)
         if problem is not None:
-            raise BadInputError(f"{self.path}: {problem}; {_VERIFY}")
+            raise BadInputError(f"{self.path}: {problem}; {verify_advice(self.path)}")
         return recorded, len(rows.moves(connection)) if connection is not None else 0
 
     def _differences(self, recorded: tuple[LedgerEntry, ...], connection: sqlite3.Connection | None) -> Iterator[str]:
@@ -235,5 +235,5 @@ class RegistryFile:
                 f"{self.path}: the registry cannot be used now ({error}); nothing was changed; "
                 "wait for other processes, free space or grant access, then try again"
             ) from error
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged pages in its messages
-            raise BadInputError(f"{self.path}: not a sound registry ({error}); {_REBUILD}") from error
+        except (sqlite3.Error, UnicodeDecodeError, DamagedRowError) as error:  # SQLite quotes damaged pages
+            raise BadInputError(f"{self.path}: not a sound registry ({error}); {rebuild_advice(self.path)}") from error

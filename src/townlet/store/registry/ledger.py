@@ -18,6 +18,7 @@ from townlet.dto.codec import structure, unstructure
 from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, TownletError
 from townlet.store.files import append_durable, cut, read_bytes, resource_errors
+from townlet.store.hints import rebuild_advice
 
 __all__ = ["Ledger", "LedgerBrokenError", "lines"]
 
@@ -87,8 +88,7 @@ class Ledger:
                 entry, digest = _parse(line, seq, hashes[-1])
             except (ValueError, TypeError, KeyError, RecursionError, TownletError) as error:
                 raise LedgerBrokenError(
-                    f"{self.path}: line {seq} is damaged ({error}); "
-                    "restore the file from a copy, or run: townlet registry rebuild",
+                    f"{self.path}: line {seq} is damaged ({error}); {rebuild_advice(self.path)}",
                     tuple(entries),
                 ) from error
             entries.append(entry)

@@ -8,11 +8,11 @@ from functools import cache
 
 from townlet.dto.codec import structure
 from townlet.dto.registry import AliasMove, LedgerEntry, Version
-from townlet.errors import BadInputError
 
 __all__ = [
     "APPLICATION",
     "SCHEMA_VERSION",
+    "DamagedRowError",
     "append_move",
     "create_schema",
     "entries",
@@ -55,6 +55,10 @@ SELECT m.move, m.name, m.alias, m.kind, m.version, v.weights, m.previous_version
 FROM moves m LEFT JOIN versions v ON v.name = m.name AND v.version = m.version
 LEFT JOIN versions p ON p.name = m.name AND p.version = m.previous_version
 """
+
+
+class DamagedRowError(ValueError):
+    """A row is missing or unreadable; the file that holds it is named by whoever opened it."""
 
 
 def create_schema(connection: sqlite3.Connection) -> None:
@@ -109,10 +113,10 @@ def versions(connection: sqlite3.Connection, name: str | None = None) -> tuple[V
 
 
 def version(connection: sqlite3.Connection, name: str, number: int) -> Version:
-    """Return one version; BadInputError where a damaged file lacks it."""
+    """Return one version; DamagedRowError where a damaged file lacks it."""
     row = connection.execute(f"{_VERSIONS} WHERE name = ? AND version = ?", (name, number)).fetchone()
     if row is None:
-        raise BadInputError(f"version {number} of {name!r} is missing; run: townlet registry rebuild")
+        raise DamagedRowError(f"version {number} of {name!r} is missing")
     return _to_version(row)
 
 
@@ -181,5 +185,5 @@ def _to_version(row: sqlite3.Row) -> Version:
     try:
         metadata = json.loads(row["facts"])
     except (ValueError, TypeError, RecursionError) as error:
-        raise BadInputError(f"a version's metadata are unreadable ({error}); run: townlet registry rebuild") from error
+        raise DamagedRowError(f"a version's metadata are unreadable ({error})") from error
     return structure({**dict(row), "facts": metadata}, Version)
