@@ -12,7 +12,7 @@ from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.ports import Environment, EnvironmentDescription, Tallies
 from townlet.rng import mix, uniform
 
-__all__ = ["SEED", "BrokenPromiseError", "Frame", "PlayLimit", "PlayLimitError", "RandomPlayer"]
+__all__ = ["SEED", "BrokenPromiseError", "Frame", "PlayLimit", "PlayLimitError", "RandomPlayer", "legal_actions"]
 
 SEED = 20_261_125
 """Of the worlds and of the actions."""
@@ -32,6 +32,14 @@ class BrokenPromiseError(Exception):
 
 class PlayLimitError(Exception):
     """The play has reached its limit of decisions or of time."""
+
+
+def legal_actions(mask: NDArray[np.bool_], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which actions [W, N] are in the range of a mask [W, N, A] and allowed by it."""
+    inside = (actions >= 0) & (actions < mask.shape[-1])
+    allowed = np.take_along_axis(mask, np.where(inside, actions, 0)[..., None], -1)[..., 0]
+    legal: NDArray[np.bool_] = inside & allowed
+    return legal
 
 
 @define(kw_only=True)

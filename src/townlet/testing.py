@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.environment_report import PROMISES, EnvironmentReport, PromiseReport
 from townlet.errors import TownletError
-from townlet.ports import EnvironmentDescription, EnvironmentProvider
-from townlet.random_play import SEED, BrokenPromiseError, Frame, PlayLimit, PlayLimitError, RandomPlayer
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, StubTeacher
+from townlet.random_play import SEED, BrokenPromiseError, Frame, PlayLimit, PlayLimitError, RandomPlayer, legal_actions
 
 __all__ = ["PROMISES", "check_environment"]
 
 _WORLDS = 5
+_SEEN = ("observations", "action_mask", "alive", "keys")
 _ENOUGH = 100
 """Decisions that show what a promise needs no whole day for."""
+_FEW = 24
+"""Decisions that every teacher is asked for."""
 _LONGEST_MESSAGE = 300
+_NAMED_ONLY = frozenset({"refusals", "teachers"})
+"""Promises that a run can do without: whoever breaks one is named and not refused."""
 
 
 def check_environment(
@@ -55,7 +60,7 @@ class _Check:
 
     def result(self, promise: str) -> PromiseReport:
         """Return whether one promise is kept."""
-        required = promise != "refusals"
+        required = promise not in _NAMED_ONLY
         try:
             getattr(self, f"check_{promise}")()
         except BrokenPromiseError as error:
@@ -208,7 +213,7 @@ class _Check:
             raise BrokenPromiseError("snapshot", "no bytes: a resumed visit begins new episodes", "not offered")
         other.environment.reset()
         other.environment.restore(state)
-        copy = ObservationBatchDTO(**{k: seen[k] for k in ("observations", "action_mask", "alive", "keys")})
+        copy = ObservationBatchDTO(**{name: seen[name] for name in _SEEN})
         traces = [
             [*each.steps(copy, 0, half, min(2 * _ENOUGH, self._decisions)), *each.frames(min(4, self._decisions), 1)]
             for each in (player, other)
@@ -230,6 +235,28 @@ class _Check:
             raise BrokenPromiseError(f"actions with {what}", "that they were played")
         if any((player.frame(observations)[name] != before[name]).any() for name in before):
             raise BrokenPromiseError("bad actions", "that they changed the state")
+
+    def check_teachers(self) -> None:
+        """Two of each choose the same legal actions, though one sees all in reverse order and without world 0."""
+        frames = [
+            ObservationBatchDTO(**{name: frame[name] for name in _SEEN})
+            for frame in self.trace()[: min(_FEW, self._decisions)]
+        ]
+        for name in self.description.teachers:
+            first, second = (self.provider.teacher(self.description.scenario, name) for _ in range(2))
+            if isinstance(first, StubTeacher):
+                continue
+            chosen = [np.array(first.act(each)) for each in frames]
+            for index in reversed(range(len(frames))):
+                self.limit.spend()
+                seen, actions, where = frames[index], chosen[index], f"teacher {name}, {self.where(index)}"
+                if actions.shape != seen.alive.shape or actions.dtype != np.int64:
+                    raise BrokenPromiseError(where, f"actions of dtype {actions.dtype} and shape {actions.shape}")
+                if (seen.alive & ~legal_actions(seen.action_mask, actions)).any():
+                    raise BrokenPromiseError(where, "an action that the mask forbids")
+                again = second.act(ObservationBatchDTO(**{name: getattr(seen, name)[1:] for name in _SEEN}))
+                if (seen.alive[1:] & (np.asarray(again) != actions[1:])).any():
+                    raise BrokenPromiseError(where, "other actions at another time, or in another batch")
 
     def compare(self, left: list[Frame], right: list[Frame], what: str, *, exact: bool) -> None:
         """Refuse a difference between two traces, naming the first."""

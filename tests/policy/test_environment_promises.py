@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import broken_corridors as broken
+import numpy as np
 import pytest
 from corridor import Corridor, CorridorProvider, Keeping, Walker
 from corridor_schedules import GUARDED, LEARNS, write
+from numpy.typing import NDArray
 
+from townlet.dto.boundary import ObservationBatchDTO
 from townlet.env.town import TownProvider
 from townlet.errors import BadInputError
 from townlet.machine.schedule.loader import load
@@ -15,6 +18,7 @@ from townlet.policy.training.api import ProviderWithTeacher
 from townlet.policy.training.environment_checks import check_promises
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
+from townlet.ports import Teacher
 from townlet.testing import PROMISES, check_environment
 
 
@@ -110,11 +114,86 @@ def test_only_the_built_in_town_is_taken_on_trust() -> None:
 
 
 def test_a_check_is_bounded_by_decisions_and_says_how_many_it_played() -> None:
-    """Days of 24 decisions take 333 of them; what lies beyond the limit is untested, not kept."""
+    """Days of 24 decisions take 405 of them; what lies beyond the limit is untested, not kept."""
     full = check_environment(CorridorProvider(Keeping), "plain")
     cut = check_environment(CorridorProvider(Keeping), "plain", decisions=100)
 
-    assert (333, 100) == (full.decisions, cut.decisions)
-    assert "environment corridor/plain: keeps 13 of 13 promises, checked in 333 decisions" == full.summary
+    assert (405, 100) == (full.decisions, cut.decisions)
+    assert "environment corridor/plain: keeps 14 of 14 promises, checked in 405 decisions" == full.summary
     outcomes = {each.promise: each.outcome for each in cut.promises}
     assert ("kept", "untested", "untested") == (outcomes["finite"], outcomes["length"], outcomes["snapshot"])
+
+
+class Forgetful(Walker):
+    """Turns round at every second call."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.calls = 0
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions."""
+        self.calls += 1
+        actions = super().act(observations)
+        return actions if self.calls % 2 else np.zeros_like(actions)
+
+
+class Drawing(Walker):
+    """Draws from randomness of its own."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions."""
+        actions = super().act(observations)
+        return np.where(np.random.default_rng().random(actions.shape) < 0.5, actions, 0)
+
+
+class Leading(Walker):
+    """Lets every world do what world 0 does."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions."""
+        return np.where(super().act(observations)[:1] == 0, 0, super().act(observations))
+
+
+class Illegal(Walker):
+    """Walks left, wall or not."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions."""
+        return np.ones_like(super().act(observations))
+
+
+class Floating(Walker):
+    """Chooses 2.0."""
+
+    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
+        """Return actions that are floats."""
+        return super().act(observations).astype(float)  # type: ignore[return-value]  # that it is wrong is the point
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (Forgetful, "other actions at another time, or in another batch"),
+        (Drawing, "other actions at another time, or in another batch"),
+        (Leading, "other actions at another time, or in another batch"),
+        (Illegal, "an action that the mask forbids"),
+        (Floating, "actions of dtype float64 and shape (5, 2)"),
+    ],
+)
+def test_a_teacher_that_breaks_the_promise_is_named(kind: type[Walker], found: str) -> None:
+    """The report says which teacher; a run is not refused for a teacher that it may not use."""
+
+    class Provider(CorridorProvider):
+        """Makes corridors with such a teacher."""
+
+        def teacher(self, scenario: str, name: str) -> Teacher:
+            """Return the teacher."""
+            return kind("straight") if name == "straight" else super().teacher(scenario, name)
+
+    report = check_environment(Provider(Keeping), "plain")
+
+    assert () == report.refusals
+    (broken_promise,) = report.reservations
+    assert ("teachers", "broken", found) == (broken_promise.promise, broken_promise.outcome, broken_promise.found)
+    assert broken_promise.where.startswith("teacher straight, episode 1, decision ")

@@ -225,7 +225,7 @@ def _show_outcome(summary: "AnnealSummary", home: Path, *, json: bool) -> None:
         outcome.headline(summary),
         *([] if summary.rehearsal else outcome.figures(snapshot)),
         *([in_force] if in_force else []),
-        *(f"not kept: {sentence}" for sentence in summary.reservations),
+        *(f"reservation: {sentence}" for sentence in summary.reservations),
         *(held or [f"next: {outcome.next_command(summary, word, command)}"]),
         f"run {summary.path}",
         f"weights {summary.weights or 'none'}",

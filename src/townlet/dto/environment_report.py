@@ -22,6 +22,7 @@ PROMISES = {
     "resets": "a world that ended stays so until reset is called for it",
     "snapshot": "restore continues a snapshot with the same bits",
     "refusals": "bad actions raise BadInputError and change nothing",
+    "teachers": "every teacher plays legal actions, which depend on what it sees and on the keys only",
 }
 """Each promise of an environment in words."""
 
