@@ -140,7 +140,7 @@ def test_why_prints_the_operands_of_each_guard(tmp_path: Path, capsys: pytest.Ca
     """Value, limit and verdict, from the journal alone."""
     home = tmp_path / "home"
     run(schedule(tmp_path), home)
-    assert 0 == run_command(["audit", "why", "latest", "--home", str(home)])
+    assert 0 == run_command(["audit", "why", "latest", "--exact", "--home", str(home)])
     assert "value 4.0, limit 2.0" in capsys.readouterr().out
     assert 0 == run_command(["audit", "show", "latest", "--home", str(home)])
     assert "visit_finished" in capsys.readouterr().out
