@@ -146,6 +146,7 @@ def line(words: tuple[str, ...], name: str, value: str) -> list[str]:
         "--days": "1",
         "--scenario": "queue_conflict",
         "--mode": "capture",
+        "--shell": "bash",
     }
     tokens = [*words]
     for argument in parameters(COMMANDS[words]):

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from townlet.errors import BadInputError, ResourceFaultError, TownletError
 
@@ -49,11 +50,21 @@ def refusal_of(error: Exception) -> tuple[str, int]:
 
 
 def _refusal_of_system(error: OSError) -> tuple[str, int]:
+    if error.filename is None and isinstance(error, FileNotFoundError) and not _has_working_directory():
+        return "the working directory was removed; change to one that exists", BadInputError.exit_code
     reason = error.strerror or str(error) or type(error).__name__
     place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
     if error.errno in _RESOURCES:
         return f"{place}{reason}; free what is exhausted, then give the command again", ResourceFaultError.exit_code
     return f"{place}{reason}; expected a path that this user may use, name another", BadInputError.exit_code
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def open_missing_streams() -> None:

@@ -35,9 +35,14 @@ def free(
     from townlet.report import terminal
 
     report, folder = sweep(home, catalogue(), dry=dry_run), cache_folder()
-    kernels = 0 if folder is None else sum(bytes_of(old) for old in old_folders(folder))
-    if folder is not None and not dry_run:
-        remove_old(folder, 0)
+    kernels = 0
+    try:
+        if folder is not None:
+            kernels = sum(bytes_of(old) for old in old_folders(folder))
+            if not dry_run:
+                remove_old(folder, 0)
+    except OSError as error:  # the cache is another user's; the blobs are freed all the same
+        terminal.warn(f"{error.filename or folder}: {error.strerror}; kernels that other versions compiled stay there")
     if json:
         terminal.show_json(report.model_dump() | {"kernel_bytes": kernels})
     else:

@@ -25,6 +25,7 @@ __all__ = [
     "create_private",
     "cut",
     "fsync_directory",
+    "is_present",
     "is_shared",
     "make_directory",
     "move",
@@ -69,6 +70,15 @@ class Disk:
 
 DISK: ContextVar[Disk] = ContextVar("DISK", default=Disk())  # noqa: B039 - it has no state
 """The disk that this module writes to."""
+
+
+def is_present(path: Path) -> bool:
+    """Tell whether anything stands at a path; OSError where this user may not look, which is no answer."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL byte
+        return False
+    return True
 
 
 @contextmanager

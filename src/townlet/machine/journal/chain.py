@@ -7,7 +7,6 @@ owner could rewrite everything.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -24,7 +23,7 @@ from townlet.dto.journal import RECORDS, Entry, JournalRecord, ProcessStarted, R
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.semantic_hash import next_semantic_hash
-from townlet.store.files import append_durable, cut, read_bytes, resource_errors, write_atomic
+from townlet.store.files import append_durable, cut, is_present, read_bytes, resource_errors, write_atomic
 
 __all__ = ["Journal", "VerifiedJournal", "read"]
 
@@ -81,7 +80,7 @@ def read(path: Path, head: Path, catalogue: StrategyCatalogue) -> VerifiedJourna
 
 def _read_bytes(path: Path) -> bytes | None:
     with resource_errors("read this file", path):
-        return read_bytes(path) if os.path.lexists(path) else None
+        return read_bytes(path) if is_present(path) else None
 
 
 def _broken(path: Path, seq: int, reason: str) -> JournalBrokenError:

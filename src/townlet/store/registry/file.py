@@ -19,6 +19,7 @@ from townlet.store.files import (
     check_regular,
     create_private,
     fsync_directory,
+    is_present,
     make_directory,
     resource_errors,
     write_atomic,
@@ -53,7 +54,7 @@ class RegistryFile:
         from a copy in memory.
         """
         self._check_present()
-        if not os.path.lexists(self.path):
+        if not is_present(self.path):
             yield None
             return
         with self._sqlite_errors(), self._connection("rw") as connection:
@@ -92,7 +93,7 @@ class RegistryFile:
         try:
             self._check_present()
             recorded = self.ledger.read()
-            if not os.path.lexists(self.path):
+            if not is_present(self.path):
                 return ()
             with self._sqlite_errors(), self._connection("rw") as connection:
                 connection.execute("BEGIN")
@@ -139,7 +140,7 @@ class RegistryFile:
         write_atomic(self.ledger.path, lines(entries))
 
     def _check_present(self) -> None:
-        if not os.path.lexists(self.path) and self.ledger.read():
+        if not is_present(self.path) and self.ledger.read():
             advice = rebuild_advice(self.path)
             raise BadInputError(f"{self.path}: the registry is missing, but its ledger is not; {advice}")
 
@@ -209,7 +210,7 @@ class RegistryFile:
         with resource_errors("open the registry", self.path):
             for suffix in ("", "-journal", "-wal", "-shm"):
                 check_regular(self.path.with_name(f"{self.path.name}{suffix}"))
-            if create and not os.path.lexists(self.path):
+            if create and not is_present(self.path):
                 os.close(create_private(self.path))
 
     def _has_schema(self, connection: sqlite3.Connection) -> bool:

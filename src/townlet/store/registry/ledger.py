@@ -6,7 +6,6 @@ line. A line is canonical JSON ``{booking, hash, previous, seq, v}``; `hash` is 
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from townlet.canonical import GENESIS, canonical_json, check_line, seal_line
 from townlet.dto.codec import structure, unstructure
 from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, TownletError
-from townlet.store.files import append_durable, cut, read_bytes, resource_errors
+from townlet.store.files import append_durable, cut, is_present, read_bytes, resource_errors
 from townlet.store.hints import rebuild_advice
 
 __all__ = ["Ledger", "LedgerBrokenError", "lines"]
@@ -63,7 +62,7 @@ class Ledger:
         if not entries:
             yield
             return
-        if self.path.exists():
+        if is_present(self.path):
             self._cut(size)
         append_durable(self.path, lines(entries, first=len(present), previous=hashes[-1]))
         try:
@@ -74,7 +73,7 @@ class Ledger:
 
     def _read(self) -> tuple[tuple[LedgerEntry, ...], int, tuple[str, ...]]:
         """Return the entries, the bytes they take, and the hashes of their lines after that of no line."""
-        if not os.path.lexists(self.path):
+        if not is_present(self.path):
             return (), 0, (GENESIS,)
         with resource_errors("read the registry's ledger", self.path):
             data = read_bytes(self.path, _LIMIT + 1)
