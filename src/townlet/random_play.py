@@ -12,10 +12,23 @@ from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.ports import Environment, EnvironmentDescription, Tallies
 from townlet.rng import mix, uniform
 
-__all__ = ["SEED", "BrokenPromiseError", "Frame", "PlayLimit", "PlayLimitError", "RandomPlayer", "legal_actions"]
+__all__ = [
+    "SEED",
+    "BrokenPromiseError",
+    "Frame",
+    "PlayLimit",
+    "PlayLimitError",
+    "RandomPlayer",
+    "frames_in_memory",
+    "legal_actions",
+]
 
 SEED = 20_261_125
 """Of the worlds and of the actions."""
+_MEMORY = 2**28
+"""Bytes of observations and masks that a check keeps."""
+_EPISODES = 6
+"""Episodes that it keeps at a time."""
 Frame = dict[str, NDArray[Any]]
 """What is seen after a reset or a decision: arrays by name, worlds first."""
 
@@ -32,6 +45,12 @@ class BrokenPromiseError(Exception):
 
 class PlayLimitError(Exception):
     """The play has reached its limit of decisions or of time."""
+
+
+def frames_in_memory(description: EnvironmentDescription, worlds: int) -> int:
+    """Return the decisions of an episode whose observations and masks are kept, so that the memory is bounded."""
+    width = np.dtype(np.float32).itemsize * len(description.features) + len(description.actions)
+    return max(2, _MEMORY // (_EPISODES * worlds * description.agents * width))
 
 
 def legal_actions(mask: NDArray[np.bool_], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -87,7 +106,7 @@ class RandomPlayer:
             if not isinstance(step, StepResult):
                 raise BrokenPromiseError(f"step, decision {decision + 1}", f"a {type(step).__name__}")
             observations = step.observations
-            yield self.frame(observations, step)
+            yield self.frame(observations, step, decision + 1)
 
     def actions(self, mask: NDArray[np.bool_], episode: int, decision: int) -> NDArray[np.int64]:
         """Return random legal actions [W, N]; action 0 where none is legal."""
@@ -98,8 +117,8 @@ class RandomPlayer:
         chosen: NDArray[np.int64] = (mask.cumsum(-1) == (rank + 1)[..., None]).argmax(-1)
         return chosen
 
-    def frame(self, observations: ObservationBatchDTO, step: StepResult | None = None) -> Frame:
-        """Return copies of all arrays, worlds first, shapes checked."""
+    def frame(self, observations: ObservationBatchDTO, step: StepResult | None = None, decision: int = 0) -> Frame:
+        """Return copies of all arrays, worlds first, shapes checked; after many decisions without the large ones."""
         if not isinstance(observations, ObservationBatchDTO):
             raise BrokenPromiseError("observations", f"a {type(observations).__name__}")
         worlds, about = self.environment.worlds, self.description
@@ -117,6 +136,8 @@ class RandomPlayer:
         for name, (values, shape) in arrays.items():
             if values.shape != shape:
                 raise BrokenPromiseError(name, f"shape {values.shape} where {shape} is declared")
+        if decision >= frames_in_memory(about, worlds):
+            del arrays["observations"], arrays["action_mask"]
         frame = {name: np.array(values) for name, (values, _) in arrays.items()}
         for name in ("sums", "exposures"):
             values = np.asarray(getattr(tallies, name) if isinstance(tallies, Tallies) else tallies)

@@ -10,7 +10,16 @@ from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.environment_report import PROMISES, EnvironmentReport, PromiseReport
 from townlet.errors import TownletError
 from townlet.ports import EnvironmentDescription, EnvironmentProvider, StubTeacher
-from townlet.random_play import SEED, BrokenPromiseError, Frame, PlayLimit, PlayLimitError, RandomPlayer, legal_actions
+from townlet.random_play import (
+    SEED,
+    BrokenPromiseError,
+    Frame,
+    PlayLimit,
+    PlayLimitError,
+    RandomPlayer,
+    frames_in_memory,
+    legal_actions,
+)
 
 __all__ = ["PROMISES", "check_environment"]
 
@@ -119,7 +128,7 @@ class _Check:
     def check_masks(self) -> None:
         """A living agent can act."""
         for index, frame in enumerate(self.trace()):
-            if (frame["alive"] & ~frame["action_mask"].any(-1)).any():
+            if "action_mask" in frame and (frame["alive"] & ~frame["action_mask"].any(-1)).any():
                 raise BrokenPromiseError(self.where(index, "action_mask"), "a living agent without a legal action")
 
     def check_keys(self) -> None:
@@ -194,7 +203,7 @@ class _Check:
         observations = player.environment.reset(np.arange(2) == 0)
         after = player.frame(observations)
         for name in ("observations", "keys", "alive", "sums"):
-            if not np.array_equal(final[name][1], after[name][1]):
+            if name in final and not np.array_equal(final[name][1], after[name][1]):
                 raise BrokenPromiseError(f"reset of world 0, {name} of world 1", "that they changed")
         step = next(player.steps(observations, 1, 0, 1))
         if step["truncations"].tolist() != [self._decisions == 1, True]:
@@ -238,10 +247,8 @@ class _Check:
 
     def check_teachers(self) -> None:
         """Two of each choose the same legal actions, though one sees all in reverse order and without world 0."""
-        frames = [
-            ObservationBatchDTO(**{name: frame[name] for name in _SEEN})
-            for frame in self.trace()[: min(_FEW, self._decisions)]
-        ]
+        count = min(_FEW, self._decisions, frames_in_memory(self.description, _WORLDS))
+        frames = [ObservationBatchDTO(**{name: frame[name] for name in _SEEN}) for frame in self.trace()[:count]]
         for name in self.description.teachers:
             first, second = (self.provider.teacher(self.description.scenario, name) for _ in range(2))
             if isinstance(first, StubTeacher):

@@ -1,10 +1,12 @@
 """`check_environment` names the promise that an environment breaks, and passes one that keeps them all."""
 
+import tracemalloc
 from pathlib import Path
 
 import broken_corridors as broken
 import numpy as np
 import pytest
+from attrs import evolve
 from corridor import Corridor, CorridorProvider, Keeping, Walker
 from corridor_schedules import GUARDED, LEARNS, write
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from townlet.policy.training.api import ProviderWithTeacher
 from townlet.policy.training.environment_checks import check_promises
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
-from townlet.ports import Teacher
+from townlet.ports import EnvironmentDescription, Teacher
 from townlet.testing import PROMISES, check_environment
 
 
@@ -197,3 +199,33 @@ def test_a_teacher_that_breaks_the_promise_is_named(kind: type[Walker], found: s
     (broken_promise,) = report.reservations
     assert ("teachers", "broken", found) == (broken_promise.promise, broken_promise.outcome, broken_promise.found)
     assert broken_promise.where.startswith("teacher straight, episode 1, decision ")
+
+
+def test_the_check_of_wide_observations_takes_little_memory() -> None:
+    """Of 60,000 features an agent no more is kept than fits; every promise is checked all the same."""
+    width = 60_000
+    features = tuple(f"pixel_{i}" for i in range(width))
+    wide = evolve(CorridorProvider().describe("plain"), features=features, teachers=("random",))
+
+    class Wide(Keeping):
+        """Shows a picture."""
+
+        def _observe(self) -> ObservationBatchDTO:
+            seen = super()._observe()
+            picture = np.repeat(seen.observations[..., :1], width, axis=-1)
+            return evolve(seen, observations=picture)
+
+    class Provider(CorridorProvider):
+        """Makes corridors with a picture."""
+
+        def describe(self, scenario: str) -> EnvironmentDescription:
+            """Return what a policy must know."""
+            return wide
+
+    tracemalloc.start()
+    report = check_environment(Provider(Wide), "plain", seconds=300)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert () == report.refusals + report.reservations
+    assert peak < 2**29
