@@ -19,12 +19,13 @@ from townlet.commands.bench import bench
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.logs import logs
-from townlet.commands.overview import LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
+from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
 from townlet.commands.registry import registry
 from townlet.commands.run_control import add_operator_commands
 from townlet.commands.run_loop import run_with_progress
 from townlet.commands.runs import runs
 from townlet.commands.schedules import add_schedule_commands
+from townlet.commands.sign import sign
 from townlet.commands.train import train
 from townlet.dto.strategies import Device
 from townlet.errors import ResourceFaultError, TownletError
@@ -45,6 +46,7 @@ app.command(runs, group=LOOKING)
 app.command(gc)
 app.command(bench)
 app.command(logs)
+app.command(sign, group=ANSWERING)
 add_operator_commands(app)
 add_schedule_commands(app)
 

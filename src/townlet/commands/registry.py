@@ -10,7 +10,7 @@ from townlet.commands.arguments import HOME, Actor, Home, Json, Run, Wide, curre
 from townlet.commands.overview import LOOKING
 
 if TYPE_CHECKING:
-    from townlet.dto.registry import Version
+    from townlet.dto.registry import SignedMove, Version
     from townlet.machine.audit.registry_rebuild import Promotion
     from townlet.store.registry.registry import Registry
     from townlet.store.rundir import RunDirectory
@@ -88,7 +88,8 @@ def show(
     """Show one version: its weights, parent, evidence and run; or its provenance."""
     from townlet.report import terminal
 
-    version = _version(_registry(home, run), which)
+    store = _registry(home, run)
+    version = _version(store, which)
     if provenance:
         terminal.show_json(_statement(home, version, run))
     elif json:
@@ -102,6 +103,8 @@ def show(
             "parent": version.parent or "none",
             "evidence": version.evidence or "none",
         }
+        signed = next((each.signed for each in reversed(store.ledger.read()) if each.version == version), None)
+        fields |= {} if signed is None else {"signed by": f"{signed.key} {signed.signer}".rstrip()}
         terminal.show("\n".join(f"{name.replace('_', ' '):<10} {value}" for name, value in fields.items()))
     return 0
 
@@ -112,19 +115,46 @@ def rollback(
     *,
     reason: Annotated[str, Parameter(help="Why; the history keeps it.")],
     alias: Annotated[str, Parameter(help="Alias to move.")] = "champion",
+    signature: Annotated[
+        Path | None, Parameter(help="Signature of the request, where moves of the alias must be signed.")
+    ] = None,
     actor: Actor = None,
     run: Run | None = None,
     home: Home = HOME,
 ) -> int:
-    """Move an alias back to its previous version, after its weights are verified; the history keeps both moves."""
+    """Move an alias back to its previous version, after its weights are verified; the history keeps both moves.
+
+    Where its moves must be signed, the command without `--signature` writes the request, and exits with 3.
+    """
     from townlet.errors import BadInputError
     from townlet.report import terminal
 
     if not reason.strip():
         raise BadInputError("--reason is empty; give the reason, the history keeps it")
-    version = _registry(home, run).rollback(name, alias, actor=actor or current_user(), reason=reason)
+    store = _registry(home, run)
+    signed = _signed_rollback(store, name, alias, reason, signature) if store.signers(name, alias) else None
+    version = store.rollback(name, alias, actor=actor or current_user(), reason=reason, signed=signed)
     terminal.show(f"{name}@{alias} names version {version.version} again: weights {version.weights}")
     return 0
+
+
+def _signed_rollback(store: "Registry", name: str, alias: str, reason: str, signature: Path | None) -> "SignedMove":
+    """Return the signature of a rollback, verified; HoldError, with the request as a file, where none was brought."""
+    from townlet.errors import HoldError
+    from townlet.store.files import write_atomic
+    from townlet.store.registry.signing import message_of, signed_move
+    from townlet.store.untrusted import read_regular
+
+    signers, target = store.signers(name, alias), store.rollback_target(name, alias).weights
+    statement = store.statement(name, alias, "rollback", target=target, signers=signers, reason=reason)
+    if signature is None:
+        request = store.path.with_name("rollback_request.json")
+        write_atomic(request, message_of(statement))
+        raise HoldError(
+            f"{alias!r} of {name!r} moves only with a signature; sign {request} with townlet sign, then give the "
+            "command again, with the same reason and --signature"
+        )
+    return signed_move(statement, read_regular(signature, 2**16).decode("ascii", "replace"), signers)
 
 
 @registry.command

@@ -51,13 +51,19 @@ def resume(
 def approve(
     run: Run,
     *,
+    signature: Annotated[Path | None, Parameter(help="Signature of the run's signature_request.json.")] = None,
     report: Report = None,
     actor: Actor = None,
     reason: Reason = "",
     home: Home = HOME,
 ) -> int:
-    """Approve the promotion that a held run waits for; the approval counts for its guard report only."""
-    return _answer_approval("approve", home, run, report, actor, reason)
+    """Approve the promotion that a held run waits for; the approval counts for its guard report only.
+
+    Where the promotion must be signed, `--signature` brings the file that `townlet sign` made.
+    """
+    if signature is None:
+        return _answer_approval("approve", home, run, report, actor, reason)
+    return _bring_signature(home, run, signature, report, actor, reason)
 
 
 def reject(
@@ -127,6 +133,31 @@ def _answer_approval(command: str, home: Path, run: str, report: str | None, act
         terminal.show("\n".join(outcome.approval_lines(snapshot, approval)))
     digest = report or (approval.report if approval is not None else "")
     return _send_command(home, run, command, {"report": digest}, actor, reason)
+
+
+def _bring_signature(home: Path, run: str, signature: Path, report: str | None, actor: str | None, reason: str) -> int:
+    """Verify a signature and send it to the run, with the approval that it waits for, or with a retry."""
+    from townlet.machine.engine.promote_alias import required_statement
+    from townlet.report import outcome, terminal
+    from townlet.store.registry.registry import Registry
+    from townlet.store.registry.signing import signed_move
+    from townlet.store.untrusted import read_regular
+
+    home, directory, snapshot = _snapshot(home, run)
+    state, spec = snapshot.state, snapshot.schedule.registry
+    registry = Registry(home / "registry.sqlite" if spec.scope == "home" else directory.registry)
+    candidate = state.candidate
+    statement = candidate and required_statement(state, spec.name, spec.champion, candidate, registry)
+    if not statement:
+        raise BadInputError(f"{directory.id}: its promotion needs no signature; approve without --signature")
+    armoured = read_regular(signature, 2**16).decode("ascii", "replace")
+    allowed = registry.signers(spec.name, spec.champion) or statement.signers
+    signed = signed_move(statement, armoured, allowed)
+    terminal.show("\n".join([*outcome.statement_lines(statement), f"signed by {signed.key} {signed.signer}".rstrip()]))
+    approval, arguments = state.approval, {"signature": armoured}
+    if approval is None:
+        return _send_command(home, run, "retry", arguments, actor, reason)
+    return _send_command(home, run, "approve", arguments | {"report": report or approval.report}, actor, reason)
 
 
 def _send_command(home: Path, run: str, command: str, arguments: dict[str, str], actor: str | None, reason: str) -> int:

@@ -215,7 +215,11 @@ def _show_outcome(summary: "AnnealSummary", home: Path, *, json: bool) -> None:
     directory = RunDirectory.at(Path(summary.path))
     snapshot = load_run(directory, BlobStore(home / "blobs"), catalogue())
     word, command = run_word(home, directory), partial(command_line, home=home)
-    held = list(outcome.hold_lines(snapshot, word, command)) if summary.state == "hold" else []
+    held = (
+        list(outcome.hold_lines(snapshot, word, command, directory.signature_request))
+        if summary.state == "hold"
+        else []
+    )
     if json:
         if held:
             terminal.say("\n".join([outcome.headline(summary), *held]))

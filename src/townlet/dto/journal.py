@@ -16,6 +16,7 @@ from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.evolution import evolved
 from townlet.dto.fields import nonsemantic
 from townlet.dto.guards import GuardReport
+from townlet.dto.registry import SignedMove
 
 __all__ = [
     "RECORDS",
@@ -65,6 +66,8 @@ class RunCreated(JournalRecord):
     """Signature of the environment."""
     fingerprint: Mapping[str, str] = nonsemantic()
     """Versions and machine."""
+    signers: tuple[str, ...] = evolved(since=2, default=())
+    """Public keys, a line each, one of which must sign a promotion; empty where the schedule names no signers."""
 
 
 @frozen(kw_only=True)
@@ -208,6 +211,8 @@ class EffectDone(JournalRecord):
     """Weights digest it names."""
     version: int
     """Registry version."""
+    signed: SignedMove | None = evolved(since=2, default=None, semantic=False)
+    """The signature of the move; none where none was demanded."""
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ from townlet.dto.codec import Record
 from townlet.dto.evolution import stored_as
 from townlet.dto.fields import nonsemantic
 
-__all__ = ["AliasMove", "LedgerEntry", "Version"]
+__all__ = ["AliasMove", "LedgerEntry", "MoveStatement", "SignedMove", "Version"]
 
 
 @frozen(kw_only=True)
@@ -70,6 +70,48 @@ class AliasMove(Record):
 
 
 @frozen(kw_only=True)
+class MoveStatement(Record):
+    """What is signed before an alias may move: the move and nothing else, so that it fits no other."""
+
+    type_: str = "townlet.alias-move/v1"
+    """Kind of statement."""
+    registry: str
+    """Policy name."""
+    alias: str
+    """Alias to move."""
+    kind: str
+    """``promote`` or ``rollback``."""
+    expected: str | None
+    """Weights digest that the alias names before; none for nothing."""
+    target: str
+    """Weights digest that it shall name."""
+    report: str | None
+    """Hash of the guard report that chose the promotion; none for a rollback."""
+    run: str | None
+    """Id of the run that promotes; none for a rollback."""
+    after: int
+    """Number of the alias's last move, 0 for none: a signature counts once."""
+    reason: str = ""
+    """Why, in words; of a rollback."""
+    signers: tuple[str, ...]
+    """Public keys, a line each, one of which must sign the next move."""
+
+
+@frozen(kw_only=True)
+class SignedMove(Record):
+    """A statement with its signature."""
+
+    statement: MoveStatement
+    """What was signed."""
+    signature: str
+    """The signature as OpenSSH writes it (SSHSIG, armoured)."""
+    key: str
+    """Fingerprint of the key that signed."""
+    signer: str
+    """Comment of that key."""
+
+
+@frozen(kw_only=True)
 class LedgerEntry(Record):
     """One entry of the ledger: a move and the version it leads to; a registry is rebuilt from these."""
 
@@ -77,3 +119,5 @@ class LedgerEntry(Record):
     """The move."""
     version: Version
     """The version that the alias names afterwards, as it was registered."""
+    signed: SignedMove | None = None
+    """Its signature; absent where none was demanded."""

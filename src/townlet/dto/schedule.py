@@ -87,6 +87,8 @@ class RegistrySpec(Record):
     """Alias of the policy in force."""
     scope: Literal["home", "run"] = "home"
     """`run`: a registry inside the run directory, for tutorials."""
+    signers: str | None = None
+    """File of OpenSSH public keys (Ed25519), beside the schedule; one of them must sign each promotion."""
 
 
 @frozen(kw_only=True)

@@ -1,17 +1,20 @@
 """How a run ended, in the words of the person who started it: figures, what is in force, the next command."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import ApprovalRequested, EffectDone
 from townlet.dto.policy import AnnealSummary
+from townlet.dto.registry import MoveStatement
 from townlet.machine.audit.snapshot import RunSnapshot
 from townlet.machine.engine.operator_commands import open_commands
 from townlet.report.escapes import one_line
 from townlet.report.numbers import number, plain_numbers
 from townlet.report.verdicts import verdict_sentence
 
-__all__ = ["approval_lines", "figures", "headline", "hold_lines", "in_force", "next_command"]
+__all__ = ["approval_lines", "figures", "headline", "hold_lines", "in_force", "next_command", "statement_lines"]
 
 Command = Callable[..., str]
 """Makes a complete command of the words between `townlet` and the run's home."""
@@ -64,13 +67,22 @@ def in_force(snapshot: RunSnapshot) -> str:
     return f"in force: {name}@{moves[-1].alias} is version {moves[-1].version} ({moves[-1].target[:12]})"
 
 
-def hold_lines(snapshot: RunSnapshot, run: str, command: Command) -> Iterator[str]:
-    """Yield why a run holds: the verdicts behind it, and each command that leads on, ready to be typed."""
+def hold_lines(snapshot: RunSnapshot, run: str, command: Command, request: Path) -> Iterator[str]:
+    """Yield why a run holds: the verdicts behind it, and each command that leads on, ready to be typed.
+
+    `request` is the file of what must be signed, where the run waits for a signature.
+    """
     state = snapshot.state
     if state.held is not None:
         for report in state.held.reports or ():
             if report.verdict is not Verdict.PASS or state.approval is not None:
                 yield f"  {report.verdict.value:<9} {report.guard}: {one_line(verdict_sentence(report))}"
+    if state.held is not None and state.held.intent is not None and state.held.done is None:
+        yield "sign the request, bring the signature, then type the last line:"
+        yield f"  {shlex.join(['townlet', 'sign', str(request.absolute()), '--key'])} KEY"
+        yield f"  {command('approve', run, '--signature', f'{request.absolute()}.sig')}"
+        yield f"  {command('resume', run)}"
+        return
     yield "to go on, type one of these, and then the last line:"
     for words in open_commands(state, snapshot.schedule):
         name, *rest = words.partition(" (")[0].split()
@@ -78,6 +90,19 @@ def hold_lines(snapshot: RunSnapshot, run: str, command: Command) -> Iterator[st
         note = words.partition(" (")[2].rstrip(")")
         yield f"  {command(name, run, *rest, *more)}{f'   # {note}' if note else ''}"
     yield f"  {command('resume', run)}"
+
+
+def statement_lines(statement: MoveStatement) -> Iterator[str]:
+    """Yield what a signature stands for, in words."""
+    yield f"{statement.kind} {statement.registry}@{statement.alias} to the weights {statement.target}"
+    yield f"  in place of {statement.expected or 'nothing'}"
+    yield (
+        f"  on the guard report {statement.report}, by run {statement.run}"
+        if statement.run
+        else (f"  because: {statement.reason}")
+    )
+    yield "  the next move may be signed by:"
+    yield from (f"    {line}" for line in statement.signers)
 
 
 def approval_lines(snapshot: RunSnapshot, request: ApprovalRequested) -> Iterator[str]:

@@ -91,6 +91,11 @@ class RunDirectory:
         return self.path / "registry.sqlite"
 
     @property
+    def signature_request(self) -> Path:
+        """What must be signed before the run may promote; only where a signature is demanded."""
+        return self.path / "signature_request.json"
+
+    @property
     def traceback(self) -> Path:
         """Stack of the error that a failed strategy raised."""
         return self.path / "traceback.txt"

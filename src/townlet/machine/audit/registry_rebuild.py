@@ -11,7 +11,9 @@ from attrs import evolve, field, frozen
 
 from townlet.dto.journal import EffectDone, EffectIntent, Entry, RunCreated, TransitionTaken, VisitFinished
 from townlet.dto.registry import AliasMove, LedgerEntry, Version
+from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.store.registry.signing import check_signatures
 
 __all__ = ["Promotion", "Reconstruction", "read_promotions", "reconstruct"]
 
@@ -39,12 +41,14 @@ class Promotion:
 def read_promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> tuple[Promotion, ...]:
     """Return the promotions of one run in order; a rehearsal has none.
 
-    An intent whose state was left without the promotion being done lost the race, and is none.
+    An intent whose state was left without the promotion being done is none: it lost the race, or waits for a signature
+    and is done after a retry.
     """
     promotions: list[Promotion] = []
     created: RunCreated | None = None
     parents: dict[str, str] = {}
-    is_open = False
+    left: Promotion | None
+    is_open, left = False, None
     for entry in entries:
         record = entry.record
         if isinstance(record, RunCreated):
@@ -67,9 +71,13 @@ def read_promotions(entries: Sequence[Entry], catalogue: StrategyCatalogue) -> t
         elif isinstance(record, TransitionTaken) and is_open:
             is_open = False
             if promotions[-1].done is None:
-                promotions.pop()
-        elif isinstance(record, EffectDone) and promotions:
-            promotions[-1] = evolve(promotions[-1], done=record, head=entry.previous, at=entry.at)
+                left = promotions.pop()
+        elif isinstance(record, EffectDone):
+            if left is not None:
+                promotions.append(left)
+                left = None
+            if promotions:
+                promotions[-1] = evolve(promotions[-1], done=record, head=entry.previous, at=entry.at)
     return tuple(promotions)
 
 
@@ -126,7 +134,24 @@ def reconstruct(
             rebuilder.infer_rollback(promotion)
         rebuilder.promote(promotion)
         missing.remove(promotion)
-    return Reconstruction(entries=tuple(rebuilder.entries), warnings=tuple(rebuilder.warnings))
+    entries = _with_sound_signatures(rebuilder.entries, rebuilder.warnings)
+    return Reconstruction(entries=entries, warnings=tuple(rebuilder.warnings))
+
+
+def _with_sound_signatures(entries: Sequence[LedgerEntry], warnings: list[str]) -> tuple[LedgerEntry, ...]:
+    """Return the entries, without the signatures of an alias whose moves are no longer all signed: that is a warning.
+
+    A rollback that was inferred has no signature, and a registry in which one is missing is refused by every reader.
+    """
+    kept = list(entries)
+    for name, alias in dict.fromkeys((entry.move.name, entry.move.alias) for entry in entries):
+        own = [entry for entry in kept if (entry.move.name, entry.move.alias) == (name, alias)]
+        try:
+            check_signatures(own)
+        except BadInputError as error:
+            warnings.append(f"{error}: {alias!r} of {name!r} demands no signature any more, until a move is signed")
+            kept = [evolve(entry, signed=None) if entry in own else entry for entry in kept]
+    return tuple(kept)
 
 
 def _key(promotion: Promotion) -> tuple[str, str, str, str, str | None]:
@@ -252,4 +277,5 @@ class _Rebuilder:
             previous=last.version.weights if last else None,
             at=promotion.at,
         )
-        self.entries.append(LedgerEntry(move=move, version=version))
+        done = promotion.done if move.kind == "promote" else None
+        self.entries.append(LedgerEntry(move=move, version=version, signed=None if done is None else done.signed))

@@ -294,6 +294,7 @@ class Engine:
             journal=self._journal,
             append=self._append,
             metadata=self._metadata,
+            request=self._inbox.with_name("signature_request.json"),
         )
 
     def _take_transition(self, visit: OpenVisit) -> None:

@@ -64,6 +64,8 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
             state = _apply_command(state, record)
         case ApprovalRequested():
             state = evolve(state, approval=record)
+        case GuardsJudged() if state.visit is not None:
+            state = evolve(state, judged=record, visit=_apply_to_visit(state.visit, record))
         case _ if state.visit is not None:
             state = evolve(state, visit=_apply_to_visit(state.visit, record))
     return evolve(state, champion_moved=True) if isinstance(record, EffectDone) else state
@@ -132,7 +134,8 @@ def _apply_command(state: RunState, record: OperatorCommand) -> RunState:
         visit = state.visit
         return state if visit is None else evolve(state, visit=evolve(visit, crash_count=visit.crash_count - 1))
     # A retry reopens a failed run.
-    return evolve(state, closed=None, pending_commands=(*state.pending_commands, record))
+    signature = record.arguments.get("signature", state.signature)
+    return evolve(state, closed=None, signature=signature, pending_commands=(*state.pending_commands, record))
 
 
 def _finished(state: RunState, result: TrainingResult, strategy: StrategyEntry) -> RunState:

@@ -6,7 +6,15 @@ from types import MappingProxyType
 from attrs import frozen
 
 from townlet.dto.guards import GuardReport
-from townlet.dto.journal import ApprovalRequested, EffectDone, EffectIntent, OperatorCommand, RunClosed, RunCreated
+from townlet.dto.journal import (
+    ApprovalRequested,
+    EffectDone,
+    EffectIntent,
+    GuardsJudged,
+    OperatorCommand,
+    RunClosed,
+    RunCreated,
+)
 from townlet.dto.policy import AnnealStageResult, FineTuningResult, TrainingResult
 
 __all__ = ["WAITING", "Accepted", "OpenVisit", "RunState"]
@@ -123,6 +131,10 @@ class RunState:
     """Time the run waited for a person so far, in seconds."""
     approval: ApprovalRequested | None = None
     """The request for approval that is open."""
+    judged: GuardsJudged | None = None
+    """The guards that were judged last."""
+    signature: str = ""
+    """Signature that an operator brought with an approval or a retry; empty for none."""
     pending_commands: tuple[OperatorCommand, ...] = ()
     """Operator's commands since the last transition that are not carried out yet."""
     seen_command_ids: frozenset[str] = frozenset()

@@ -15,9 +15,10 @@ from townlet.errors import BadInputError
 from townlet.estimate import MIN_PAIRS
 from townlet.machine.schedule.check_guards import check_guards
 from townlet.machine.schedule.partial import PartialSchedule, unknown_name
+from townlet.store.registry.ssh_signatures import read_signers
 from townlet.store.untrusted import read_regular
 
-__all__ = ["check", "check_policies"]
+__all__ = ["check", "check_policies", "check_signers"]
 
 _MOST = 64 * 2**20
 """Bytes of a weights file."""
@@ -65,6 +66,17 @@ def check_policies(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
                 ("policies", name, "sha256"),
                 f"{policy.file!r} has another digest: found {digest}; not the file that was meant",
             )
+
+
+def check_signers(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
+    """Yield why the keys that must sign a promotion cannot be read; their path is relative to `folder`."""
+    if partial.registry is None or partial.registry.signers is None:
+        return
+    name = partial.registry.signers
+    try:
+        read_signers(read_regular(folder / name, 2**20), name)
+    except BadInputError as error:
+        yield Problem(("registry", "signers"), f"cannot read {name!r} next to the schedule: {error}")
 
 
 def _check_names(partial: PartialSchedule) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from townlet.machine.schedule.check_graph import check_edges, check_graph
 from townlet.machine.schedule.check_options import check_ignored_options
 from townlet.machine.schedule.check_plan import check_plan
 from townlet.machine.schedule.check_ranges import check_ranges
-from townlet.machine.schedule.check_sections import check, check_policies
+from townlet.machine.schedule.check_sections import check, check_policies, check_signers
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
 from townlet.machine.schedule.yaml_source import MAX_BYTES, Document, SourceError, SourceSyntaxError, read
@@ -101,6 +101,8 @@ def load_text(
     data = _overridden(document.data, overrides)
     partial, problems = parse_sections(data, catalogue, describe)
     problems += [*check(partial), *check_policies(partial, folder), *check_edges(partial)]
+    if not stored:  # the keys of a run that exists stand in its journal
+        problems += check_signers(partial, folder)
     reachability, graph_problems = check_graph(partial)
     problems += graph_problems
     if not stored:

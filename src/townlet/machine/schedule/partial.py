@@ -17,6 +17,7 @@ from townlet.dto.schedule import (
     EnvironmentSpec,
     EvidenceSpec,
     PolicySpec,
+    RegistrySpec,
     ScheduleSpec,
 )
 from townlet.dto.strategies import StrategySpec
@@ -74,6 +75,8 @@ class PartialSchedule:
     """By name."""
     budget: BudgetSpec | None
     """Bounds of the run."""
+    registry: RegistrySpec | None
+    """The alias it is about."""
     initial: str | None
     """State that a run begins in."""
     teacher: str | None
@@ -135,6 +138,7 @@ def parse_sections(
         guards={name: _parsed(value, GuardSpec) for name, value in _section(sections, "guards")},
         states={name: _state(name, value, catalogue, problems) for name, value in _section(sections, "states")},
         budget=_parsed(sections.get("budget", {}), BudgetSpec),
+        registry=_parsed(sections.get("registry"), RegistrySpec),
         initial=_parsed(sections.get("initial"), str),
         teacher=_parsed(sections.get("teacher"), str),
     )

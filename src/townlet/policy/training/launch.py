@@ -21,6 +21,7 @@ from townlet.machine.journal.chain import Journal
 from townlet.machine.schedule.loader import read_schedule
 from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
+from townlet.machine.schedule.yaml_source import MAX_BYTES
 from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.environment_checks import check_promises, refuse_broken
@@ -32,12 +33,14 @@ from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
 from townlet.store.registry.registry import Registry
+from townlet.store.registry.ssh_signatures import read_signers, require_library
 from townlet.store.rundir import RunDirectory
 from townlet.store.untrusted import read_regular
 
 __all__ = [
     "RunLauncher",
     "ScheduleSource",
+    "read_signers_of",
     "require_means",
     "schedule_text",
     "weights_from_outside",
@@ -74,6 +77,15 @@ def weights_from_outside(
         read_weights(data, policy.file).check_fits(description, policy.file)
         files.append(data)
     return tuple(files)
+
+
+def read_signers_of(schedule: ScheduleSpec, folder: Path) -> tuple[str, ...]:
+    """Return the public keys, a line each, of the file that a schedule names; none where it names none."""
+    if schedule.registry.signers is None:
+        return ()
+    require_library()
+    path = folder / schedule.registry.signers
+    return tuple(key.line for key in read_signers(read_regular(path, MAX_BYTES), str(path)))
 
 
 def require_means(plan: Plan, catalogue: StrategyCatalogue) -> None:
@@ -156,6 +168,7 @@ class RunLauncher:
         require_means(plan, self.catalogue)
         description = self.environments.describe(schedule.environment.scenario)
         outside = weights_from_outside(schedule, source.folder, description)
+        signers = read_signers_of(schedule, source.folder)
         _check_champion(schedule, self.home, blobs, description)
         reports = check_promises(self.environments, schedule)
         refuse_broken(reports)
@@ -174,6 +187,7 @@ class RunLauncher:
                 rehearsal=rehearse,
                 environment=description.signature,
                 fingerprint=fingerprint(),
+                signers=signers,
             )
             journal = Journal(staged.journal, staged.head, self.catalogue)
             journal.append(created)

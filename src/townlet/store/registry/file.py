@@ -7,13 +7,14 @@ forged row, view or trigger changes no answer and is never copied.
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 
-from townlet.dto.registry import LedgerEntry
+from townlet.dto.registry import LedgerEntry, SignedMove
 from townlet.errors import BadInputError, EnvironmentFaultError, ResourceFaultError
 from townlet.store.files import (
     check_regular,
@@ -28,6 +29,7 @@ from townlet.store.hints import rebuild_advice, verify_advice
 from townlet.store.registry import rows
 from townlet.store.registry.ledger import Ledger, lines
 from townlet.store.registry.rows import DamagedRowError
+from townlet.store.registry.signing import check_signatures
 
 __all__ = ["RegistryFile"]
 
@@ -68,8 +70,11 @@ class RegistryFile:
                 yield connection if has_schema else None
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield a transaction; its moves are written ahead to the ledger and then committed, or nothing happens."""
+    def writing(self, signatures: Mapping[int, SignedMove] = MappingProxyType({})) -> Iterator[sqlite3.Connection]:
+        """Yield a transaction; its moves are written ahead to the ledger and then committed, or nothing happens.
+
+        `signatures` holds those of the new moves by their numbers; the body may add to it.
+        """
         self._check_present()
         make_directory(self.path.parent)
         with self._sqlite_errors(), self._connection("rwc") as connection:
@@ -81,7 +86,10 @@ class RegistryFile:
                 for entry in recorded[stored:]:
                     rows.insert(connection, entry)
                 yield connection
-                with self.ledger.write_ahead(rows.entries(connection)[len(recorded) :]):
+                new = rows.entries(connection)[len(recorded) :]
+                signed = tuple(evolve(entry, signed=signatures.get(entry.move.move)) for entry in new)
+                check_signatures((*recorded, *signed))
+                with self.ledger.write_ahead(signed):
                     connection.execute("COMMIT")
             except BaseException:  # nothing of a refused or interrupted transaction may stay; the error goes on
                 if connection.in_transaction:
@@ -93,6 +101,7 @@ class RegistryFile:
         try:
             self._check_present()
             recorded = self.ledger.read()
+            check_signatures(recorded)
             if not is_present(self.path):
                 return ()
             with self._sqlite_errors(), self._connection("rw") as connection:
@@ -153,6 +162,10 @@ class RegistryFile:
         problem = next(self._differences(recorded, connection), None)
         if problem is not None:
             raise BadInputError(f"{self.path}: {problem}; {verify_advice(self.path)}")
+        try:
+            check_signatures(recorded)
+        except BadInputError as error:
+            raise BadInputError(f"{self.ledger.path}: {error}; {verify_advice(self.path)}") from error
         return recorded, len(rows.moves(connection)) if connection is not None else 0
 
     def _differences(self, recorded: tuple[LedgerEntry, ...], connection: sqlite3.Connection | None) -> Iterator[str]:
@@ -162,7 +175,7 @@ class RegistryFile:
             yield from rows.schema_problems(connection)
         stored = rows.entries(connection) if connection is not None else ()
         for number, (entry, row) in enumerate(zip(recorded, stored, strict=False), start=1):
-            if entry != row:
+            if evolve(entry, signed=None) != row:
                 yield f"move {number} is another one than in {ledger}"
         for row in stored[len(recorded) :]:
             move = row.move

@@ -103,7 +103,8 @@ def lines(entries: Sequence[LedgerEntry], *, first: int = 0, previous: str = GEN
     """Return the lines of entries, the first of them number `first` after the line with the hash `previous`."""
     encoded = []
     for seq, entry in enumerate(entries, start=first):
-        line = seal_line({"v": VERSION, "seq": seq, "previous": previous, "booking": unstructure(entry)})
+        booking = {name: value for name, value in unstructure(entry).items() if name != "signed" or value is not None}
+        line = seal_line({"v": VERSION, "seq": seq, "previous": previous, "booking": booking})
         previous = line["hash"]
         encoded.append(canonical_json(line) + b"\n")
     return b"".join(encoded)

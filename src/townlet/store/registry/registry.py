@@ -6,17 +6,18 @@ written to the ledger beside the file before it is committed, so that a lost fil
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from townlet.dto.registry import AliasMove, LedgerEntry, Version
+from townlet.dto.registry import AliasMove, LedgerEntry, MoveStatement, SignedMove, Version
 from townlet.errors import BadInputError, ChampionMovedError
 from townlet.store.registry import rows
 from townlet.store.registry.file import RegistryFile
 from townlet.store.registry.ledger import Ledger, LedgerBrokenError
+from townlet.store.registry.signing import signers_in_force
 
 __all__ = ["Registry"]
 
@@ -73,15 +74,17 @@ class Registry:
         head: str,
         parent: str | None = None,
         metadata: Mapping[str, str],
+        signed: SignedMove | None = None,
     ) -> Version:
         """Register the weights `target` and move the alias to them, in one transaction; return the version.
 
         The alias must name the weights `expected` (none: nothing), else ChampionMovedError says what it names. An
         alias that this run moved to `target` on the same `evidence` before answers with that version, so that a
         promotion may be repeated after a crash, even where another run has moved the alias since. ResourceFaultError
-        where the file is locked or read-only.
+        where the file is locked or read-only; BadInputError where the move must be signed and `signed` does not fit.
         """
-        with self._file.writing() as connection:
+        signatures: dict[int, SignedMove] = {}
+        with self._file.writing(signatures) as connection:
             done = _promotion(connection, name, alias, target, run, evidence)
             if done is not None:
                 return done
@@ -107,7 +110,34 @@ class Registry:
             version = rows.register(connection, promoted)
             move = _move(connection, version, alias, "promote", f"run {run}", "promoted by its run")
             rows.append_move(connection, evolve(move, evidence=evidence, run=run, head=head))
+            signatures |= {} if signed is None else {move.move: signed}
             return version
+
+    def signers(self, name: str, alias: str) -> tuple[str, ...]:
+        """Return the keys, a line each, that may sign the next move of an alias; none where none is demanded."""
+        return signers_in_force(self.ledger.read(), name, alias)
+
+    def statement(
+        self, name: str, alias: str, kind: str, *, target: str, signers: Sequence[str], **reasons: str | None
+    ) -> MoveStatement:
+        """Return what must be signed for the next move of an alias: from what it names now to `target`.
+
+        `reasons` are the statement's `run`, `report` and `reason`.
+        """
+        moves = self.history(name, alias)
+        last = moves[-1] if moves else None
+        return MoveStatement(
+            registry=name,
+            alias=alias,
+            kind=kind,
+            expected=last.weights if last else None,
+            target=target,
+            report=reasons.get("report"),
+            run=reasons.get("run"),
+            reason=reasons.get("reason") or "",
+            after=last.move if last else 0,
+            signers=tuple(signers),
+        )
 
     def promoted(self, name: str, alias: str, *, target: str, run: str, evidence: str | None) -> Version | None:
         """Return the version of a promotion that a run made, whatever the alias names now; none where it made none."""
@@ -118,26 +148,39 @@ class Registry:
         """Return in words how the file and its ledger contradict each other; empty where they agree."""
         return self._file.problems()
 
-    def rollback(self, name: str, alias: str, *, actor: str, reason: str) -> Version:
+    def rollback(self, name: str, alias: str, *, actor: str, reason: str, signed: SignedMove | None = None) -> Version:
         """Move the alias back to the version that the one in force replaced, and return it.
 
-        Rolling back again goes one promotion further back. BadInputError where nothing came before, and where `verify`
-        finds the weights to go back to unfit.
+        Rolling back again goes one promotion further back. BadInputError where nothing came before, where `verify`
+        finds the weights to go back to unfit, and where the move must be signed and `signed` does not fit.
         """
-        with self._file.writing() as connection:
-            in_force: list[int] = []  # versions promoted and not rolled back
-            for move in rows.moves(connection, name, alias):
-                if move.kind == "promote":
-                    in_force.append(move.version)
-                else:
-                    in_force.pop()
-            if len(in_force) < 2:
-                reason = f"only version {in_force[0]} was ever in force" if in_force else "it names nothing"
-                raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: {reason}")
-            target = rows.version(connection, name, in_force[-2])
+        signatures: dict[int, SignedMove] = {}
+        with self._file.writing(signatures) as connection:
+            target = self._before(connection, name, alias)
             self.verify(target.weights)
-            rows.append_move(connection, _move(connection, target, alias, "rollback", actor, reason))
+            move = _move(connection, target, alias, "rollback", actor, reason)
+            rows.append_move(connection, move)
+            signatures |= {} if signed is None else {move.move: signed}
             return target
+
+    def rollback_target(self, name: str, alias: str) -> Version:
+        """Return the version that a rollback would lead to; BadInputError where nothing came before."""
+        with self._file.reading() as connection:
+            if connection is None:
+                raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: it names nothing")
+            return self._before(connection, name, alias)
+
+    def _before(self, connection: sqlite3.Connection, name: str, alias: str) -> Version:
+        in_force: list[int] = []  # versions promoted and not rolled back
+        for move in rows.moves(connection, name, alias):
+            if move.kind == "promote":
+                in_force.append(move.version)
+            else:
+                in_force.pop()
+        if len(in_force) < 2:
+            reason = f"only version {in_force[0]} was ever in force" if in_force else "it names nothing"
+            raise BadInputError(f"{self.path}: {alias!r} of {name!r} cannot be rolled back: {reason}")
+        return rows.version(connection, name, in_force[-2])
 
     def recover_history(self) -> tuple[tuple[LedgerEntry, ...], tuple[LedgerEntry, ...], tuple[str, ...]]:
         """Return the moves of the ledger, those that only the file holds, and in words what is lost or contradictory.
