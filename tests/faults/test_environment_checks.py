@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
+from broken_corridors import Unseeded
+from corridor import CorridorProvider, Keeping
 from corridor_schedules import WEIGHTS_FILE, write
+from homes import Town
 from ridge_weights import ridge
 
-from townlet.dto.journal import SEMANTIC_KINDS, EnvironmentChecked
+from townlet.dto.journal import SEMANTIC_KINDS, Entry, EnvironmentChecked, VisitStarted
+from townlet.errors import BadInputError
 from townlet.machine.journal.chain import read
 from townlet.policy.training.strategies.base import catalogue
+from townlet.ports import EnvironmentDescription
 from townlet.store.rundir import RunDirectory
 
 CORRIDORS = Path(__file__).parents[1] / "policy"
@@ -175,3 +180,47 @@ def test_evaluate_names_episodes_that_one_side_has_no_exposure_in(office: Office
         out, err = office.type(*words, "--missing", missing)
         assert "unknown" not in out
         assert "" == err
+
+
+class TwoScenarios(CorridorProvider):
+    """Offers `narrow` too, in the same corridors."""
+
+    def describe(self, scenario: str) -> EnvironmentDescription:
+        """Return what a policy must know."""
+        return evolve(super().describe("plain"), scenario=scenario)
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_scenarios_that_an_accepted_edit_adds_are_checked(tmp_path: Path, *, is_broken: bool) -> None:
+    """Refused before anything is appended, or journalled beside the acceptance; the first check is not repeated."""
+    walker = Town(tmp_path / "home").facade("straight")
+    walker.environments = TwoScenarios(Keeping)
+
+    def die(entry: Entry) -> None:
+        if isinstance(entry.record, VisitStarted):
+            raise KilledError
+
+    walker.listen = die
+    with pytest.raises(KilledError):
+        walker.run()
+    run = RunDirectory.find(tmp_path / "home", "latest")
+    before = run.journal.read_bytes()
+    assert isinstance(walker.config, Path)
+    text = walker.config.read_text().replace("days: 2, confidence", "scenarios: [plain, narrow], days: 2, confidence")
+    walker.config.write_text(text.replace("evaluate.return_per_agent_day", "'evaluate[narrow].return_per_agent_day'"))
+    walker.listen = lambda _: None
+
+    if is_broken:
+        walker.environments = TwoScenarios(Unseeded)
+        with pytest.raises(BadInputError, match="environment corridor/narrow breaks what a run rests on: "):
+            walker.resume(accept_schedule=True)
+        assert before == run.journal.read_bytes()
+    else:
+        assert "done" == walker.resume(accept_schedule=True).state
+        records = [entry.record for entry in read(run.journal, run.head, catalogue()).entries]
+        checked = [record.report.scenario for record in records if isinstance(record, EnvironmentChecked)]
+        assert ["plain", "narrow"] == checked

@@ -12,16 +12,23 @@ _BUILT_IN = "townlet.env.town:TownProvider"
 """The provider whose promises Townlet's own tests check; by name, because its module imports numba."""
 
 
-def check_promises(environments: EnvironmentProvider, schedule: ScheduleSpec) -> tuple[EnvironmentReport, ...]:
-    """Return a report for each scenario that a schedule plays; none for the built-in town."""
+def check_promises(
+    environments: EnvironmentProvider, schedule: ScheduleSpec, earlier: ScheduleSpec | None = None
+) -> tuple[EnvironmentReport, ...]:
+    """Return a report for each scenario that a schedule plays, and `earlier` did not; none for the built-in town."""
     from townlet.policy.training.api import ProviderWithTeacher  # which imports what imports this module
 
     inner = environments.inner if isinstance(environments, ProviderWithTeacher) else environments
     if f"{type(inner).__module__}:{type(inner).__qualname__}" == _BUILT_IN:
         return ()
+    known = () if earlier is None else _scenarios(earlier)
+    return tuple(check_environment(inner, scenario) for scenario in _scenarios(schedule) if scenario not in known)
+
+
+def _scenarios(schedule: ScheduleSpec) -> tuple[str, ...]:
+    """Return the scenarios that a schedule plays: its own, and those of its suites."""
     suites = [name for evidence in schedule.evidence.values() for name in evidence.scenarios]
-    scenarios = dict.fromkeys((schedule.environment.scenario, *suites))
-    return tuple(check_environment(inner, scenario) for scenario in scenarios)
+    return tuple(dict.fromkeys((schedule.environment.scenario, *suites)))
 
 
 def refuse_broken(reports: tuple[EnvironmentReport, ...]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunCreated
+from townlet.dto.journal import Entry, EnvironmentChecked, OperatorCommand, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, JournalBrokenError
@@ -22,6 +22,7 @@ from townlet.machine.journal.fold import fold
 from townlet.machine.schedule.loader import load_text
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
+from townlet.policy.training.environment_checks import check_promises, refuse_broken
 from townlet.policy.training.fingerprint import changes, unrecorded
 from townlet.policy.training.launch import RunLauncher, ScheduleSource, require_means
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
@@ -120,11 +121,15 @@ class RunResumer:
         created = first_record(self.run, journal.entries)
         old, new = (self._plan(text).schedule for text in (before, after))
         _check_same_machine(old, new, where)
-        self._plan(after, created.seed)
+        plan = self._plan(after, created.seed)
+        reports = check_promises(self.launcher(plan).environments, new, earlier=old)
+        refuse_broken(reports)
         digest = self.blobs.put(after)
         command = OperatorCommand(
             command="accept_schedule", actor="resume", reason=difference, arguments={"schedule": digest}
         )
+        for report in reports:
+            journal.append(EnvironmentChecked(report=report))
         journal.append(command)
         write_atomic(self.run.schedule, after)
 
