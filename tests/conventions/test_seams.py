@@ -19,6 +19,16 @@ FREE: Mapping[str, str] = {
     "townlet.machine.journal.result_codec.load_result": "is how a result leaves the journal",
     "townlet.machine.journal.semantic_hash.semantic_part": "is what the journal hashes",
     "townlet.machine.schedule.json_schema.schedule_schema": "is a JSON Schema",
+    **dict.fromkeys(
+        (
+            "townlet.dto.constraints.presence_schema",
+            *(
+                f"townlet.dto.constraints.{kind}.schema"
+                for kind in ("Constraint", "Growing", "Items", "Limits", "Points", "Text", "Widths")
+            ),
+        ),
+        "is a part of a JSON Schema",
+    ),
     "townlet.dto.provenance.Statement.layout": "is JSON under the names that in-toto gives its fields",
     "townlet.store.rundir.RunDirectory.create": "is what run.json holds, as it stands there",
     "townlet.store.rundir.RunDirectory.metadata": "is what run.json holds, as it stands there",

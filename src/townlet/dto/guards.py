@@ -9,6 +9,7 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record, converter
+from townlet.dto.constraints import Limits, check_presence
 from townlet.dto.evolution import evolved
 from townlet.dto.quantities import Percent
 
@@ -46,6 +47,10 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
+_not_negative = Limits(least=0, words="at least 0")
+_positive = Limits(above=0, words="more than 0")
+
+
 @frozen(kw_only=True)
 class MarginSpec(Record):
     """A distance from a baseline."""
@@ -54,20 +59,16 @@ class MarginSpec(Record):
     """Name of the baseline."""
     relative: Percent | None = None
     """Share of max(|baseline|, floor)."""
-    absolute: float | None = None
-    """In the metric's unit; with `relative` too, the looser applies."""
-    floor: float | None = None
+    absolute: float | None = attrs.field(default=None, validator=attrs.validators.optional(_not_negative))
+    """In the metric's unit, 0 for a plain comparison; with `relative` too, the looser applies."""
+    floor: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     """Least scale of a relative tolerance, so that tiny or negative baselines cannot flip its sign."""
 
+    AT_LEAST_ONE: ClassVar[tuple[str, ...]] = ("relative", "absolute")
+    NEEDS: ClassVar[Mapping[str, str]] = {"relative": "floor", "floor": "relative"}
+
     def __attrs_post_init__(self) -> None:
-        if self.relative is None and self.absolute is None:
-            raise ValueError("expected relative or absolute (absolute: 0 for a plain comparison)")
-        if self.relative is not None and (self.floor is None or self.floor <= 0):
-            raise ValueError("a relative tolerance needs a floor above 0")
-        if self.absolute is not None and self.absolute < 0:
-            raise ValueError(f"expected absolute of at least 0, found {self.absolute}")
-        if self.relative is None and self.floor is not None:
-            raise ValueError("a floor belongs to a relative tolerance")
+        check_presence(self)
 
 
 class Relation(StrEnum):

@@ -1,12 +1,13 @@
 """The schedule: everything the engine may do, as data."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.constraints import Growing, Limits, Text, check_presence
 from townlet.dto.guards import GuardSpec, When
 from townlet.dto.quantities import Bytes, Duration, Percent
 from townlet.dto.strategies import StrategySpec, count
@@ -31,26 +32,14 @@ BUILT_IN_STATES = ("done", "hold", "failed", "aborted")
 """States that every machine has; a schedule names them but does not declare them."""
 
 
-def _one_line(instance: Any, attribute: "attrs.Attribute[Any]", value: str) -> None:
-    if not value or len(value) > 64 or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value):
-        raise ValueError(f"expected a name of letters, digits, '-', '_' and '.', at most 64 long; found {value!r}")
-    if value.startswith("."):
-        raise ValueError(f"expected a name that does not begin with '.', found {value!r}")
-
-
-def _seed(instance: Any, attribute: "attrs.Attribute[Any]", value: int) -> None:
-    if not 0 <= value < 2**63:
-        raise ValueError(f"expected a seed between 0 and 2**63 - 1, found {value}")
-
-
-def _ascending(instance: Any, attribute: "attrs.Attribute[Any]", value: tuple[int, ...]) -> None:
-    if not value or any(b <= a for a, b in zip((0, *value), value, strict=False)):
-        raise ValueError(f"expected growing numbers of episodes, found {list(value)}")
-
-
-def _confidence(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0.5 < value < 1:
-        raise ValueError("expected a confidence between 50% and 100%")
+_name = Text(
+    pattern=r"(?!\.)[A-Za-z0-9._-]{1,64}",
+    words="a name of letters, digits, '-', '_' and '.', at most 64 long, that does not begin with '.'",
+)
+_seed = Limits(least=0, below=2**63, words="a seed between 0 and 2**63 - 1")
+_count = Limits(least=1, words="more than 0")
+_ascending = Growing(words="growing numbers of episodes")
+_confidence = Limits(above=0.5, below=1, words="a confidence between 50% and 100%")
 
 
 @frozen(kw_only=True)
@@ -59,7 +48,7 @@ class BudgetSpec(Record):
 
     wall_clock: Duration | None = None
     """Seconds since the run was created, process time away included."""
-    agent_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.gt(0)))
+    agent_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     """Agent-steps of all visits together."""
     disk: Bytes | None = None
     """Bytes below the home directory; the run also holds where the file system has no room for them."""
@@ -81,9 +70,9 @@ class EnvironmentSpec(Record):
 class RegistrySpec(Record):
     """Which alias the run is about."""
 
-    name: str = attrs.field(validator=_one_line)
+    name: str = attrs.field(validator=_name)
     """Line of policies the versions are counted in."""
-    champion: str = attrs.field(default="champion", validator=_one_line)
+    champion: str = attrs.field(default="champion", validator=_name)
     """Alias of the policy in force."""
     scope: Literal["home", "run"] = "home"
     """`run`: a registry inside the run directory, for tutorials."""
@@ -122,10 +111,10 @@ class BaselineSpec(Record):
     otherwise: str | None = None
     """Baseline used where this one does not exist yet: another baseline's name, or `teacher`."""
 
+    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("alias", "of", "policy")
+
     def __attrs_post_init__(self) -> None:
-        given = [name for name in ("alias", "of", "policy") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"expected exactly one of alias, of, policy; found {given or 'none'}")
+        check_presence(self)
 
 
 @frozen(kw_only=True)
@@ -188,7 +177,7 @@ class ScheduleSpec(Record):
 
     schedule: Literal["townlet/v1"]
     """Version of this format; others are refused."""
-    name: str = attrs.field(validator=_one_line)
+    name: str = attrs.field(validator=_name)
     """Name of the schedule, part of each run's id."""
     seed: int = attrs.field(validator=_seed)
     """The only entropy of a run; every other seed is derived from it."""

@@ -1,13 +1,14 @@
 """What each strategy can be asked for: the `with:` block of a state."""
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Checked, Record
+from townlet.dto.constraints import Items, Limits, Widths, check_presence
+from townlet.dto.constraints import Points as RampPoints
 from townlet.dto.quantities import Percent
 
 __all__ = [
@@ -77,43 +78,17 @@ def only_with(option: str, *values: Any) -> Ignored:
     return Ignored(option, lambda value: value not in values, f"it needs {option}: {words}; leave it out")
 
 
-def _positive(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if value <= 0:
-        raise ValueError(f"expected more than 0, found {value}")
-
-
-def _not_negative(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if value < 0:
-        raise ValueError(f"expected at least 0, found {value}")
-
-
-def _fraction(instance: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"expected a number between 0 and 1, found {value}")
-
-
-def _widths(instance: Any, attribute: "attrs.Attribute[Any]", value: tuple[int, ...]) -> None:
-    if not 1 <= len(value) <= 4 or any(not 8 <= width <= 1024 for width in value):
-        raise ValueError(f"expected one to four layer widths between 8 and 1024, found {list(value)}")
-
-
-def _points(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> None:
-    if not value:
-        raise ValueError("expected at least one [agent-steps, value] point")
-    if any(y < 0 for _, y in value):
-        raise ValueError("expected values of at least 0")
-    if any(later[0] <= earlier[0] for earlier, later in pairwise(value)):
-        raise ValueError("expected agent-steps that grow from point to point")
-
-
-def _shares(instance: Any, attribute: "attrs.Attribute[Any]", value: Points) -> None:
-    if any(y > 1 for _, y in value):
-        raise ValueError("expected values of at most 1")
+_positive = Limits(above=0, words="more than 0")
+_count = Limits(least=1, words="more than 0")
+_not_negative = Limits(least=0, words="at least 0")
+_fraction = Limits(least=0, most=1, words="a number between 0 and 1")
+_widths = Widths(most=4, low=8, high=1024, words="one to four layer widths between 8 and 1024")
+_points, _shares = RampPoints(), RampPoints(most=1)
 
 
 def count(default: Any = attrs.NOTHING, ignored: Ignored | None = None) -> Any:
     """Return a field for a whole number of at least 1."""
-    return attrs.field(default=default, validator=_positive, metadata={IGNORED: ignored})
+    return attrs.field(default=default, validator=_count, metadata={IGNORED: ignored})
 
 
 def widths(default: tuple[int, ...], ignored: Ignored | None = None) -> Any:
@@ -164,11 +139,11 @@ class DataSpec(Record):
     sha256: str
     """Digest over everything the data set names; another one is refused."""
 
+    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("manifest", "sample")
+    NEEDS: ClassVar[Mapping[str, str]] = {"meta": "sample"}
+
     def __attrs_post_init__(self) -> None:
-        if (self.manifest is None) == (self.sample is None):
-            raise ValueError("expected exactly one of manifest and sample")
-        if self.meta is not None and self.sample is None:
-            raise ValueError("meta belongs to a sample")
+        check_presence(self)
 
 
 @frozen(kw_only=True)
@@ -181,7 +156,7 @@ class CaptureSpec(StrategySpec):
     """Length of an episode in days."""
     perturbed: Percent = fraction(Percent(0.08), ignored=only_with("player", "teacher"))
     """Share of decisions at which a random legal action is played while the teacher's own is the label."""
-    ticks: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    ticks: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     """Length of an episode in simulated ticks, rounded up to whole decisions; takes the place of days."""
     player: str = reference("weights", "teacher", "teacher", "fresh")
     """Who plays: `teacher`, or weights that act stochastically and go on to ppo: `fresh`, `clone`, `champion`,
@@ -234,7 +209,7 @@ class RampSpec(Record):
     """Weight of KL(parent ‖ policy)."""
     bc_weight: Points = attrs.field(default=((0.0, 0.0),), validator=_points)
     """Weight of the cross-entropy on demonstrations (DAPG): the captured ones, and what the teacher plays."""
-    teacher_share: Points = attrs.field(default=((0.0, 0.0),), validator=(_points, _shares))
+    teacher_share: Points = attrs.field(default=((0.0, 0.0),), validator=_shares)
     """Share of the worlds that the teacher drives; their decisions train the critic and the demonstration loss only."""
 
 
@@ -258,7 +233,7 @@ class PPOSpec(StrategySpec):
     """Weights of round 1: `clone`, `champion`, `candidate`, `fresh`, or a name under `policies`."""
     agent_steps: int = count(2_000_000, ignored=replaced_by("iterations"))
     """Samples to gather; the last iteration is the first that reaches it."""
-    iterations: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    iterations: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     """Rollouts and updates to make; takes the place of agent_steps."""
     experience: Literal["own", "recorded_first", "recorded"] = "own"
     """What is learned from: its own rollouts; the play that a capture or replay state recorded in the first iteration
@@ -285,7 +260,7 @@ class PPOSpec(StrategySpec):
     """Passes over the samples of an iteration."""
     minibatch_size: int = count(4096, ignored=replaced_by("num_minibatches"))
     """Samples per update."""
-    num_minibatches: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    num_minibatches: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     """Updates per pass; takes the place of minibatch_size."""
     norm_adv: bool = True
     """Whether advantages are normalised per minibatch."""
@@ -305,7 +280,9 @@ class PPOSpec(StrategySpec):
     """Compute forward passes in bfloat16 on a GPU; nothing changes on the CPU."""
     compiled: bool = switch(only_with("device", "cuda", "auto"))
     """Compile the networks with CUDA graphs on a GPU (``torch.compile``, ``reduce-overhead``); never on the CPU."""
-    ramps: tuple[RampSpec, ...] = attrs.field(default=(RampSpec(),), validator=attrs.validators.min_len(1))
+    ramps: tuple[RampSpec, ...] = attrs.field(
+        default=(RampSpec(),), validator=Items(least=1, words="at least one ramp")
+    )
     """Entry k serves the k-th consecutive ppo visit since the weights were last set; the last repeats."""
 
 

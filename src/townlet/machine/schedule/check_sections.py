@@ -18,15 +18,16 @@ from townlet.machine.schedule.partial import PartialSchedule, unknown_name
 from townlet.store.registry.ssh_signatures import read_signers
 from townlet.store.untrusted import read_regular
 
-__all__ = ["check", "check_policies", "check_signers"]
+__all__ = ["NAME", "RESERVED", "check", "check_policies", "check_signers"]
 
 _MOST = 64 * 2**20
 """Bytes of a weights file."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
+NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
+"""Pattern of a name in a section."""
 WEIGHTS = frozenset({"clone", "champion", "candidate"})
 """Words for weights that every option which names some understands."""
-_RESERVED = {
+RESERVED = {
     "policies": WEIGHTS | {"fresh", "teacher", "accepted", "parent"},
     "states": frozenset(BUILT_IN_STATES),
     "baselines": frozenset({"candidate"}),
@@ -89,14 +90,14 @@ def _check_names(partial: PartialSchedule) -> Iterator[Problem]:
     }
     for section, entries in sections.items():
         for name in entries:
-            if not _NAME.fullmatch(name):
+            if not re.fullmatch(NAME, name, re.ASCII):
                 yield Problem(
                     (section, name),
                     "expected a name that begins with a letter and goes on with letters, "
                     f"digits, '_' and '-', found {name!r}",
                     key=True,
                 )
-            elif name in _RESERVED.get(section, ()):
+            elif name in RESERVED.get(section, ()):
                 yield Problem((section, name), f"{name!r} has a meaning of its own here; choose another name", key=True)
 
 

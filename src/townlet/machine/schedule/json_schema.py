@@ -9,35 +9,52 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 import attrs
 
 from townlet.dto.codec import converter
+from townlet.dto.constraints import constraints_of, presence_schema
 from townlet.dto.fields import field_docs
 from townlet.dto.guards import GUARD_KINDS, GuardSpec, When
 from townlet.dto.quantities import Bytes, Duration, Percent
-from townlet.dto.schedule import ScheduleSpec, StateSpec
+from townlet.dto.schedule import BudgetSpec, EvidenceSpec, PolicySpec, ScheduleSpec, StateSpec
 from townlet.dto.strategies import StrategySpec
+from townlet.estimate import MIN_PAIRS
+from townlet.machine.schedule.check_sections import NAME, RESERVED
 
-__all__ = ["schedule_schema", "schedule_schema_text"]
+__all__ = ["INEXPRESSIBLE", "schedule_schema", "schedule_schema_text"]
 
+_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,40})?"
 _SCALARS: Mapping[Any, Mapping[str, Any]] = {
     str: {"type": "string"},
     bool: {"type": "boolean"},
-    int: {"type": "integer"},
+    int: {"type": ["integer", "string"], "pattern": r"^[0-9]{1,3}(_[0-9]{3})+$"},  # 20_000_000
     float: {"type": "number"},
     NoneType: {"type": "null"},
     Any: {},
-    Duration: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|min|h|d)$"},
-    Bytes: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB)$"},
-    Percent: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"},
+    Duration: {"type": "string", "pattern": rf"^{_NUMBER}\s*(ms|s|min|h|d)$"},
+    Bytes: {"type": "string", "pattern": rf"^{_NUMBER}\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB)$"},
+    Percent: {"type": "string", "pattern": rf"^{_NUMBER}\s*%$"},
 }
+INEXPRESSIBLE = (
+    "a reference to a state, a guard, a baseline, evidence, weights, a metric, a teacher, a scenario or an environment "
+    "that does not exist",
+    "a whole number written with a decimal point, such as 48.0 (to JSON Schema it is whole)",
+    "numbers in a list that do not grow, unless two are equal",
+    "a guard that can never pass or never fail, an option without effect, a budget that does not last",
+    "a state that cannot be reached, cannot be left or goes round for ever; an edge without `when` before the last",
+    "a promotion without evidence",
+    "a file that is missing or has another digest",
+)
+"""What `check` refuses and draft 07 cannot say."""
 
 
 def schedule_schema(strategies: Mapping[str, type[StrategySpec]]) -> dict[str, Any]:
     """Return the schema (draft 07) of a schedule whose states may run these strategies.
 
-    It describes keys and types, with the docstring under each field; names and references are checked by the loader.
+    It describes keys, types and bounds, from the same declarations that the loader checks by, with the docstring under
+    each field. `INEXPRESSIBLE` lists what only the loader finds.
     """
     writer = _Writer()
     writer.define(ScheduleSpec)
     writer.add_options(strategies)
+    writer.add_names()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Townlet schedule",
@@ -49,6 +66,12 @@ def schedule_schema(strategies: Mapping[str, type[StrategySpec]]) -> dict[str, A
 def schedule_schema_text(strategies: Mapping[str, type[StrategySpec]]) -> str:
     """Return the schema as the file that is kept in ``docs/reference``."""
     return json.dumps(schedule_schema(strategies), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _without_none(kind: Any) -> Any:
+    """Return a field's type without None."""
+    parts = [part for part in get_args(kind) if part is not NoneType]
+    return parts[0] if get_origin(kind) in (Union, UnionType) and len(parts) == 1 else kind
 
 
 class _Writer:
@@ -73,13 +96,15 @@ class _Writer:
                 "properties": properties,
                 "additionalProperties": False,
                 **({"required": required} if required else {}),
+                **presence_schema(cls),
             }
         return {"$ref": f"#/definitions/{cls.__name__}"}
 
     def field_schema(self, attribute: "attrs.Attribute[Any]") -> dict[str, Any]:
         schema = self.type_schema(attribute.type)
-        if "$ref" in schema:  # draft 07 ignores what stands beside a reference
-            schema = {"allOf": [schema]}
+        parts = [dict(each.schema(_without_none(attribute.type))) for each in constraints_of(attribute.validator)]
+        if "$ref" in schema or parts:  # draft 07 ignores what stands beside a reference
+            schema = {"allOf": [schema, *parts]}
         default = attribute.default
         if default is attrs.NOTHING or default is None or isinstance(default, cast("type", attrs.Factory)):
             return schema
@@ -101,6 +126,20 @@ class _Writer:
         fixed = arguments[-1] is not Ellipsis
         schema = {"type": "array", "items": self.type_schema(arguments[0])}
         return schema | ({"minItems": len(arguments), "maxItems": len(arguments)} if fixed else {})
+
+    def add_names(self) -> None:
+        """Add what the names of sections may be, and that amounts of a budget and first looks are large enough."""
+        properties = self.definitions[ScheduleSpec.__name__]["properties"]
+        for section in ("states", "guards", "evidence", "baselines", "policies"):
+            names: dict[str, Any] = {"pattern": f"^{NAME}$"}
+            reserved = sorted(RESERVED.get(section, ()))
+            properties[section]["propertyNames"] = names | ({"not": {"enum": reserved}} if reserved else {})
+        budget = self.definitions[BudgetSpec.__name__]["properties"]
+        for amount in ("wall_clock", "disk"):
+            budget[amount]["pattern"] = "^[^A-Za-z]*[1-9]"
+        episodes = self.definitions[EvidenceSpec.__name__]["properties"]["episodes"]
+        episodes["allOf"].append({"items": {"minimum": MIN_PAIRS}})
+        self.definitions[PolicySpec.__name__]["properties"]["sha256"]["pattern"] = "^[0-9a-f]{64}$"
 
     def define_guard(self) -> dict[str, Any]:
         """Define a guard as one of its kinds, each with exactly one of the keys that select it."""
