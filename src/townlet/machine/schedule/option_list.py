@@ -51,7 +51,7 @@ def _options(record: str, prefix: str, definitions: Mapping[str, Any]) -> Iterat
             meaning=" ".join(schema["description"].split()),
         )
         if inner:
-            is_list = schema.get("type") == "array"
+            is_list = _unbounded(schema).get("type") == "array"
             yield from _options(inner, f"{prefix}{name}{'[]' if is_list else ''}.", definitions)
 
 
@@ -72,12 +72,20 @@ def _record_in(schema: Mapping[str, Any]) -> str:
     return next((name for part in parts if (name := _record_in(part))), "")
 
 
+def _unbounded(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part of a schema that names the type; bounds stand in further parts of `allOf`."""
+    parts = schema.get("allOf", ())
+    return _unbounded(parts[0]) if parts else schema
+
+
 def _type(schema: Mapping[str, Any]) -> str:
     """Return a schema's type in words."""
+    schema = _unbounded(schema)
     kind = schema.get("type", "any value")
+    kind = kind[0] if isinstance(kind, list) else kind  # a whole number may be written as a text, 20_000_000
     if "enum" in schema:
         words = " or ".join(str(word) for word in schema["enum"])
-    elif "$ref" in schema or "allOf" in schema:
+    elif "$ref" in schema:
         words = "block"
     elif "anyOf" in schema:
         words = " or ".join(dict.fromkeys(_type(part) for part in schema["anyOf"]))
@@ -85,7 +93,7 @@ def _type(schema: Mapping[str, Any]) -> str:
         words = f"list of {'blocks' if _record_in(schema['items']) else _plural(_type(schema['items']))}"
     elif kind == "object":
         words = f"block of {_plural(_type(schema.get('additionalProperties', {})))} by name"
-    elif "pattern" in schema:
+    elif "pattern" in schema and kind == "string":
         pattern = schema["pattern"].rstrip("$")
         words = next((word for end, word in _UNITS.items() if pattern.endswith(end)), "text")
     else:
