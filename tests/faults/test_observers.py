@@ -106,7 +106,9 @@ def test_the_command_line_warns_once(tmp_path: Path) -> None:
     assert warning.endswith("; the run is not affected")
 
 
-@pytest.mark.parametrize("damage", [b"\n", b"{}\n", b"\xff\xfe\n", b"[1]\n", b'{"state": "ppo"', b"null\n"])
+@pytest.mark.parametrize(
+    "damage", [b"\n", b"{}\n", b"\xff\xfe\n", b"[1]\n", b'{"state": "ppo"', b"null\n", b"[" * 200_000 + b"\n"]
+)
 def test_a_metric_stream_that_cannot_be_read_is_rewound_all_the_same(tmp_path: Path, damage: bytes) -> None:
     """Lines that nobody can read are dropped; the others stay."""
     stream = Telemetry(path=tmp_path / "metrics.jsonl")

@@ -99,6 +99,6 @@ def _point(line: bytes) -> tuple[str, int] | None:
     """Return the state and the visit of a line; None for one that is torn or that nobody can read."""
     try:
         point = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return (point["state"], point["visit"]) if isinstance(point, dict) and {"state", "visit"} <= point.keys() else None
