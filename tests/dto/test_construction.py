@@ -28,6 +28,7 @@ from townlet.dto.scenarios import scenario
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import PPOSpec, RampSpec
 from townlet.dto.town import TownSpec
+from townlet.env.libraries import MissingLibraryError
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.baseline_margin import BaselineMargin
@@ -48,10 +49,21 @@ HOSTILE: tuple[Any, ...] = (
 """Wrong types, values out of range, text for enumerations, numpy's scalars, truths for numbers."""
 
 
+def _import_if_possible(name: str) -> None:
+    """Import a module; one whose library is not installed here holds no record of its own."""
+    try:
+        importlib.import_module(name)
+    except MissingLibraryError:
+        return
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+
+
 def _checked_classes() -> list[type]:
     for module in pkgutil.walk_packages(townlet.__path__, "townlet."):
         if "torch" not in module.name and not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            _import_if_possible(module.name)
     classes: set[type] = set()
     unread: list[type] = [Checked]
     while unread:

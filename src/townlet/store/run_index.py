@@ -34,7 +34,7 @@ METADATA = "run.json"
 """File of a run directory that holds its id."""
 EXTERNAL_RUNS = "elsewhere"
 """Directory of a home with one file per run outside it: the run's path, so that its blobs count as live."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 _FIRST_LINE = 2**16
 """Bytes that are read of a journal to find its first record."""
 
