@@ -131,7 +131,10 @@ class _CheckedFiles(IndexDataCacheFile):
     @staticmethod
     def _read(path: str) -> Any:
         try:
-            data = Path(path).read_bytes()
+            # Opening a pipe would wait for its other end, and a device may have none.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                data = file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
         except FileNotFoundError:
             return None
         except OSError as error:

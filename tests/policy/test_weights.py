@@ -1,6 +1,7 @@
 """Weights files round-trip exactly, verify their probe batch, and are refused when damaged."""
 
 import json
+import re
 from pathlib import Path
 
 import attrs
@@ -118,3 +119,53 @@ def test_nothing_is_ever_unpickled() -> None:
         if word in file.read_text()
     ]
     assert [] == found
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "weights.md"
+
+
+def test_the_page_on_the_file_names_each_tensor() -> None:
+    """With its type, and no other; K stands for the number of a layer."""
+    rows = [line.split("|")[1:3] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    promised = {name: shape for names, shape in rows for name in re.findall("`(.+?)`", names)}
+    written = load(made().to_bytes())
+    assert set(promised) == {re.sub(r"\.\d+\.", ".K.", name) for name in written}
+    for name, tensor in written.items():
+        shape = promised[re.sub(r"\.\d+\.", ".K.", name)]
+        assert name.startswith("probe.") or str(tensor.dtype) in shape
+
+
+@given(st.integers(0, 99), st.integers(1, 3), st.sampled_from([0.01, 1.0, 100.0]))
+def test_the_forward_pass_on_the_page_is_the_policys(seed: int, depth: int, spread: float) -> None:
+    """A reader who knows the page alone computes its logits, its greedy actions and its values."""
+    rng = np.random.default_rng(seed)
+    features = (rng.standard_normal((7, len(FEATURES))) * spread).astype(np.float32)
+    mask = rng.random((7, len(ACTIONS))) < 0.5
+    mask[:, 0] = True
+    widths = (len(FEATURES), *(5,) * (depth - 1))
+    weights = attrs.evolve(
+        made(seed),
+        metadata=attrs.evolve(made().metadata, layers=depth),
+        actor=fresh_layers(rng, (*widths, len(ACTIONS)), 1.0),
+        critic=fresh_layers(rng, (*widths, 1), 1.0),
+        scale=np.exp(rng.standard_normal(len(FEATURES))).astype(np.float32),
+        probe=None,
+    )
+    tensors = load(weights.to_bytes())
+
+    def network(name: str) -> np.ndarray:
+        x = np.clip((features - tensors["normaliser.mean"]) / tensors["normaliser.scale"], -10, 10)
+        for k in range(depth):
+            x = x @ tensors[f"{name}.{k}.weight"] + tensors[f"{name}.{k}.bias"]
+            if k < depth - 1:
+                x = np.maximum(x, 0)
+        return x
+
+    policy = weights.policy()
+    normalised = policy.normalise(features)
+    expected = np.where(mask, network("actor"), -np.inf)
+    logits = policy.logits(normalised, mask)
+    np.testing.assert_allclose(logits[mask], expected[mask], rtol=1e-4, atol=1e-4)
+    assert expected.argmax(axis=1).tolist() == logits.argmax(axis=1).tolist()
+    mean, scale = tensors["value.normaliser"]
+    np.testing.assert_allclose(weights.values(normalised), network("critic")[:, 0] * scale + mean, rtol=1e-4, atol=1e-4)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from promoting import promote
+from training_logs import write as write_log
 
 from townlet.errors import BadInputError, EnvironmentFaultError, TownletError
 from townlet.machine.journal.chain import read
@@ -18,6 +19,7 @@ from townlet.store.blobs import BlobStore
 from townlet.store.files import append_durable, cut, make_directory, open_append, read_bytes, write_atomic
 from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
+from townlet.store.training_log import log_files, read_log
 
 
 @contextmanager
@@ -185,3 +187,29 @@ def test_a_directory_is_made_for_its_owner_all_the_way_down(tmp_path: Path) -> N
         make_directory(tmp_path / "a" / "b" / "c")
 
     assert {0o700} == set(modes(tmp_path / "a").values())
+
+
+@pytest.mark.parametrize(("folder", "mask", "mode"), [(0o700, 0, 0o600), (0o2770, 0o077, 0o660)])
+def test_a_training_log_belongs_to_its_owner_or_to_the_group_that_shares_its_directory(
+    folder: int, mask: int, mode: int, tmp_path: Path
+) -> None:
+    """Whatever the umask; a file that exists keeps its mode."""
+    tmp_path.chmod(folder)
+    (tmp_path / "x.jsonl.1").touch()
+    (tmp_path / "x.jsonl.1").chmod(0o640)
+    with umask(mask):
+        write_log(tmp_path / "x.jsonl", 2, max_entries=2)
+    assert [mode, 0o640] == [stat.S_IMODE(path.stat().st_mode) for path in log_files(tmp_path / "x.jsonl")]
+
+
+@pytest.mark.parametrize("make", [_pipe, _socket, _device, Path.mkdir], ids=["pipe", "socket", "device", "directory"])
+def test_what_stands_in_place_of_the_next_file_of_a_training_log_is_refused(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """No writer waits for it, and no reader leaves out the lines that belong there."""
+    log = tmp_path / "x.jsonl"
+    write_log(log, 1)
+    make(tmp_path / "x.jsonl.1")
+    for action in (lambda: write_log(log, 1, max_entries=2), lambda: read_log(log)):
+        with at_once(), pytest.raises(BadInputError, match=r"x\.jsonl\.1: not a regular file"):
+            action()

@@ -49,7 +49,13 @@ def run(program: Path, root: Path, **limits: int) -> tuple[str, str]:
 
     environment = os.environ | {"XDG_CACHE_HOME": str(root)}
     done = subprocess.run(
-        [sys.executable, str(program)], env=environment, capture_output=True, text=True, check=False, preexec_fn=limit
+        [sys.executable, str(program)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit,
+        timeout=120,
     )
     assert 0 == done.returncode, done.stderr
     return done.stdout.strip(), done.stderr
@@ -61,7 +67,7 @@ def test_a_kernel_is_compiled_once(kernel: Path, tmp_path: Path) -> None:
     assert ("12.0 hit", "") == run(kernel, tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "noise", "a directory"])
+@pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "noise", "a directory", "a pipe", "a device"])
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
 def test_a_damaged_cache_is_named_once_and_compiled_again(kind: str, damage: str, kernel: Path, tmp_path: Path) -> None:
     """The result is the same, and the process after it has a sound cache again where files can be replaced."""
@@ -71,6 +77,12 @@ def test_a_damaged_cache_is_named_once_and_compiled_again(kind: str, damage: str
     if damage == "a directory":
         path.unlink()
         path.mkdir()
+    elif damage == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif damage == "a device":
+        path.unlink()
+        path.symlink_to("/dev/zero")
     else:
         middle = len(data) // 2
         changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]

@@ -1,6 +1,7 @@
 """Manifests of replay samples: list of files, their metrics, and whether training may use them."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from townlet.errors import BadInputError
-from townlet.store.files import make_directory, resource_errors, write_atomic
+from townlet.store.files import create_private, make_directory, resource_errors, write_atomic
 from townlet.store.samples import ReplaySample, read_files, sample_files
 from townlet.store.untrusted import finite_numbers, read_document, read_json
 
@@ -178,10 +179,17 @@ def save_samples(directory: Path, samples: Sequence[tuple[str, ReplaySample]]) -
     with resource_errors("write this capture", directory):
         for name, sample in samples:
             arrays, meta = sample_files(sample)
-            (directory / f"{name}.npz").write_bytes(arrays)
-            (directory / f"{name}.json").write_bytes(meta)
+            _replace(directory / f"{name}.npz", arrays)
+            _replace(directory / f"{name}.json", meta)
     metrics = {"samples": {f"{name}.npz": dict(sample.metrics) for name, sample in samples}}
     entries = [{"sample": f"{name}.npz", "meta": f"{name}.json"} for name, _ in samples]
     write_atomic(directory / CAPTURE_METRICS, json.dumps(metrics, indent=1, sort_keys=True).encode())
     write_atomic(manifest, json.dumps({"samples": entries}, indent=1).encode())
     return manifest
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file for its owner alone, in place of what an earlier attempt left; it need not survive a crash."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(create_private(path), "wb") as file:
+        file.write(data)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from townlet.dto.training_log import (
     TrainingLogEntry,
 )
 from townlet.errors import BadInputError
-from townlet.store.files import make_directory, resource_errors
+from townlet.store.files import create_private, make_directory, open_regular, read_bytes, resource_errors
 
 __all__ = ["LogLine", "TrainingLogWriter", "log_files", "read_log", "summarise", "to_line"]
 
@@ -67,11 +68,14 @@ def to_line(entry: TrainingLogEntry) -> str:
 
 
 def log_files(path: Path) -> tuple[Path, ...]:
-    """Return a log and what it was rotated to, in the order they were written; BadInputError where there is none."""
+    """Return a log and what it was rotated to, in the order they were written; BadInputError where there is none.
+
+    What stands in place of a following file is returned too, so that its reader refuses what is none.
+    """
     if not path.is_file():
         raise BadInputError(f"{path}: there is no training log; expected a file that --ppo-log named")
     files = [path]
-    while (following := path.with_name(f"{path.name}.{len(files)}")).is_file():
+    while (following := path.with_name(f"{path.name}.{len(files)}")).exists():
         files.append(following)
     return tuple(files)
 
@@ -111,8 +115,13 @@ class TrainingLogWriter:
         line = to_line(evolve(entry, stream=evolve(entry.stream, log_stream_offset=written)))
         index = 0 if self.max_entries is None else written // self.max_entries
         path = self.path if index == 0 else self.path.with_name(f"{self.path.name}.{index}")
-        with resource_errors("append to this log", path), path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with resource_errors("append to this log", path):
+            if path.exists():
+                descriptor = open_regular(path, os.O_WRONLY | os.O_APPEND)
+            else:
+                descriptor = create_private(path.resolve(), os.O_APPEND)  # a link to a file that is missing is followed
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
         self._written = written + 1
 
     def _count(self) -> int:
@@ -121,7 +130,7 @@ class TrainingLogWriter:
             return self._written
         if not self.path.exists():
             return 0
-        return sum(len(file.read_bytes().splitlines()) for file in log_files(self.path))
+        return sum(len(read_bytes(file).splitlines()) for file in log_files(self.path))
 
 
 @frozen(kw_only=True)
@@ -149,7 +158,7 @@ def read_log(path: Path) -> tuple[LogLine, ...]:
     problems: list[str] = []
     for file in log_files(path):
         with resource_errors("read this log", file):
-            data = file.read_bytes()
+            data = read_bytes(file)
         for number, raw in enumerate(data.splitlines(), start=1):
             try:
                 lines.append(_line(raw, f"{file}:{number}"))

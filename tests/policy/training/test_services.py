@@ -1,6 +1,7 @@
 """Services without torch: recording play, data sets from outside, and promotion as the journal tells it."""
 
 import logging
+import os
 from pathlib import Path
 
 import attrs
@@ -136,6 +137,16 @@ def test_a_learners_play_knows_how_likely_it_was() -> None:
     assert (recording.experience.log_probs < 0).any()
     assert 25 == len(recording.experience.predictions)
     assert 0.0 == float(np.abs(record(Walker("lazy")).experience.log_probs).max())
+
+
+def test_samples_belong_to_their_owner(tmp_path: Path) -> None:
+    """Whatever the umask: they may lie in a home."""
+    before = os.umask(0)
+    try:
+        save_samples(tmp_path / "samples", trajectories_to_samples(record(learner()).experience))
+    finally:
+        os.umask(before)
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in (tmp_path / "samples").iterdir()}
 
 
 def test_samples_come_back_as_the_play_they_were(tmp_path: Path) -> None:
