@@ -1,5 +1,6 @@
 """Guards as records: one class per kind of guard, the stored evidence, and the report on a guard."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
@@ -80,7 +81,7 @@ class Relation(StrEnum):
 
 
 @frozen(kw_only=True)
-class GuardSpec(Record):
+class GuardSpec(Record, ABC):
     """A guard of a schedule: a condition on metrics or visits. Each kind is a subclass listed in `GUARD_KINDS`."""
 
     TAGS: ClassVar[tuple[str, ...]] = ()
@@ -90,9 +91,9 @@ class GuardSpec(Record):
         _check_tags([tag for tag in self.TAGS if getattr(self, tag) is not None], self.TAGS)
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What sentences are about: a metric, or the visits to a state."""
-        raise NotImplementedError(f"{type(self).__name__} names no subject")
 
 
 @frozen(kw_only=True)
@@ -112,18 +113,18 @@ class MetricGuardSpec(GuardSpec):
 class LimitSpec(MetricGuardSpec):
     """A guard that compares one metric with fixed limits. A kind of it is a subclass with these three members."""
 
+    @abstractmethod
     def holds(self, value: float) -> bool:
         """Return whether the value is within the limits."""
-        raise NotImplementedError(f"{type(self).__name__} has no condition")
 
+    @abstractmethod
     def nearest_limit(self, value: float) -> float:
         """Return the limit that a report shows beside the value."""
-        raise NotImplementedError(f"{type(self).__name__} has no limit")
 
     @property
+    @abstractmethod
     def phrase(self) -> str:
         """The limits in words, such as ``at least 3``."""
-        raise NotImplementedError(f"{type(self).__name__} has no phrase")
 
 
 @frozen(kw_only=True)

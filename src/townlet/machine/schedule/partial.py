@@ -28,6 +28,8 @@ from townlet.ports import EnvironmentDescription
 __all__ = ["Describe", "PartialSchedule", "PartialState", "nearest_name", "parse_sections", "unknown_name"]
 
 T = TypeVar("T")
+_ANY_GUARD: Any = GuardSpec
+"""What a guard is read as: the codec chooses one of the kinds of this abstract record."""
 Path = tuple[str | int, ...]
 Describe = Callable[[EnvironmentSpec], EnvironmentDescription]
 
@@ -135,7 +137,7 @@ def parse_sections(
         evidence=evidence,
         baselines={name: _parsed(value, BaselineSpec) for name, value in _section(sections, "baselines")},
         policies={name: _parsed(value, PolicySpec) for name, value in _section(sections, "policies")},
-        guards={name: _parsed(value, GuardSpec) for name, value in _section(sections, "guards")},
+        guards={name: _parsed(value, _ANY_GUARD) for name, value in _section(sections, "guards")},
         states={name: _state(name, value, catalogue, problems) for name, value in _section(sections, "states")},
         budget=_parsed(sections.get("budget", {}), BudgetSpec),
         registry=_parsed(sections.get("registry"), RegistrySpec),
