@@ -87,7 +87,7 @@ def unfit(state: str, error: BadInputError) -> UnfitCheckpointError:
     """Return the refusal to go on with a visit, with what there is to do."""
     return UnfitCheckpointError(
         f"{state} cannot go on: {error}; the visit stays open: bring back what is missing, or give the visit up with "
-        "`hold`, then `retry --new`; then resume"
+        "`hold`, `resume`, `retry --new`, `resume`"
     )
 
 

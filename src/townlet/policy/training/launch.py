@@ -46,7 +46,6 @@ __all__ = [
     "weights_from_outside",
 ]
 
-
 _LISTENER = "a listener to the journal"
 
 
