@@ -161,26 +161,36 @@ def evaluate(
     from townlet.policy.evaluation.comparison import compare, fit_policy
     from townlet.policy.training.policy_references import resolve
     from townlet.policy.training.strategies.base import catalogue
+    from townlet.policy.training.telemetry import MetricPoint
     from townlet.ports import provider
     from townlet.report import tables, terminal
+    from townlet.report.progress import RunProgress
 
     references = [resolve(word, home, catalogue()) for word in (policy, against)]
     # The candidate says where it is at home; where it is a script, the baseline does.
     scenario = scenario or next((r.scenario for r in references if r.scenario), "small_town")
     environments = provider(environment or next((r.environment for r in references if r.environment), "town"))
     candidate, baseline = (fit_policy(each, environments, scenario, actions) for each in references)
-    result = compare(
-        environments,
-        scenario,
-        candidate,
-        baseline,
-        episodes=episodes,
-        days=next((r.days for r in references if r.days), 14) if days is None else days,
-        seed=seed,
-        confidence=confidence,
-        actions=actions,
-        missing=missing,
-    )
+    with RunProgress(terminal.errors) as progress:
+
+        def watch(decision: int, decisions: int) -> None:
+            progress.watch(
+                MetricPoint(state="evaluate", visit=1, step=decision, of=decisions, agent_steps=0, numbers={})
+            )
+
+        result = compare(
+            environments,
+            scenario,
+            candidate,
+            baseline,
+            episodes=episodes,
+            days=next((r.days for r in references if r.days), 14) if days is None else days,
+            seed=seed,
+            confidence=confidence,
+            actions=actions,
+            missing=missing,
+            watch=watch,
+        )
     if json:
         terminal.show_json(result.model_dump())
     else:

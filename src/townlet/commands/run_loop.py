@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
+    from townlet.dto.schedule import Plan
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.store.rundir import RunDirectory
 
@@ -160,6 +161,7 @@ def walk(
                     listen=on_record,
                     watch=progress.watch,
                     stopping=signals.stop_requested,
+                    on_plan=lambda plan: progress.expect(_steps_after(plan)),
                 )
                 summary = action(orchestrator)
         except StoppedError as error:
@@ -178,6 +180,18 @@ def report_lost_output(summary: "AnnealSummary") -> None:
     if reason := terminal.lost_results():
         terminal.complain(f"stdout: {reason}; the run is not affected, its summary is in {summary.path}")
         terminal.forget_losses()
+
+
+def _steps_after(plan: "Plan") -> "Mapping[str, int]":
+    """Return the agent-steps that a run plays at least after each state."""
+    from townlet.machine.schedule.remaining import least_steps_after
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.ports import provider
+
+    environment = plan.schedule.environment
+    describe = provider(environment.id).describe
+    suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
+    return least_steps_after(plan, catalogue(), describe(environment.scenario), suites)
 
 
 def _warn_of(entry: "Entry") -> None:

@@ -6,6 +6,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Protocol
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.text import Text
@@ -39,6 +40,7 @@ _HEADLINE_METRICS = (
     "explained_variance",
     "watched_difference",
 )
+_GAP = "  "
 _SECONDS_PER_LINE = 10.0
 """Between two lines about the same visit where nobody watches a terminal."""
 
@@ -82,6 +84,8 @@ class RunProgress:
         self._began = self._started = perf_counter()
         self._state = ""
         self._point: Point | None = None
+        self._steps_after: Mapping[str, int] = {}
+        self._fastest = 0.0
         self._is_broken = False
 
     def __enter__(self) -> "RunProgress":
@@ -99,9 +103,20 @@ class RunProgress:
             self._ticker.join()
         self._live.stop()
 
+    def expect(self, steps_after: Mapping[str, int]) -> None:
+        """Take the agent-steps that the run plays at least after each state, for the time left of the whole run."""
+        self._steps_after = steps_after
+
     def watch(self, point: Point) -> None:
         """Show one iteration."""
         self._state, self._point = point.state, point
+        self._measure(point.agent_steps)
+
+    def _measure(self, agent_steps: float) -> None:
+        """Note the speed of the present visit, if no visit was faster."""
+        seconds = perf_counter() - self._started
+        if seconds > 1:
+            self._fastest = max(self._fastest, agent_steps / seconds)
 
     def listen(self, entry: Entry) -> None:
         """Show one journal record."""
@@ -126,6 +141,8 @@ class RunProgress:
             yield styled((record.state, "bold"), f"{count}{attempt}")
         elif isinstance(record, VisitFinished):
             seconds = perf_counter() - self._started
+            steps = record.result.get("agent_steps")
+            self._measure(steps if isinstance(steps, int) else 0)
             self._state, self._point = "", None
             yield styled(f"  {_headline(record)}  ", (f"{seconds:.1f} s", "dim"))
         elif isinstance(record, GuardsJudged):
@@ -141,36 +158,40 @@ class RunProgress:
             self._state, self._point = "", None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Yield the live line, cut to the width of the terminal: the metrics at its end go first."""
-        line = styled(self._line())
+        """Yield the live line as it fits: metrics go first, then the speed; the bar and the times stay."""
+        parts = self._parts()
+        while len(parts) > 2 and cell_len(_GAP.join(parts)) > options.max_width:
+            parts.pop()
+        line = styled(_GAP.join(parts))
         line.truncate(options.max_width, overflow="ellipsis")
         line.no_wrap = True
         yield line
 
-    def _line(self) -> str:
-        """Return what is going on: the run's time, the state, its iterations, time left, speed, metrics."""
+    def _parts(self) -> list[str]:
+        """Return what is going on, the most important first: the run's time, state, times left, speed, metrics."""
         state, point, now = self._state, self._point, perf_counter()
         if not state:
-            return ""
+            return []
         seconds = now - self._started
         parts = [duration(now - self._began), state]
         if point is None or point.step < 1:
-            return "  ".join([*parts, f"for {duration(seconds)}"])
-        parts.append(f"{point.step}/{point.of}" if point.of else f"{point.step}")
+            return [*parts, f"for {duration(seconds)}"]
+        left = seconds * max(point.of - point.step, 0) / point.step
         if point.of:
-            parts.insert(2, _bar(point.step / point.of))
-            parts.append(f"{duration(seconds * max(point.of - point.step, 0) / point.step)} left")
+            parts += [_bar(point.step / point.of), f"{point.step}/{point.of}", f"{duration(left)} left"]
+        else:
+            parts.append(f"{point.step}")
+        if self._fastest and self._steps_after.get(state):
+            parts.append(f"run at least {duration(left + self._steps_after[state] / self._fastest)} left")
         if point.agent_steps and seconds > 0:
             parts.append(f"{point.agent_steps / seconds:,.0f} agent-steps/s")
-        parts += [f"{name} {number(point.numbers[name])}" for name in _HEADLINE_METRICS if name in point.numbers]
-        return "  ".join(parts)
+        return parts + [f"{name} {number(point.numbers[name])}" for name in _HEADLINE_METRICS if name in point.numbers]
 
     def _tick(self) -> None:
         """Print a line every ten seconds, until the run ends."""
         while not self._ended.wait(self._pause):
-            line = self._line()
-            if line:
-                self.console.print(styled(f"  {line}"))
+            if parts := self._parts():
+                self.console.print(styled(f"  {_GAP.join(parts)}"))
 
 
 def _bar(share: float, width: int = 16) -> str:

@@ -1,5 +1,8 @@
 """Compare two policies outside any run: both play the same episodes, each KPI gets a paired difference with bounds."""
 
+from collections.abc import Callable
+from itertools import count
+from math import ceil
 from typing import Literal
 
 from attrs import evolve, frozen
@@ -16,7 +19,7 @@ from townlet.estimate import (
     probability_of_improvement,
     worst_case_pairs,
 )
-from townlet.policy.evaluation.episodes import Episodes, play
+from townlet.policy.evaluation.episodes import BATCH, Episodes, play
 from townlet.policy.model.weights import read_weights
 from townlet.ports import EnvironmentProvider, Teacher
 from townlet.rng import derive
@@ -25,6 +28,10 @@ _MOST = 1_000_000
 """Episodes and days that a comparison takes at most; more is a slip of the finger."""
 
 __all__ = ["NamedPolicy", "PolicyReference", "compare", "fit_policy"]
+
+
+def _ignore(decision: int, decisions: int) -> None:
+    """Do nothing after a decision."""
 
 
 @frozen(kw_only=True)
@@ -93,11 +100,13 @@ def compare(
     confidence: float,
     actions: str,
     missing: Literal["worst", "drop"] | None = None,
+    watch: Callable[[int, int], None] = _ignore,
 ) -> ComparisonResult:
     """Play the same `episodes` with both policies and return the paired difference of every KPI.
 
     Bounds are one-sided t bounds at `confidence`. An episode in which only one side has exposure is evidence: the KPI
-    is not known then, as in a guard, unless `missing` says what such episodes count as. BadInputError for counts, a
+    is not known then, as in a guard, unless `missing` says what such episodes count as. `watch` is
+    called after each decision of a batch with its number and that of all. BadInputError for counts, a
     seed or a confidence out of range.
     """
     if not (2 <= episodes <= _MOST and 1 <= days <= _MOST and 0.5 <= confidence < 1):
@@ -108,8 +117,23 @@ def compare(
     if not 0 <= seed < 2**63:
         raise BadInputError(f"seed {_short(seed)} cannot be used; expected a whole number from 0 to 2**63 - 1")
     episodes_seed = derive(seed, "compare")
+    decisions = count(1)
+    most = 2 * ceil(episodes / BATCH) * days * environments.describe(scenario).decisions_per_day
+
+    def on_decision() -> None:
+        watch(next(decisions), most)
+
     candidate_episodes, baseline_episodes = (
-        play(environments, scenario, named.policy, seed=episodes_seed, days=days, first=0, count=episodes)
+        play(
+            environments,
+            scenario,
+            named.policy,
+            seed=episodes_seed,
+            days=days,
+            first=0,
+            count=episodes,
+            on_decision=on_decision,
+        )
         for named in (candidate, baseline)
     )
     metrics = environments.describe(scenario).metrics

@@ -155,6 +155,8 @@ class RunLauncher:
     """Where iterations are reported; the run's own file is added."""
     stopping: Callable[[], bool]
     """Returns True once the process is asked to stop."""
+    on_plan: Callable[[Plan], None]
+    """Called with the machine before its first state is visited."""
 
     def start(self, source: ScheduleSource, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Run the machine in a new run directory and return its summary.
@@ -204,6 +206,7 @@ class RunLauncher:
     def resume(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
         """Run the machine from the state of the journal to its end or a hold; hold the run's lock around it."""
         blobs, failures = BlobStore(self.home / "blobs"), self.telemetry.failures
+        failures.guarded("a listener to the plan", self.on_plan)(plan)
         context = TrainingContext(
             visit=Visit.outermost(plan.schedule.seed),
             plan=plan,

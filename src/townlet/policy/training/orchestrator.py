@@ -45,10 +45,6 @@ def _ignore(_: object) -> None:
     """Listen to nothing."""
 
 
-def _or_empty(strategies: Strategies | None) -> Strategies:
-    return strategies or {}
-
-
 @define
 class PolicyTrainingOrchestrator:
     """Takes a scripted policy to a learned one: every method runs strategies and returns a frozen result.
@@ -61,7 +57,7 @@ class PolicyTrainingOrchestrator:
     """A schedule, or the path of one."""
     services: TrainingServices | None = attrs.field(default=None, kw_only=True)
     """Used instead of the built-in services."""
-    strategies: Strategies = attrs.field(factory=dict, kw_only=True, converter=_or_empty)
+    strategies: Strategies | None = attrs.field(default=None, kw_only=True)
     """Strategies that run in place of declared ones, or entries that add one, by name."""
     environments: EnvironmentProvider | None = attrs.field(default=None, kw_only=True)
     """Used instead of the provider that the schedule's environment id is registered under."""
@@ -75,6 +71,8 @@ class PolicyTrainingOrchestrator:
     """Called with every iteration of every strategy."""
     stopping: Callable[[], bool] = attrs.field(default=never, kw_only=True)
     """Asked between two steps and inside long visits: whether the process should save its work and stop."""
+    on_plan: Callable[[Plan], None] = attrs.field(default=_ignore, kw_only=True)
+    """Called with the sound machine, that of a rehearsal shrunk, before its first state is visited."""
     last_epoch: TrainingLogEntry | None = attrs.field(default=None, init=False)
     """Last iteration of ppo in the last call of a mode, as a line of the training log."""
     _summary: AnnealSummary | None = attrs.field(default=None, init=False)
@@ -201,6 +199,7 @@ class PolicyTrainingOrchestrator:
             listen=listen,
             telemetry=telemetry,
             stopping=self.stopping,
+            on_plan=self.on_plan,
         )
 
     def _with_rounds(self, summary: AnnealSummary) -> AnnealSummary:

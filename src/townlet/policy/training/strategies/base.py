@@ -5,7 +5,6 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from attrs import evolve
@@ -92,7 +91,7 @@ def require_torch(what: str, device: str = "cpu") -> None:
             raise BadInputError(f"{what}: {error}") from error
 
 
-def catalogue(strategies: Strategies = MappingProxyType({})) -> StrategyCatalogue:
+def catalogue(strategies: Strategies | None = None) -> StrategyCatalogue:
     """Return the strategies that a schedule may name: built-in ones, those of installed packages, and `strategies`.
 
     A `TrainingStrategy` runs in place of the declared one of its name; a `StrategyEntry` adds one, or replaces one
@@ -100,7 +99,7 @@ def catalogue(strategies: Strategies = MappingProxyType({})) -> StrategyCatalogu
     """
     declared, refused = _declared()
     entries = dict(declared)
-    for name, given in strategies.items():
+    for name, given in (strategies or {}).items():
         if isinstance(given, StrategyEntry):
             entries[name] = evolve(given, name=name)
         elif name in entries and isinstance(given, TrainingStrategy):
