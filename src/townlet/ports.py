@@ -3,6 +3,7 @@
 from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
 
+import attrs
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from townlet.dto.array_fields import array
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
+from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
 from townlet.errors import BadInputError, EnvironmentFaultError
 
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 ENVIRONMENTS = "townlet.environments"
+_limit = attrs.validators.optional(Limits(least=1, words="at least 1, or None without a limit"))
 
 
 @frozen(kw_only=True)
@@ -56,8 +59,22 @@ class EnvironmentDescription(Record):
     """Whether lives end by themselves (a fall, a goal) before the episode is cut: the returns of short recordings are
     exact then. False where they last as long as the episode but for accidents: `check` refuses recordings that are too
     short for the critic. None where that is not known: bc finds out before it clones."""
+    most_worlds: int | None = attrs.field(default=None, validator=_limit)
+    """The most worlds that `EnvironmentProvider.make` accepts at once; None without a limit."""
+    most_days: int | None = attrs.field(default=None, validator=_limit)
+    """The longest episodes that it accepts, in days; None without a limit."""
     signature: str
     """Digest of everything that changes what a number means: rules version, scenario constants, features, actions."""
+
+    def limit_problem(self, *, worlds: int = 1, days: int = 1) -> str:
+        """Return why so many worlds, or episodes of so many days, cannot be played; empty where they can."""
+        for count, most, phrase in (
+            (worlds, self.most_worlds, f"{worlds:,} worlds at once"),
+            (days, self.most_days, f"episodes of {days:,} days"),
+        ):
+            if most is not None and count > most:
+                return f"{phrase} cannot be played: the most in {self.id}/{self.scenario} is {most:,}; ask for less"
+        return ""
 
 
 @frozen(kw_only=True)

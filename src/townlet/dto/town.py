@@ -33,6 +33,8 @@ __all__ = [
     "DEFAULT_AFFORDANCES",
     "HORIZON",
     "KINDS",
+    "MOST_DAYS",
+    "MOST_WORLDS",
     "NEEDS",
     "PERTURBATIONS",
     "AffordanceSpec",
@@ -48,6 +50,10 @@ __all__ = [
     "WorkSpec",
 ]
 
+MOST_WORLDS = 1 << 20
+"""The most worlds of a batch."""
+MOST_DAYS = 10_000
+"""The longest episode in days."""
 DEFAULT_AFFORDANCES: Mapping[str, AffordanceSpec] = MappingProxyType(
     {name: kind.affordance for name, kind in OBJECT_KIND_TABLE.items()}
 )

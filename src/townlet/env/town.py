@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import did_you_mean
 from townlet.dto.scenarios import scenario
-from townlet.dto.town import DAY, HORIZON, TownSpec
+from townlet.dto.town import DAY, HORIZON, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription, Tallies, Teacher
 from townlet.world.features import RULES_VERSION, actions, features
@@ -44,6 +44,8 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
         metrics=metrics(spec),
         teachers=tuple(TEACHERS),
         lives_end=False,
+        most_worlds=MOST_WORLDS,
+        most_days=MOST_DAYS,
         signature=_signature(spec),
     )
 

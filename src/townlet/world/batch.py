@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from townlet.compiled import announce_compilation
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.quantities import whole_number
-from townlet.dto.town import DAY, KINDS, TownSpec
+from townlet.dto.town import DAY, KINDS, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import Tallies
 from townlet.rng import mix
@@ -58,9 +58,9 @@ class TownBatch:
         if isinstance(seed, Sequence) and len(seeds) != worlds:
             raise BadInputError(f"TownBatch: seed lists {len(seeds)} numbers, expected one for each of {worlds} worlds")
         for name, value, least, most in (
-            ("worlds", worlds, 1, 1 << 20),
+            ("worlds", worlds, 1, MOST_WORLDS),
             *(("seed", each, 0, (1 << 64) - 1) for each in seeds),
-            ("days", days, 1, 10_000),
+            ("days", days, 1, MOST_DAYS),
             ("first_world", first_world, 0, 1 << 40),
             ("threads", 1 if threads is None else threads, 1, 256),
         ):

@@ -27,6 +27,7 @@ def check_plan(
         entry = catalogue.entry(plan.schedule.states[name].strategy)
         for problem in entry.problems(plan.options[name], context):
             yield attrs.evolve(problem, path=("states", name, "with", *problem.path))
+    yield from _check_evidence_days(plan, environment, suites)
     yield from _check_budget(plan, visit_costs(plan, catalogue, environment, suites))
 
 
@@ -80,6 +81,16 @@ def _baselines(plan: Plan, state: str) -> frozenset[str]:
         for guard in plan.schedule.guards.values()
         if isinstance(guard, ComparisonSpec) and (metric := MetricName.parse(guard.metric)) and metric.state == state
     )
+
+
+def _check_evidence_days(
+    plan: Plan, environment: EnvironmentDescription, suites: Mapping[str, EnvironmentDescription]
+) -> Iterator[Problem]:
+    """Yield the evidence whose episodes are longer than those that one of its scenarios plays."""
+    for name, evidence in plan.schedule.evidence.items():
+        played = [suites.get(each, environment) for each in evidence.scenarios] or [environment]
+        for problem in filter(None, (each.limit_problem(days=evidence.days) for each in played)):
+            yield Problem(("evidence", name, "days"), problem)
 
 
 def _check_budget(plan: Plan, costs: Mapping[str, Cost]) -> Iterator[Problem]:

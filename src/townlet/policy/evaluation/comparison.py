@@ -19,7 +19,7 @@ from townlet.estimate import (
     probability_of_improvement,
     worst_case_pairs,
 )
-from townlet.policy.evaluation.episodes import BATCH, Episodes, play
+from townlet.policy.evaluation.episodes import Episodes, batch_worlds, play
 from townlet.policy.model.weights import read_weights
 from townlet.ports import EnvironmentProvider, Teacher
 from townlet.rng import derive
@@ -117,8 +117,10 @@ def compare(
     if not 0 <= seed < 2**63:
         raise BadInputError(f"seed {_short(seed)} cannot be used; expected a whole number from 0 to 2**63 - 1")
     episodes_seed = derive(seed, "compare")
-    decisions = count(1)
-    most = 2 * ceil(episodes / BATCH) * days * environments.describe(scenario).decisions_per_day
+    decisions, description = count(1), environments.describe(scenario)
+    if problem := description.limit_problem(days=days):
+        raise BadInputError(problem)
+    most = 2 * ceil(episodes / batch_worlds(description)) * days * description.decisions_per_day
 
     def on_decision() -> None:
         watch(next(decisions), most)
@@ -136,7 +138,7 @@ def compare(
         )
         for named in (candidate, baseline)
     )
-    metrics = environments.describe(scenario).metrics
+    metrics = description.metrics
     return ComparisonResult(
         scenario=scenario,
         candidate=candidate.name,

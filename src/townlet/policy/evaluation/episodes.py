@@ -6,12 +6,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.ports import Environment, EnvironmentProvider, Tallies, Teacher, check_truncations
+from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Tallies, Teacher, check_truncations
 
-__all__ = ["BATCH", "Episodes", "play", "play_episode"]
+__all__ = ["BATCH", "Episodes", "batch_worlds", "play", "play_episode"]
 
 BATCH = 1024
-"""Worlds at a time."""
+"""Worlds at a time, where the environment allows so many."""
 
 
 def _ignore() -> None:
@@ -61,6 +61,11 @@ class Episodes:
         return quotients
 
 
+def batch_worlds(description: EnvironmentDescription) -> int:
+    """Return the number of worlds that play at a time."""
+    return BATCH if description.most_worlds is None else min(BATCH, description.most_worlds)
+
+
 def play(
     environments: EnvironmentProvider,
     scenario: str,
@@ -74,14 +79,15 @@ def play(
 ) -> Episodes:
     """Play the episodes first … first + count − 1 of a seed, which are the same for every policy.
 
-    At most `BATCH` worlds exist at a time: the memory does not grow with `count`, and world i of a seed plays the same
-    episode in every batch. `on_decision` is called after each decision of a batch and may raise to stop.
+    At most `batch_worlds` worlds exist at a time: the memory does not grow with `count`, and world i of a seed plays
+    the same episode in every batch. `on_decision` is called after each decision of a batch and may raise to stop.
     """
     description = environments.describe(scenario)
     decisions = days * description.decisions_per_day
     batches = []
-    for start in range(first, first + count, BATCH):
-        worlds = min(BATCH, first + count - start)
+    most = batch_worlds(description)
+    for start in range(first, first + count, most):
+        worlds = min(most, first + count - start)
         environment = environments.make(scenario, worlds=worlds, seed=seed, days=days, first_world=start)
         batches.append(play_episode(environment, policy, decisions, on_decision))
     return Episodes(

@@ -55,7 +55,12 @@ def _last_beginning(options: PPOSpec, context: CostContext) -> float:
 
 
 def problems(options: PPOSpec, context: CostContext) -> Iterator[Problem]:
-    """Yield the ramps that end before the actor's learning rate leaves 0, and those that train nothing."""
+    """Yield more worlds or longer episodes than the environment plays, and ramps that train nothing or no actor."""
+    if options.experience != "recorded":
+        if problem := context.environment.limit_problem(worlds=context.plan.schedule.environment.worlds):
+            yield Problem((), f"environment.worlds: {problem}")
+        if problem := context.environment.limit_problem(days=options.days):
+            yield Problem(("days",), problem)
     last = _last_beginning(options, context)
     for index, ramp in enumerate(options.ramps[: context.plan.most_visits[context.state]]):
         learns = {

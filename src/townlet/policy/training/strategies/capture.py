@@ -1,6 +1,7 @@
 """capture: the teacher plays and is recorded; for a rollout it is the learner that plays."""
 
-from math import ceil, log, nan
+from collections.abc import Iterator
+from math import log, nan
 from time import perf_counter
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.codec import Problem
 from townlet.dto.policy import CaptureResult
 from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
@@ -58,6 +60,17 @@ def _ranges(options: CaptureSpec, environment: EnvironmentDescription) -> Ranges
     }
 
 
+def _problems(options: CaptureSpec, context: CostContext) -> Iterator[Problem]:
+    """Yield more or longer episodes than the environment plays at once."""
+    days = _days(context.environment, _decisions(context.environment, options))
+    for option, problem in (
+        ("episodes", context.environment.limit_problem(worlds=options.episodes)),
+        ("days" if options.ticks is None else "ticks", context.environment.limit_problem(days=days)),
+    ):
+        if problem:
+            yield Problem((option,), problem)
+
+
 def _shrink(options: CaptureSpec) -> CaptureSpec:
     # Episodes keep their length: the critic's targets need it.
     return attrs.evolve(options, episodes=min(10, options.episodes))
@@ -75,6 +88,7 @@ ENTRIES = (
         produces_with=_output,
         cost=_cost,
         ranges=_ranges,
+        problems=_problems,
         shrink=_shrink,
     ),
 )
@@ -135,12 +149,17 @@ class CaptureStrategy:
 def _decisions(description: EnvironmentDescription, spec: CaptureSpec) -> int:
     if spec.ticks is None:
         return spec.days * description.decisions_per_day
-    return ceil(spec.ticks / description.ticks_per_decision)
+    return -(-spec.ticks // description.ticks_per_decision)
+
+
+def _days(description: EnvironmentDescription, decisions: int) -> int:
+    """Return the shortest length of an episode, in days, that has so many decisions."""
+    return max(1, -(-decisions // description.decisions_per_day))
 
 
 def _make(context: TrainingContext, spec: CaptureSpec, stream: str, decisions: int) -> Environment:
     """Return worlds whose episodes are long enough."""
-    days = max(1, ceil(decisions / context.description.decisions_per_day))
+    days = _days(context.description, decisions)
     scenario = context.schedule.environment.scenario
     return context.environments.make(scenario, worlds=spec.episodes, seed=derive(context.visit.seed, stream), days=days)
 
@@ -156,7 +175,7 @@ def _player(context: TrainingContext, spec: CaptureSpec, decisions: int) -> tupl
     rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
     weights = fresh_weights(context.description, spec.hidden_sizes, rng)
     per_day = context.description.decisions_per_day
-    declared = ceil(decisions / per_day) * per_day
+    declared = _days(context.description, decisions) * per_day
     worlds = _make(context, spec, "first look", decisions)
     first = Rollout(worlds, min(decisions, _FIRST_LOOK), decisions, declared)
     first.collect(weights)
