@@ -1,5 +1,6 @@
 """Promotions that must be signed: from the request to the verified registry, and what is refused on the way."""
 
+import codecs
 import json
 import shutil
 import subprocess
@@ -58,6 +59,17 @@ def test_a_signature_of_ssh_keygen_counts(home: Home) -> None:
     command = ["ssh-keygen", "-Y", "sign", "-f", str(home.folder / "ada"), "-n", "townlet", str(request)]
     subprocess.run(command, check=True, capture_output=True)
     assert 0 == home.approve(request.with_name(f"{request.name}.sig"))
+    assert orchestrator.resume().champion_moved
+
+
+def test_a_byte_order_mark_changes_no_key_and_no_signature(home: Home) -> None:
+    """Some editors put one before a text."""
+    keys = home.folder / "ada.pub"
+    keys.write_bytes(codecs.BOM_UTF8 + keys.read_bytes())
+    orchestrator = home.begin("straight")
+    signature = home.sign()
+    signature.write_bytes(codecs.BOM_UTF8 + signature.read_bytes())
+    assert 0 == home.approve(signature)
     assert orchestrator.resume().champion_moved
 
 

@@ -1,5 +1,6 @@
 """The training log: written as version 1.2 with rotation and frequency, read in every generation."""
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,12 @@ def test_a_link_to_a_file_that_is_missing_is_followed(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
     write(tmp_path / "x.jsonl", 1)
     assert 2 == len(read_log(tmp_path / "elsewhere.jsonl"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    """Some editors put one before a text when they save it."""
+    path = tmp_path / "log.jsonl"
+    write(path, 2)
+    without = read_log(path)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert without == read_log(path)

@@ -143,7 +143,7 @@ def _signed_rollback(store: "Registry", name: str, alias: str, reason: str, sign
     from townlet.errors import HoldError
     from townlet.store.files import write_atomic
     from townlet.store.registry.signing import message_of, signed_move
-    from townlet.store.untrusted import read_regular
+    from townlet.store.untrusted import decode_text, read_regular
 
     signers, target = store.signers(name, alias), store.rollback_target(name, alias).weights
     statement = store.statement(name, alias, "rollback", target=target, signers=signers, reason=reason)
@@ -154,7 +154,7 @@ def _signed_rollback(store: "Registry", name: str, alias: str, reason: str, sign
             f"{alias!r} of {name!r} moves only with a signature; sign {request} with townlet sign, then give the "
             "command again, with the same reason and --signature"
         )
-    return signed_move(statement, read_regular(signature, 2**16).decode("ascii", "replace"), signers)
+    return signed_move(statement, decode_text(read_regular(signature, 2**16), signature), signers)
 
 
 @registry.command

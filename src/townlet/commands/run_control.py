@@ -141,7 +141,7 @@ def _bring_signature(home: Path, run: str, signature: Path, report: str | None, 
     from townlet.report import outcome, terminal
     from townlet.store.registry.registry import Registry
     from townlet.store.registry.signing import signed_move
-    from townlet.store.untrusted import read_regular
+    from townlet.store.untrusted import decode_text, read_regular
 
     home, directory, snapshot = _snapshot(home, run)
     state, spec = snapshot.state, snapshot.schedule.registry
@@ -150,7 +150,7 @@ def _bring_signature(home: Path, run: str, signature: Path, report: str | None, 
     statement = candidate and required_statement(state, spec.name, spec.champion, candidate, registry)
     if not statement:
         raise BadInputError(f"{directory.id}: its promotion needs no signature; approve without --signature")
-    armoured = read_regular(signature, 2**16).decode("ascii", "replace")
+    armoured = decode_text(read_regular(signature, 2**16), signature)
     allowed = registry.signers(spec.name, spec.champion) or statement.signers
     signed = signed_move(statement, armoured, allowed)
     terminal.show("\n".join([*outcome.statement_lines(statement), f"signed by {signed.key} {signed.signer}".rstrip()]))

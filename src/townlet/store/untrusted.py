@@ -1,4 +1,4 @@
-"""Read small JSON and YAML files that Townlet did not write, within bounds; errors name the file."""
+"""Read small JSON, YAML and text files that Townlet did not write, within bounds; errors name the file."""
 
 import json
 import math
@@ -12,7 +12,15 @@ from ruamel.yaml.error import YAMLError
 from townlet.errors import BadInputError
 from townlet.store.files import read_bytes
 
-__all__ = ["DOCUMENT_BYTES", "finite_numbers", "parse_json", "read_document", "read_json", "read_regular"]
+__all__ = [
+    "DOCUMENT_BYTES",
+    "decode_text",
+    "finite_numbers",
+    "parse_json",
+    "read_document",
+    "read_json",
+    "read_regular",
+]
 
 DOCUMENT_BYTES = 16 * 2**20
 """Largest size of a JSON or YAML file that is read."""
@@ -33,9 +41,10 @@ def read_regular(path: Path, limit: int) -> bytes:
     return data
 
 
-def _text(data: bytes, path: Path) -> str:
+def decode_text(data: bytes, path: Path | str) -> str:
+    """Return the text of a UTF-8 file without the byte order mark that some editors put before it."""
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
@@ -58,7 +67,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 def parse_json(data: bytes, path: Path) -> Mapping[str, Any]:
     """Return the JSON object that was read from a file; BadInputError naming the file for anything else."""
-    value = _json(_text(data, path), path)
+    value = _json(decode_text(data, path), path)
     if not isinstance(value, dict):
         raise BadInputError(f"{path}: expected a mapping, found {type(value).__name__}")
     return value
@@ -66,7 +75,7 @@ def parse_json(data: bytes, path: Path) -> Mapping[str, Any]:
 
 def read_document(path: Path) -> Any:
     """Return what a JSON or (``.yaml``, ``.yml``) YAML file holds; BadInputError naming a file that is neither."""
-    text = _text(read_regular(path, DOCUMENT_BYTES), path)
+    text = decode_text(read_regular(path, DOCUMENT_BYTES), path)
     if path.suffix not in (".yaml", ".yml"):
         return _json(text, path)
     if len(text) > 2**20 or "&" in text or "*" in text:

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from townlet.errors import BadInputError
+from townlet.store.untrusted import decode_text
 
 __all__ = ["PublicKey", "read_signers", "require_library", "sign", "verify"]
 
@@ -53,12 +54,8 @@ class PublicKey:
 
 def read_signers(data: bytes, source: str) -> tuple[PublicKey, ...]:
     """Return the keys of a file of public keys or of `allowed_signers` lines; BadInputError naming the unfit line."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{source}: not UTF-8 text; expected OpenSSH public keys, one a line") from error
     keys = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(decode_text(data, source).splitlines(), start=1):
         words = line.split()
         if words and not words[0].startswith("#"):
             keys.append(_read_key(words, f"{source}:{number}"))
