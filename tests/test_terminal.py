@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from townlet.dto.comparison import ComparisonResult, MetricComparison
 from townlet.dto.guards import EvidenceTable, PairedMetric
 from townlet.dto.registry import AliasMove
+from townlet.escapes import one_line, printable
+from townlet.numerals import number, plain_numbers
 from townlet.report import tables, terminal
-from townlet.report.escapes import one_line, printable
 from townlet.report.layout import Column, Grid
-from townlet.report.numbers import number, plain_numbers
 
 TITLE = "\x1b]0;owned\x07\x9b31m\u202egnp"
 PLAYS = """\

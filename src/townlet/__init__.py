@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from townlet.api import anneal, resume, run
     from townlet.dto.boundary import ObservationBatchDTO, StepResult
     from townlet.dto.policy import AnnealSummary
     from townlet.dto.schedule import ScheduleSpec
-    from townlet.errors import BadInputError, HoldError, TorchNotAvailableError, TownletError
+    from townlet.errors import BadInputError, HoldError, StoppedError, TorchNotAvailableError, TownletError
     from townlet.machine.schedule.loader import ScheduleError
-    from townlet.policy.training.api import anneal, run
     from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher
     from townlet.world.batch import TownBatch
 
@@ -27,12 +27,14 @@ __all__ = [
     "ScheduleError",
     "ScheduleSpec",
     "StepResult",
+    "StoppedError",
     "Teacher",
     "TorchNotAvailableError",
     "TownBatch",
     "TownletError",
     "__version__",
     "anneal",
+    "resume",
     "run",
 ]
 
@@ -49,12 +51,14 @@ _MODULES = {
     "ScheduleError": "townlet.machine.schedule.loader",
     "ScheduleSpec": "townlet.dto.schedule",
     "StepResult": "townlet.dto.boundary",
+    "StoppedError": "townlet.errors",
     "Teacher": "townlet.ports",
     "TorchNotAvailableError": "townlet.errors",
     "TownBatch": "townlet.world.batch",
     "TownletError": "townlet.errors",
-    "anneal": "townlet.policy.training.api",
-    "run": "townlet.policy.training.api",
+    "anneal": "townlet.api",
+    "resume": "townlet.api",
+    "run": "townlet.api",
 }
 
 

@@ -16,7 +16,7 @@ from townlet.env.town import TownProvider
 from townlet.errors import BadInputError
 from townlet.machine.schedule.loader import load
 from townlet.machine.schedule.shipped import find_schedule
-from townlet.policy.training.api import ProviderWithTeacher
+from townlet.policy.training.custom_teacher import ProviderWithTeacher
 from townlet.policy.training.environment_checks import check_promises
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue

@@ -1,10 +1,9 @@
 """What `run` and `resume` share: progress in the terminal, signals, the last lines on stdout and the exit code."""
 
-import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
@@ -85,26 +84,6 @@ class SignalHandler:
             os.write(sys.__stderr__.fileno(), message.encode())  # type: ignore[union-attr]
 
 
-class _WarningHandler(logging.Handler):
-    """Shows what Townlet logs during a run as warnings."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one warning to stderr."""
-        from townlet.report import terminal
-
-        terminal.warn(record.getMessage())
-
-
-@contextmanager
-def _warnings_shown() -> "Iterator[None]":
-    handler, logger = _WarningHandler(logging.WARNING), logging.getLogger("townlet")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
 def run_with_progress(
     schedule: Path,
     home: Path,
@@ -142,9 +121,10 @@ def walk(
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
+    from townlet.report.run_warnings import log_warnings, warnings_shown
     from townlet.store.hints import run_word
 
-    with SignalHandler() as signals, _warnings_shown():
+    with SignalHandler() as signals, warnings_shown():
         signals.run = "" if run is None else run_word(home, run)
         try:
             with RunProgress(terminal.errors) as progress:
@@ -152,7 +132,7 @@ def walk(
                 def on_record(entry: "Entry") -> None:
                     signals.follow(entry)
                     progress.listen(entry)
-                    _warn_of(entry)
+                    log_warnings(entry)
 
                 orchestrator = PolicyTrainingOrchestrator(
                     schedule,
@@ -192,23 +172,6 @@ def _steps_after(plan: "Plan") -> "Mapping[str, int]":
     describe = provider(environment.id).describe
     suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
     return least_steps_after(plan, catalogue(), describe(environment.scenario), suites)
-
-
-def _warn_of(entry: "Entry") -> None:
-    """Warn of promises that the environment does not keep, and of other bits than those of an uninterrupted run."""
-    from townlet.dto.journal import EnvironmentChecked, ProcessStarted
-    from townlet.machine.audit.verify import promise_phrase
-    from townlet.report import terminal
-
-    record = entry.record
-    if isinstance(record, EnvironmentChecked):
-        terminal.say(record.report.summary)
-        for sentence in record.report.reservation_sentences:
-            terminal.warn(sentence)
-    if not isinstance(record, ProcessStarted):
-        return
-    if record.promise != "exact":
-        terminal.warn(promise_phrase(record))
 
 
 def _exit_code(summary: "AnnealSummary") -> int:

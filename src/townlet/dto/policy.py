@@ -239,9 +239,9 @@ class AnnealStageResult(Record):
     """In words."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class AnnealSummary(TrainingResult):
-    """The result of one run of the machine."""
+    """The result of one run of the machine; `repr` shows it on one screen, `model_dump` gives all of it."""
 
     run: str = nonsemantic()
     """Run id."""
@@ -271,6 +271,12 @@ class AnnealSummary(TrainingResult):
     """Where promotion stands."""
     rounds: tuple[BCRound | PPORound, ...] = ()
     """Every clone and every round of ppo, with the flags of its guards."""
+
+    def __repr__(self) -> str:
+        """Return how the run ended, its figures, what is in force and the next call, on one screen."""
+        from townlet.dto.summary_text import summary_lines  # which needs the classes of this module
+
+        return "\n".join(summary_lines(self))
 
 
 def _result_classes() -> dict[str, type[TrainingResult]]:

@@ -22,9 +22,9 @@ from townlet.dto.journal import (
     VisitStarted,
 )
 from townlet.errors import BadInputError
+from townlet.escapes import one_line
 from townlet.machine.guards.paired_test import mean_warning
-from townlet.report.escapes import one_line
-from townlet.report.numbers import plain_numbers
+from townlet.numerals import plain_numbers
 from townlet.report.verdicts import other_bound, verdict_sentence
 
 __all__ = ["show", "why"]

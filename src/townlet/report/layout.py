@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from townlet.report.escapes import one_line
+from townlet.escapes import one_line
 
 __all__ = ["Column", "Grid"]
 

@@ -8,10 +8,11 @@ from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import ApprovalRequested, EffectDone
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.registry import MoveStatement
+from townlet.dto.summary_text import headline
+from townlet.escapes import one_line
 from townlet.machine.audit.snapshot import RunSnapshot
 from townlet.machine.engine.operator_commands import open_commands
-from townlet.report.escapes import one_line
-from townlet.report.numbers import number, plain_numbers
+from townlet.numerals import number
 from townlet.report.verdicts import verdict_sentence
 
 __all__ = ["approval_lines", "figures", "headline", "hold_lines", "in_force", "next_command", "statement_lines"]
@@ -19,21 +20,6 @@ __all__ = ["approval_lines", "figures", "headline", "hold_lines", "in_force", "n
 Command = Callable[..., str]
 """Makes a complete command of the words between `townlet` and the run's home."""
 _MOST_FIGURES = 4
-
-
-def headline(summary: AnnealSummary) -> str:
-    """Return the end of a run in one line, its reason once."""
-    if summary.rehearsal:
-        outcome = "rehearsal, nothing was promoted"
-    elif summary.champion_moved:
-        outcome = "the champion moved"
-    elif summary.has_promote:
-        outcome = "the champion is unchanged"
-    else:
-        outcome = ""
-    reason = one_line(plain_numbers(summary.reason))
-    parts = list(dict.fromkeys(part for part in (reason, outcome) if part))
-    return f"{summary.state}: {'; '.join(parts)}"
 
 
 def figures(snapshot: RunSnapshot) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Live progress of a run: states, iterations, agent-steps per second, time left, and every verdict."""
 
 from collections.abc import Iterator, Mapping
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import perf_counter
 from types import TracebackType
 from typing import Protocol
@@ -15,6 +15,7 @@ from townlet.dto.guards import Verdict
 from townlet.dto.journal import (
     EffectDone,
     Entry,
+    EnvironmentChecked,
     GuardsJudged,
     RunClosed,
     RunCreated,
@@ -22,8 +23,8 @@ from townlet.dto.journal import (
     VisitFinished,
     VisitStarted,
 )
-from townlet.report.escapes import one_line
-from townlet.report.numbers import duration, number
+from townlet.escapes import one_line
+from townlet.numerals import duration, number
 from townlet.report.terminal import styled, warn
 from townlet.report.verdicts import verdict_sentence
 
@@ -72,14 +73,18 @@ class Point(Protocol):
 class RunProgress:
     """Shows journal records and metrics: on a terminal one live line, elsewhere a plain line every ten seconds.
 
+    A notebook knows no cursor, only the carriage return: there `rewrites` writes the live line over the one before.
     Showing is never part of the run: an error in here is told once, and then the run goes on without progress.
     """
 
-    def __init__(self, console: Console, *, seconds_per_line: float = _SECONDS_PER_LINE) -> None:
-        """Write to `console`."""
+    def __init__(
+        self, console: Console, *, seconds_per_line: float = _SECONDS_PER_LINE, rewrites: bool = False
+    ) -> None:
+        """Write to `console`, where it is no terminal every `seconds_per_line`."""
         self.console = console
         self._live = Live(self, console=console, transient=True, refresh_per_second=4, redirect_stdout=False)
         self._pause, self._ended = seconds_per_line, Event()
+        self._rewrites, self._rewritten, self._lock = rewrites, 0, Lock()
         self._ticker = Thread(target=self._tick, name="progress", daemon=True)
         self._began = self._started = perf_counter()
         self._state = ""
@@ -102,6 +107,7 @@ class RunProgress:
         if self._ticker.is_alive():
             self._ticker.join()
         self._live.stop()
+        self._clear()
 
     def expect(self, steps_after: Mapping[str, int]) -> None:
         """Take the agent-steps that the run plays at least after each state, for the time left of the whole run."""
@@ -123,8 +129,10 @@ class RunProgress:
         if self._is_broken:
             return
         try:
-            for line in self._lines(entry):
-                self.console.print(line)
+            with self._lock:
+                for line in self._lines(entry):
+                    self._clear()
+                    self.console.print(line)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in showing must not end a run
             self._is_broken = True
             warn(f"progress cannot be shown any more ({type(error).__name__}: {error}); the run goes on")
@@ -134,6 +142,8 @@ class RunProgress:
         if isinstance(record, RunCreated):
             rehearsal = " (rehearsal: tiny numbers, nothing is promoted)" if record.rehearsal else ""
             yield styled((one_line(record.name), "bold"), f" seed {record.seed}, run {record.run}{rehearsal}")
+        elif isinstance(record, EnvironmentChecked):
+            yield styled(one_line(record.report.summary))
         elif isinstance(record, VisitStarted):
             self._started, self._state, self._point = perf_counter(), record.state, None
             count = f" (visit {record.visit})" if record.visit > 1 else ""
@@ -188,10 +198,26 @@ class RunProgress:
         return parts + [f"{name} {number(point.numbers[name])}" for name in _HEADLINE_METRICS if name in point.numbers]
 
     def _tick(self) -> None:
-        """Print a line every ten seconds, until the run ends."""
+        """Print or rewrite a line at every pause, until the run ends."""
         while not self._ended.wait(self._pause):
-            if parts := self._parts():
-                self.console.print(styled(f"  {_GAP.join(parts)}"))
+            with self._lock:
+                if self._rewrites:
+                    self._rewrite()
+                elif parts := self._parts():
+                    self.console.print(styled(f"  {_GAP.join(parts)}"))
+
+    def _rewrite(self) -> None:
+        """Write the live line over the one before; what was longer is covered with blanks."""
+        for line in self.__rich_console__(self.console, self.console.options):
+            self.console.file.write(f"\r{line.plain.ljust(self._rewritten)}")
+            self.console.file.flush()
+            self._rewritten = len(line.plain)
+
+    def _clear(self) -> None:
+        """Cover a rewritten line, so that the next text begins where it began."""
+        if self._rewritten:
+            self.console.file.write(f"\r{' ' * self._rewritten}\r")
+            self._rewritten = 0
 
 
 def _bar(share: float, width: int = 16) -> str:

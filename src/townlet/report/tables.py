@@ -1,6 +1,6 @@
 """Terminal tables: forecasts, schedules, strategies, registries, comparisons.
 
-`townlet.report.layout` fits them to the terminal, `townlet.report.numbers` writes their numbers.
+`townlet.report.layout` fits them to the terminal, `townlet.numerals` writes their numbers.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.schedule.forecast import Forecast
 from townlet.machine.schedule.option_list import StrategyOption
+from townlet.numerals import age, number, plain_numbers, size
 from townlet.report.layout import Column, Grid
-from townlet.report.numbers import age, number, plain_numbers, size
 
 __all__ = [
     "ScheduleRow",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from townlet.report.escapes import printable
+from townlet.escapes import printable
 from townlet.report.layout import Grid
 
 __all__ = [
@@ -112,7 +112,13 @@ class Terminal(Console):
 
 
 _stdout = Stream("stdout")
-errors = Terminal(file=Stream("stderr"), stderr=True, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
+errors = Terminal(
+    file=Stream("stderr"),  # type: ignore[arg-type]
+    stderr=True,
+    highlight=False,
+    soft_wrap=True,
+    force_jupyter=False,  # else rich would write HTML where this module is imported in a notebook
+)
 """The console on stderr."""
 
 
@@ -123,7 +129,7 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 def output() -> Terminal:
     """Return a console on stdout."""
-    return Terminal(file=_stdout, highlight=False)  # type: ignore[arg-type]
+    return Terminal(file=_stdout, highlight=False, force_jupyter=False)  # type: ignore[arg-type]
 
 
 def show(result: RenderableType | str, *, wide: bool = False) -> None:

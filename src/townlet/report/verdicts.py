@@ -6,7 +6,7 @@ The sentences in the journal are hashed and stay as they were written; only what
 import re
 
 from townlet.dto.guards import GuardReport
-from townlet.report.numbers import number, plain_numbers
+from townlet.numerals import number, plain_numbers
 
 __all__ = ["other_bound", "verdict_sentence"]
 

@@ -207,9 +207,13 @@ def _environments(
 
 def _describe_or_problem(spec: EnvironmentSpec, describe: Describe) -> tuple[EnvironmentDescription | None, str]:
     try:
-        return describe(spec), ""
+        description: object = describe(spec)
     except BadInputError as error:
         return None, str(error)
+    if not isinstance(description, EnvironmentDescription):
+        found = "None" if description is None else f"an object of {type(description).__name__}"
+        return None, f"its provider describes {spec.scenario!r} by {found}; expected an EnvironmentDescription"
+    return description, ""
 
 
 def _alike(one: EnvironmentDescription | None, other: EnvironmentDescription | None) -> bool:

@@ -1,12 +1,16 @@
 """Check the promises of an environment that is not built in, once, before a run begins."""
 
+import numpy as np
+
 from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
-from townlet.ports import EnvironmentProvider
+from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
+from townlet.ports import EnvironmentProvider, StubTeacher
+from townlet.random_play import legal_actions
 from townlet.testing import check_environment
 
-__all__ = ["check_promises", "refuse_broken"]
+__all__ = ["check_custom_teacher", "check_promises", "refuse_broken"]
 
 _BUILT_IN = "townlet.env.town:TownProvider"
 """The provider whose promises Townlet's own tests check; by name, because its module imports numba."""
@@ -16,8 +20,6 @@ def check_promises(
     environments: EnvironmentProvider, schedule: ScheduleSpec, earlier: ScheduleSpec | None = None
 ) -> tuple[EnvironmentReport, ...]:
     """Return a report for each scenario that a schedule plays, and `earlier` did not; none for the built-in town."""
-    from townlet.policy.training.api import ProviderWithTeacher  # which imports what imports this module
-
     inner = environments.inner if isinstance(environments, ProviderWithTeacher) else environments
     if f"{type(inner).__module__}:{type(inner).__qualname__}" == _BUILT_IN:
         return ()
@@ -40,3 +42,33 @@ def refuse_broken(reports: tuple[EnvironmentReport, ...]) -> None:
                 f"environment {report.environment}/{report.scenario} breaks what a run rests on: {broken} "
                 "(test it with townlet.testing.check_environment; docs/reference/environment.md)"
             )
+
+
+def check_custom_teacher(environments: EnvironmentProvider, schedule: ScheduleSpec) -> None:
+    """Raise BadInputError where a teacher that was passed in does not answer the first observations of two worlds.
+
+    It is asked once, and nothing is stepped.
+    """
+    if not isinstance(environments, ProviderWithTeacher) or isinstance(environments.custom, StubTeacher):
+        return
+    scenario, teacher = schedule.environment.scenario, environments.custom
+    names = set(environments.inner.describe(scenario).teachers) & set(CUSTOM_NAMES)
+    if names:
+        raise BadInputError(
+            f"environment {schedule.environment.id}/{scenario} has a teacher of its own with the name "
+            f"{min(names)!r}, which stands for a teacher that was passed in; rename it"
+        )
+    observations = environments.make(scenario, worlds=2, seed=0, days=1).reset()
+    where, shape = f"teacher: act of {type(teacher).__name__}", observations.alive.shape
+    expected = f"expected actions as an int64 array of shape {shape}, one for each world and agent slot"
+    try:
+        actions: object = teacher.act(observations)
+    except Exception as error:  # the caller's code; the stack of its error is kept as the cause
+        message = f"{type(error).__name__}: {error}"
+        raise BadInputError(f"{where} raised {message} at the first observations of {scenario}; {expected}") from error
+    if not isinstance(actions, np.ndarray):
+        raise BadInputError(f"{where} returned an object of {type(actions).__name__}; {expected}")
+    if actions.dtype != np.int64 or actions.shape != shape:
+        raise BadInputError(f"{where} returned {actions.dtype} of shape {actions.shape}; {expected}")
+    if (observations.alive & ~legal_actions(observations.action_mask, actions)).any():
+        raise BadInputError(f"{where} chose an action that the mask forbids; expected one that it allows")

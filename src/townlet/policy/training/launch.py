@@ -24,7 +24,7 @@ from townlet.machine.schedule.rehearsal import shrink
 from townlet.machine.schedule.yaml_source import MAX_BYTES
 from townlet.policy.model.weights import LIMIT, read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
-from townlet.policy.training.environment_checks import check_promises, refuse_broken
+from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
 from townlet.policy.training.fingerprint import fingerprint
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
@@ -173,6 +173,7 @@ class RunLauncher:
         _check_champion(schedule, self.home, blobs, description)
         reports = check_promises(self.environments, schedule)
         refuse_broken(reports)
+        check_custom_teacher(self.environments, schedule)
         metadata = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(source.folder.resolve())}
         if source.file is not None:
             metadata["source"] = str(source.file.resolve())

@@ -121,6 +121,7 @@ class RunResumer:
         created = first_record(self.run, journal.entries)
         old, new = (self._plan(text).schedule for text in (before, after))
         _check_same_machine(old, new, where)
+        self._check_environment(self.describe(new.environment), created)
         plan = self._plan(after, created.seed)
         reports = check_promises(self.launcher(plan).environments, new, earlier=old)
         refuse_broken(reports)

@@ -1,0 +1,283 @@
+"""The calls of the Python interface: `run` a schedule, `anneal` with objects of your own, `resume` what was stopped."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from os import write
+from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType
+
+from attrs import define
+
+from townlet.dto.journal import Entry, RunCreated
+from townlet.dto.policy import AnnealSummary
+from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.strategies import Device
+from townlet.errors import BadInputError, ResourceFaultError, StoppedError, UnfitInputError
+from townlet.machine.engine.visit import never
+from townlet.machine.schedule.shipped import find_schedule
+from townlet.policy.training.argument_checks import (
+    as_provider,
+    as_teacher,
+    require_callable,
+    require_mapping,
+    require_text,
+)
+from townlet.policy.training.custom_teacher import CUSTOM, ProviderWithTeacher
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+from townlet.policy.training.passed_objects import provider_of_run
+from townlet.policy.training.strategies.base import Strategies, catalogue
+from townlet.policy.training.telemetry import MetricPoint
+from townlet.ports import EnvironmentProvider, Teacher, provider
+from townlet.report import terminal
+from townlet.report.jupyter import is_notebook, notebook_console
+from townlet.report.progress import RunProgress
+from townlet.report.run_warnings import log_warnings, warnings_shown
+from townlet.store.blobs import BlobStore
+from townlet.store.rundir import RunDirectory
+
+__all__ = ["anneal", "resume", "run"]
+
+_HOME = ".townlet"
+_SECONDS_PER_REWRITE = 1.0
+
+
+def run(
+    schedule: ScheduleSpec | Path | str,
+    *,
+    home: Path | str = _HOME,
+    seed: int | None = None,
+    rehearse: bool = False,
+    directory: Path | str | None = None,
+    device: Device | None = None,
+    strategies: Strategies | None = None,
+    progress: bool | None = None,
+    stopping: Callable[[], bool] = never,
+) -> AnnealSummary:
+    """Run a whole schedule, as `townlet run` does, and return its summary.
+
+    `schedule` is a record, a path, or the name of a shipped schedule such as ``quickstart``. `home` holds runs, blobs
+    and the registry; `seed` replaces the schedule's; `rehearse` visits every state with tiny numbers and promotes
+    nothing; `directory` is the run directory to create; `device` is where networks are trained; `strategies` are used
+    besides the installed ones.
+
+    `progress` is shown by default where the main thread calls from a terminal or a notebook; True shows it anywhere,
+    False nowhere. `stopping` is asked between two steps: once it returns True, the run is saved and StoppedError says
+    how to continue. In the main thread the first Ctrl-C does the same and raises KeyboardInterrupt; the second raises
+    it at once.
+
+    Raises ScheduleError for a schedule with mistakes, BadInputError for an unknown name or a wrong object,
+    TorchNotAvailableError where a state needs torch and torch is not installed; nothing is written then.
+    """
+    with _Call.open(home, progress, stopping) as call:
+        orchestrator = call.orchestrator(_schedule(schedule), None, strategies, seed=seed)
+        target = None if directory is None else _path("directory", directory)
+        return orchestrator.run(rehearse=rehearse, directory=target, device=device)
+
+
+def anneal(
+    schedule: ScheduleSpec | Path | str,
+    *,
+    environment: EnvironmentProvider | None = None,
+    teacher: Teacher | str | None = None,
+    strategies: Strategies | None = None,
+    home: Path | str = _HOME,
+    seed: int | None = None,
+    rehearse: bool = False,
+    progress: bool | None = None,
+    stopping: Callable[[], bool] = never,
+) -> AnnealSummary:
+    """Run a schedule with an environment and a teacher of your own, and return its summary.
+
+    `environment` replaces the provider that the schedule's environment id names. `teacher` is the name of one of the
+    environment's teachers, or an object with `act`; it replaces the schedule's. `townlet.resume` wants the same
+    objects again. Other arguments and errors are those of `townlet.run`.
+    """
+    own = None if environment is None else as_provider(environment)
+    own_teacher = None if teacher is None else as_teacher(teacher)
+    with _Call.open(home, progress, stopping) as call:
+        orchestrator = call.orchestrator(_schedule(schedule), own, strategies, seed=seed)
+        if isinstance(own_teacher, str):
+            orchestrator = orchestrator.with_teacher(own_teacher)
+        elif own_teacher is not None:
+            orchestrator = orchestrator.with_teacher(CUSTOM)
+            inner = provider(_record(orchestrator).environment.id) if own is None else own
+            orchestrator.environments = ProviderWithTeacher(inner=inner, custom=own_teacher)
+        return orchestrator.run(rehearse=rehearse)
+
+
+def resume(
+    run: Path | str = "latest",
+    *,
+    environment: EnvironmentProvider | None = None,
+    teacher: Teacher | str | None = None,
+    strategies: Strategies | None = None,
+    home: Path | str | None = None,
+    accept_schedule: bool = False,
+    progress: bool | None = None,
+    stopping: Callable[[], bool] = never,
+) -> AnnealSummary:
+    """Continue a run from its journal, as `townlet resume` does; one that has ended is only summarised.
+
+    `run` is a directory, the beginning of an id, or ``latest``. Objects that were passed to `townlet.anneal` are passed
+    again: the environment's signature is compared with the journal's, a teacher with the schedule's, and another one is
+    refused before anything is written. That a teacher object acts as before is the caller's promise. A run given as a
+    directory brings its home; `accept_schedule` takes an edited schedule over. Other arguments are those of
+    `townlet.run`.
+
+    Raises BadInputError for an unknown run or for other objects, HoldError where another process is at work,
+    JournalBrokenError where the journal does not hold.
+    """
+    require_text("run", run, "a run's directory, the beginning of its id, or 'latest'")
+    own = None if environment is None else as_provider(environment)
+    own_teacher = None if teacher is None else as_teacher(teacher)
+    own_home = _path("home", _HOME if home is None else home)
+    directory = RunDirectory.find(own_home, run)
+    own_home = directory.home(own_home) if home is None else own_home
+    directory.require_home(own_home)
+    with _Call.open(own_home, progress, stopping, run=directory.id) as call:
+        orchestrator = call.orchestrator(directory.source or directory.schedule, own, strategies)
+        orchestrator.environments = provider_of_run(
+            directory,
+            BlobStore(own_home / "blobs"),
+            catalogue(orchestrator.strategies),
+            environment=own,
+            teacher=own_teacher,
+        )
+        return orchestrator.resume(directory.path, accept_schedule=accept_schedule)
+
+
+@define(kw_only=True)
+class _Call:
+    """What the calls share: progress, warnings, Ctrl-C, and how to continue a run that stopped."""
+
+    home: Path
+    """Home of the run."""
+    stopping: Callable[[], bool]
+    """Returns True once the run should save its work and stop."""
+    run: str
+    """Id of the run, once it has one."""
+    shown: RunProgress | None
+    """Where progress is shown; None for nowhere."""
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, home: Path | str, progress: bool | None, stopping: Callable[[], bool], run: str = ""
+    ) -> Iterator["_Call"]:
+        """Show progress and handle Ctrl-C until the call ends; an error that leaves a run open says how to go on."""
+        require_callable("stopping", stopping, "a function without arguments, such as threading.Event().is_set")
+        path = _path("home", home)
+        with ExitStack() as stack:
+            interrupted = stack.enter_context(_first_interrupt())
+            shown = _progress(progress)
+            if shown is not None:
+                stack.enter_context(warnings_shown())
+                stack.enter_context(shown)
+            call = cls(home=path, stopping=lambda: interrupted() or stopping(), run=run, shown=shown)
+            try:
+                yield call
+            except StoppedError as error:
+                if not interrupted():
+                    error.add_note(call.advice)
+                    raise
+                raise KeyboardInterrupt(f"{error}; {call.advice}") from error
+            except (KeyboardInterrupt, UnfitInputError, ResourceFaultError) as error:
+                if call.run:
+                    error.add_note(call.advice)
+                raise
+
+    @property
+    def advice(self) -> str:
+        """Return how the run goes on."""
+        return f"nothing is lost, go on with: townlet.resume({self.run!r}, home={str(self.home)!r})"
+
+    def orchestrator(
+        self,
+        config: ScheduleSpec | Path,
+        environment: EnvironmentProvider | None,
+        strategies: Strategies | None,
+        seed: int | None = None,
+    ) -> PolicyTrainingOrchestrator:
+        """Return an orchestrator that shows its progress here."""
+        if strategies is not None:
+            require_mapping("strategies", strategies, "a mapping of names to strategies")
+        return PolicyTrainingOrchestrator(
+            config,
+            environments=environment,
+            strategies=strategies or {},
+            home=self.home,
+            seed=seed,
+            listen=self._on_record,
+            watch=self._on_point,
+            stopping=self.stopping,
+        )
+
+    def _on_record(self, entry: Entry) -> None:
+        if isinstance(entry.record, RunCreated):
+            self.run = entry.record.run
+        if self.shown is not None:
+            self.shown.listen(entry)
+        log_warnings(entry)
+
+    def _on_point(self, point: MetricPoint) -> None:
+        if self.shown is not None:
+            self.shown.watch(point)
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns True once Ctrl-C was pressed; the second Ctrl-C raises KeyboardInterrupt.
+
+    Only the main thread may handle signals, and a handler of the caller's (asyncio has one) stays.
+    """
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield never
+        return
+    pressed = False
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(OSError, ValueError, AttributeError):  # stderr may be full, gone or closed
+            write(sys.__stderr__.fileno(), b"SIGINT: stopping at the next safe point\n")  # type: ignore[union-attr]
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _progress(progress: bool | None) -> RunProgress | None:
+    """Return where progress is shown; None for nowhere."""
+    notebook = is_notebook()
+    watched = current_thread() is main_thread() and (notebook or terminal.errors.is_terminal)
+    if not (watched if progress is None else progress):
+        return None
+    if notebook:
+        return RunProgress(notebook_console(), seconds_per_line=_SECONDS_PER_REWRITE, rewrites=True)
+    return RunProgress(terminal.errors)
+
+
+def _schedule(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
+    if isinstance(schedule, ScheduleSpec):
+        return schedule
+    require_text("schedule", schedule, "a path, the name of a shipped schedule such as 'quickstart', or a ScheduleSpec")
+    if "\n" in str(schedule):
+        raise BadInputError("schedule is text of several lines; write it to a file, and pass the file's path")
+    return find_schedule(schedule)
+
+
+def _record(orchestrator: PolicyTrainingOrchestrator) -> ScheduleSpec:
+    assert isinstance(orchestrator.config, ScheduleSpec), "with_teacher reads the file, once"
+    return orchestrator.config
+
+
+def _path(name: str, path: Path | str) -> Path:
+    """Return an absolute path: the process may change its directory while the run goes on."""
+    require_text(name, path, "the path of a directory")
+    return Path(path).absolute()

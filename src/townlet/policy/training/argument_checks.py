@@ -1,0 +1,162 @@
+"""Name a wrong object that was passed from Python: what it is, and what to pass instead."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import PurePath
+from typing import Any
+
+from townlet.dto.problems import short_repr
+from townlet.errors import BadInputError
+from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Teacher
+
+__all__ = ["as_provider", "as_teacher", "require_callable", "require_mapping", "require_text"]
+
+_PROVIDER = "an object with the methods describe, make and teacher (docs/reference/environment.md shows a whole one)"
+_TEACHER = "the name of one of the environment's teachers, or an object with a method act(observations)"
+_METHODS = ("describe", "make", "teacher")
+_LIBRARIES = {
+    "gymnasium": "a Gymnasium environment",
+    "gym": "a Gym environment",
+    "pettingzoo": "a PettingZoo environment",
+    "stable_baselines3": "an object of Stable-Baselines3",
+    "torch": "an object of torch",
+}
+"""What an object is called whose class comes from a library that people use beside Townlet."""
+
+
+def as_provider(environment: object) -> EnvironmentProvider:
+    """Return `environment` as a provider; BadInputError, with what to pass instead, where it is none."""
+    if isinstance(environment, str):
+        if environment in entry_points(group=ENVIRONMENTS).names:
+            raise BadInputError(
+                f"environment is the text {environment!r}; leave it out: the schedule names registered environments "
+                f"itself (environment: {{id: {environment}}})"
+            )
+        raise BadInputError(f"environment is {_kind(environment)}, which names no environment; pass {_PROVIDER}")
+    if inspect.isclass(environment):
+        raise BadInputError(_class_sentence("environment", environment, _METHODS, _PROVIDER))
+    missing = [name for name in _METHODS if not callable(getattr(environment, name, None))]
+    if missing:
+        more = ""
+        if inspect.ismodule(environment):
+            more = "".join(
+                f", such as {environment.__name__}.{name}()" for name in _classes_with(environment, _METHODS)
+            )
+        elif _is_environment(environment):
+            more = "; a provider makes such environments, any number of worlds at a time"
+        raise BadInputError(
+            f"environment is {_kind(environment)}, without {', '.join(missing)}; pass {_PROVIDER}{more}"
+        )
+    provider: Any = environment
+    _require_signature("environment", provider.describe, "scenario")
+    _require_signature("environment", provider.make, "scenario", worlds=1, seed=0, days=1, first_world=0)
+    _require_signature("environment", provider.teacher, "scenario", "name")
+    return provider  # type: ignore[no-any-return]
+
+
+def as_teacher(teacher: object) -> Teacher | str:
+    """Return `teacher` as a name or a teacher; BadInputError, with what to pass instead, where it is neither."""
+    if isinstance(teacher, str):
+        return teacher
+    if inspect.isclass(teacher):
+        raise BadInputError(_class_sentence("teacher", teacher, ("act",), _TEACHER))
+    if not callable(getattr(teacher, "act", None)):
+        more = ""
+        if callable(getattr(teacher, "predict", None)):
+            more = "; an object with predict becomes one in a class whose act calls it"
+        elif inspect.isroutine(teacher):
+            more = "; a function becomes one as the method act of a class"
+        raise BadInputError(f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}{more}")
+    checked: Any = teacher
+    _require_signature("teacher", checked.act, "observations")
+    return checked  # type: ignore[no-any-return]
+
+
+def require_text(name: str, value: object, expected: str) -> None:
+    """Raise BadInputError where `value`, passed as argument `name`, is neither text nor a path."""
+    if not isinstance(value, str | PurePath):
+        raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+
+
+def require_callable(name: str, value: object, expected: str) -> None:
+    """Raise BadInputError where `value`, passed as argument `name`, cannot be called, or would have to be awaited."""
+    if not callable(value) or inspect.isclass(value) or inspect.iscoroutinefunction(value):
+        raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+
+
+def require_mapping(name: str, value: object, expected: str) -> None:
+    """Raise BadInputError where `value`, passed as argument `name`, is no mapping."""
+    if not isinstance(value, Mapping):
+        raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+
+
+def _class_sentence(name: str, passed: type, methods: tuple[str, ...], expected: str) -> str:
+    if all(callable(getattr(passed, method, None)) for method in methods):
+        return f"{name} is the class {passed.__name__}; pass an instance of it: {name}={passed.__name__}(…)"
+    return f"{name} is the class {passed.__name__}; pass {expected}"
+
+
+def _classes_with(module: Any, methods: tuple[str, ...]) -> list[str]:
+    """Return the names of a module's own classes that have all these methods."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and all(callable(getattr(value, method, None)) for method in methods)
+    ]
+
+
+def _is_environment(value: object) -> bool:
+    return isinstance(value, Environment) or all(callable(getattr(value, name, None)) for name in ("reset", "step"))
+
+
+def _kind(value: object) -> str:
+    """Return what an object is, in words."""
+    if value is None:
+        return "None"
+    if isinstance(value, str | bytes):
+        return f"the {'text' if isinstance(value, str) else 'bytes'} {short_repr(value)}"
+    if isinstance(value, PurePath):
+        return f"the path {short_repr(str(value))}"
+    code = _kind_of_code(value)
+    if code:
+        return code
+    roots = {base.__module__.partition(".")[0] for base in type(value).__mro__}
+    library = next((words for root, words in _LIBRARIES.items() if root in roots), "")
+    return f"{library} ({type(value).__name__})" if library else f"an object of {type(value).__name__}"
+
+
+def _kind_of_code(value: object) -> str:
+    """Return which part of a program an object is; empty for other objects."""
+    if inspect.ismodule(value):
+        return f"the module {value.__name__}"
+    if inspect.isclass(value):
+        return f"the class {value.__name__}"
+    if inspect.iscoroutine(value) or inspect.isgenerator(value) or inspect.isasyncgen(value):
+        return f"the {type(value).__name__.replace('_', ' ')} {value.__name__}(…)"
+    if isinstance(value, functools.partial):
+        return f"a partial of {_kind(value.func)}"
+    if inspect.isroutine(value):
+        return "a lambda" if value.__name__ == "<lambda>" else f"the function {value.__name__}"
+    return ""
+
+
+def _require_signature(name: str, method: Callable[..., Any], *arguments: str, **named: int) -> None:
+    """Raise BadInputError where a method cannot be called with these arguments, or would have to be awaited."""
+    method_name = getattr(method, "__name__", type(method).__name__)
+    call = f"{method_name}({', '.join([*arguments, *(f'{word}=…' for word in named)])})"
+    if inspect.iscoroutinefunction(method):
+        raise BadInputError(f"{name}: {method_name} is a coroutine function; expected a plain method, called as {call}")
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):  # of a method that is not written in Python; the first call tells
+        return
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as error:
+        raise BadInputError(
+            f"{name}: {method_name}{signature} cannot be called as {call}: {error}; give it these parameters"
+        ) from error

@@ -1,0 +1,82 @@
+"""Compare the objects that a call from Python passes with those that its run was begun with."""
+
+from townlet.errors import BadInputError, JournalBrokenError
+from townlet.machine.audit.snapshot import RunSnapshot, first_record, load_run
+from townlet.machine.catalogue import StrategyCatalogue
+from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
+from townlet.ports import EnvironmentProvider, Teacher, provider
+from townlet.store.blobs import BlobStore
+from townlet.store.rundir import RunDirectory
+
+__all__ = ["provider_of_run"]
+
+
+def provider_of_run(
+    run: RunDirectory,
+    blobs: BlobStore,
+    catalogue: StrategyCatalogue,
+    *,
+    environment: EnvironmentProvider | None,
+    teacher: Teacher | str | None,
+) -> EnvironmentProvider:
+    """Return the provider with which a run goes on.
+
+    BadInputError where the environment has another signature than the journal says, where the teacher has another name
+    than in the schedule, or where the run was begun with an object that is not passed.
+    """
+    snapshot = _snapshot(run, blobs, catalogue)
+    spec, signature = snapshot.schedule.environment, first_record(run, snapshot.entries).environment
+    inner = _registered(run, spec.id) if environment is None else environment
+    try:
+        description = inner.describe(spec.scenario)
+    except BadInputError as error:
+        raise BadInputError(
+            f"run {run.id} was begun in the environment {spec.id}/{spec.scenario}, which the one that was passed does "
+            f"not know ({error}); pass the environment that the run was begun with"
+        ) from error
+    if environment is not None and description.signature != signature:
+        raise BadInputError(
+            f"run {run.id}: the environment that was passed, {description.id}/{description.scenario}, has the "
+            f"signature {description.signature[:12]}; expected {signature[:12]}, of the environment "
+            f"{spec.id}/{spec.scenario} that the run was begun with: pass that one"
+        )
+    name = snapshot.schedule.teacher
+    is_custom = name in CUSTOM_NAMES and name not in description.teachers
+    if teacher is None and not is_custom:
+        return inner
+    if is_custom and (teacher is None or isinstance(teacher, str)):
+        found = "none was passed" if teacher is None else f"{teacher!r} is a name"
+        raise BadInputError(
+            f"run {run.id} was begun with a teacher that was passed as an object, and {found}; pass the object again: "
+            f"townlet.resume({str(run.path.absolute())!r}, teacher=…)"
+        )
+    if isinstance(teacher, str) and teacher == name:
+        return inner
+    if not is_custom:
+        found = repr(teacher) if isinstance(teacher, str) else f"an object of {type(teacher).__name__}"
+        raise BadInputError(
+            f"run {run.id} was begun with the environment's teacher {name!r}, and {found} was passed; leave teacher "
+            "out, or begin another run"
+        )
+    assert teacher is not None
+    assert not isinstance(teacher, str)
+    return ProviderWithTeacher(inner=inner, custom=teacher)
+
+
+def _snapshot(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
+    """Return the state of a run; HoldError where another process is writing it just now."""
+    try:
+        return load_run(run, blobs, catalogue)
+    except JournalBrokenError:
+        with run.lock():
+            return load_run(run, blobs, catalogue)
+
+
+def _registered(run: RunDirectory, environment_id: str) -> EnvironmentProvider:
+    try:
+        return provider(environment_id)
+    except BadInputError as error:
+        raise BadInputError(
+            f"run {run.id} was begun with an environment {environment_id!r} that no installed package registers; pass "
+            f"the object again: townlet.resume({str(run.path.absolute())!r}, environment=…)"
+        ) from error
