@@ -48,13 +48,13 @@ def summary_lines(summary: AnnealSummary) -> Iterator[str]:
     if in_force := _in_force(summary):
         yield _cut(f"in force: {in_force}")
     for sentence in summary.reservations[:_MOST_RESERVATIONS]:
-        yield _cut(f"reservation: {one_line(sentence)}")
+        yield _cut(f"reservation: {sentence}")
     if len(summary.reservations) > _MOST_RESERVATIONS:
         yield f"and {len(summary.reservations) - _MOST_RESERVATIONS} more reservations"
     if summary.stages:
-        yield f"visits: {_states(summary)}"
+        yield _cut(f"visits: {_states(summary)}")
     yield _cut(f"run {summary.run}: {number(summary.agent_steps)} agent-steps, {summary.duration:.1f} s")
-    yield from _next(summary)
+    yield from (one_line(line) for line in _next(summary))
 
 
 def _figures(summary: AnnealSummary) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _in_force(summary: AnnealSummary) -> str:
 
 def _states(summary: AnnealSummary) -> str:
     """Return the visited states in order, the last ones where they do not fit."""
-    text = " → ".join([*(stage.state for stage in summary.stages), summary.state])
+    text = one_line(" → ".join([*(stage.state for stage in summary.stages), summary.state]))
     room = WIDTH - len("visits: ")
     return text if len(text) <= room else f"… → {text[-room:].partition(' → ')[2]}"
 
@@ -126,4 +126,6 @@ def _short(policy: str) -> str:
 
 
 def _cut(line: str) -> str:
+    """Return a line without characters that would move the cursor, cut to the width of the screen."""
+    line = one_line(line)
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
