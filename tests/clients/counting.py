@@ -32,7 +32,7 @@ def restart() -> dict[str, int]:
 
 
 def report(*, checker: str, updates: int | str) -> None:
-    """Write the last line of a program: what the client's checker said, and its learner's updates or why it has none."""
+    """Write the last line of a program: what the checker said, and the learner's updates or that there is none."""
     sys.stdout.write(f"{json.dumps({'checker': checker, 'updates': updates, **counts})}\n")
 
 

@@ -1,4 +1,4 @@
-"""PettingZoo's own tests over every form of observations and its conversion to turns, then a day of each by the masks."""
+"""PettingZoo's own tests over every form of observations and its conversion to turns, then a day under the masks."""
 
 from counting import CountingTown, report, restart
 from pettingzoo.test import api_test, parallel_api_test

@@ -35,6 +35,7 @@ def main() -> None:
     restart()
     torch.manual_seed(1)
     lanes = town()
+    lanes.set_seed(1)
     (group,) = lanes.group_map
     features = lanes.observation_spec[group, "observation"].shape[-1]
     actions = lanes.full_action_spec[group, "action"].space.n
