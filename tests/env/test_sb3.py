@@ -8,7 +8,7 @@ import pytest
 
 from townlet.errors import BadInputError
 
-pytest.importorskip("sb3_contrib", reason="the extra `sb3` or sb3-contrib is not installed")
+pytest.importorskip("sb3_contrib", reason="sb3-contrib, Stable-Baselines3 or torch is not installed")
 pytestmark = pytest.mark.torch
 SETTINGS: dict[str, Any] = {"n_steps": 32, "batch_size": 256, "n_epochs": 1, "device": "cpu", "seed": 1}
 
