@@ -1,5 +1,7 @@
 """Fields that hold arrays, with dtype and named axes."""
 
+from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import attrs
@@ -35,15 +37,17 @@ def _check_array(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -
     if value.ndim != len(axes):
         raise _refusal(instance, attribute, f"expected axes [{' '.join(axes)}], found shape {value.shape}")
     sizes = dict(zip(axes, value.shape, strict=True))
-    for other in attrs.fields(type(instance)):
-        if other.name == attribute.name:
-            break
-        if AXES not in other.metadata:
-            continue
-        shape = getattr(instance, other.name).shape
-        for axis, size in zip(other.metadata[AXES], shape, strict=True):
+    for name, other_axes in _earlier_arrays(instance.__class__, attribute.name):
+        for axis, size in zip(other_axes, getattr(instance, name).shape, strict=True):
             if sizes.get(axis, size) != size:
-                raise _refusal(instance, attribute, f"axis {axis} is {sizes[axis]}, but {size} in {other.name}")
+                raise _refusal(instance, attribute, f"axis {axis} is {sizes[axis]}, but {size} in {name}")
+
+
+@cache
+def _earlier_arrays(record: type, name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return name and axes of the array fields before one, looked up once: records are built at every decision."""
+    fields = takewhile(lambda field: field.name != name, attrs.fields(record))
+    return tuple((field.name, field.metadata[AXES]) for field in fields if AXES in field.metadata)
 
 
 def _same_array(left: NDArray[Any], right: NDArray[Any]) -> bool:

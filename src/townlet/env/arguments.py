@@ -13,13 +13,16 @@ __all__ = ["RENDER_MODES", "checked_render_mode", "draw_seed", "is_whole", "whol
 RENDER_MODES = ("rgb_array", "ansi", "human")
 """Pixels, text, and text written to standard output after every decision."""
 _SEED_LIMIT = 1 << 64
+_INTEGERS = (int, np.integer)
 
 
 def is_whole(value: object) -> bool:
     """Return whether a value is an integer of Python or NumPy; booleans, floats and text are not."""
+    if type(value) is int:  # first, because the views ask for every action
+        return True
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and value.dtype.kind in "iu"
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, _INTEGERS) and not isinstance(value, bool)
 
 
 def whole_seed(seed: Any) -> int:
@@ -36,9 +39,10 @@ def draw_seed(generator: np.random.Generator) -> int:
 
 def whole_action(action: Any, agent: str, count: int) -> int:
     """Return an agent's action as Python's int; BadInputError for anything but a whole number below `count`."""
-    if not is_whole(action) or not 0 <= int(action) < count:
+    number = int(action) if is_whole(action) else -1
+    if not 0 <= number < count:
         raise BadInputError(f"step: the action of {agent} is {action!r}, expected 0 to {count - 1}, a whole number")
-    return int(action)
+    return number
 
 
 def checked_render_mode(mode: str | None, modes: Sequence[str] = RENDER_MODES) -> str | None:

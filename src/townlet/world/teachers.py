@@ -34,7 +34,12 @@ def _objects(observations: Floats) -> Floats:
 
 def _serving(objects: Floats, need: str) -> Bools:
     """Return which object slots serve a need [W, N, slots]."""
-    return np.asarray(np.any([objects[..., kind] > 0 for kind in _KINDS_THAT_SERVE[need]], axis=0))
+    # For one kind this is one comparison: with a single world, such small calls are most of a decision's time.
+    kind, *others = _KINDS_THAT_SERVE[need]
+    serving: Bools = objects[..., kind] > 0
+    for other in others:
+        serving |= objects[..., other] > 0
+    return serving
 
 
 def _ticks(shown: Floats) -> Floats:
