@@ -32,6 +32,9 @@ from townlet.errors import ResourceFaultError, TownletError
 
 __all__ = ["app", "main", "run_command", "run_training"]
 
+_HELP_WIDTH = 40
+"""Columns below which the help cannot be read; cyclopts loops for ever where there are only one or two."""
+
 app = App(
     name="townlet",
     help="Take a scripted policy to a learned one, safely.",
@@ -242,10 +245,10 @@ def run_command(tokens: list[str]) -> int:
             exit_on_error=False,
             print_error=False,
             result_action="return_value",
-            console=output(),
+            console=output(least_width=_HELP_WIDTH),
             error_console=errors,
         )
-    except (CycloptsError, TownletError, OSError, MemoryError) as error:
+    except (CycloptsError, TownletError, OSError, MemoryError, UnicodeEncodeError) as error:
         sentence, code = refusal_of(error)
         complain(sentence)
         return code

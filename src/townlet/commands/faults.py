@@ -46,6 +46,9 @@ def refusal_of(error: Exception) -> tuple[str, int]:
         return sentence, ResourceFaultError.exit_code
     if isinstance(error, OSError):
         return _refusal_of_system(error)
+    if isinstance(error, UnicodeEncodeError):
+        sentence = f"{error.object[:99]!r} cannot be written in the encoding {error.encoding} of this locale"
+        return f"{sentence}; use a UTF-8 locale, such as C.UTF-8", BadInputError.exit_code
     return str(error), BadInputError.exit_code
 
 

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any, Literal
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.text import Text
 
 from townlet.escapes import printable
@@ -32,6 +32,8 @@ __all__ = [
     "warn",
 ]
 
+_UNKNOWN_WIDTH, _UNKNOWN_HEIGHT = 80, 25
+"""Columns and lines of a terminal that does not know its own."""
 _PIPE_WIDTH = 160
 """Columns of a table in a file or a pipe, which have no screen."""
 
@@ -106,6 +108,16 @@ class Stream:
 class Terminal(Console):
     """A console that shows every text as it is: escaped, without markup, without names of emoji."""
 
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Columns and lines; a terminal that says it has none, as one does whose size nobody set, counts as usual."""
+        width, height = super().size
+        return ConsoleDimensions(width or _UNKNOWN_WIDTH, height or _UNKNOWN_HEIGHT)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Return `text`, escaped."""
         return super().render_str(printable(text), **{**options, "markup": False, "emoji": False})
@@ -127,9 +139,11 @@ def styled(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
 
 
-def output() -> Terminal:
-    """Return a console on stdout."""
-    return Terminal(file=_stdout, highlight=False, force_jupyter=False)  # type: ignore[arg-type]
+def output(*, least_width: int = 1) -> Terminal:
+    """Return a console on stdout that writes lines of `least_width` columns also where the terminal is narrower."""
+    console = Terminal(file=_stdout, highlight=False, force_jupyter=False)  # type: ignore[arg-type]
+    console.width = max(console.width, least_width)
+    return console
 
 
 def show(result: RenderableType | str, *, wide: bool = False) -> None:

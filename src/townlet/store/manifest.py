@@ -11,6 +11,7 @@ from attrs import frozen
 
 from townlet.errors import BadInputError
 from townlet.store.files import create_private, make_directory, resource_errors, write_atomic
+from townlet.store.path_text import local_path
 from townlet.store.samples import ReplaySample, read_files, sample_files
 from townlet.store.untrusted import finite_numbers, read_document, read_json
 
@@ -134,7 +135,7 @@ def _entry(entry: Any, where: str, manifest: Path, sidecar: _Sidecar | None) -> 
 
 
 def _resolve(name: str, where: str, manifest: Path) -> Path:
-    path = Path(name)
+    path = local_path(name)
     if not name or "\0" in name:
         raise BadInputError(f"{where}: {name!r} is no path")
     if path.is_absolute():

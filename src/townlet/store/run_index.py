@@ -16,6 +16,7 @@ from attrs import frozen
 
 from townlet.errors import BadInputError
 from townlet.store.files import read_bytes, resource_errors
+from townlet.store.path_text import local_path
 from townlet.store.untrusted import read_json
 
 __all__ = [
@@ -119,7 +120,7 @@ def home_of(path: Path, given: Path) -> Path:
     """
     metadata, place = read_metadata(path), path.absolute()
     run_id, recorded = str(metadata.get("id")), metadata.get("home")
-    own = Path(recorded) if isinstance(recorded, str) else None
+    own = local_path(recorded) if isinstance(recorded, str) else None
     around = place.parent.parent if place.parent.name == "runs" else None
     for home in (given, own) if _NAME.fullmatch(run_id) else ():
         noted = None if home is None else _noted(home, run_id)

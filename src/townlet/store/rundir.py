@@ -25,6 +25,7 @@ from townlet.store.files import (
     resource_errors,
     write_atomic,
 )
+from townlet.store.path_text import local_path, stored_text
 from townlet.store.run_index import (
     EXTERNAL_RUNS,
     METADATA,
@@ -128,14 +129,14 @@ class RunDirectory:
         make_directory(path.parent)
         if target is not None:
             make_directory(home / EXTERNAL_RUNS)
-            write_atomic(home / EXTERNAL_RUNS / run_id, f"{target.absolute()}\n".encode())
+            write_atomic(home / EXTERNAL_RUNS / run_id, os.fsencode(target.absolute()) + b"\n")
         _remove_stale_staging(path.parent, now)
         staging = path.parent / f"{_STAGING}{run_id}"
         try:
             with resource_errors("create this run directory", path):
                 make_directory(staging / _INBOX)
                 write_atomic(staging / _SCHEDULE, schedule)
-                content = {**metadata, "id": run_id, "created": now.isoformat(), "home": str(home.absolute())}
+                content = {**metadata, "id": run_id, "created": now.isoformat(), "home": stored_text(home.absolute())}
                 write_atomic(
                     staging / METADATA, json.dumps(content, indent=2, sort_keys=True, allow_nan=False).encode()
                 )
@@ -245,13 +246,14 @@ class RunDirectory:
     @property
     def folder(self) -> Path:
         """Directory in which the files that the schedule names are searched."""
-        return Path(str(self.metadata().get("folder", ".")))
+        return local_path(str(self.metadata().get("folder", ".")))
 
     @property
     def source(self) -> Path | None:
         """File that the schedule was read from; none where it was made in Python, or the file is missing."""
         source = self.metadata().get("source")
-        return Path(source) if isinstance(source, str) and Path(source).is_file() else None
+        path = local_path(source) if isinstance(source, str) else None
+        return path if path is not None and path.is_file() else None
 
     def metadata(self) -> dict[str, Any]:
         """Return the content of ``run.json``; BadInputError where it cannot be read."""

@@ -15,6 +15,7 @@ from townlet.errors import BadInputError
 from townlet.estimate import MIN_PAIRS
 from townlet.machine.schedule.check_guards import check_guards
 from townlet.machine.schedule.partial import PartialSchedule, unknown_name
+from townlet.store.path_text import local_path
 from townlet.store.registry.ssh_signatures import read_signers
 from townlet.store.untrusted import read_regular
 
@@ -58,7 +59,7 @@ def check_policies(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
         if policy is None:
             continue
         try:
-            digest = sha256(read_regular(folder / policy.file, _MOST)).hexdigest()
+            digest = sha256(read_regular(folder / local_path(policy.file), _MOST)).hexdigest()
         except BadInputError as error:
             yield Problem(("policies", name, "file"), f"cannot read {policy.file!r} next to the schedule: {error}")
             continue
@@ -75,7 +76,7 @@ def check_signers(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
         return
     name = partial.registry.signers
     try:
-        read_signers(read_regular(folder / name, 2**20), name)
+        read_signers(read_regular(folder / local_path(name), 2**20), name)
     except BadInputError as error:
         yield Problem(("registry", "signers"), f"cannot read {name!r} next to the schedule: {error}")
 

@@ -11,6 +11,7 @@ from townlet.dto.samples import ConflictStatistics, ReplayBatchSummary, ReplaySa
 from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError
 from townlet.store.manifest import ManifestEntry, manifest_digest, read_manifest
+from townlet.store.path_text import local_path, stored_text
 from townlet.store.samples import ReplaySample, read_files
 
 __all__ = ["ReplayBatch", "ReplayDataset", "baseline_metrics", "data_spec", "manifest_entries", "open_dataset"]
@@ -151,10 +152,10 @@ def baseline_metrics(rows: list[dict[str, float]]) -> Mapping[str, float]:
 def manifest_entries(data: DataSpec) -> tuple[ManifestEntry, ...]:
     """Return the entries of a data set; BadInputError naming the file that is missing."""
     if data.manifest is not None:
-        return read_manifest(Path(data.manifest))
+        return read_manifest(local_path(data.manifest))
     assert data.sample is not None, "a data set has a manifest or a sample"
-    sample = Path(data.sample)
-    meta = sample.with_suffix(".json") if data.meta is None else Path(data.meta)
+    sample = local_path(data.sample)
+    meta = sample.with_suffix(".json") if data.meta is None else local_path(data.meta)
     for path in (sample, meta):
         if not path.is_file():
             raise BadInputError(f"{path}: the sample needs this file, and it is missing")
@@ -164,7 +165,7 @@ def manifest_entries(data: DataSpec) -> tuple[ManifestEntry, ...]:
 def data_spec(*, manifest: Path | None = None, sample: Path | None = None, meta: Path | None = None) -> DataSpec:
     """Return the spec of a data set with absolute paths and its current digest; BadInputError if a file is missing."""
     paths = {"manifest": manifest, "sample": sample, "meta": meta}
-    absolute = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
+    absolute = {name: None if path is None else stored_text(path.absolute()) for name, path in paths.items()}
     unpinned = DataSpec(**absolute, sha256="")
     return DataSpec(**absolute, sha256=manifest_digest(manifest_entries(unpinned)))
 

@@ -32,6 +32,7 @@ from townlet.policy.training.strategies.base import require_torch
 from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
+from townlet.store.path_text import local_path, stored_text
 from townlet.store.registry.registry import Registry
 from townlet.store.registry.ssh_signatures import read_signers, require_library
 from townlet.store.rundir import RunDirectory
@@ -70,7 +71,7 @@ def weights_from_outside(
     """Return the files under `policies`, read, proven and fitting; BadInputError naming the unfit one."""
     files = []
     for policy in schedule.policies.values():
-        data = read_regular(folder / policy.file, LIMIT)
+        data = read_regular(folder / local_path(policy.file), LIMIT)
         if sha256(data).hexdigest() != policy.sha256:
             raise BadInputError(f"{policy.file}: changed while the schedule was checked; leave the file as it is")
         read_weights(data, policy.file).check_fits(description, policy.file)
@@ -83,7 +84,7 @@ def read_signers_of(schedule: ScheduleSpec, folder: Path) -> tuple[str, ...]:
     if schedule.registry.signers is None:
         return ()
     require_library()
-    path = folder / schedule.registry.signers
+    path = folder / local_path(schedule.registry.signers)
     return tuple(key.line for key in read_signers(read_regular(path, MAX_BYTES), str(path)))
 
 
@@ -174,9 +175,13 @@ class RunLauncher:
         reports = check_promises(self.environments, schedule)
         refuse_broken(reports)
         check_custom_teacher(self.environments, schedule)
-        metadata = {"seed": schedule.seed, "versions": dict(fingerprint()), "folder": str(source.folder.resolve())}
+        metadata = {
+            "seed": schedule.seed,
+            "versions": dict(fingerprint()),
+            "folder": stored_text(source.folder.resolve()),
+        }
         if source.file is not None:
-            metadata["source"] = str(source.file.resolve())
+            metadata["source"] = stored_text(source.file.resolve())
 
         def begin(staged: RunDirectory) -> None:
             for data in (source.text, *outside):  # not before: a sweep waits for a run that is being created
