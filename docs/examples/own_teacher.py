@@ -1,4 +1,4 @@
-"""Run the shipped schedule `bc_only` with a teacher of your own.
+"""Run the shipped schedule `bc_only` with a teacher of your own, and resume the run from Python.
 
 `python docs/examples/own_teacher.py [HOME]` needs torch. The run ends in hold: this teacher does one thing only, and
 the guard `varied_actions` refuses to clone it. `mypy --strict` accepts the program.
@@ -27,6 +27,7 @@ def main(home: Path) -> None:
     teacher: townlet.Teacher = FirstLegalAction()
     try:
         summary: townlet.AnnealSummary = townlet.anneal("bc_only", teacher=teacher, home=home, seed=3)
+        summary = townlet.resume(summary.path, teacher=teacher)  # nobody answered, so the run holds as before
     except townlet.TownletError as error:
         sys.exit(f"{error}")
     for stage in summary.stages:

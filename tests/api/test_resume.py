@@ -10,6 +10,8 @@ from corridor import CorridorProvider, Keeping, Walker
 from programs import program, write_learns, write_plays
 
 import townlet
+from townlet.cli import run_command
+from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 
 
@@ -180,3 +182,34 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path: Path, own_handl
     assert whole.semantic_hash == semantic_hash
     assert ("0" if own_handler else "1") == stops
     assert ("SIGINT: stopping at the next safe point" in done.stderr) is not own_handler
+
+
+def test_the_command_line_says_which_call_continues_such_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no objects; what it says can be typed with them."""
+    run = stopped(tmp_path, environment=CorridorProvider())
+    assert 2 == run_command(["resume", "latest", "--home", str(tmp_path / "home")])
+    assert f"continue with: townlet.resume({str(run.path)!r}, environment=…, teacher=…)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("strategies", [None, {}])
+def test_a_strategy_that_is_not_passed_again_is_refused(tmp_path: Path, strategies: Any) -> None:
+    """The journal names it, and nothing is written."""
+    entry = evolve(catalogue().entry("capture"), name="record")
+    schedule = write_plays(tmp_path)
+    schedule.write_text(schedule.read_text().replace("strategy: capture", "strategy: record"))
+    with pytest.raises(townlet.StoppedError):
+        townlet.anneal(
+            schedule,
+            environment=CorridorProvider(),
+            strategies={"record": entry},
+            home=tmp_path / "home",
+            stopping=lambda: True,
+        )
+    before = every_byte(tmp_path / "home")
+    with pytest.raises(townlet.BadInputError, match="unknown strategy 'record'"):
+        townlet.resume(environment=CorridorProvider(), strategies=strategies, home=tmp_path / "home")
+    assert before == every_byte(tmp_path / "home")
+    summary = townlet.resume(environment=CorridorProvider(), strategies={"record": entry}, home=tmp_path / "home")
+    assert "done" == summary.state

@@ -19,7 +19,7 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.inbox import has_commands
 from townlet.machine.journal.chain import Journal
 from townlet.machine.journal.fold import fold
-from townlet.machine.schedule.loader import load_text
+from townlet.machine.schedule.loader import ScheduleError, load_text
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.training.environment_checks import check_promises, refuse_broken
@@ -77,7 +77,7 @@ class RunResumer:
 
     def _run_on(self, journal: Journal) -> AnnealSummary:
         created = first_record(self.run, journal.entries)
-        plan = self._plan(schedule_in_force(self.run, journal.entries, self.blobs), created.seed)
+        plan = self._plan_in_force(journal, created.seed)
         launcher = self.launcher(shrink(plan, self.catalogue) if created.rehearsal else plan)
         state = fold(journal.entries, plan.schedule, self.catalogue)
         if state.closed is None or (state.state == "failed" and has_commands(self.run.inbox)):
@@ -89,6 +89,17 @@ class RunResumer:
     def _plan(self, text: bytes, seed: int | None = None) -> Plan:
         name, folder = str(self.run.schedule), self.run.folder
         return load_text(text, name, self.catalogue, self.describe, folder=folder, seed=seed, stored=True)
+
+    def _plan_in_force(self, journal: Journal, seed: int) -> Plan:
+        """Return the plan that the run follows; BadInputError where what it names is not here any more."""
+        try:
+            return self._plan(schedule_in_force(self.run, journal.entries, self.blobs), seed)
+        except ScheduleError as error:
+            raise BadInputError(
+                f"{error}\nthe run follows this schedule, which was sound: what it names is not installed here, or was "
+                "passed from Python; if it was passed, continue with: "
+                f"townlet.resume({str(self.run.path.absolute())!r}, environment=…, teacher=…)"
+            ) from error
 
     def _check_environment(self, description: EnvironmentDescription, created: RunCreated) -> None:
         if description.signature != created.environment:
