@@ -63,10 +63,10 @@ def run_client(name: str, packages: Sequence[str], program: Path) -> bool:
         venv.create(folder, with_pip=True)
         python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python"
         extra = "env" if name in WITHOUT_TORCH else "env,torch"
-        install = [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", f"{ROOT}[{extra}]", *packages]
+        install = [python, "-m", "pip", "install", "-c", ROOT / "constraints.txt", f"{ROOT}[{extra}]", *packages]
         pip = execute(install, folder, os.environ)
         if pip.returncode:
-            outcome = f"not installed: {pip_reason(pip.stderr)}"
+            outcome = f"not installed: {pip_reason(pip)}"
         else:
             # The kernels that this installation compiles go with the folder.
             environment = {**os.environ, "XDG_CACHE_HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -110,15 +110,12 @@ def judge(process: subprocess.CompletedProcess[str]) -> tuple[str, str, str, str
     return checker, updates, actions, illegal, outcome
 
 
-def pip_reason(text: str) -> str:
-    """Return pip's errors and the conflicts that it lists, in one line."""
-    lines = [
-        line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("WARNING", "[notice]"))
-    ]
-    errors = [i for i, line in enumerate(lines) if line.startswith("ERROR")]
-    reason = lines[errors[0] :] if errors else lines[-1:]
-    reason = [re.sub(r"^ERROR:\s*", "", line) for line in reason]
-    return " ".join(reason).replace("|", "/") or "pip says no reason"
+def pip_reason(process: subprocess.CompletedProcess[str]) -> str:
+    """Return pip's errors, and the requirements that conflict, in one line."""
+    errors = re.findall(r"^\s*ERROR: (?!ResolutionImpossible)(.*)$", process.stderr, re.MULTILINE)
+    conflict = re.search(r"^The conflict is caused by:\n(?:[ ]+.*\n?)+", process.stdout, re.MULTILINE)
+    reason = " ".join([*errors, *(conflict[0].split() if conflict else [])])
+    return (reason or last_line(process.stderr or process.stdout)).replace("|", "/")
 
 
 def last_line(text: str) -> str:

@@ -70,6 +70,8 @@ def test_the_reason_why_pip_does_not_install_a_client_is_its_row(
 ) -> None:
     """A real pip without an index finds nothing; the row says so, and the folder is gone afterwards."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
 
@@ -84,13 +86,17 @@ def test_the_reason_why_pip_does_not_install_a_client_is_its_row(
 
 
 def test_pip_is_quoted_with_the_conflict() -> None:
-    """The sentences that name the requirements, without warnings, in one line."""
-    text = (
-        "WARNING: Location is ignored\nERROR: Cannot install a and b because these have conflicting dependencies.\n\n"
-        "The conflict is caused by:\n    a 1 depends on c>2\n    b 1 depends on c<2\n"
+    """Its errors and the requirements that exclude each other, without warnings and advice, in one line."""
+    out = (
+        "The conflict is caused by:\n    The user requested c==1\n    townlet[env] 0.1.0 depends on c>=2\n\n"
+        "To fix this you could try to:\n1. loosen the range of package versions you've specified\n"
+    )
+    errors = (
+        "WARNING: Location is ignored\nERROR: Cannot install c and townlet because their requirements conflict.\n"
+        "ERROR: ResolutionImpossible: for help visit a page\n"
     )
 
     assert (
-        "Cannot install a and b because these have conflicting dependencies. The conflict is caused by: "
-        "a 1 depends on c>2 b 1 depends on c<2"
-    ) == DRIVER["pip_reason"](text)
+        "Cannot install c and townlet because their requirements conflict. The conflict is caused by: "
+        "The user requested c==1 townlet[env] 0.1.0 depends on c>=2"
+    ) == DRIVER["pip_reason"](subprocess.CompletedProcess([], 1, out, errors))
