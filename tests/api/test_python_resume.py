@@ -135,21 +135,26 @@ def test_another_environment_takes_no_edited_schedule_over(tmp_path: Path) -> No
 
 
 INTERRUPT = """
-import os, signal, threading, time
+import os, signal
 from pathlib import Path
+
+class Pressing(Keeping):
+    pressed = False
+
+    def step(self, actions):
+        streams = Path("home").glob("runs/*/metrics.jsonl")
+        if not Pressing.pressed and any("ppo" in path.read_text() for path in streams):
+            Pressing.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().step(actions)
 
 def raise_at_once(number, frame):
     raise KeyboardInterrupt
 
-def press():
-    while not any("ppo" in path.read_text() for path in Path("home").glob("runs/*/metrics.jsonl")):
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGINT)
-
+environment = CorridorProvider(Pressing)
 if OWN_HANDLER:
     signal.signal(signal.SIGINT, raise_at_once)
 before = signal.getsignal(signal.SIGINT)
-threading.Thread(target=press, daemon=True).start()
 try:
     townlet.anneal("schedule.yaml", environment=environment, home="home")
 except KeyboardInterrupt as error:
