@@ -33,8 +33,9 @@ child = os.fork()
 if child == 0:
     print(run("child"), flush=True)
     os._exit(0)
-print(run("again"))
+again = run("again")  # beside the child
 assert (child, 0) == os.waitpid(child, 0)
+print(again)
 """
 SPAWN = """
 import multiprocessing
