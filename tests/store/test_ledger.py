@@ -2,8 +2,12 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from promoting import promote
@@ -45,6 +49,40 @@ def test_a_move_that_was_announced_is_carried_out_by_the_next(registry: Registry
     assert 2 == promote(registry, "w2", "w1").version
     assert ["w1", "w2"] == [move.weights for move in registry.history()]
     assert [1, 2] == [entry.move.move for entry in registry.ledger.read()]
+
+
+KILLED_BEFORE_COMMIT = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from promoting import promote
+from townlet.store.registry.registry import Registry
+
+connect = sqlite3.connect
+
+def watched(*words, **named):
+    connection = connect(*words, **named)
+    connection.set_trace_callback(lambda sql: os.kill(os.getpid(), signal.SIGKILL) if sql == "COMMIT" else None)
+    return connection
+
+sqlite3.connect = watched
+promote(Registry(Path(sys.argv[1])), "w2", "w1")
+"""
+
+
+def test_a_process_killed_before_its_commit_leaves_one_champion(registry: Registry) -> None:
+    """A real `kill -9` as SQLite is about to commit: every reader sees the announced move, a rival is refused."""
+    promote(registry, "w1", None)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    command = [sys.executable, "-c", KILLED_BEFORE_COMMIT, str(registry.path)]
+    assert -signal.SIGKILL == subprocess.run(command, env=environment, check=False).returncode
+
+    champion = registry.champion("town", "champion")
+    assert champion is not None
+    assert "w2" == champion.weights
+    with pytest.raises(ChampionMovedError, match="names the weights w2"):
+        promote(registry, "w3", "w1", run="run-2")
+    assert 3 == promote(registry, "w3", "w2", run="run-2").version
+    assert ["w1", "w2", "w3"] == [move.weights for move in registry.history()]
 
 
 def test_a_rival_finds_the_announced_move(registry: Registry) -> None:
