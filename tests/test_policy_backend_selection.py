@@ -18,10 +18,21 @@ from townlet.policy.training.strategies.base import TrainingStrategy, catalogue,
 ROOT = Path(__file__).parents[1]
 TORCH_FILES = {
     f"townlet.policy.{name}"
-    for name in ("bc.cloning", "losses", "model.torch_network", "ppo.gradient_backend", "ppo.learner", "ppo.objective")
+    for name in (
+        "bc.cloning",
+        "distributions.autograd",
+        "losses",
+        "model.torch_network",
+        "ppo.gradient_backend",
+        "ppo.learner",
+        "ppo.objective",
+    )
 }
 """The only modules that import torch; pyproject's second contract names the same."""
-FOREIGN = {f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")}
+FOREIGN = {
+    f"townlet.env.{name}"
+    for name in ("gymnasium_worlds", "lane", "parallel", "registration", "sb3", "spaces", "vector")
+}
 """Adapters of optional interfaces, which bring what they bring; the third contract names the same."""
 MODULES = sorted(
     module.name

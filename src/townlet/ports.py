@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.array_fields import array
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
@@ -23,8 +24,9 @@ __all__ = [
     "Tallies",
     "Teacher",
     "check_finite",
-    "check_truncations",
+    "check_over",
     "provider",
+    "teacher_actions",
 ]
 
 ENVIRONMENTS = "townlet.environments"
@@ -43,38 +45,77 @@ class EnvironmentDescription(Record):
     """N, agent slots per world."""
     features: tuple[str, ...]
     """Names of the F features, in order."""
-    actions: tuple[str, ...]
-    """Names of the A actions, in order."""
-    decisions_per_day: int
-    """Decisions in one day."""
+    actions: ActionSpec
+    """Heads of an action: A options of the discrete ones together, C columns."""
+    decisions_per_day: int | None = None
+    """Decisions in one day, where the environment has days; lengths may then be given in days."""
+    max_steps: int | None = None
+    """Decisions after which the environment itself cuts an episode; None where it does not."""
+    objective: str
+    """The metric that capture, watch and progress report: the return of an episode."""
     discount: float
     """Discount factor γ per decision that the rewards were designed for."""
     metrics: tuple[MetricSpec, ...]
-    """KPIs that `Environment.tallies` reports, in the order of its axis M; the first is the return per agent-day."""
+    """KPIs that `Environment.tallies` reports, in the order of its axis M."""
     teachers: tuple[str, ...]
     """Names of the scripted policies that `EnvironmentProvider.teacher` offers."""
     ticks_per_decision: int = 1
     """Simulated ticks that one decision lasts."""
     lives_end: bool | None = None
     """Whether lives end by themselves (a fall, a goal) before the episode is cut: the returns of short recordings are
-    exact then. False where they last as long as the episode but for accidents: `check` refuses recordings that are too
-    short for the critic. None where that is not known: bc finds out before it clones."""
+    exact then, and an episode may be over before its length. False where they last as long as the episode but for
+    accidents: an episode then has its whole length, and `check` refuses recordings that are too short for the critic.
+    None where that is not known: bc finds out before it clones."""
     most_worlds: int | None = attrs.field(default=None, validator=_limit)
     """The most worlds that `EnvironmentProvider.make` accepts at once; None without a limit."""
-    most_days: int | None = attrs.field(default=None, validator=_limit)
-    """The longest episodes that it accepts, in days; None without a limit."""
+    most_steps: int | None = attrs.field(default=None, validator=_limit)
+    """The longest episodes that it accepts, in decisions; None without a limit."""
     signature: str
     """Digest of everything that changes what a number means: rules version, scenario constants, features, actions."""
 
-    def limit_problem(self, *, worlds: int = 1, days: int = 1) -> str:
-        """Return why so many worlds, or episodes of so many days, cannot be played; empty where they can."""
-        for count, most, phrase in (
-            (worlds, self.most_worlds, f"{worlds:,} worlds at once"),
-            (days, self.most_days, f"episodes of {days:,} days"),
-        ):
-            if most is not None and count > most:
-                return f"{phrase} cannot be played: the most in {self.id}/{self.scenario} is {most:,}; ask for less"
-        return ""
+    def __attrs_post_init__(self) -> None:
+        if self.objective not in self.metric_names:
+            raise ValueError(
+                f"objective is {self.objective!r}{did_you_mean(self.objective, self.metric_names)}, a name of a metric"
+            )
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics, in the order of the axis M."""
+        return tuple(metric.name for metric in self.metrics)
+
+    @property
+    def objective_index(self) -> int:
+        """Index of the objective on the axis M."""
+        return self.metric_names.index(self.objective)
+
+    def in_words(self, decisions: int) -> str:
+        """Return a length of at least so many decisions as a schedule may state it: in days where there are any."""
+        per_day = self.decisions_per_day
+        return f"{decisions:,} decisions" if per_day is None else f"{-(-decisions // per_day):,} days"
+
+    def limit_problem(self, *, worlds: int = 1, steps: int = 1) -> str:
+        """Return why so many worlds, or episodes of so many decisions, cannot be played; empty where they can."""
+        if self.most_worlds is not None and worlds > self.most_worlds:
+            phrase, most = f"{worlds:,} worlds at once", f"{self.most_worlds:,}"
+        elif self.most_steps is not None and steps > self.most_steps:
+            phrase, most = f"episodes of {self.in_words(steps)}", self.in_words(self.most_steps)
+        else:
+            return ""
+        return f"{phrase} cannot be played: the most in {self.id}/{self.scenario} is {most}; ask for less"
+
+    def episode_length(self, days: int | None, max_steps: int | None = None) -> int:
+        """Return the most decisions of an episode.
+
+        That is `max_steps`; where it is not given, `days` of an environment that has days; and never more than the
+        environment's own limit. BadInputError where nothing limits an episode.
+        """
+        if max_steps is None and days is not None and self.decisions_per_day is not None:
+            max_steps = days * self.decisions_per_day
+        limits = [limit for limit in (max_steps, self.max_steps) if limit is not None]
+        if not limits:
+            raise BadInputError(f"environment {self.id}: nothing limits the length of an episode; set max_steps")
+        return min(limits)
 
 
 @frozen(kw_only=True)
@@ -91,8 +132,11 @@ class Tallies(Checked):
 class Teacher(Protocol):
     """A policy that chooses actions from observations, such as a script."""
 
-    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
-        """Return actions [W, N] that the mask allows; the only source of randomness is `observations.keys`."""
+    def act(self, observations: ObservationBatchDTO) -> Actions:
+        """Return actions [W, N, C] that the mask allows; the only source of randomness is `observations.keys`.
+
+        Where an action is one choice, [W, N] is enough.
+        """
         ...
 
 
@@ -117,10 +161,11 @@ class Environment(Protocol):
         """Start a new episode in the worlds of the mask [W], all by default; return the observations of all worlds."""
         ...
 
-    def step(self, actions: NDArray[np.int64]) -> StepResult:
-        """Play one decision with actions [W, N]; a wrong shape, dtype or value raises and leaves the state as it was.
+    def step(self, actions: Actions) -> StepResult:
+        """Play one decision with actions [W, N, C]; a wrong shape, dtype or value raises and changes nothing.
 
-        A truncated world stays in its final state until `reset` is called for it; `step` resets nothing.
+        A world that is over ignores its actions, brings no reward and stays in its final state until `reset` is
+        called for it; `step` resets nothing.
         """
         ...
 
@@ -145,8 +190,8 @@ class EnvironmentProvider(Protocol):
         """Return the description of a scenario; BadInputError for an unknown one."""
         ...
 
-    def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Environment:
-        """Return `worlds` worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
+    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Environment:
+        """Return `worlds` worlds with the ids first_world, first_world + 1, …, of at most `max_steps` decisions.
 
         World i of seed s plays the same episodes in every batch that contains it.
         """
@@ -157,26 +202,44 @@ class EnvironmentProvider(Protocol):
         ...
 
 
-def check_truncations(
-    description: EnvironmentDescription,
-    truncations: NDArray[np.bool_],
-    expected: NDArray[np.bool_] | bool,
-    decision: int,
-) -> None:
-    """Raise EnvironmentFaultError unless exactly the `expected` worlds [W] are truncated after the decision.
+def teacher_actions(teacher: Teacher, observations: ObservationBatchDTO, spec: ActionSpec) -> Actions:
+    """Return what a teacher does, as actions [W, N, C]; EnvironmentFaultError for another shape or kind of numbers."""
+    actions = np.asarray(teacher.act(observations))
+    shape = (*observations.alive.shape, spec.columns)
+    kinds = "iu" if not spec.box else "iuf"
+    if actions.shape not in (shape, spec.stored_shape(*shape[:-1])) or actions.dtype.kind not in kinds:
+        numbers = "numbers" if spec.box else "whole numbers"
+        raise EnvironmentFaultError(
+            f"teacher {type(teacher).__name__}: actions of shape {list(actions.shape)} and type {actions.dtype}; "
+            f"expected {numbers} of shape {list(shape)}, a column for each head of an action"
+        )
+    return actions.reshape(shape).astype(spec.dtype, copy=False)
 
-    Every loop over an environment ends by what the environment declared, so that one that never ends an episode, or
-    ends it early, is an error and not an endless or a shortened evaluation.
+
+def check_over(
+    description: EnvironmentDescription,
+    over: NDArray[np.bool_],
+    lengths: NDArray[np.int64],
+    max_steps: int,
+    before: NDArray[np.bool_] | bool = False,
+) -> None:
+    """Raise EnvironmentFaultError unless the worlds `over` [W] may be over after `lengths` [W] decisions.
+
+    Those that were over `before` must stay so. An episode is over after `max_steps` decisions at the latest, and not
+    earlier where lives last as long as it. Every loop over an environment ends by what the environment declared, so
+    that one that never ends an episode, or ends it too early, is an error and not an endless or a shortened evaluation.
     """
-    wrong = truncations != expected
+    at_limit = lengths >= max_steps
+    wrong = (at_limit | before) & ~over if description.lives_end is not False else at_limit != over
     if not wrong.any():
         return
     world = int(np.argmax(wrong))
-    found, wanted = ("ends", "goes on") if truncations[world] else ("goes on", "ends")
+    found, wanted = ("ends", "goes on") if over[world] else ("goes on", "ends")
+    length = f"{max_steps} decisions" if description.lives_end is False else f"at most {max_steps} decisions"
     raise EnvironmentFaultError(
         f"environment {description.id}/{description.scenario}: the episode of world {world} {found} after decision "
-        f"{decision}; expected that it {wanted} there: an episode lasts days × {description.decisions_per_day} "
-        "decisions, then `truncations` is true until `reset` (docs/reference/environment.md)"
+        f"{lengths[world]}; expected that it {wanted} there: an episode has {length}, then `over` is true until "
+        "`reset` (docs/reference/environment.md)"
     )
 
 
@@ -193,11 +256,15 @@ def check_finite(description: EnvironmentDescription, name: str, values: NDArray
 
 
 def provider(environment_id: str) -> EnvironmentProvider:
-    """Return the provider registered under an environment id; BadInputError, with a suggestion, if there is none."""
+    """Return the provider registered under an environment id; BadInputError, with a suggestion, if there is none.
+
+    An id may be the name of a provider of many environments and, after a colon, the name of one of them.
+    """
     registered = entry_points(group=ENVIRONMENTS)
+    family, _, name = environment_id.partition(":")
     for entry in registered:
-        if entry.name == environment_id:
-            return cast("EnvironmentProvider", entry.load()())
+        if entry.name == family:
+            return cast("EnvironmentProvider", entry.load()(name) if name else entry.load()())
     raise BadInputError(
         f"unknown environment {environment_id!r}{did_you_mean(environment_id, sorted(registered.names))}"
     )

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.ports import Environment, EnvironmentDescription, Tallies
 from townlet.rng import mix, uniform
@@ -49,15 +50,18 @@ class PlayLimitError(Exception):
 
 def frames_in_memory(description: EnvironmentDescription, worlds: int) -> int:
     """Return the decisions of an episode whose observations and masks are kept, so that the memory is bounded."""
-    width = np.dtype(np.float32).itemsize * len(description.features) + len(description.actions)
+    width = np.dtype(np.float32).itemsize * len(description.features) + description.actions.logits
     return max(2, _MEMORY // (_EPISODES * worlds * description.agents * width))
 
 
-def legal_actions(mask: NDArray[np.bool_], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which actions [W, N] are in the range of a mask [W, N, A] and allowed by it."""
-    inside = (actions >= 0) & (actions < mask.shape[-1])
-    allowed = np.take_along_axis(mask, np.where(inside, actions, 0)[..., None], -1)[..., 0]
-    legal: NDArray[np.bool_] = inside & allowed
+def legal_actions(mask: NDArray[np.bool_], actions: Actions, spec: ActionSpec) -> NDArray[np.bool_]:
+    """Return which actions [W, N, C] are finite, in the range of a mask [W, N, A] and allowed by it."""
+    legal: NDArray[np.bool_] = np.asarray(np.isfinite(actions).all(-1))
+    for column, options in enumerate(spec.segments(mask)):
+        chosen = np.where(legal, actions[..., column], -1)
+        inside = (chosen >= 0) & (chosen < options.shape[-1])
+        index = np.where(inside, chosen, 0).astype(np.intp)
+        legal &= inside & np.take_along_axis(options, index[..., None], -1)[..., 0]
     return legal
 
 
@@ -108,13 +112,19 @@ class RandomPlayer:
             observations = step.observations
             yield self.frame(observations, step, decision + 1)
 
-    def actions(self, mask: NDArray[np.bool_], episode: int, decision: int) -> NDArray[np.int64]:
-        """Return random legal actions [W, N]; action 0 where none is legal."""
-        worlds, agents = mask.shape[:2]
+    def actions(self, mask: NDArray[np.bool_], episode: int, decision: int) -> Actions:
+        """Return random legal actions [W, N, C]; option 0 where none is legal, box columns from −1 to 1."""
+        spec, (worlds, agents) = self.description.actions, mask.shape[:2]
         keys = mix(mix(mix(SEED, self.first_world + np.arange(worlds, dtype=np.uint64)), episode), decision)
-        numbers = uniform(mix(keys[:, None], np.arange(agents, dtype=np.uint64)))
-        rank = (numbers * mask.sum(-1)).astype(np.int64)
-        chosen: NDArray[np.int64] = (mask.cumsum(-1) == (rank + 1)[..., None]).argmax(-1)
+        heads = mix(keys[:, None], np.arange(agents, dtype=np.uint64))[..., None]
+        if spec.columns > 1:
+            heads = mix(heads, np.arange(spec.columns, dtype=np.uint64))
+        numbers = uniform(heads)
+        chosen = np.empty((worlds, agents, spec.columns), spec.dtype)
+        for column, options in enumerate(spec.segments(mask)):
+            rank = (numbers[..., column] * options.sum(-1)).astype(np.int64)
+            chosen[..., column] = (options.cumsum(-1) == (rank + 1)[..., None]).argmax(-1)
+        chosen[..., len(spec.discrete) :] = 2 * numbers[..., len(spec.discrete) :] - 1
         return chosen
 
     def frame(self, observations: ObservationBatchDTO, step: StepResult | None = None, decision: int = 0) -> Frame:
@@ -125,14 +135,15 @@ class RandomPlayer:
         tallies = self.environment.tallies()
         arrays = {
             "observations": (observations.observations, (worlds, about.agents, len(about.features))),
-            "action_mask": (observations.action_mask, (worlds, about.agents, len(about.actions))),
+            "action_mask": (observations.action_mask, (worlds, about.agents, about.actions.logits)),
             "alive": (observations.alive, (worlds, about.agents)),
             "keys": (observations.keys, (worlds,)),
         }
+        arrays["over"] = (np.zeros(worlds, np.bool_) if step is None else step.over), (worlds,)
         if step is not None:
             arrays["rewards"] = step.rewards, (worlds, about.agents)
             arrays["terminations"] = step.terminations, (worlds, about.agents)
-            arrays["truncations"] = step.truncations, (worlds,)
+            arrays["truncations"] = step.truncations, (worlds, about.agents)
         for name, (values, shape) in arrays.items():
             if values.shape != shape:
                 raise BrokenPromiseError(name, f"shape {values.shape} where {shape} is declared")

@@ -6,10 +6,11 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.environment_report import PROMISES, EnvironmentReport, PromiseReport
-from townlet.errors import TownletError
-from townlet.ports import EnvironmentDescription, EnvironmentProvider, StubTeacher
+from townlet.errors import EnvironmentFaultError, TownletError
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, StubTeacher, Teacher, teacher_actions
 from townlet.random_play import (
     SEED,
     BrokenPromiseError,
@@ -38,10 +39,11 @@ _NAMED_ONLY = frozenset({"refusals", "teachers"})
 def check_environment(
     provider: EnvironmentProvider, scenario: str, *, decisions: int = 20_000, seconds: float = 20.0
 ) -> EnvironmentReport:
-    """Play a few episodes of one and two days with random legal actions; return which promises the environment keeps.
+    """Play a few episodes with random legal actions; return which promises the environment keeps.
 
-    It plays some 12 × decisions_per_day decisions of at most 5 worlds. What is beyond `decisions`, or beyond `seconds`
-    from the end of the first decision on, is reported as untested. BadInputError for an unknown scenario.
+    An episode has a day, or 100 decisions where there are no days; some 12 such episodes of at most 5 worlds are
+    played. What is beyond `decisions`, or beyond `seconds` from the end of the first decision on, is reported as
+    untested. BadInputError for an unknown scenario.
     """
     description, limit = provider.describe(scenario), PlayLimit(decisions=decisions, seconds=seconds)
     check = _Check(provider=provider, description=description, limit=limit)
@@ -66,7 +68,8 @@ class _Check:
 
     @property
     def _decisions(self) -> int:
-        return self.description.decisions_per_day
+        about = self.description
+        return about.episode_length(1, None if about.decisions_per_day else _ENOUGH)
 
     @property
     def _worlds(self) -> int:
@@ -92,13 +95,17 @@ class _Check:
             promise=promise, outcome=outcome, required=required, where=where, found=found, expected=expected
         )
 
-    def player(self, worlds: int | None = None, first_world: int = 0, seed: int = SEED, days: int = 1) -> RandomPlayer:
-        """Return a new environment with its player; what it declares to be too large for it stays untested."""
+    def player(self, worlds: int | None = None, first_world: int = 0, seed: int = SEED, times: int = 1) -> RandomPlayer:
+        """Return a new environment with its player; what it declares to be too large for it stays untested.
+
+        Its episodes are `times` as long as those of the traces.
+        """
+        max_steps = self.description.episode_length(None, times * self._decisions)
         worlds = self._worlds if worlds is None else worlds
-        if problem := self.description.limit_problem(worlds=worlds, days=days):
-            raise BrokenPromiseError("most_worlds or most_days", problem, "untested")
+        if problem := self.description.limit_problem(worlds=worlds, steps=max_steps):
+            raise BrokenPromiseError("most_worlds or most_steps", problem, "untested")
         environment = self.provider.make(
-            self.description.scenario, worlds=worlds, seed=seed, days=days, first_world=first_world
+            self.description.scenario, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world
         )
         if environment.worlds != worlds:
             raise BrokenPromiseError("environment.worlds", f"{environment.worlds} where {worlds} were asked for")
@@ -136,27 +143,39 @@ class _Check:
     def check_masks(self) -> None:
         """A living agent can act."""
         for index, frame in enumerate(self.trace()):
-            if "action_mask" in frame and (frame["alive"] & ~frame["action_mask"].any(-1)).any():
-                raise BrokenPromiseError(self.where(index, "action_mask"), "a living agent without a legal action")
+            for options in self.description.actions.segments(frame["action_mask"]) if "action_mask" in frame else ():
+                if (frame["alive"] & ~options.any(-1)).any():
+                    raise BrokenPromiseError(self.where(index, "action_mask"), "a living agent without a legal action")
 
     def check_keys(self) -> None:
         """No key comes twice in two episodes of all worlds."""
-        keys = np.concatenate([frame["keys"] for frame in self.trace()])
+        pairs = zip(self.trace(), self.trace()[:1] + self.trace(), strict=False)
+        keys = np.concatenate([frame["keys"][~before["over"]] for frame, before in pairs])
         repeated = len(keys) - len(np.unique(keys))
         if repeated:
             raise BrokenPromiseError("keys of two episodes", f"{repeated} of {len(keys)} repeated")
 
     def check_length(self) -> None:
-        """Episodes of one day and of two days end when they say."""
-        days_2 = list(self.player(1, days=2).frames(2 * self._decisions, 1))
+        """Episodes of the usual length, and of twice that, end when they say."""
+        long = self.description.episode_length(None, 2 * self._decisions)
+        whole = self.description.lives_end is False
         for frames, decisions in (
             (self.trace()[: self._decisions + 1], self._decisions),
-            (days_2, 2 * self._decisions),
+            (list(self.player(1, times=2).frames(long, 1)), long),
         ):
+            over = np.zeros_like(frames[1]["over"])
             for decision, frame in enumerate(frames[1:], start=1):
-                if (frame["truncations"] != (decision == decisions)).any():
-                    ends = "goes on" if decision == decisions else "ends"
+                goes_on = ~frame["over"] & (over | (decision == decisions))
+                if goes_on.any() or (whole and decision < decisions and frame["over"].any()):
+                    ends = "goes on" if goes_on.any() else "ends"
                     raise BrokenPromiseError(f"an episode of {decisions} decisions", f"that it {ends} after {decision}")
+                brought = (frame["rewards"] != 0).any(1) | (frame["sums"] != frames[decision - 1]["sums"]).any(1)
+                if (over & brought).any():
+                    raise BrokenPromiseError(
+                        f"an episode of {decisions} decisions",
+                        f"a reward or a KPI after its end, at decision {decision}",
+                    )
+                over = frame["over"]
 
     def check_tallies(self) -> None:
         """Shape, finite numbers, exposures of 0 or more."""
@@ -173,16 +192,17 @@ class _Check:
                     )
 
     def check_return(self) -> None:
-        """Rewards add up to the first metric, in each world and episode."""
+        """Rewards add up to the objective, in each world and episode."""
         self.check_tallies()
         length = self._decisions + 1
         for episode in range(2):
             frames = self.trace()[episode * length : (episode + 1) * length]
             rewards = np.sum([frame["rewards"].sum(-1, dtype=np.float64) for frame in frames[1:]], axis=0)
-            sums, exposures = frames[-1]["sums"][:, 0], frames[-1]["exposures"][:, 0]
+            objective = self.description.objective_index
+            sums, exposures = frames[-1]["sums"][:, objective], frames[-1]["exposures"][:, objective]
             if not np.allclose(sums, rewards, rtol=1e-4, atol=1e-3) or (exposures <= 0).any():
                 found = f"sum {sums[0]:.6g} and exposure {exposures[0]:.6g} beside rewards of {rewards[0]:.6g}"
-                raise BrokenPromiseError(f"episode {episode + 1}, {self.description.metrics[0].name}", found)
+                raise BrokenPromiseError(f"episode {episode + 1}, {self.description.objective}", found)
 
     def check_pure(self) -> None:
         """Two equal environments, stepped in turn, give the same bits."""
@@ -200,11 +220,11 @@ class _Check:
             self.compare(whole, frames, f"the batch from world {first}", exact=False)
 
     def check_seeds(self) -> None:
-        """The first decisions of another seed differ somewhere."""
+        """The first decisions of another seed differ somewhere, and not in the keys only."""
         frames = list(self.player(seed=SEED + 1).frames(min(_ENOUGH, self._decisions), 1))
         pairs = zip(self.trace(), frames, strict=False)
-        if all(np.array_equal(a[name], b[name]) for a, b in pairs for name in b):
-            raise BrokenPromiseError("another seed", "the same observations, keys and rewards")
+        if all(np.array_equal(a[name], b[name]) for a, b in pairs for name in b if name != "keys"):
+            raise BrokenPromiseError("another seed", "the same observations and rewards")
 
     def check_resets(self) -> None:
         """After the end, a reset of world 0 leaves the others in their final state."""
@@ -216,8 +236,8 @@ class _Check:
             if name in final and not np.array_equal(final[name][1], after[name][1]):
                 raise BrokenPromiseError(f"reset of world 0, {name} of world 1", "that they changed")
         step = next(player.steps(observations, 1, 0, 1))
-        if step["truncations"].tolist() != [self._decisions == 1, True]:
-            raise BrokenPromiseError("truncations after a reset of world 0", f"{step['truncations'].tolist()}")
+        if not step["over"][1] or (step["over"][0] and self._decisions > 1 and self.description.lives_end is False):
+            raise BrokenPromiseError("over after a reset of world 0", f"{step['over'].tolist()}")
 
     def check_snapshot(self) -> None:
         """Some decisions, a snapshot, as many again and the next episode in both environments."""
@@ -245,7 +265,13 @@ class _Check:
         observations = player.environment.reset()
         before = player.frame(observations)
         good = player.actions(observations.action_mask, 0, 0)
-        bad = {"one world less": good[:-1], "floats": good.astype(float), "an action too many": good * 0 + 10**6}
+        bad: dict[str, Any] = {"one world less": good[:-1]}
+        if self.description.actions.box:
+            bad["numbers that are not finite"] = good * np.float32(np.nan)
+        else:
+            bad["floats"] = good.astype(np.float32)
+        if self.description.actions.discrete:
+            bad["an option too many"] = good * 0 + 10**6
         for what, actions in bad.items():
             try:
                 player.environment.step(actions)  # that it is wrong is the point
@@ -259,22 +285,29 @@ class _Check:
         """Two of each choose the same legal actions, though one sees all in reverse order and without world 0."""
         count = min(_FEW, self._decisions, frames_in_memory(self.description, self._worlds))
         frames = [ObservationBatchDTO(**{name: frame[name] for name in _SEEN}) for frame in self.trace()[:count]]
+        spec = self.description.actions
         for name in self.description.teachers:
             first, second = (self.provider.teacher(self.description.scenario, name) for _ in range(2))
             if isinstance(first, StubTeacher):
                 continue
-            chosen = [np.array(first.act(each)) for each in frames]
+            chosen = [self.decide(first, name, index, each) for index, each in enumerate(frames)]
             for index in reversed(range(len(frames))):
                 self.limit.spend()
                 seen, actions, where = frames[index], chosen[index], f"teacher {name}, {self.where(index)}"
-                if actions.shape != seen.alive.shape or actions.dtype != np.int64:
-                    raise BrokenPromiseError(where, f"actions of dtype {actions.dtype} and shape {actions.shape}")
-                if (seen.alive & ~legal_actions(seen.action_mask, actions)).any():
+                if (seen.alive & ~legal_actions(seen.action_mask, actions, spec)).any():
                     raise BrokenPromiseError(where, "an action that the mask forbids")
                 part = slice(min(1, self._worlds - 1), None)
-                again = second.act(ObservationBatchDTO(**{name: getattr(seen, name)[part] for name in _SEEN}))
-                if (seen.alive[part] & (np.asarray(again) != actions[part])).any():
+                others = ObservationBatchDTO(**{name: getattr(seen, name)[part] for name in _SEEN})
+                again = self.decide(second, name, index, others)
+                if (seen.alive[part] & (again != actions[part]).any(-1)).any():
                     raise BrokenPromiseError(where, "other actions at another time, or in another batch")
+
+    def decide(self, teacher: Teacher, name: str, index: int, observations: ObservationBatchDTO) -> Actions:
+        """Return what a teacher does at a frame of a trace."""
+        try:
+            return teacher_actions(teacher, observations, self.description.actions).copy()
+        except EnvironmentFaultError as error:
+            raise BrokenPromiseError(f"teacher {name}, {self.where(index)}", str(error)) from error
 
     def compare(self, left: list[Frame], right: list[Frame], what: str, *, exact: bool) -> None:
         """Refuse a difference between two traces, naming the first."""

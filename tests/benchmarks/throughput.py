@@ -64,7 +64,7 @@ def shapes_of(plan: Plan) -> Shapes:
     about = provider(place.id).describe(place.scenario)
     return Shapes(
         scenario=place.scenario, worlds=place.worlds, agents=about.agents, features=len(about.features),
-        actions=len(about.actions), num_steps=options.num_steps, update_epochs=options.update_epochs,
+        actions=about.actions.logits, num_steps=options.num_steps, update_epochs=options.update_epochs,
         minibatch_size=options.minibatch_size, hidden_sizes=options.hidden_sizes, days=options.days,
         learning_rate=options.learning_rate,
     )  # fmt: skip

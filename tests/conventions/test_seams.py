@@ -12,7 +12,10 @@ import townlet
 FREE: Mapping[str, str] = {
     "townlet.canonical.check_line": "is a line of a hash chain, as it stands in the file",
     "townlet.canonical.seal_line": "is a line of a hash chain, as it stands in the file",
-    "townlet.dto.codec.Record.model_dump": "is how a record becomes plain data",
+    **dict.fromkeys(
+        ("townlet.dto.codec.Record.model_dump", "townlet.dto.actions.StoredActions.model_dump"),
+        "is how a record becomes plain data",
+    ),
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
     "townlet.machine.journal.result_codec.dump_result": "is how a result enters the journal",

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import townlet.dto
 from townlet.dto import quantities
+from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead, StoredActions
 from townlet.dto.array_fields import AXES
 from townlet.dto.codec import Record, structure
 from townlet.dto.guards import (
@@ -67,6 +68,13 @@ SPECIAL: dict[type, st.SearchStrategy[Any]] = {
     | st.builds(DataSpec, sample=WORDS, meta=WORDS, sha256=WORDS),
     EvidenceSpec: st.builds(EvidenceSpec, episodes=st.just((20, 40)), confidence=SHARE, days=WHOLE),
 }
+SPECIAL[DiscreteHead] = st.builds(
+    DiscreteHead, name=WORDS, options=st.lists(WORDS, min_size=1, max_size=3, unique=True).map(tuple)
+)
+SPECIAL[BoxHead] = st.builds(BoxHead, name=WORDS.map(str.upper), low=st.none() | st.just(-1.0), high=st.just(1.5))
+SPECIAL[ActionSpec] = st.builds(
+    ActionSpec, discrete=SPECIAL[DiscreteHead].map(lambda head: (head,)), box=SPECIAL[BoxHead].map(lambda head: (head,))
+)
 POINTS = st.just(((0.0, 0.0), (100.0, 0.5)))
 SPECIAL[RampSpec] = st.builds(RampSpec, actor=POINTS, critic=POINTS, anchor_kl=POINTS, bc_weight=POINTS)
 SPECIAL[ThresholdSpec] = st.builds(ThresholdSpec, metric=WORDS, at_least=SHARE)
@@ -124,11 +132,14 @@ def record(draw: st.DrawFn, cls: type, depth: int = 0) -> Any:
             continue
         if AXES in field.metadata:
             shape = tuple(sizes.setdefault(axis, draw(st.integers(1, 3))) for axis in field.metadata[AXES])
-            given_[field.name] = np.ones(shape, field.metadata["dtype"])
+            given_[field.name] = np.ones(shape, field.metadata["dtype"][0])
         elif depth > 3 and field.default is not attrs.NOTHING:
             continue
         else:
             given_[field.name.lstrip("_")] = draw(values(field.type, depth))
+    if issubclass(cls, StoredActions):
+        spec = draw(SPECIAL[ActionSpec])
+        given_ |= {"actions": spec.outputs, "heads": spec.stored_heads}
     return cls(**given_)
 
 

@@ -14,7 +14,7 @@ from townlet.dto.scenarios import SCENARIOS, scenario
 from townlet.env import parallel_env
 from townlet.env.parallel import TownParallelEnv
 from townlet.env.registration import IDS
-from townlet.env.town import TownProvider
+from townlet.env.town import TownProvider, describe
 from townlet.env.vector import TownVectorEnv
 from townlet.errors import BadInputError
 
@@ -114,7 +114,9 @@ def test_lanes_begin_again_in_the_step_in_which_they_end() -> None:
     lanes = TownVectorEnv(num_envs=6, scenario="queue_conflict", days=1)
     assert AutoresetMode.SAME_STEP == lanes.metadata["autoreset_mode"]
     lanes.reset(seed=4)
-    twin = TownProvider().make("queue_conflict", worlds=2, seed=4, days=1)
+    twin = TownProvider().make(
+        "queue_conflict", worlds=2, seed=4, max_steps=describe(scenario("queue_conflict")).episode_length(1)
+    )
     twin.reset()
     wait = np.zeros(6, np.int64)
     for decision in range(240):

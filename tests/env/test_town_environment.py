@@ -18,7 +18,9 @@ def test_the_town_is_found_by_name_and_fits_the_sockets() -> None:
     """Entry point, provider, environment and teachers satisfy their protocols."""
     town = provider("town")
     assert isinstance(town, EnvironmentProvider)
-    environment = town.make("small_town", worlds=2, seed=1, days=1)
+    environment = town.make(
+        "small_town", worlds=2, seed=1, max_steps=describe(scenario("small_town")).episode_length(1)
+    )
     assert isinstance(environment, Environment)
     assert town.describe("small_town") == environment.description
     for name in environment.description.teachers:
@@ -27,10 +29,12 @@ def test_the_town_is_found_by_name_and_fits_the_sockets() -> None:
 
 def test_the_description_matches_what_is_played() -> None:
     """Features, actions, agents, metrics and decisions a day are those of the arrays."""
-    environment = TownProvider().make("queue_conflict", worlds=2, seed=1, days=1)
+    environment = TownProvider().make(
+        "queue_conflict", worlds=2, seed=1, max_steps=describe(scenario("queue_conflict")).episode_length(1)
+    )
     about, seen = environment.description, environment.reset()
     assert (2, about.agents, len(about.features)) == seen.observations.shape
-    assert (2, about.agents, len(about.actions)) == seen.action_mask.shape
+    assert (2, about.agents, about.actions.logits) == seen.action_mask.shape
     for _ in range(about.decisions_per_day):
         result = environment.step(np.zeros((2, about.agents), np.int64))
     assert result.truncations.all()
@@ -66,7 +70,9 @@ def test_a_wrong_name_is_answered_with_the_right_one(ask: str) -> None:
 
 def test_what_the_training_log_counts_is_measured() -> None:
     """Chats that fail, shared meals, help for the late and taken shifts are KPIs: no event stays 0."""
-    town = TownProvider().make("small_town", worlds=16, seed=1, days=3)
+    town = TownProvider().make(
+        "small_town", worlds=16, seed=1, max_steps=describe(scenario("small_town")).episode_length(3)
+    )
     script, seen = TownProvider().teacher("small_town", "scripted"), town.reset()
     for _ in range(3 * town.description.decisions_per_day):
         seen = town.step(script.act(seen)).observations

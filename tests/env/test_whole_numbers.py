@@ -20,11 +20,16 @@ NUMBERS = {"worlds": 1, "seed": 1, "days": 1, "first_world": 0}
 
 @pytest.mark.parametrize("value", HOSTILE, ids=repr)
 @pytest.mark.parametrize("name", NUMBERS)
-@pytest.mark.parametrize("make", [lambda **k: TownBatch(scenario("small_town"), **k),
-                                  lambda **k: TownProvider().make("small_town", **k)])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **k: TownBatch(scenario("small_town"), **k),
+        lambda days, **k: TownProvider().make("small_town", max_steps=days, **k),
+    ],
+)
 def test_a_town_is_made_of_whole_numbers(make: Callable[..., object], name: str, value: Any) -> None:
     """Seed 1.5 would have played seed 1."""
-    with pytest.raises(BadInputError, match=f"TownBatch: {name} is .*, expected a whole number"):
+    with pytest.raises(BadInputError, match=f"({name}|max_steps) is .*, expected a whole number"):
         make(**(NUMBERS | {name: value}))
 
 

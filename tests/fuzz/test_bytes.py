@@ -37,7 +37,7 @@ def _dataset() -> bytes:
         metadata=metadata,
         observations=np.ones((*shape, 2), np.float32),
         action_mask=np.ones((*shape, 2), np.bool_),
-        labels=np.zeros(shape, np.int16),
+        labels=np.zeros((*shape, 1), np.int16),
         alive=np.ones(shape, np.bool_),
         rewards=np.zeros(shape, np.float32),
         terminations=np.zeros(shape, np.bool_),

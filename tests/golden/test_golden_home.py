@@ -175,7 +175,7 @@ def test_its_checkpoints_are_read(home: Path) -> None:
     clone, ppo = (read_checkpoint((files / f"{s}.safetensors").read_bytes(), s, s) for s in ("bc", "ppo"))
     assert (len(about.features), 8) == clone.part("actor")["0.w"].shape == clone.part("actor_adam")["0.exp_avg"].shape
     parent = parent_of(ppo)
-    assert (about.features, about.actions) == (parent.metadata.features, parent.metadata.actions)
+    assert (about.features, about.actions.outputs) == (parent.metadata.features, parent.metadata.actions)
     assert ppo.step == len(ppo.arrays["history"]) == len(ppo.arrays["rewards"])
     assert ppo.part("rollout")["environment"].size
 

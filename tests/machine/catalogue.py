@@ -2,6 +2,7 @@
 
 from attrs import evolve
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.codec import did_you_mean
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
@@ -41,9 +42,10 @@ def describe(spec: EnvironmentSpec) -> EnvironmentDescription:
         scenario=spec.scenario,
         agents=8,
         features=tuple(f"feature_{i}" for i in range(20)),
-        actions=("idle", "eat", "sleep", "work"),
+        actions=ActionSpec.one_of("idle", "eat", "sleep", "work"),
         decisions_per_day=48,
         discount=0.97,
+        objective="return_per_agent_day",
         metrics=tuple(
             MetricSpec(name=name, unit=unit, direction=better, exposure=exposure, **RANGES.get(name, {}))
             for name, (unit, better, exposure) in KPIS.items()

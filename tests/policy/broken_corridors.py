@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from attrs import evolve
-from corridor import AGENTS, Corridor
+from corridor import AGENTS, PER_DAY, Corridor
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
@@ -17,7 +17,7 @@ class Endless(Corridor):
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
         """Walk one step; nobody is told that the time is over."""
-        return evolve(super().step(actions), truncations=np.zeros(self.worlds, np.bool_))
+        return evolve(super().step(actions), over=np.zeros(self.worlds, np.bool_))
 
 
 class EndsEarly(Corridor):
@@ -26,14 +26,14 @@ class EndsEarly(Corridor):
     def step(self, actions: NDArray[np.int64]) -> StepResult:
         """Walk one step."""
         early = self.world_ids == 1
-        return evolve(super().step(actions), truncations=self.clock >= self.decisions - early)
+        return evolve(super().step(actions), over=self.clock >= self.decisions - early)
 
 
-class IgnoresDays(Corridor):
+class IgnoresLength(Corridor):
     """Plays one day, whatever it is asked for."""
 
-    def __init__(self, description: Any, worlds: int, seed: int, days: int, first_world: int) -> None:
-        super().__init__(description, worlds, seed, 1, first_world)
+    def __init__(self, description: Any, worlds: int, seed: int, max_steps: int, first_world: int) -> None:
+        super().__init__(description, worlds, seed, PER_DAY, first_world)
 
 
 class Unseeded(Corridor):
@@ -49,8 +49,8 @@ class Unseeded(Corridor):
 class BatchDependent(Corridor):
     """Draws its worlds from their place in the batch, not from their id."""
 
-    def __init__(self, description: Any, worlds: int, seed: int, days: int, first_world: int) -> None:
-        super().__init__(description, worlds, seed, days, 0)
+    def __init__(self, description: Any, worlds: int, seed: int, max_steps: int, first_world: int) -> None:
+        super().__init__(description, worlds, seed, max_steps, 0)
 
 
 class SharedState(Corridor):
@@ -69,8 +69,8 @@ class SharedState(Corridor):
 class OneSeed(Corridor):
     """Plays the same episodes for every seed."""
 
-    def __init__(self, description: Any, worlds: int, seed: int, days: int, first_world: int) -> None:
-        super().__init__(description, worlds, 0, days, first_world)
+    def __init__(self, description: Any, worlds: int, seed: int, max_steps: int, first_world: int) -> None:
+        super().__init__(description, worlds, 0, max_steps, first_world)
 
 
 class ConstantKeys(Corridor):
@@ -95,9 +95,9 @@ class ResetsItself(Corridor):
         """Walk one step."""
         step = super().step(actions)
         sums = self.sums.copy()
-        if not step.truncations.any():
+        if not step.over.any():
             return step
-        observations = self.reset(step.truncations)
+        observations = self.reset(step.over)
         self.sums = sums
         return evolve(step, observations=observations)
 
@@ -202,7 +202,7 @@ class LosesExposure(Corridor):
     def step(self, actions: NDArray[np.int64]) -> StepResult:
         """Walk one step."""
         self.rested = getattr(self, "rested", np.zeros(self.worlds, np.bool_))
-        self.rested |= ((actions == 0) & (self.position != self._goal()[:, None])).any(1)
+        self.rested |= ((actions[..., 0] == 0) & (self.position != self._goal()[:, None])).any(1)
         return super().step(actions)
 
     def tallies(self) -> Tallies:

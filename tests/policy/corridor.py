@@ -11,6 +11,7 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
@@ -38,9 +39,9 @@ class Corridor:
     """W corridors as a `ports.Environment`."""
 
     def __init__(
-        self, description: EnvironmentDescription, worlds: int, seed: int, days: int, first_world: int
+        self, description: EnvironmentDescription, worlds: int, seed: int, max_steps: int, first_world: int
     ) -> None:
-        self.description, self.worlds, self.decisions = description, worlds, days * PER_DAY
+        self.description, self.worlds, self.decisions = description, worlds, max_steps
         self.world_ids = first_world + np.arange(worlds, dtype=np.uint64)
         self.world_keys = mix(seed, self.world_ids)
         self.episodes = np.zeros(worlds, np.uint64)
@@ -82,7 +83,8 @@ class Corridor:
         return self._observe()
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
-        """Walk one step."""
+        """Walk one step; the axis of heads may be left out."""
+        actions = actions[..., 0] if actions.ndim == 3 else actions
         if actions.shape != self.position.shape or actions.dtype != np.int64 or not np.isin(actions, (0, 1, 2)).all():
             raise BadInputError(f"expected actions 0, 1 or 2, int64 {self.position.shape}; found {actions}")
         self.position = np.clip(self.position + (actions == 2) - (actions == 1), 0, LENGTH - 1)
@@ -90,9 +92,13 @@ class Corridor:
         self.sums[0] += rewards.sum(1)
         self.sums[1] += (self.position[:, 0] == self.position[:, 1]) * 0.5
         self.clock += 1
-        nobody = np.zeros(self.position.shape, np.bool_)
+        nobody, over = np.zeros(self.position.shape, np.bool_), self.clock >= self.decisions
         return StepResult(
-            observations=self._observe(), rewards=rewards, terminations=nobody, truncations=self.clock >= self.decisions
+            observations=self._observe(),
+            rewards=rewards,
+            terminations=nobody,
+            truncations=nobody | over[:, None],
+            over=over,
         )
 
     def tallies(self) -> Tallies:
@@ -161,19 +167,20 @@ class CorridorProvider:
             scenario=scenario,
             agents=AGENTS,
             features=FEATURES,
-            actions=ACTIONS,
+            actions=ActionSpec.one_of(*ACTIONS),
             decisions_per_day=PER_DAY,
             discount=0.9,
             metrics=METRICS,
+            objective="return_per_agent_day",
             teachers=("lazy", "straight", "random"),
             lives_end=False,
             signature=hashlib.sha256(scenario.encode()).hexdigest(),
         )
         return about if scenario == "plain" else evolve(about, features=FEATURES[:-1])
 
-    def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Corridor:
+    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Corridor:
         """Return corridors."""
-        return self.kind(self.describe(scenario), worlds, seed, days, first_world)
+        return self.kind(self.describe(scenario), worlds, seed, max_steps, first_world)
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a walker."""

@@ -8,7 +8,8 @@ from townlet.env.town import TownProvider
 from townlet.policy.model.weights import Weights, WeightsMetadata
 
 ABOUT = TownProvider().describe("small_town")
-OBJECTS = sum(action.startswith("use_") for action in ABOUT.actions)
+ACTIONS = ABOUT.actions.outputs
+OBJECTS = sum(action.startswith("use_") for action in ACTIONS)
 
 Rules = Mapping[str, Mapping[str, float]]
 """Weight of each feature, and of ``always``, for each action; what is not named weighs nothing."""
@@ -16,10 +17,10 @@ Rules = Mapping[str, Mapping[str, float]]
 
 def weights_of(rules: Rules, *, value_mean: float = 0.0) -> bytes:
     """Return the weights of some rules; files of another `value_mean` differ and act the same."""
-    weight = np.zeros((len(ABOUT.features), len(ABOUT.actions)), np.float32)
-    bias = np.zeros(len(ABOUT.actions), np.float32)
+    weight = np.zeros((len(ABOUT.features), len(ACTIONS)), np.float32)
+    bias = np.zeros(len(ACTIONS), np.float32)
     for action, terms in rules.items():
-        column = ABOUT.actions.index(action)
+        column = ACTIONS.index(action)
         for feature, worth in terms.items():
             if feature == "always":
                 bias[column] = worth
@@ -28,7 +29,7 @@ def weights_of(rules: Rules, *, value_mean: float = 0.0) -> bytes:
     critic = ((np.zeros((len(ABOUT.features), 1), np.float32), np.zeros(1, np.float32)),)
     return Weights(
         metadata=WeightsMetadata(
-            features=ABOUT.features, actions=ABOUT.actions, layers=1, environment=ABOUT.signature, parity=None
+            features=ABOUT.features, actions=ACTIONS, layers=1, environment=ABOUT.signature, parity=None
         ),
         actor=((weight, bias),),
         critic=critic,

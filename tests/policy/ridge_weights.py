@@ -16,7 +16,7 @@ from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 def ridge(kind: str, features: tuple[str, ...] = FEATURES) -> bytes:
     """Return a linear policy fitted by ridge regression to the straight walker: `straight`, `slow`, or `astray`."""
     provider = CorridorProvider()
-    environment = provider.make("plain", worlds=32, seed=1, days=4)
+    environment = provider.make("plain", worlds=32, seed=1, max_steps=96)
     walker = Walker("straight")
     observed = environment.reset()
     inputs, labels = [], []

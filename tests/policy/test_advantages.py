@@ -87,7 +87,16 @@ def test_a_return_is_complete_before_a_death_or_with_enough_later_decisions() ->
     """γ = 0.5 needs six later decisions; returns before a death are complete; the next life starts anew."""
     r = _column(*([1.0] * 10))
     ended = _flags(*[t == 1 for t in range(10)])
-    returns, known = discounted_returns(r, ended, gamma=0.5)
+    returns, known = discounted_returns(r, ended, np.zeros_like(ended), gamma=0.5)
     assert [True, True, True, True] + [False] * 6 == known.ravel().tolist()
     assert np.allclose([1.5, 1.0], returns.ravel()[:2])
     assert np.allclose(2 - 0.5**7, returns.ravel()[2])
+
+
+def test_a_return_does_not_reach_beyond_a_cut() -> None:
+    """Episodes of one recording have lengths of their own; who leaves for another reason has no complete return."""
+    r = _column(*([1.0] * 10))
+    cut, ended = _flags(*[t == 2 for t in range(10)]), _flags(*[t == 4 for t in range(10)])
+    returns, known = discounted_returns(r, ended, cut, gamma=0.5)
+    assert [False] * 3 + [True, True] + [False] * 5 == known.ravel().tolist()
+    assert np.allclose([1.75, 1.5, 1.0, 1.5, 1.0], returns.ravel()[:5])

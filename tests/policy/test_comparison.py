@@ -28,7 +28,7 @@ class Gone(Corridor):
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
         """Walk one step."""
-        self.moved |= (actions != 0).any(1)
+        self.moved |= (actions != 0).any((1, 2))
         return super().step(actions)
 
     def tallies(self) -> Tallies:

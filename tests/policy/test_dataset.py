@@ -16,13 +16,14 @@ def recorded(teacher: str = "lazy", perturbed: float = 0.1, episodes: int = 6) -
     about = provider.describe("plain")
     metadata = DatasetMetadata(
         features=about.features,
-        actions=about.actions,
+        actions=about.actions.outputs,
+        heads=about.actions.stored_heads,
         environment=about.signature,
         scenario="plain",
         teacher=teacher,
         discount=about.discount,
     )
-    environment = provider.make("plain", worlds=episodes, seed=5, days=2)
+    environment = provider.make("plain", worlds=episodes, seed=5, max_steps=48)
     capture = RolloutCaptureService()
     return capture.record(
         environment, provider.teacher("plain", teacher), 2 * PER_DAY, perturbed, metadata, lambda done: None
@@ -41,7 +42,7 @@ def test_a_label_is_the_teachers_action_on_the_observation_before_it() -> None:
     recording = recorded(perturbed=0.5)
     offset, hour = recording.dataset.observations[..., 2], recording.dataset.observations[..., 3]
     expected = np.where(hour > 0, 0, np.where(offset > 0, 2, np.where(offset < 0, 1, 0)))
-    assert np.array_equal(expected, recording.dataset.labels)
+    assert np.array_equal(expected[..., None], recording.dataset.labels)
     assert recording.perturbed_decisions > 0
 
 
@@ -53,7 +54,7 @@ def test_without_perturbation_the_labels_are_the_actions_played() -> None:
 def test_a_capture_of_zero_decisions_is_refused() -> None:
     """A data set has at least one decision."""
     provider = CorridorProvider()
-    environment = provider.make("plain", worlds=1, seed=0, days=1)
+    environment = provider.make("plain", worlds=1, seed=0, max_steps=24)
     metadata = recorded().dataset.metadata
     with pytest.raises(BadInputError, match="cannot capture 0 decisions"):
         RolloutCaptureService().record(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from broken_corridors import Endless, EndsEarly, IgnoresDays
+from broken_corridors import Endless, EndsEarly, IgnoresLength
 from corridor import PER_DAY, Corridor, CorridorProvider, Walker
 from numpy.typing import NDArray
 
@@ -20,7 +20,7 @@ from townlet.policy.training.services import RolloutCaptureService
 
 def evaluated(kind: type[Corridor]) -> object:
     """Play two days with a teacher, in two worlds."""
-    return play(CorridorProvider(kind), "plain", Walker("lazy"), seed=1, days=2, first=0, count=2)
+    return play(CorridorProvider(kind), "plain", Walker("lazy"), seed=1, max_steps=2 * PER_DAY, first=0, count=2)
 
 
 def compared(kind: type[Corridor]) -> object:
@@ -45,20 +45,21 @@ def captured(kind: type[Corridor]) -> object:
     description = provider.describe("plain")
     metadata = DatasetMetadata(
         features=description.features,
-        actions=description.actions,
+        actions=description.actions.outputs,
+        heads=description.actions.stored_heads,
         environment=description.signature,
         scenario="plain",
         teacher="teacher:lazy",
         discount=0.9,
     )
-    worlds = provider.make("plain", worlds=2, seed=1, days=2)
+    worlds = provider.make("plain", worlds=2, seed=1, max_steps=2 * PER_DAY)
     return RolloutCaptureService().record(worlds, Walker("lazy"), 2 * PER_DAY, 0.0, metadata, lambda _: None)
 
 
 def rolled_out(kind: type[Corridor]) -> object:
     """Collect four days of training episodes that last two."""
     provider = CorridorProvider(kind)
-    rollout = Rollout(provider.make("plain", worlds=3, seed=1, days=2), 4 * PER_DAY, 2 * PER_DAY)
+    rollout = Rollout(provider.make("plain", worlds=3, seed=1, max_steps=2 * PER_DAY), 4 * PER_DAY, 2 * PER_DAY)
     return rollout.collect(fresh_weights(provider.describe("plain"), (4,), np.random.default_rng(0)))
 
 
@@ -74,7 +75,7 @@ def test_an_episode_that_never_ends_is_a_fault(
         loop(Endless)
 
 
-@pytest.mark.parametrize("kind", [EndsEarly, IgnoresDays])
+@pytest.mark.parametrize("kind", [EndsEarly, IgnoresLength])
 @pytest.mark.parametrize("loop", [evaluated, compared, captured, rolled_out])
 def test_an_episode_that_ends_early_is_a_fault_and_not_a_shorter_episode(
     loop: Callable[[type[Corridor]], object], kind: type[Corridor]
@@ -94,7 +95,7 @@ def test_an_episode_of_the_declared_length_passes(loop: Callable[[type[Corridor]
 def test_a_rollout_expects_the_end_of_each_world_after_its_first_cut(worlds: int) -> None:
     """Whatever the number of worlds is beside the length of an episode, over several episodes."""
     provider = CorridorProvider()
-    rollout = Rollout(provider.make("plain", worlds=worlds, seed=1, days=2), 30, 2 * PER_DAY)
+    rollout = Rollout(provider.make("plain", worlds=worlds, seed=1, max_steps=2 * PER_DAY), 30, 2 * PER_DAY)
     weights = fresh_weights(provider.describe("plain"), (4,), np.random.default_rng(0))
     for _ in range(6):
         rollout.collect(weights)
@@ -112,7 +113,9 @@ def test_many_episodes_are_played_in_batches_and_are_the_same_episodes() -> None
             return super().reset(worlds)
 
     def episodes(kind: type[Corridor], first: int, count: int) -> Episodes:
-        return play(CorridorProvider(kind), "plain", Walker("random"), seed=1, days=1, first=first, count=count)
+        return play(
+            CorridorProvider(kind), "plain", Walker("random"), seed=1, max_steps=PER_DAY, first=first, count=count
+        )
 
     whole, end = episodes(Counting, 0, BATCH + 5), episodes(Corridor, BATCH - 1, 6)
     assert [BATCH, 5] == sizes

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions, ActionSpec, BoxHead, DiscreteHead
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.ppo.numba_kernels import bias_relu, relu_backward, surrogate_backward, value_error_backward
 from townlet.policy.ppo.ramps import Ramp
 
 torch = pytest.importorskip("torch")
 
-from townlet.policy import losses  # noqa: E402
+from townlet.policy.distributions.autograd import ActionDistribution  # noqa: E402
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
 from townlet.policy.model.torch_network import ActorCritic  # noqa: E402
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms  # noqa: E402
@@ -28,7 +29,11 @@ from townlet.policy.ppo.objective import split_minibatch  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
-FEATURES, ACTIONS, ROWS = 7, 5, 60
+FEATURES, ROWS = 7, 60
+ONE_CHOICE = ActionSpec.one_of(*"abcde")
+HEADS = tuple(DiscreteHead(name=f"h{n}", options=tuple(f"o{i}" for i in range(n))) for n in (3, 5, 7))
+BOXES = (BoxHead(name="x", low=-2.0, high=5.0), BoxHead(name="y"))
+SPECS = [ONE_CHOICE, ActionSpec(discrete=HEADS), ActionSpec(box=BOXES), ActionSpec(discrete=HEADS, box=BOXES)]
 RAMP = Ramp(actor=1.0, critic=1.0, anchor_kl=0.3, bc_weight=0.4)
 KINDS = [np.float64, np.float32]
 
@@ -56,17 +61,21 @@ class Case:
         return Terms(*terms.tolist()), gradients
 
 
-def masks(rng: np.random.Generator, rows: int) -> NDArray[np.bool_]:
-    """Return masks [rows, A] with an action everywhere, and one row that leaves no choice."""
-    mask = rng.random((rows, ACTIONS)) < 0.6
-    mask[:, 2] = True
-    mask[0] = np.arange(ACTIONS) == 2
+def masks(rng: np.random.Generator, rows: int, actions: ActionSpec) -> NDArray[np.bool_]:
+    """Return masks [rows, A] with an option everywhere, and one row that leaves no choice."""
+    mask = rng.random((rows, actions.logits)) < 0.6
+    for part in actions.segments(mask):
+        part[:, 2] = True
+        part[0] = np.arange(part.shape[1]) == 2
     return mask
 
 
-def legal(rng: np.random.Generator, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def legal(rng: np.random.Generator, mask: NDArray[np.bool_], actions: ActionSpec) -> Actions:
     """Return an allowed action of each row."""
-    return np.where(mask, rng.random(mask.shape), -1).argmax(-1)
+    chosen = rng.standard_normal((len(mask), actions.columns)).astype(actions.dtype)
+    for column, part in enumerate(actions.segments(mask)):
+        chosen[:, column] = np.where(part, rng.random(part.shape), -1).argmax(-1)
+    return chosen
 
 
 def case(
@@ -77,6 +86,7 @@ def case(
     demos: int = 0,
     *,
     anchored: bool = True,
+    actions: ActionSpec = ONE_CHOICE,
     **spec: Any,
 ) -> Case:
     """Return a minibatch of random rows: many ratios are clipped, some advantages are 0, some rows are all zeros."""
@@ -93,27 +103,32 @@ def case(
         return torch.from_numpy(rng.standard_normal(shape).astype(kind))
 
     total = rows + rows // 3
-    features, mask = numbers(total, FEATURES), masks(rng, total)
+    features, mask = numbers(total, FEATURES), masks(rng, total, actions)
     features[::11] = 0  # ReLU at exactly 0
-    actor, critic = layers(ACTIONS), layers(1)
-    network = ActorCritic(actor, critic)
-    allowed, actions = torch.from_numpy(mask), torch.from_numpy(legal(rng, mask))
+    actor, critic = layers(len(actions.outputs)), layers(1)
+    log_std = (0.3 * rng.standard_normal(len(actions.box))).astype(kind)
+    network = ActorCritic(actor, critic, log_std, actions)
+    allowed, chosen = torch.from_numpy(mask), torch.from_numpy(_of_kind(legal(rng, mask, actions), kind))
     with torch.no_grad():
-        current = losses.masked_log_probabilities(network.actor(features), allowed)
-        old = current.gather(1, actions[:, None])[:, 0] + 0.3 * numbers(total)
-        parent = losses.masked_log_probabilities(network.actor(features) + numbers(total, ACTIONS), allowed)
+        outputs = network.actor(features)
+        current = ActionDistribution.of_outputs(outputs, allowed, network.actor.log_std, actions)
+        old = current.log_prob(chosen) + 0.3 * numbers(total)
+        outputs = outputs + numbers(total, len(actions.outputs))
+        parent = ActionDistribution.of_outputs(outputs, allowed, 0.5 * network.actor.log_std, actions)
     advantages = numbers(total)
     advantages[::7] = 0
-    demo_mask = masks(rng, max(demos, 1))
+    demo_mask = masks(rng, max(demos, 1), actions)
     batch = Batch(
         features=features,
         action_mask=allowed,
-        actions=actions,
+        actions=chosen,
         old_log_probs=old,
         advantages=advantages,
         targets=numbers(total),
         old_values=numbers(total),
-        anchor_log_probs=parent if anchored else None,
+        anchor_log_probs=torch.cat((*parent.log_p, outputs[:, :0]), -1) if anchored else None,
+        anchor_means=parent.means.contiguous() if anchored else None,
+        anchor_log_std=parent.log_std if anchored else None,
         teacher_controlled=torch.from_numpy(rng.random(total) < teacher_share) if teacher_share else None,
     )
     subset, demonstrations = torch.from_numpy(rng.permutation(total)[:rows]), None
@@ -121,9 +136,14 @@ def case(
         demonstrations = Demonstrations(
             features=numbers(demos, FEATURES),
             action_mask=torch.from_numpy(demo_mask),
-            labels=torch.from_numpy(legal(rng, demo_mask)),
+            labels=torch.from_numpy(_of_kind(legal(rng, demo_mask, actions), kind)),
         )
     return Case(network, batch, subset, demonstrations, RAMP, PPOSpec(**spec))
+
+
+def _of_kind(actions: NDArray[Any], kind: type) -> NDArray[Any]:
+    """Return actions with numbers in a precision; options stay whole numbers."""
+    return actions if actions.dtype == np.int64 else actions.astype(kind)
 
 
 def assert_alike(example: Case, kind: type) -> None:
@@ -139,8 +159,9 @@ def assert_alike(example: Case, kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
+    actions=st.sampled_from(SPECS),
     seed=st.integers(0, 2**20),
     rows=st.integers(1, 70),
     teacher_share=st.sampled_from([0.0, 0.4, 1.0]),
@@ -153,20 +174,22 @@ def assert_alike(example: Case, kind: type) -> None:
 def test_the_hand_written_gradient_equals_autograds(
     kind: type, seed: int, rows: int, teacher_share: float, demos: int, anchored: bool, actor: float, **spec: Any
 ) -> None:
-    """Every option of the loss, two shards against one: equal terms and gradients, None in the same places."""
+    """Every kind of head and option of the loss, two shards against one: equal terms and gradients, None alike."""
     example = case(seed, kind, rows, teacher_share, demos, anchored=anchored, **spec)
     assert_alike(evolve(example, ramp=evolve(RAMP, actor=actor)), kind)
 
 
+@pytest.mark.parametrize("actions", SPECS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_large_minibatch_has_equal_gradients(kind: type) -> None:
+def test_a_large_minibatch_has_equal_gradients(kind: type, actions: ActionSpec) -> None:
     """Thousands of rows, everything at once."""
-    assert_alike(case(5, kind, 3000, 0.3, 700, vf_clip_coef=0.2), kind)
+    assert_alike(case(5, kind, 3000, 0.3, 700, actions=actions, vf_clip_coef=0.2), kind)
 
 
-def test_the_gradient_equals_finite_differences() -> None:
+@pytest.mark.parametrize("actions", SPECS)
+def test_the_gradient_equals_finite_differences(actions: ActionSpec) -> None:
     """(L(w + h) − L(w − h)) ÷ 2h, at every twentieth weight, of the numpy backend's own loss."""
-    example = case(3, np.float64, 200, 0.2, 30)
+    example = case(3, np.float64, 200, 0.2, 30, actions=actions)
     gradients, step = example.backward(NumpyBackend)[1], 1e-6
     for parameter, gradient in zip(example.network.parameters(), gradients, strict=True):
         flat = parameter.detach().view(-1)
@@ -227,10 +250,12 @@ def test_nan_passes_through_relu_and_its_backward_pass() -> None:
     assert [1.0, 0.0, 1.0] == d[0].tolist()
 
 
-@pytest.mark.parametrize("field", ["features", "old_log_probs", "advantages", "targets", "anchor_log_probs"])
+@pytest.mark.parametrize(
+    "field", ["features", "old_log_probs", "advantages", "targets", "anchor_log_probs", "anchor_means", "actions"]
+)
 def test_nan_in_any_input_reaches_the_total_or_the_gradient(field: str) -> None:
     """NaN in one row of the minibatch is enough."""
-    example = case(1, np.float32, norm_adv=False)
+    example = case(1, np.float32, actions=ONE_CHOICE if field == "anchor_log_probs" else SPECS[2], norm_adv=False)
     getattr(example.batch, field)[example.rows[7]] = float("nan")
     terms, gradients = example.backward(NumpyBackend)
     assert not np.isfinite([terms.total, *(np.abs(each).sum() for each in gradients)]).all()
@@ -239,6 +264,7 @@ def test_nan_in_any_input_reaches_the_total_or_the_gradient(field: str) -> None:
 def bits(seed: int = 0) -> bytes:
     """Return terms and gradients of some cases."""
     cases = [case(seed, np.float32, 64), case(seed, np.float32, 31, 0.4, 9, vf_clip_coef=0.2)]
+    cases += [case(seed, np.float32, 31, 0.4, 9, actions=actions) for actions in SPECS[1:]]
     results = [example.backward(NumpyBackend) for example in cases]
     return b"".join(
         np.array(terms).tobytes() + b"".join(part.tobytes() for part in parts if part is not None)

@@ -47,7 +47,7 @@ class Altered:
 
 def _played(share: float) -> tuple[Rollout, Weights]:
     weights = fresh_weights(ABOUT, (16,), np.random.default_rng(3))
-    rollout = Rollout(PROVIDER.make("plain", worlds=WORLDS, seed=1, days=1), STEPS, 24)
+    rollout = Rollout(PROVIDER.make("plain", worlds=WORLDS, seed=1, max_steps=24), STEPS, 24)
     rollout.collect(weights, PROVIDER.teacher("plain", "lazy"), share)
     return rollout, weights
 
@@ -78,7 +78,7 @@ def test_the_teacher_decides_in_its_share_of_the_worlds(share: float, worlds: in
     lazy, raw = PROVIDER.teacher("plain", "lazy"), rollout.features[:-1] * weights.scale + weights.mean
     for t in range(STEPS):
         observed = evolve(rollout.environment.reset(), observations=raw[t], action_mask=rollout.action_mask[t])
-        assert np.array_equal(lazy.act(observed)[:worlds], rollout.actions[t, :worlds])
+        assert np.array_equal(lazy.act(observed)[:worlds], rollout.actions[t, :worlds, :, 0])
 
 
 def test_a_teachers_decisions_have_no_policy_gradient() -> None:
@@ -110,7 +110,7 @@ def test_a_teachers_decisions_are_demonstrations() -> None:
 
     def mean_log_prob(clone: Weights) -> float:
         x = rollout.features[:-1].reshape(-1, len(ABOUT.features))
-        logits = clone.policy().logits(x, rollout.action_mask.reshape(len(x), -1))
+        logits = clone.policy().outputs(x, rollout.action_mask.reshape(len(x), -1))[0]
         logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
         return float(logits[np.arange(len(x)), rollout.actions.ravel()].mean())
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
 from townlet.errors import BadInputError
 from townlet.policy.model.initialise import fresh_layers
 from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe, read_weights
@@ -33,11 +35,31 @@ def made(seed: int = 0, features: tuple[str, ...] = FEATURES) -> Weights:
     return attrs.evolve(weights, probe=make_probe(weights, rng.standard_normal((20, width)).astype(np.float32), mask))
 
 
-def test_weights_round_trip() -> None:
+STEERING = ActionSpec(
+    discrete=(DiscreteHead(name="gear", options=("low", "high")), DiscreteHead(name="horn", options=("off", "on"))),
+    box=(BoxHead(name="wheel", low=-1.0, high=3.0), BoxHead(name="gas", low=0.0)),
+)
+
+
+def steering(seed: int = 0) -> Weights:
+    """Return random weights whose actions have two discrete and two box heads."""
+    rng = np.random.default_rng(seed)
+    weights = attrs.evolve(
+        made(seed),
+        metadata=attrs.evolve(made(seed).metadata, actions=STEERING.outputs, heads=STEERING.stored_heads),
+        actor=fresh_layers(rng, (len(FEATURES), 8, len(STEERING.outputs)), 1.0),
+        log_std=rng.standard_normal(2).astype(np.float32),
+    )
+    mask = np.ones((20, STEERING.logits), np.bool_)
+    return attrs.evolve(weights, probe=make_probe(weights, rng.standard_normal((20, len(FEATURES))).astype("f"), mask))
+
+
+@pytest.mark.parametrize("kind", [made, steering])
+def test_weights_round_trip(kind: Callable[[], Weights]) -> None:
     """Bytes → weights → bytes is the identity, and equal weights have equal bytes."""
-    data = made().to_bytes()
+    data = kind().to_bytes()
     assert data == read_weights(data, "w").to_bytes()
-    assert data == made().to_bytes()
+    assert data == kind().to_bytes()
 
 
 def test_weights_that_fail_their_probe_batch_are_refused() -> None:
@@ -128,7 +150,7 @@ def test_the_page_on_the_file_names_each_tensor() -> None:
     """With its type, and no other; K stands for the number of a layer."""
     rows = [line.split("|")[1:3] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     promised = {name: shape for names, shape in rows for name in re.findall("`(.+?)`", names)}
-    written = load(made().to_bytes())
+    written = load(steering().to_bytes())
     assert set(promised) == {re.sub(r"\.\d+\.", ".K.", name) for name in written}
     for name, tensor in written.items():
         shape = promised[re.sub(r"\.\d+\.", ".K.", name)]
@@ -164,7 +186,7 @@ def test_the_forward_pass_on_the_page_is_the_policys(seed: int, depth: int, spre
     policy = weights.policy()
     normalised = policy.normalise(features)
     expected = np.where(mask, network("actor"), -np.inf)
-    logits = policy.logits(normalised, mask)
+    logits = policy.outputs(normalised, mask)[0]
     np.testing.assert_allclose(logits[mask], expected[mask], rtol=1e-4, atol=1e-4)
     assert expected.argmax(axis=1).tolist() == logits.argmax(axis=1).tolist()
     mean, scale = tensors["value.normaliser"]

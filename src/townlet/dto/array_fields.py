@@ -29,11 +29,11 @@ def _refusal(instance: Any, attribute: "attrs.Attribute[Any]", message: str) -> 
 
 
 def _check_array(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    axes, dtype = attribute.metadata[AXES], attribute.metadata[DTYPE]
+    axes, dtypes = attribute.metadata[AXES], attribute.metadata[DTYPE]
     if not isinstance(value, np.ndarray):
         raise _refusal(instance, attribute, f"expected an array [{' '.join(axes)}], found {type(value).__name__}")
-    if value.dtype != dtype:
-        raise _refusal(instance, attribute, f"expected dtype {dtype}, found {value.dtype}")
+    if value.dtype not in dtypes:
+        raise _refusal(instance, attribute, f"expected dtype {' or '.join(map(str, dtypes))}, found {value.dtype}")
     if value.ndim != len(axes):
         raise _refusal(instance, attribute, f"expected axes [{' '.join(axes)}], found shape {value.shape}")
     sizes = dict(zip(axes, value.shape, strict=True))
@@ -54,11 +54,11 @@ def _same_array(left: NDArray[Any], right: NDArray[Any]) -> bool:
     return bool(np.array_equal(left, right))
 
 
-def array(axes: str, dtype: Any, *, default: Any = attrs.NOTHING) -> Any:
+def array(axes: str, *dtypes: Any, default: Any = attrs.NOTHING) -> Any:
     """Return a read-only array field with named axes, for example ``array("W N F", np.float32)``.
 
-    A record is refused (RecordError) for a wrong dtype, a wrong rank, or an axis whose size differs from that of the
-    same letter in an earlier field.
+    Of several `dtypes` any is accepted. A record is refused (RecordError) for a wrong dtype, a wrong rank, or an axis
+    whose size differs from that of the same letter in an earlier field.
     """
     return attrs.field(
         default=default,
@@ -66,5 +66,5 @@ def array(axes: str, dtype: Any, *, default: Any = attrs.NOTHING) -> Any:
         validator=_check_array,
         eq=attrs.cmp_using(eq=_same_array),
         hash=False,
-        metadata={AXES: tuple(axes.split()), DTYPE: np.dtype(dtype)},
+        metadata={AXES: tuple(axes.split()), DTYPE: tuple(np.dtype(each) for each in dtypes)},
     )

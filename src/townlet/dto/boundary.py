@@ -41,13 +41,15 @@ class StepResult(Record):
     """What one decision led to, in PettingZoo's words."""
 
     observations: ObservationBatchDTO
-    """What is seen afterwards; for a truncated world the final observation, until `reset` is asked for it."""
+    """What is seen afterwards; for a world that is over the final observation, until `reset` is asked for it."""
     rewards: NDArray[np.float32] = array("W N", np.float32)
     """Sum over the ticks of the decision; 0 for dead slots."""
     terminations: NDArray[np.bool_] = array("W N", np.bool_)
     """Agents whose life ended in this decision: no bootstrap through it, even where the slot lives again already."""
-    truncations: NDArray[np.bool_] = array("W", np.bool_)
-    """Worlds whose episode ended by time: bootstrap from the final observation."""
+    truncations: NDArray[np.bool_] = array("W N", np.bool_)
+    """Agents whose life was cut, by time or because they left: bootstrap from what they see. Not those that ended."""
+    over: NDArray[np.bool_] = array("W", np.bool_)
+    """Worlds whose episode has ended, because no agent goes on or by time: true until `reset` is asked for them."""
 
 
 @frozen(kw_only=True)

@@ -13,7 +13,7 @@ PROMISES = {
     "finite": "observations and rewards are finite numbers",
     "masks": "every living agent has a legal action",
     "keys": "each world has a fresh key at every decision of every episode",
-    "length": "an episode ends after days × decisions_per_day decisions, not earlier and not later",
+    "length": "an episode is over after max_steps decisions, earlier only where lives end by themselves",
     "tallies": "tallies are [M, W], finite, with exposures of 0 or more",
     "return": "the first metric is the return: its sum is the sum of the rewards",
     "pure": "reset and step depend on the seed and the actions only",

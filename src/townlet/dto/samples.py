@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from townlet.dto.actions import StoredActions
 from townlet.dto.codec import Record
 
 __all__ = ["ConflictStatistics", "RecordedMetrics", "ReplayBatchSummary", "ReplaySampleSummary", "SampleOrigin"]
@@ -82,11 +83,9 @@ class ReplayBatchSummary(Record):
 
 
 @frozen(kw_only=True)
-class SampleOrigin(Record):
+class SampleOrigin(StoredActions):
     """Origin of a sample: this version adds it to the samples it writes, so that training can use them."""
 
-    actions: tuple[str, ...]
-    """Names of the A actions."""
     environment: str
     """Signature of the environment in which it was recorded."""
     scenario: str

@@ -87,7 +87,9 @@ class EvidenceSpec(Record):
     episodes: tuple[int, ...] = attrs.field(validator=_ascending)
     """Pairs at each pre-declared look."""
     days: int = count(14)
-    """Length of an episode in days."""
+    """Length of an episode in days, of an environment that has days."""
+    max_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
+    """The most decisions of an episode; takes the place of days."""
     confidence: Percent = attrs.field(validator=_confidence)
     """1 − the chance, over the whole run, that an equal policy passes."""
     seeds: Literal["fresh", "fixed"] = "fresh"

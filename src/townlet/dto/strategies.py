@@ -158,6 +158,8 @@ class CaptureSpec(StrategySpec):
     """Share of decisions at which a random legal action is played while the teacher's own is the label."""
     ticks: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     """Length of an episode in simulated ticks, rounded up to whole decisions; takes the place of days."""
+    max_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
+    """The most decisions of an episode; takes the place of days."""
     player: str = reference("weights", "teacher", "teacher", "fresh")
     """Who plays: `teacher`, or weights that act stochastically and go on to ppo: `fresh`, `clone`, `champion`,
     `candidate` or a name under `policies`. Policies are never perturbed."""
@@ -241,7 +243,9 @@ class PPOSpec(StrategySpec):
     num_steps: int = count(48, ignored=only_with("experience", "own", "recorded_first"))
     """Decisions per world and iteration."""
     days: int = count(14, ignored=only_with("experience", "own", "recorded_first"))
-    """Length of training episodes in days."""
+    """Length of training episodes in days, of an environment that has days."""
+    max_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
+    """The most decisions of a training episode; takes the place of days."""
     learning_rate: float = positive(1.0e-3)
     """Adam's step size, of actor and critic; ramps hold factors of it."""
     gamma: float | None = attrs.field(default=None, validator=attrs.validators.optional(_fraction))

@@ -45,8 +45,8 @@ class TownLaneEnv(gymnasium.Env[Features, np.int64]):
         self._seeded = False
         description = self._town.description
         self.observation_space = spaces.Box(-BOUND, BOUND, (len(description.features),), np.float32)
-        self.action_space = spaces.Discrete(len(description.actions))
-        self._decisions = days * description.decisions_per_day
+        self.action_space = spaces.Discrete(description.actions.logits)
+        self._decisions = description.episode_length(days)
         self._spec: Any = None
 
     @property
@@ -79,14 +79,14 @@ class TownLaneEnv(gymnasium.Env[Features, np.int64]):
         number = whole_action(action, "the lane", int(self.action_space.n))
         if not self._seeded:
             raise BadInputError("step: no episode has begun; call reset first")
-        actions = self._others.act(self._observations)
+        actions = np.asarray(self._others.act(self._observations), np.int64)
         actions[0, 0] = number
-        result = self._town.step(actions)
+        result = self._town.batch.step(actions)
         self._observations = result.observations
         died = bool(result.terminations[0, 0])
         self._show()
         observations, info = self._own()
-        return observations, float(result.rewards[0, 0]), died, bool(result.truncations[0]) and not died, info
+        return observations, float(result.rewards[0, 0]), died, bool(result.over[0]) and not died, info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are legal now [A], in the way that sb3-contrib asks."""

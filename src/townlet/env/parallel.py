@@ -72,7 +72,7 @@ class TownParallelEnv(ParallelEnv[str, Any, int]):
         self._town = TownEnvironment(self._spec, worlds=1, seed=0, days=days)
         self._seeded, self._begun = False, False
         description = describe(self._spec)
-        features, self._actions = len(description.features), len(description.actions)
+        features, self._actions = len(description.features), description.actions.logits
         self.possible_agents = [f"agent_{i}" for i in range(description.agents)]
         self.agents: list[str] = []
         self._alive: set[str] = set()
@@ -141,7 +141,7 @@ class TownParallelEnv(ParallelEnv[str, Any, int]):
 
     def _after(self, result: StepResult) -> tuple[dict[str, Any], dict[str, float], Flags, Flags, Infos]:
         """Return what a decision led to, and drop the agents that are done."""
-        acting, over = self.agents, bool(result.truncations[0])
+        acting, over = self.agents, bool(result.over[0])
         rewards = {a: float(result.rewards[0, self._slots[a]]) if a in self._alive else 0.0 for a in acting}
         self._alive -= {a for a in acting if result.terminations[0, self._slots[a]]}
         tells_deaths = not self._black_death or over or not self._alive

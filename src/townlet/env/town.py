@@ -7,8 +7,10 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import did_you_mean
+from townlet.dto.quantities import whole_number
 from townlet.dto.scenarios import scenario
 from townlet.dto.town import DAY, HORIZON, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
@@ -37,15 +39,16 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
         scenario=spec.name,
         agents=spec.agents,
         features=features(spec.object_slots),
-        actions=actions(spec.object_slots),
+        actions=ActionSpec.one_of(*actions(spec.object_slots)),
         decisions_per_day=DAY // spec.ticks_per_decision,
         ticks_per_decision=spec.ticks_per_decision,
         discount=1 - spec.ticks_per_decision / HORIZON,
         metrics=metrics(spec),
+        objective="return_per_agent_day",
         teachers=tuple(TEACHERS),
         lives_end=False,
         most_worlds=MOST_WORLDS,
-        most_days=MOST_DAYS,
+        most_steps=MOST_DAYS * (DAY // spec.ticks_per_decision),
         signature=_signature(spec),
     )
 
@@ -60,6 +63,7 @@ class TownEnvironment:
         worlds: int,
         seed: int | Sequence[int],
         days: int,
+        ticks: int | None = None,
         first_world: int = 0,
         threads: int | None = None,
     ) -> None:
@@ -67,7 +71,9 @@ class TownEnvironment:
         from townlet.world.batch import TownBatch  # numba loads with it, which describing need not pay
 
         self.description = describe(spec)
-        self.batch = TownBatch(spec, worlds=worlds, seed=seed, days=days, first_world=first_world, threads=threads)
+        self.batch = TownBatch(
+            spec, worlds=worlds, seed=seed, days=days, ticks=ticks, first_world=first_world, threads=threads
+        )
         self.worlds = self.batch.worlds
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
@@ -79,8 +85,8 @@ class TownEnvironment:
         return self.batch.observe()
 
     def step(self, actions: NDArray[np.int64]) -> StepResult:
-        """Play one decision, actions [W, N]; a bad one raises BadInputError and changes nothing."""
-        return self.batch.step(actions)
+        """Play one decision, actions [W, N, 1]; a bad one raises BadInputError and changes nothing."""
+        return self.batch.step(actions[..., 0] if actions.ndim == 3 else actions)
 
     def breakdown(self) -> RewardBreakdownDTO:
         """Return the terms of the last decision's rewards."""
@@ -106,9 +112,18 @@ class TownProvider:
         """Return the description of a scenario; BadInputError for an unknown one."""
         return describe(_spec(scenario))
 
-    def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> TownEnvironment:
-        """Return `worlds` worlds with the ids first_world, first_world + 1, …; episodes last `days` days."""
-        return TownEnvironment(_spec(scenario), worlds=worlds, seed=seed, days=days, first_world=first_world)
+    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> TownEnvironment:
+        """Return `worlds` worlds with the ids first_world, first_world + 1, …; an episode has `max_steps` decisions."""
+        spec = _spec(scenario)
+        ticks = whole_number(max_steps, "TownProvider.make: max_steps") * spec.ticks_per_decision
+        return TownEnvironment(
+            spec,
+            worlds=worlds,
+            seed=seed,
+            days=max(1, ticks // DAY),
+            ticks=ticks if ticks % DAY else None,
+            first_world=first_world,
+        )
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a scripted policy by name; BadInputError for an unknown one."""

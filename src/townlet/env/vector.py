@@ -73,18 +73,18 @@ class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
         self.num_envs = num_envs
         self._town = TownEnvironment(self._scenario, worlds=worlds, seed=0, days=days)
         description = self._town.description
-        self._decisions = days * description.decisions_per_day
+        self._decisions = description.episode_length(days)
         if max_episode_steps not in {None, self._decisions}:
             raise BadInputError(
                 f"max_episode_steps is {max_episode_steps}; episodes of {days} days have {self._decisions} decisions; "
                 "set days"
             )
         self.single_observation_space = spaces.Box(-BOUND, BOUND, (len(description.features),), np.float32)
-        self.single_action_space = spaces.Discrete(len(description.actions))
+        self.single_action_space = spaces.Discrete(description.actions.logits)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._seeded, self._over = False, np.zeros(worlds, np.bool_)
-        self._mask = np.ones((num_envs, len(description.actions)), np.bool_)
+        self._mask = np.ones((num_envs, description.actions.logits), np.bool_)
         self._spec: Any = None
 
     @property
@@ -121,7 +121,7 @@ class TownVectorEnv(VectorEnv[Lanes, Lanes, Lanes]):
         begins = self._over.copy() if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
         result = self._town.step(self._checked(actions))
         observations, rewards = result.observations, result.rewards.copy()
-        terminated, over = result.terminations.copy(), result.truncations.copy()
+        terminated, over = result.terminations.copy(), result.over.copy()
         if begins is not None and begins.any():
             observations = self._town.reset(begins)
             rewards[begins], terminated[begins], over[begins] = 0, False, False

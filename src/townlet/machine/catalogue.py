@@ -83,7 +83,7 @@ class CostContext(Checked):
     def episode_steps(self, evidence: EvidenceSpec, scenario: str | None = None) -> int:
         """Return the agent-steps of one episode of an evidence, in a scenario of its suite where one is named."""
         environment = self.environment if scenario is None else self.suites.get(scenario, self.environment)
-        return evidence.days * environment.decisions_per_day * environment.agents
+        return environment.episode_length(evidence.days, evidence.max_steps) * environment.agents
 
     def network_bytes(self, hidden: tuple[int, ...]) -> int:
         """Return the bytes of an actor and a critic with hidden layers of these widths."""
@@ -92,7 +92,7 @@ class CostContext(Checked):
             widths = (len(self.environment.features), *hidden, outputs)
             return sum((before + 1) * after for before, after in pairwise(widths))
 
-        return FLOAT32 * (trunk(len(self.environment.actions)) + trunk(1))
+        return FLOAT32 * (trunk(len(self.environment.actions.outputs)) + trunk(1))
 
     def clone_widths(self, otherwise: tuple[int, ...]) -> tuple[int, ...]:
         """Return the hidden widths of the largest clone that the schedule makes, `otherwise` where it makes none."""
@@ -106,8 +106,8 @@ class CostContext(Checked):
     @property
     def probe_bytes(self) -> int:
         """Bytes of the probe that stands with weights: observation, mask, logits and action of each row."""
-        features, actions = len(self.environment.features), len(self.environment.actions)
-        return PROBE_ROWS * (FLOAT32 * (features + actions) + actions)
+        features, spec = len(self.environment.features), self.environment.actions
+        return PROBE_ROWS * (FLOAT32 * (features + len(spec.outputs)) + spec.logits)
 
 
 def _as_they_are(options: Any) -> Any:

@@ -48,11 +48,11 @@ def return_horizon(gamma: float) -> float:
 
 
 def discounted_returns(
-    r_t: NDArray[np.float32], ended_t: NDArray[np.bool_], *, gamma: float
+    r_t: NDArray[np.float32], ended_t: NDArray[np.bool_], cut_t: NDArray[np.bool_], *, gamma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return discounted returns without bootstrap, and where they are complete; all arrays [T, …].
 
-    Gₜ = rₜ + γ·Gₜ₊₁ within each life
+    Gₜ = rₜ + γ·Gₜ₊₁ within each life, which `ended_t` ends and `cut_t` cuts
 
     A return is complete if the life ended in the recording, or if at least 3 ÷ (1 − γ) decisions follow: the rewards
     after them have a weight of γ^(3 ÷ (1 − γ)) ≈ e⁻³ ≈ 5 %. An incomplete return would train the critic to expect a
@@ -60,10 +60,11 @@ def discounted_returns(
     """
     returns, complete = np.empty_like(r_t), np.empty(r_t.shape, np.bool_)
     following = np.zeros_like(r_t[0])
-    life_ended = np.zeros(r_t.shape[1:], np.bool_)
+    life_ended, remaining = np.zeros(r_t.shape[1:], np.bool_), np.full(r_t.shape[1:], -1)
     horizon = return_horizon(gamma)
     for t in range(len(r_t) - 1, -1, -1):
-        following = r_t[t] + np.float32(gamma) * np.where(ended_t[t], np.float32(0), following)
-        life_ended = life_ended | ended_t[t]
-        returns[t], complete[t] = following, life_ended | (len(r_t) - 1 - t >= horizon)
+        following = r_t[t] + np.float32(gamma) * np.where(ended_t[t] | cut_t[t], np.float32(0), following)
+        life_ended = ended_t[t] | (life_ended & ~cut_t[t])
+        remaining = np.where(cut_t[t], 0, remaining + 1)
+        returns[t], complete[t] = following, life_ended | (remaining >= horizon)
     return returns, complete

@@ -46,10 +46,11 @@ class TownBatch:
         worlds: int,
         seed: int | Sequence[int],
         days: int,
+        ticks: int | None = None,
         first_world: int = 0,
         threads: int | None = None,
     ) -> None:
-        """Allocate worlds with the ids first_world, first_world + 1, …; episodes last `days` days.
+        """Allocate worlds with the ids first_world, first_world + 1, …; episodes last `days` days, or so many `ticks`.
 
         Of several seeds, one for each world, world w is the world `first_world` of its own. `threads` None: one per
         processor, but at least 64 worlds per thread.
@@ -61,6 +62,7 @@ class TownBatch:
             ("worlds", worlds, 1, MOST_WORLDS),
             *(("seed", each, 0, (1 << 64) - 1) for each in seeds),
             ("days", days, 1, MOST_DAYS),
+            ("ticks", DAY if ticks is None else ticks, 1, MOST_DAYS * DAY),
             ("first_world", first_world, 0, 1 << 40),
             ("threads", 1 if threads is None else threads, 1, 256),
         ):
@@ -68,6 +70,7 @@ class TownBatch:
                 raise BadInputError(f"TownBatch: {name} is {value}, expected {least} to {most}")
         # numpy's integers become Python's, which the snapshot's header needs
         worlds, days, first_world, seeds = int(worlds), int(days), int(first_world), tuple(map(int, seeds))
+        self.ticks = None if ticks is None else int(ticks)
         seed = seeds if isinstance(seed, Sequence) else seeds[0]
         self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
         self._threads = min(threads or max(1, worlds // _WORLDS_PER_THREAD), os.cpu_count() or 1, worlds)
@@ -125,11 +128,13 @@ class TownBatch:
                 f"step: actions lie between {actions.min()} and {actions.max()}, expected 0 to {count - 1}"
             )
         self._run(STEP, actions=actions)
+        over = self._buffers.truncations.copy()
         return StepResult(
             observations=self._observations(),
             rewards=self._buffers.rewards.copy(),
             terminations=self._buffers.terminations.copy(),
-            truncations=self._buffers.truncations.copy(),
+            truncations=self._buffers.alive & ~self._buffers.terminations & over[:, None],
+            over=over,
         )
 
     def play_actions(self, script: Sequence[NDArray[np.int64]], *, observed: bool) -> None:
@@ -196,6 +201,7 @@ class TownBatch:
             "worlds": self.worlds,
             "seed": self.seed,
             "days": self.days,
+            "ticks": self.ticks,
             "first_world": self.first_world,
             "threads": self._threads,
         }
@@ -214,8 +220,8 @@ class TownBatch:
 
     def _identity(self) -> dict[str, object]:
         spec = sha256(json.dumps(self.spec.model_dump(), sort_keys=True).encode()).hexdigest()
-        return {
-            "days": self.days,
+        length: dict[str, object] = {"days": self.days} if self.ticks is None else {"ticks": self.ticks}
+        return length | {
             "first_world": self.first_world,
             "rules": RULES_VERSION,
             "seed": list(self.seed) if isinstance(self.seed, Sequence) else self.seed,
@@ -248,7 +254,7 @@ class TownBatch:
         command = Command(
             task=task,
             skip_observe=skip_observe,
-            length=self.days * DAY,
+            length=self.days * DAY if self.ticks is None else self.ticks,
             chosen=np.ascontiguousarray(self._no_worlds if chosen is None else chosen),
             world_keys=self._world_keys,
             actions=np.ascontiguousarray(self._no_actions if actions is None else actions),

@@ -71,14 +71,14 @@ class WithStub(CorridorProvider):
 def metadata(player: str) -> DatasetMetadata:
     """Return the metadata of a recording in the corridor."""
     return DatasetMetadata(
-        features=ABOUT.features, actions=ABOUT.actions, environment=ABOUT.signature, scenario="plain",
+        features=ABOUT.features, actions=ABOUT.actions.outputs, environment=ABOUT.signature, scenario="plain",
         teacher=player, discount=ABOUT.discount,
     )  # fmt: skip
 
 
 def record(player: Teacher | Weights, decisions: int = 24, environment: Corridor | None = None) -> Recording:
     """Record four worlds of play."""
-    environment = environment or CorridorProvider().make("plain", worlds=4, seed=1, days=1)
+    environment = environment or CorridorProvider().make("plain", worlds=4, seed=1, max_steps=24)
     name = "teacher:lazy" if not isinstance(player, Weights) else "f" * 64
     return RolloutCaptureService().record(environment, player, decisions, 0.1, metadata(name), lambda _: None)
 
@@ -97,7 +97,7 @@ def test_a_stub_warns_and_captures_nothing(caplog: pytest.LogCaptureFixture) -> 
     (message,) = caplog.messages
     assert message.startswith("capture_rollout_stub_policy")
     assert message.endswith("no trajectories captured")
-    assert (0, 4, AGENTS) == recording.dataset.labels.shape
+    assert (0, 4, AGENTS, 1) == recording.dataset.labels.shape
 
 
 def test_the_facade_answers_a_stub_with_an_empty_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -157,7 +157,7 @@ def test_samples_come_back_as_the_play_they_were(tmp_path: Path) -> None:
     back = service.trainable(data_spec(manifest=manifest), ABOUT, for_ppo=True)
     worlds_and_agents = (24, 4 * AGENTS, 1)
     for mine, theirs in (
-        (recording.experience.actions, back.actions),
+        (recording.experience.actions[..., 0], back.actions[..., 0]),
         (recording.experience.log_probs, back.log_probs),
         (recording.experience.rewards, back.rewards),
         (recording.experience.alive, back.alive),
@@ -211,7 +211,7 @@ def test_ppo_does_not_learn_from_a_script(tmp_path: Path) -> None:
     service = ReplayDatasetService(BlobStore(tmp_path / "blobs"))
     with pytest.raises(BadInputError, match="a script without probabilities"):
         service.trainable(data, ABOUT, for_ppo=True)
-    assert (24, 4 * AGENTS, 1) == service.trainable(data, ABOUT, for_ppo=False).dataset.labels.shape
+    assert (24, 4 * AGENTS, 1, 1) == service.trainable(data, ABOUT, for_ppo=False).dataset.labels.shape
 
 
 def journalled(folder: Path) -> tuple[list[Entry], PromotionServiceAdapter]:

@@ -27,7 +27,7 @@ def check_plan(
         entry = catalogue.entry(plan.schedule.states[name].strategy)
         for problem in entry.problems(plan.options[name], context):
             yield attrs.evolve(problem, path=("states", name, "with", *problem.path))
-    yield from _check_evidence_days(plan, environment, suites)
+    yield from _check_evidence_lengths(plan, environment, suites)
     yield from _check_budget(plan, visit_costs(plan, catalogue, environment, suites))
 
 
@@ -83,14 +83,16 @@ def _baselines(plan: Plan, state: str) -> frozenset[str]:
     )
 
 
-def _check_evidence_days(
+def _check_evidence_lengths(
     plan: Plan, environment: EnvironmentDescription, suites: Mapping[str, EnvironmentDescription]
 ) -> Iterator[Problem]:
     """Yield the evidence whose episodes are longer than those that one of its scenarios plays."""
     for name, evidence in plan.schedule.evidence.items():
         played = [suites.get(each, environment) for each in evidence.scenarios] or [environment]
-        for problem in filter(None, (each.limit_problem(days=evidence.days) for each in played)):
-            yield Problem(("evidence", name, "days"), problem)
+        lengths = [each.episode_length(evidence.days, evidence.max_steps) for each in played]
+        problems = (each.limit_problem(steps=steps) for each, steps in zip(played, lengths, strict=True))
+        for problem in filter(None, problems):
+            yield Problem(("evidence", name, "days" if evidence.max_steps is None else "max_steps"), problem)
 
 
 def _check_budget(plan: Plan, costs: Mapping[str, Cost]) -> Iterator[Problem]:

@@ -1,19 +1,24 @@
 """Behaviour cloning in torch: the actor is fitted to the teacher's labels, the critic to the captured returns."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
+from typing import Any
 
 import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.strategies import BCSpec
 from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
-from townlet.policy.losses import masked_log_probabilities, smoothed_cross_entropy, value_error
+from townlet.policy.distributions.autograd import ActionDistribution
+from townlet.policy.losses import value_error
 from townlet.policy.model.inference import Layers
-from townlet.policy.model.torch_network import MLP, adam_state, choose_device, load_adam_state, to_device
+from townlet.policy.model.initialise import fresh_log_std
+from townlet.policy.model.torch_network import MLP, Actor, adam_state, choose_device, load_adam_state, to_device
 
 __all__ = ["clone_actor", "fit_critic"]
 
@@ -37,14 +42,11 @@ def _advance_rng(epochs: int, rows: int, rng: np.random.Generator) -> None:
         rng.permutation(rows)
 
 
-def _restore(
-    state: CloneState | ValueState, learning_rate: float, device: torch.device
-) -> tuple[MLP, torch.optim.Adam]:
-    """Return the network and the optimizer of a state."""
-    network = MLP(state.layers).to(device)
+def _optimizer(network: MLP, learning_rate: float, moments: Mapping[str, NDArray[Any]]) -> torch.optim.Adam:
+    """Return the network's optimizer in the state of these moments."""
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, eps=_ADAM_EPSILON, fused=True)
-    load_adam_state(optimizer, state.adam_state)
-    return network, optimizer
+    load_adam_state(optimizer, moments)
+    return optimizer
 
 
 def _optimizer_step(loss: torch.Tensor, network: MLP, optimizer: torch.optim.Adam, spec: BCSpec) -> float:
@@ -56,21 +58,28 @@ def _optimizer_step(loss: torch.Tensor, network: MLP, optimizer: torch.optim.Ada
     return float(loss.detach())
 
 
-def _evaluate(
-    network: MLP, heldout: tuple[torch.Tensor, ...], actions: int
-) -> tuple[float, float, NDArray[np.float64]]:
-    """Return NLL, accuracy and recalls [A] on held-out features [B, F], masks [B, A] and labels [B]."""
-    x, mask, label = heldout
-    correct = torch.zeros(actions, dtype=torch.float64, device=x.device)
+def _correct(distribution: ActionDistribution, labels: torch.Tensor) -> torch.Tensor:
+    """Return where the greedy option is the label's, for each discrete head: [B, K]."""
+    return distribution.mode() == labels[:, : len(distribution.spec.discrete)]
+
+
+def _evaluate(network: Actor, heldout: tuple[torch.Tensor, ...]) -> tuple[float, float, NDArray[np.float64]]:
+    """Return NLL, accuracy and recalls [A] on held-out features [B, F], masks [B, A] and labels [B, C]."""
+    (x, mask, label), spec = heldout, network.spec
+    correct = [torch.zeros(len(head.options), dtype=torch.float64, device=x.device) for head in spec.discrete]
     nll = 0.0
     with torch.no_grad():
         for rows in torch.split(torch.arange(len(label), device=x.device), _EVALUATION_ROWS):
-            log_p = masked_log_probabilities(network(x[rows]), mask[rows])
-            nll -= float(log_p.gather(1, label[rows][:, None]).double().sum())
-            correct += torch.bincount(label[rows][log_p.argmax(-1) == label[rows]], minlength=actions)
-    counts = torch.bincount(label, minlength=actions).double()
-    recalls = torch.where(counts > 0, correct / counts, torch.nan).cpu().numpy()
-    return nll / len(label), float(correct.sum()) / len(label), recalls
+            distribution = network.distribution(x[rows], mask[rows])
+            nll -= float(distribution.log_prob(label[rows]).double().sum())
+            right = _correct(distribution, label[rows])
+            for column, hits in enumerate(correct):
+                options = label[rows, column].long()
+                hits.add_(torch.bincount(options[right[:, column]], minlength=len(hits)))
+    counts = [torch.bincount(label[:, k].long(), minlength=len(hits)).double() for k, hits in enumerate(correct)]
+    recalls = [torch.where(n > 0, hits / n, torch.nan).cpu().numpy() for n, hits in zip(counts, correct, strict=True)]
+    accuracy = sum(float(hits.sum()) for hits in correct) / len(label) / len(correct) if correct else math.nan
+    return nll / len(label), accuracy, np.concatenate(recalls) if recalls else np.zeros(0)
 
 
 def _tensors(samples: Samples, device: torch.device) -> tuple[torch.Tensor, ...]:
@@ -81,6 +90,7 @@ def clone_actor(
     start: Layers | CloneState,
     training: Samples,
     heldout: Samples,
+    actions: ActionSpec,
     spec: BCSpec,
     rng: np.random.Generator,
     report: Report,
@@ -91,27 +101,29 @@ def clone_actor(
     `start` is a fresh actor or the state to continue from; `rng` has the state before the first epoch in both cases.
     `after_epoch` gets the state after each epoch.
     """
-    state = start if isinstance(start, CloneState) else _initial_state(start)
+    state = start if isinstance(start, CloneState) else _initial_state(start, actions)
     _advance_rng(state.epoch, len(training.labels), rng)
     if state.finished(spec):
         return state
-    device, actions = choose_device(spec.device), len(state.recalls)
-    network, optimizer = _restore(state, spec.learning_rate, device)
+    device, heads = choose_device(spec.device), len(actions.discrete)
+    network = Actor(state.layers, state.log_std, actions).to(device)
+    optimizer = _optimizer(network, spec.learning_rate, state.adam_state)
     (x, mask, label), heldout_tensors = _tensors(training, device), _tensors(heldout, device)
     while not state.finished(spec):
         start_time, loss_sum, correct = perf_counter(), 0.0, 0.0
         for rows in _minibatches(len(label), spec.minibatch_size, rng, device):
-            log_p = masked_log_probabilities(network(x[rows]), mask[rows])
-            loss = smoothed_cross_entropy(log_p, mask[rows], label[rows], spec.label_smoothing)
+            distribution = network.distribution(x[rows], mask[rows])
+            loss = distribution.imitation_loss(label[rows], spec.label_smoothing).mean()
             loss_sum += _optimizer_step(loss, network, optimizer, spec) * len(rows)
-            correct += float((log_p.detach().argmax(-1) == label[rows]).sum())
+            correct += float(_correct(distribution, label[rows]).sum()) / heads if heads else math.nan
         seconds = state.seconds + perf_counter() - start_time
-        nll, accuracy, recalls = _evaluate(network, heldout_tensors, actions)
+        nll, accuracy, recalls = _evaluate(network, heldout_tensors)
         epoch, layers = state.epoch + 1, network.layers()
         report(epoch, {"train_loss": loss_sum / len(label), "heldout_nll": nll, "heldout_accuracy": accuracy})
         state = attrs.evolve(
             state,
             layers=layers,
+            log_std=network.log_std_array(),
             adam_state=adam_state(optimizer),
             epoch=epoch,
             epochs_since_best=state.epochs_since_best + 1,
@@ -120,14 +132,29 @@ def clone_actor(
             seconds=seconds,
         )
         if nll < state.best[0]:
-            state = attrs.evolve(state, best_layers=layers, best=(nll, accuracy), recalls=recalls, epochs_since_best=0)
+            state = attrs.evolve(
+                state,
+                best_layers=layers,
+                best_log_std=state.log_std,
+                best=(nll, accuracy),
+                recalls=recalls,
+                epochs_since_best=0,
+            )
         after_epoch(state)
     return state
 
 
-def _initial_state(layers: Layers) -> CloneState:
-    recalls = np.full(layers[-1][1].shape[0], np.nan)
-    return CloneState(layers=layers, adam_state={}, best_layers=layers, best=(np.inf, 0.0), recalls=recalls)
+def _initial_state(layers: Layers, actions: ActionSpec) -> CloneState:
+    recalls, log_std = np.full(actions.logits, np.nan), fresh_log_std(actions)
+    return CloneState(
+        layers=layers,
+        log_std=log_std,
+        adam_state={},
+        best_layers=layers,
+        best_log_std=log_std,
+        best=(np.inf, 0.0),
+        recalls=recalls,
+    )
 
 
 def fit_critic(
@@ -152,7 +179,8 @@ def fit_critic(
     if state.epoch >= spec.value_epochs:
         return state
     device = choose_device(spec.device)
-    network, optimizer = _restore(state, spec.learning_rate, device)
+    network = MLP(state.layers).to(device)
+    optimizer = _optimizer(network, spec.learning_rate, state.adam_state)
     x, target = to_device(features, device), to_device(targets, device)
     while state.epoch < spec.value_epochs:
         loss = 0.0

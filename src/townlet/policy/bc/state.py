@@ -22,13 +22,15 @@ class CloneResult:
     heldout_nll: float
     """Negative log-likelihood, nat per unforced held-out decision."""
     heldout_accuracy: float
-    """Share of these decisions in which the greedy action is the teacher's."""
+    """Share of these decisions in which the greedy options are the teacher's, mean over the discrete heads."""
     train_accuracy: float
     """The same share on the training samples of the last epoch."""
     train_loss: float
     """Smoothed cross-entropy, mean of the last epoch."""
     recalls: NDArray[np.float64]
     """[A], recall of each label on held-out decisions; NaN where a label does not occur."""
+    log_std: NDArray[np.float32]
+    """[D], log σ of the same epoch."""
     epochs: int
     """Number of epochs."""
     stopped_early: bool
@@ -49,6 +51,10 @@ class CloneState:
     """The actor of the best epoch."""
     best: tuple[float, float]
     """Held-out NLL and accuracy of the best epoch."""
+    log_std: NDArray[np.float32]
+    """[D], log σ of the box heads."""
+    best_log_std: NDArray[np.float32]
+    """[D], log σ of the best epoch."""
     recalls: NDArray[np.float64]
     """[A], recalls of the best epoch."""
     epoch: int = 0
@@ -70,6 +76,7 @@ class CloneState:
         """Return the result of the fit to `samples` training samples."""
         return CloneResult(
             layers=self.best_layers,
+            log_std=self.best_log_std,
             heldout_nll=self.best[0],
             heldout_accuracy=self.best[1],
             train_accuracy=self.correct / samples,

@@ -24,7 +24,7 @@ def _frames(trajectories: Trajectories, worlds: int | None) -> tuple[RolloutFram
             observations=dataset.observations[t, w],
             action_mask=dataset.action_mask[t, w],
             alive=dataset.alive[t, w],
-            actions=actions[t, w],
+            actions=dataset.metadata.spec.to_stored(actions[t, w]),
             rewards=dataset.rewards[t, w],
             terminations=dataset.terminations[t, w],
             infos={},

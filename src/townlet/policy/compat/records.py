@@ -161,7 +161,7 @@ def captured_trajectories(summary: AnnealSummary, blobs: BlobStore) -> Trajector
     if "dataset" not in digests:
         return None
     dataset = read_dataset(blobs.get(digests["dataset"]), "captured play")
-    shape = dataset.labels.shape
+    shape = dataset.alive.shape
     truncations = np.zeros(shape, np.bool_)
     truncations[-1:] = True
     # A script's decisions have neither probabilities nor value predictions.

@@ -10,26 +10,35 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.canonical import read_tensors, write_tensors
+from townlet.dto.actions import Actions, ActionSpec, StoredActions
 from townlet.dto.array_fields import array
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError
 from townlet.policy.model.inference import normalise
 
-__all__ = ["Dataset", "DatasetMetadata", "Samples", "flatten", "read_dataset", "read_dataset_and_extras"]
+__all__ = [
+    "Dataset",
+    "DatasetMetadata",
+    "Samples",
+    "flatten",
+    "label_counts",
+    "label_dtype",
+    "label_entropy",
+    "read_dataset",
+    "read_dataset_and_extras",
+]
 
 _KEY = "townlet"
 
 
 @frozen(kw_only=True)
-class DatasetMetadata(Record):
+class DatasetMetadata(StoredActions):
     """Metadata of a data set: the one entry of the safetensors header."""
 
     schema: Literal[1] = 1
     """Version of this layout."""
     features: tuple[str, ...]
     """Names of the F features."""
-    actions: tuple[str, ...]
-    """Names of the A actions."""
     environment: str
     """Signature of the environment it was recorded in."""
     scenario: str
@@ -48,8 +57,8 @@ class Samples:
     """[B, F], normalised."""
     action_mask: NDArray[np.bool_]
     """[B, A]."""
-    labels: NDArray[np.int64]
-    """[B], the teacher's actions."""
+    labels: Actions
+    """[B, C], the teacher's actions."""
 
 
 @frozen(kw_only=True)
@@ -62,8 +71,8 @@ class Dataset(Record):
     """Raw observations."""
     action_mask: NDArray[np.bool_] = array("T W N A", np.bool_)
     """True for a legal action."""
-    labels: NDArray[np.int16] = array("T W N", np.int16)
-    """The teacher's action; a perturbed decision plays another one."""
+    labels: NDArray[np.int16] | NDArray[np.float32] = array("T W N C", np.int16, np.float32)
+    """[T, W, N, C], the teacher's action, int16, or float32 with box heads; a perturbed decision plays another one."""
     alive: NDArray[np.bool_] = array("T W N", np.bool_)
     """True for a living agent."""
     rewards: NDArray[np.float32] = array("T W N", np.float32)
@@ -72,17 +81,22 @@ class Dataset(Record):
     """True where the agent's life ended in the decision."""
 
     def __attrs_post_init__(self) -> None:
-        width, actions = self.observations.shape[-1], self.action_mask.shape[-1]
-        if len(self.metadata.features) != width or len(self.metadata.actions) != actions:
+        width, logits, spec = self.observations.shape[-1], self.action_mask.shape[-1], self.metadata.spec
+        if len(self.metadata.features) != width or spec.logits != logits:
             raise ValueError(
-                f"{len(self.metadata.features)} feature and {len(self.metadata.actions)} action names "
-                f"for {width} features and {actions} actions"
+                f"{len(self.metadata.features)} feature and {spec.logits} option names "
+                f"for {width} features and {logits} options"
+            )
+        if self.labels.shape[-1] != spec.columns or self.labels.dtype != label_dtype(spec):
+            raise ValueError(
+                f"labels: expected {label_dtype(spec)} with {spec.columns} columns, found {self.labels.dtype} with "
+                f"{self.labels.shape[-1]}"
             )
 
     @property
     def unforced(self) -> NDArray[np.bool_]:
-        """[T, W, N], True for a living agent with more than one legal action."""
-        choices: NDArray[np.bool_] = self.action_mask.sum(-1) > 1
+        """[T, W, N], True for a living agent that has a choice."""
+        choices: NDArray[np.bool_] = self.metadata.spec.has_choice(self.action_mask)
         return choices & self.alive
 
     def normaliser(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -98,7 +112,13 @@ class Dataset(Record):
 
     def to_bytes(self, extras: Mapping[str, NDArray[Any]] = MappingProxyType({})) -> bytes:
         """Return the safetensors file, with `extras` as further arrays; equal data sets give equal bytes."""
-        return write_tensors({**self.tensors, **extras}, _KEY, self.metadata.model_dump())
+        labels = self.metadata.spec.to_stored(self.tensors["labels"])
+        return write_tensors({**self.tensors, "labels": labels, **extras}, _KEY, self.metadata.model_dump())
+
+
+def label_dtype(spec: ActionSpec) -> np.dtype[Any]:
+    """Return the data type of labels: int16, or float32 where a head is a box."""
+    return np.dtype(np.float32 if spec.box else np.int16)
 
 
 def _array_names() -> list[str]:
@@ -119,6 +139,7 @@ def read_dataset_and_extras(data: bytes, source: str) -> tuple[Dataset, Mapping[
         header, tensors = read_tensors(data, _KEY)
         metadata = structure(header, DatasetMetadata)
         arrays = {name: tensors.pop(name) for name in _array_names()}
+        arrays["labels"] = arrays["labels"].reshape(*arrays["alive"].shape, metadata.spec.columns)
         dataset = Dataset(metadata=metadata, **arrays)
     except (CodecError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{source}: not a data set of this project ({error})") from error
@@ -131,20 +152,40 @@ def read_dataset_and_extras(data: bytes, source: str) -> tuple[Dataset, Mapping[
 
 def _check_decisions(dataset: Dataset, source: str) -> None:
     """Raise BadInputError naming the first decision of a living agent that cannot have happened."""
-    labels, mask, alive = dataset.labels, dataset.action_mask, dataset.alive
-    actions = len(dataset.metadata.actions)
-    outside = (labels < 0) | (labels >= actions)
-    legal = np.take_along_axis(mask, np.where(outside, 0, labels)[..., None].astype(np.intp), -1)[..., 0]
-    for name, wrong, found in (
-        ("labels", outside, f"an action outside the {actions} actions"),
-        ("action_mask", ~mask.any(-1), "no legal action"),
-        ("labels", ~legal, "an action that action_mask forbids"),
-    ):
-        if (wrong & alive).any():
-            t, world, agent = (int(index) for index in np.argwhere(wrong & alive)[0])
-            raise BadInputError(
-                f"{source}: {name} holds {found} at decision {t} of world {world}, agent {agent}; expected a legal one"
-            )
+    spec, alive = dataset.metadata.spec, dataset.alive
+    if spec.box and not np.isfinite(dataset.labels).all():
+        raise BadInputError(f"{source}: labels holds numbers that are not finite")
+    for column, (head, mask) in enumerate(zip(spec.discrete, spec.segments(dataset.action_mask), strict=True)):
+        labels, count = dataset.labels[..., column], len(head.options)
+        outside = (labels < 0) | (labels >= count) | (labels != np.floor(labels))
+        legal = np.take_along_axis(mask, np.where(outside, 0, labels)[..., None].astype(np.intp), -1)[..., 0]
+        for name, wrong, found in (
+            ("labels", outside, f"an action outside the {count} actions"),
+            ("action_mask", ~mask.any(-1), "no legal action"),
+            ("labels", ~legal, "an action that action_mask forbids"),
+        ):
+            if (wrong & alive).any():
+                t, world, agent = (int(index) for index in np.argwhere(wrong & alive)[0])
+                raise BadInputError(
+                    f"{source}: {name} holds {found} at decision {t} of world {world}, agent {agent}"
+                    f"{f', head {head.name}' if head.name else ''}; expected a legal one"
+                )
+
+
+def label_counts(dataset: Dataset) -> NDArray[np.int64]:
+    """Return how often living agents chose each option [A] of the discrete heads."""
+    spec, living = dataset.metadata.spec, dataset.labels[dataset.alive]
+    counts = [np.bincount(living[:, k], minlength=len(head.options)) for k, head in enumerate(spec.discrete)]
+    return np.concatenate(counts) if counts else np.zeros(0, np.int64)
+
+
+def label_entropy(dataset: Dataset) -> float:
+    """Return the entropy of the labels, nat: that of the options, summed over the discrete heads."""
+    total = 0.0
+    for counts in dataset.metadata.spec.segments(label_counts(dataset)):
+        shares = counts[counts > 0] / max(counts.sum(), 1)
+        total += max(float(-(shares * np.log(shares)).sum()), 0.0)
+    return total
 
 
 def flatten(
@@ -155,5 +196,5 @@ def flatten(
     return Samples(
         features=normalise(dataset.observations[:, episodes][unforced], mean, scale),
         action_mask=dataset.action_mask[:, episodes][unforced],
-        labels=dataset.labels[:, episodes][unforced].astype(np.int64),
+        labels=dataset.labels[:, episodes][unforced].astype(dataset.metadata.spec.dtype),
     )

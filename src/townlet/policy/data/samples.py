@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.samples import SampleOrigin
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import Dataset, DatasetMetadata
+from townlet.policy.data.dataset import Dataset, DatasetMetadata, label_counts, label_dtype
 from townlet.policy.data.trajectories import Trajectories, trajectory_metrics
 from townlet.ports import EnvironmentDescription
 from townlet.store.samples import REQUIRED_FEATURES, ReplaySample
@@ -23,6 +23,7 @@ def trajectories_to_samples(trajectories: Trajectories) -> tuple[tuple[str, Repl
     metadata = trajectories.dataset.metadata
     origin = SampleOrigin(
         actions=metadata.actions,
+        heads=metadata.heads,
         environment=metadata.environment,
         scenario=metadata.scenario,
         player=metadata.teacher,
@@ -30,7 +31,7 @@ def trajectories_to_samples(trajectories: Trajectories) -> tuple[tuple[str, Repl
     )
     return tuple(
         (f"rollout_{world:04d}_{agent:03d}", _to_sample(_select(trajectories, world, agent), world, agent, origin))
-        for world, agent in np.ndindex(trajectories.dataset.labels.shape[1:])
+        for world, agent in np.ndindex(trajectories.alive.shape[1:])
     )
 
 
@@ -38,13 +39,13 @@ def _to_sample(part: Trajectories, world: int, agent: int, origin: SampleOrigin)
     """Return the sample of trajectories [T, 1, 1] of a single agent."""
     metadata, decisions = part.dataset.metadata, len(part.dataset.labels)
     missing = tuple(name for name in REQUIRED_FEATURES if name not in metadata.features)
-    labels = part.dataset.labels[part.alive]
-    counts = {f"action_{name}_count": int((labels == i).sum()) for i, name in enumerate(metadata.actions)}
+    chosen = label_counts(part.dataset).tolist()
+    counts = {f"action_{name}_count": count for name, count in zip(metadata.actions, chosen, strict=False)}
     return ReplaySample(
         source="",
         map=np.zeros((decisions, 1, 1, 1), np.float32),
         features=np.pad(part.dataset.observations[:, 0, 0], ((0, 0), (0, len(missing)))),
-        actions=part.actions[:, 0, 0],
+        actions=metadata.spec.to_stored(part.actions[:, 0, 0]),
         old_log_probs=part.log_probs[:, 0, 0],
         rewards=part.rewards[:, 0, 0],
         value_preds=part.predictions[:, 0, 0],
@@ -88,11 +89,11 @@ def samples_to_trajectories(
     for sample in samples:
         _check_trainable(sample, description, for_ppo=for_ppo)
     longest, count = max(sample.timesteps for sample in samples), len(samples)
-    shape = (longest, count, 1)
+    shape, spec = (longest, count, 1), description.actions
     arrays: dict[str, Any] = {
         "observations": np.zeros((*shape, len(description.features)), np.float32),
-        "action_mask": np.zeros((*shape, len(description.actions)), np.bool_),
-        "labels": np.zeros(shape, np.int16),
+        "action_mask": np.zeros((*shape, spec.logits), np.bool_),
+        "labels": np.zeros((*shape, spec.columns), label_dtype(spec)),
         "alive": np.zeros(shape, np.bool_),
         "rewards": np.zeros(shape, np.float32),
         "terminations": np.zeros(shape, np.bool_),
@@ -104,7 +105,7 @@ def samples_to_trajectories(
         order = [sample.feature_names.index(name) for name in description.features]
         arrays["observations"][:t, s, 0] = sample.features[:, order]
         arrays["action_mask"][:t, s, 0] = sample.action_mask
-        arrays["labels"][:t, s, 0] = sample.actions
+        arrays["labels"][:t, s, 0] = sample.actions.reshape(t, -1)
         arrays["alive"][:t, s, 0] = sample.alive
         arrays["rewards"][:t, s, 0] = sample.rewards
         arrays["terminations"][:t, s, 0] = sample.dones
@@ -115,7 +116,8 @@ def samples_to_trajectories(
     assert origin is not None, "_check_trainable refuses samples without an origin"
     metadata = DatasetMetadata(
         features=description.features,
-        actions=description.actions,
+        actions=description.actions.outputs,
+        heads=description.actions.stored_heads,
         environment=description.signature,
         scenario=origin.scenario,
         teacher=origin.player,
@@ -136,7 +138,7 @@ def _check_trainable(sample: ReplaySample, description: EnvironmentDescription, 
         raise BadInputError(
             f"{sample.source}: not written by this version; older samples are summarised, training on them comes later"
         )
-    if origin.environment != description.signature or origin.actions != description.actions:
+    if origin.environment != description.signature or origin.spec != description.actions:
         raise BadInputError(
             f"{sample.source}: recorded in another environment ({origin.scenario}, signature "
             f"{origin.environment[:12]}); expected {description.scenario}, {description.signature[:12]}"

@@ -6,11 +6,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions
 from townlet.dto.array_fields import array
 from townlet.dto.codec import Record
 from townlet.dto.samples import RecordedMetrics
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import Dataset, read_dataset_and_extras
+from townlet.policy.data.dataset import Dataset, label_entropy, read_dataset_and_extras
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.weights import Weights
 from townlet.store.samples import REQUIRED_FEATURES
@@ -40,7 +41,7 @@ class Trajectories(Record):
     """KPI sums, in the order of the environment's metrics; empty where they were not recorded."""
 
     def __attrs_post_init__(self) -> None:
-        shape = self.dataset.labels.shape
+        shape = self.dataset.alive.shape
         if self.log_probs.shape != shape or self.predictions.shape != (shape[0] + 1, *shape[1:]):
             raise ValueError(
                 f"expected log_probs {shape} and predictions {(shape[0] + 1, *shape[1:])}, "
@@ -68,9 +69,9 @@ class Trajectories(Record):
         return self.dataset.action_mask
 
     @property
-    def actions(self) -> NDArray[np.int64]:
-        """[T, W, N]."""
-        return self.dataset.labels.astype(np.int64)
+    def actions(self) -> Actions:
+        """[T, W, N, C]."""
+        return self.dataset.labels.astype(self.dataset.metadata.spec.dtype)
 
     @property
     def teacher_controlled(self) -> NDArray[np.bool_]:
@@ -123,8 +124,6 @@ def trajectory_metrics(trajectories: Trajectories) -> RecordedMetrics:
     """Return the mean reward, log-probability, action entropy and rivalry of trajectories, over living agents."""
     dataset, alive = trajectories.dataset, trajectories.dataset.alive
     count = max(int(alive.sum()), 1)
-    shares = np.bincount(dataset.labels[alive], minlength=1) / count
-    shares = shares[shares > 0]
     rivalry: dict[str, Any] = {}
     for name in REQUIRED_FEATURES:
         values = np.zeros(1, np.float32)
@@ -138,6 +137,6 @@ def trajectory_metrics(trajectories: Trajectories) -> RecordedMetrics:
         reward_mean=float(dataset.rewards[alive].sum(dtype=np.float64)) / count,
         log_prob_mean=float(trajectories.log_probs[alive].sum(dtype=np.float64)) / count,
         value_pred_last=float(last.mean(dtype=np.float64)) if last.size else 0.0,
-        action_entropy=max(float(-(shares * np.log(shares)).sum()), 0.0),
+        action_entropy=label_entropy(dataset),
         **rivalry,
     )

@@ -118,9 +118,10 @@ def compare(
         raise BadInputError(f"seed {_short(seed)} cannot be used; expected a whole number from 0 to 2**63 - 1")
     episodes_seed = derive(seed, "compare")
     decisions, description = count(1), environments.describe(scenario)
-    if problem := description.limit_problem(days=days):
+    max_steps = description.episode_length(days)
+    if problem := description.limit_problem(steps=max_steps):
         raise BadInputError(problem)
-    most = 2 * ceil(episodes / batch_worlds(description)) * days * description.decisions_per_day
+    most = 2 * ceil(episodes / batch_worlds(description)) * max_steps
 
     def on_decision() -> None:
         watch(next(decisions), most)
@@ -131,14 +132,13 @@ def compare(
             scenario,
             named.policy,
             seed=episodes_seed,
-            days=days,
+            max_steps=max_steps,
             first=0,
             count=episodes,
             on_decision=on_decision,
         )
         for named in (candidate, baseline)
     )
-    metrics = description.metrics
     return ComparisonResult(
         scenario=scenario,
         candidate=candidate.name,
@@ -151,7 +151,7 @@ def compare(
         missing=missing,
         metrics=tuple(
             _compare_metric(spec, i, candidate_episodes, baseline_episodes, 1 - confidence, missing)
-            for i, spec in enumerate(metrics)
+            for i, spec in enumerate(description.metrics)
         ),
     )
 

@@ -6,7 +6,14 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Tallies, Teacher, check_truncations
+from townlet.ports import (
+    Environment,
+    EnvironmentDescription,
+    EnvironmentProvider,
+    Teacher,
+    check_over,
+    teacher_actions,
+)
 
 __all__ = ["BATCH", "Episodes", "batch_worlds", "play", "play_episode"]
 
@@ -72,42 +79,45 @@ def play(
     policy: Teacher,
     *,
     seed: int,
-    days: int,
+    max_steps: int,
     first: int,
     count: int,
     on_decision: Callable[[], None] = _ignore,
 ) -> Episodes:
-    """Play the episodes first … first + count − 1 of a seed, which are the same for every policy.
+    """Play episodes first … first + count − 1 of a seed, the same for every policy, of at most `max_steps` decisions.
 
     At most `batch_worlds` worlds exist at a time: the memory does not grow with `count`, and world i of a seed plays
     the same episode in every batch. `on_decision` is called after each decision of a batch and may raise to stop.
     """
     description = environments.describe(scenario)
-    decisions = days * description.decisions_per_day
-    batches = []
-    most = batch_worlds(description)
+    batches, agent_steps, most = [], 0, batch_worlds(description)
     for start in range(first, first + count, most):
         worlds = min(most, first + count - start)
-        environment = environments.make(scenario, worlds=worlds, seed=seed, days=days, first_world=start)
-        batches.append(play_episode(environment, policy, decisions, on_decision))
+        environment = environments.make(scenario, worlds=worlds, seed=seed, max_steps=max_steps, first_world=start)
+        lengths = play_episode(environment, policy, max_steps, on_decision)
+        batches.append(environment.tallies())
+        agent_steps += description.agents * int(lengths.sum())
     return Episodes(
         sums=np.concatenate([tallies.sums for tallies in batches], axis=1),
         exposures=np.concatenate([tallies.exposures for tallies in batches], axis=1),
-        agent_steps=count * description.agents * decisions,
+        agent_steps=agent_steps,
     )
 
 
 def play_episode(
-    environment: Environment, policy: Teacher, decisions: int, on_decision: Callable[[], None] = _ignore
-) -> Tallies:
-    """Play every world from reset for `decisions` decisions, the declared length; return the KPI tallies.
+    environment: Environment, policy: Teacher, max_steps: int, on_decision: Callable[[], None] = _ignore
+) -> NDArray[np.int64]:
+    """Play every world from reset until its episode is over; return the lengths [W] in decisions.
 
-    EnvironmentFaultError where an episode ends before or goes on after them. `on_decision` is called after each.
+    EnvironmentFaultError where an episode ends too early, goes on after `max_steps` decisions or after its end.
+    `on_decision` is called after each decision.
     """
     observations, description = environment.reset(), environment.description
-    for decision in range(1, decisions + 1):
-        step = environment.step(policy.act(observations))
-        check_truncations(description, step.truncations, decision == decisions, decision)
-        observations = step.observations
+    lengths, over = np.zeros(environment.worlds, np.int64), np.zeros(environment.worlds, np.bool_)
+    while not over.all():
+        step = environment.step(teacher_actions(policy, observations, description.actions))
+        lengths[~over] += 1
+        check_over(description, step.over, lengths, max_steps, before=over)
+        observations, over = step.observations, step.over
         on_decision()
-    return environment.tallies()
+    return lengths

@@ -1,4 +1,4 @@
-"""Forward pass and action choice in numpy: every policy acts here, with the same bits for any split of a batch.
+"""Forward pass in numpy: every policy acts here, with the same bits for any split of a batch.
 
 The product of a single row differs in its last bits from that row's product in a batch. Rows are therefore
 multiplied in tiles of one fixed shape, padded with zeros.
@@ -10,19 +10,19 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO
+from townlet.policy.distributions.acting import choose_greedily, log_probabilities, log_probability, masked, sample
 from townlet.policy.model.blas import one_thread
 from townlet.rng import mix, uniform
 
-__all__ = ["ILLEGAL", "ActingPolicy", "Layers", "choose_greedily", "forward", "log_probabilities", "masked", "sample"]
+__all__ = ["ActingPolicy", "Draw", "Layers", "forward", "normalise"]
 
 Layers = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
 """(weight [in, out], bias [out]) of each layer; ReLU between layers, none after the last."""
 
 TILE = 256
 """Rows of every matrix product."""
-ILLEGAL = np.float32(-1.0e9)
-"""Logit of an illegal action; exp of it is 0 in float32."""
 
 
 @one_thread()
@@ -50,43 +50,32 @@ def forward(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return outputs
 
 
-def masked(logits: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return logits [B, A] with illegal actions at `ILLEGAL`."""
-    return np.where(mask, logits, ILLEGAL)
+@frozen(kw_only=True, eq=False)
+class Draw:
+    """Actions that a policy drew, and how likely they were."""
 
-
-def log_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log softmax over the last axis, float32: z − max(z) − log Σₖ exp(zₖ − max(z))."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), np.float32)
-
-
-def choose_greedily(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the action with the largest logit [B], the first of equal ones."""
-    return np.asarray(logits.argmax(axis=-1), np.int64)
-
-
-def sample(logits: NDArray[np.float32], numbers: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return actions [B], sampled by the inverse of the cumulative distribution with uniform numbers [B] in [0, 1)."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    cumulative = np.cumsum(weights, axis=-1)
-    # An illegal action has weight 0, so the first sum above the threshold belongs to a legal one.
-    above = cumulative > (numbers * cumulative[:, -1])[:, None]
-    return np.asarray(above.argmax(axis=-1), np.int64)
+    actions: Actions
+    """[W, N, C]."""
+    log_probs: NDArray[np.float32]
+    """[W, N], log π(a|s)."""
 
 
 @frozen(kw_only=True, eq=False)
 class ActingPolicy:
     """Chooses actions with learned weights; implements `ports.Teacher`."""
 
+    spec: ActionSpec
+    """Heads of an action."""
     actor: Layers
-    """From normalised features to logits."""
+    """From normalised features to logits and means."""
+    log_std: NDArray[np.float32]
+    """[D], log σ of the box heads."""
     mean: NDArray[np.float32]
     """[F], of the observation normaliser."""
     scale: NDArray[np.float32]
     """[F], of the observation normaliser."""
     mode: Literal["greedy", "stochastic"] = "greedy"
-    """`greedy`: the action with the largest logit; `stochastic`: a sample."""
+    """`greedy`: the options with the largest logits, and the means; `stochastic`: a sample."""
     stream: int = field(default=0x5A)
     """Key of this policy's random numbers, so that another random choice with the same keys is independent."""
 
@@ -94,22 +83,34 @@ class ActingPolicy:
         """Return normalised features [B, F] of observations [W, N, F], clipped to ±10."""
         return normalise(observations.reshape(-1, observations.shape[-1]), self.mean, self.scale)
 
-    def logits(self, normalised: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return masked logits [B, A]."""
-        return masked(forward(self.actor, normalised), mask.reshape(-1, mask.shape[-1]))
+    def outputs(
+        self, normalised: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return masked logits [B, A] and means [B, D]."""
+        outputs, logits = forward(self.actor, normalised), self.spec.logits
+        return masked(outputs[:, :logits], mask.reshape(len(outputs), logits)), outputs[:, logits:]
 
     def draws(self, keys: NDArray[np.uint64], agents: int) -> NDArray[np.float32]:
-        """Return one uniform number per agent slot [W·N] from the worlds' keys [W]."""
-        return uniform(mix(mix(keys, self.stream)[:, None], np.arange(agents, dtype=np.uint64))).ravel()
+        """Return one uniform number per agent slot and column [W·N, C] from the worlds' keys [W]."""
+        slots = mix(mix(keys, self.stream)[:, None], np.arange(agents, dtype=np.uint64)).reshape(-1, 1)
+        columns = np.arange(1, self.spec.columns, dtype=np.uint64)
+        return uniform(np.concatenate((slots, mix(slots, columns)), axis=1))
 
-    def act(self, observations: ObservationBatchDTO) -> NDArray[np.int64]:
-        """Return actions [W, N]."""
-        logits = self.logits(self.normalise(observations.observations), observations.action_mask)
-        if self.mode == "greedy":
-            actions = choose_greedily(logits)
-        else:
-            actions = sample(logits, self.draws(observations.keys, observations.alive.shape[1]))
-        return actions.reshape(observations.alive.shape)
+    def draw(self, observations: ObservationBatchDTO, normalised: NDArray[np.float32]) -> Draw:
+        """Return a sample of actions, with their log-probabilities, for observations and their features [B, F]."""
+        shape, spec = observations.alive.shape, self.spec
+        logits, means = self.outputs(normalised, observations.action_mask)
+        actions = sample(logits, means, self.log_std, self.draws(observations.keys, shape[1]), spec)
+        log_p = log_probability(log_probabilities(logits, spec), means, self.log_std, actions, spec)
+        return Draw(actions=actions.reshape(*shape, spec.columns), log_probs=log_p.reshape(shape))
+
+    def act(self, observations: ObservationBatchDTO) -> Actions:
+        """Return actions [W, N, C]."""
+        normalised = self.normalise(observations.observations)
+        if self.mode == "stochastic":
+            return self.draw(observations, normalised).actions
+        logits, means = self.outputs(normalised, observations.action_mask)
+        return choose_greedily(logits, means, self.spec).reshape(*observations.alive.shape, self.spec.columns)
 
 
 def normalise(

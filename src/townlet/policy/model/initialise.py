@@ -6,11 +6,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.policy.model.inference import Layers
 from townlet.policy.model.weights import Weights, WeightsMetadata
 from townlet.ports import EnvironmentDescription
 
-__all__ = ["fresh_layers", "fresh_weights", "with_normaliser"]
+__all__ = ["fresh_layers", "fresh_log_std", "fresh_weights", "with_normaliser"]
 
 
 def fresh_layers(rng: np.random.Generator, sizes: tuple[int, ...], last_gain: float) -> Layers:
@@ -30,22 +31,29 @@ def fresh_weights(
     description: EnvironmentDescription, hidden_sizes: tuple[int, ...], rng: np.random.Generator
 ) -> Weights:
     """Return untrained weights for an environment; their normaliser is the identity."""
-    inputs, outputs = len(description.features), len(description.actions)
+    inputs, spec = len(description.features), description.actions
     return Weights(
         metadata=WeightsMetadata(
             features=description.features,
-            actions=description.actions,
+            actions=spec.outputs,
+            heads=spec.stored_heads,
             layers=len(hidden_sizes) + 1,
             environment=description.signature,
             parity=None,
         ),
-        actor=fresh_layers(rng, (inputs, *hidden_sizes, outputs), 0.01),
+        actor=fresh_layers(rng, (inputs, *hidden_sizes, len(spec.outputs)), 0.01),
         critic=fresh_layers(rng, (inputs, *hidden_sizes, 1), 1.0),
         mean=np.zeros(inputs, np.float32),
         scale=np.ones(inputs, np.float32),
         value_mean=0.0,
         value_scale=1.0,
+        log_std=fresh_log_std(spec),
     )
+
+
+def fresh_log_std(spec: ActionSpec) -> NDArray[np.float32]:
+    """Return log σ [D] of untrained weights: half of the distance from the centre to a bound."""
+    return np.full(len(spec.box), np.log(0.5), np.float32)
 
 
 def with_normaliser(weights: Weights, observations: NDArray[np.float32]) -> Weights:

@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from townlet.dto.actions import ActionSpec
 from townlet.errors import BadInputError
+from townlet.policy.distributions.autograd import ActionDistribution
 from townlet.policy.model.inference import Layers, forward
 
 __all__ = [
     "MLP",
+    "Actor",
     "ActorCritic",
     "adam_state",
     "choose_device",
@@ -67,12 +70,38 @@ class MLP(nn.Module):
             self.biases[-1].mul_(factor).add_(shift)
 
 
-class ActorCritic(nn.Module):
-    """Holds the actor, features [B, F] → logits [B, A], and the critic, features [B, F] → normalised values [B, 1]."""
+class Actor(MLP):
+    """Maps features [B, F] to A logits and D means; log σ of the box heads does not depend on the state."""
 
-    def __init__(self, actor: Layers, critic: Layers) -> None:
+    def __init__(self, layers: Layers, log_std: NDArray[np.float32], spec: ActionSpec) -> None:
+        super().__init__(layers)
+        self.spec = spec
+        values = torch.from_numpy(log_std.copy())
+        if spec.box:
+            self.log_std = nn.Parameter(values)
+        else:  # an empty parameter would change the order in which norms are added up
+            self.register_buffer("log_std", values)
+
+    def distribution(self, x: Tensor, mask: Tensor) -> ActionDistribution:
+        """Return the distribution of actions for features [B, F] under a mask [B, A]."""
+        return ActionDistribution.of_outputs(self(x), mask, self.log_std, self.spec)
+
+    def load_log_std(self, log_std: NDArray[np.float32]) -> None:
+        """Overwrite log σ [D] in place."""
+        with torch.no_grad():
+            self.log_std.copy_(torch.from_numpy(log_std.copy()))
+
+    def log_std_array(self) -> NDArray[np.float32]:
+        """Return a copy of log σ [D] as a numpy array."""
+        return self.log_std.detach().cpu().numpy().copy()
+
+
+class ActorCritic(nn.Module):
+    """Holds the actor and the critic, features [B, F] → normalised values [B, 1]."""
+
+    def __init__(self, actor: Layers, critic: Layers, log_std: NDArray[np.float32], spec: ActionSpec) -> None:
         super().__init__()
-        self.actor = MLP(actor)
+        self.actor = Actor(actor, log_std, spec)
         self.critic = MLP(critic)
 
     def value(self, x: Tensor) -> Tensor:
@@ -82,10 +111,10 @@ class ActorCritic(nn.Module):
 
 
 def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
-    """Return the largest difference of a logit between torch and numpy for normalised features [B, F]."""
+    """Return the largest difference of an output between torch and numpy for normalised features [B, F]."""
     with torch.no_grad():
-        logits = MLP(actor)(torch.from_numpy(normalised)).numpy()
-    return float(np.abs(logits - forward(actor, normalised)).max(initial=0.0))
+        outputs = MLP(actor)(torch.from_numpy(normalised)).numpy()
+    return float(np.abs(outputs - forward(actor, normalised)).max(initial=0.0))
 
 
 @contextmanager

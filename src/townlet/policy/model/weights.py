@@ -5,54 +5,54 @@ from typing import Any, Literal
 
 import attrs
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 from townlet.canonical import read_tensors, write_tensors
-from townlet.dto.codec import CodecError, Record, structure
+from townlet.dto.actions import Actions, ActionSpec, StoredActions
+from townlet.dto.codec import CodecError, structure
 from townlet.errors import BadInputError
-from townlet.policy.model.inference import ActingPolicy, Layers, choose_greedily, forward, masked, normalise
+from townlet.policy.distributions.acting import choose_greedily, masked
+from townlet.policy.model.inference import ActingPolicy, Layers, forward, normalise
 from townlet.ports import EnvironmentDescription
 
 __all__ = ["PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
 PARITY = 1.0e-4
-"""Largest difference of a logit at which two forward passes count as equal."""
+"""Largest difference of an output at which two forward passes count as equal."""
 _KEY = "townlet"
 LIMIT = 64 * 2**20
 """Largest size of a weights file, bytes."""
 
 
 @frozen(kw_only=True)
-class WeightsMetadata(Record):
+class WeightsMetadata(StoredActions):
     """Metadata of a weights file: the one entry of the safetensors header."""
 
     schema: Literal[1] = 1
     """Version of this layout."""
     features: tuple[str, ...]
     """Names of the F inputs."""
-    actions: tuple[str, ...]
-    """Names of the A outputs."""
     layers: int
     """Number of layers of the actor, and of the critic."""
     environment: str
     """Signature of the environment they were trained in; empty if unknown."""
     parity: float | None
-    """Largest logit difference between torch and numpy on the probe batch; None if not measured."""
+    """Largest difference of an output between torch and numpy on the probe batch; None if not measured."""
 
 
 @frozen(kw_only=True, eq=False)
 class Probe:
-    """Probe batch: observations with the logits and greedy actions of the weights when they were stored."""
+    """Probe batch: observations with the outputs and greedy actions of the weights when they were stored."""
 
     observations: NDArray[np.float32]
     """[B, F], raw."""
     action_mask: NDArray[np.bool_]
     """[B, A]."""
     logits: NDArray[np.float32]
-    """[B, A], unmasked, by the numpy forward pass."""
-    actions: NDArray[np.int64]
-    """[B], greedy."""
+    """[B, A + D], logits, unmasked, and means, by the numpy forward pass."""
+    actions: Actions
+    """[B, C], greedy."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -62,7 +62,7 @@ class Weights:
     metadata: WeightsMetadata
     """Feature and action names, number of layers, parity."""
     actor: Layers
-    """Normalised features [B, F] → logits [B, A]."""
+    """Normalised features [B, F] → logits and means [B, A + D]."""
     critic: Layers
     """Normalised features [B, F] → normalised values [B, 1]."""
     mean: NDArray[np.float32]
@@ -73,12 +73,21 @@ class Weights:
     """Mean of the value normaliser, in units of reward."""
     value_scale: float
     """Scale of the value normaliser, above 0, in units of reward."""
+    log_std: NDArray[np.float32] = field(factory=lambda: np.zeros(0, np.float32))
+    """[D], log σ of the box heads."""
     probe: Probe | None = None
     """Probe batch; None for imported weights without one."""
 
     def policy(self, mode: Literal["greedy", "stochastic"] = "greedy") -> ActingPolicy:
         """Return the policy that acts with these weights."""
-        return ActingPolicy(actor=self.actor, mean=self.mean, scale=self.scale, mode=mode)
+        return ActingPolicy(
+            spec=self.spec, actor=self.actor, log_std=self.log_std, mean=self.mean, scale=self.scale, mode=mode
+        )
+
+    @property
+    def spec(self) -> ActionSpec:
+        """Heads of an action."""
+        return self.metadata.spec
 
     def values(self, normalised: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return state values [B], in units of reward, for normalised features [B, F]."""
@@ -94,8 +103,11 @@ class Weights:
         for name, layers in (("actor", self.actor), ("critic", self.critic)):
             for index, (weight, bias) in enumerate(layers):
                 tensors[f"{name}.{index}.weight"], tensors[f"{name}.{index}.bias"] = weight, bias
+        if self.spec.box:
+            tensors["actor.log_std"] = self.log_std
         if self.probe is not None:
             tensors |= {f"probe.{k}": v for k, v in attrs.asdict(self.probe, recurse=False).items()}
+            tensors["probe.actions"] = self.spec.to_stored(self.probe.actions)
         return write_tensors(tensors, _KEY, self.metadata.model_dump())
 
     def verify(self) -> float | None:
@@ -108,8 +120,9 @@ class Weights:
         with np.errstate(all="ignore"):  # numbers too large to act with differ from any that were stored
             logits = forward(self.actor, normalise(self.probe.observations, self.mean, self.scale))
             difference = float(np.abs(logits - self.probe.logits).max(initial=0.0))
-        actions = choose_greedily(masked(logits, self.probe.action_mask))
-        if not difference <= PARITY or not np.array_equal(actions, self.probe.actions):
+        actions = _greedy(self.spec, logits, self.probe.action_mask)
+        options = len(self.spec.discrete)
+        if not difference <= PARITY or not np.array_equal(actions[:, :options], self.probe.actions[:, :options]):
             raise BadInputError(
                 f"the weights do not act as they did when they were stored: largest logit difference {difference:.3g}, "
                 f"{int((actions != self.probe.actions).sum())} of {len(actions)} greedy actions differ"
@@ -120,7 +133,7 @@ class Weights:
         """Raise BadInputError naming `source` if an environment has other features or actions."""
         for kind, ours, expected in (
             ("features", self.metadata.features, description.features),
-            ("actions", self.metadata.actions, description.actions),
+            ("actions", self.spec.outputs, description.actions.outputs),
         ):
             if ours != expected:
                 difference = next((f"{a!r} against {b!r}" for a, b in zip(ours, expected, strict=False) if a != b), "")
@@ -134,8 +147,12 @@ class Weights:
 def make_probe(weights: Weights, observations: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> Probe:
     """Return the probe batch of raw observations [B, F] for these weights."""
     logits = forward(weights.actor, normalise(observations, weights.mean, weights.scale))
-    actions = choose_greedily(masked(logits, action_mask))
+    actions = _greedy(weights.spec, logits, action_mask)
     return Probe(observations=observations, action_mask=action_mask, logits=logits, actions=actions)
+
+
+def _greedy(spec: ActionSpec, outputs: NDArray[np.float32], mask: NDArray[np.bool_]) -> Actions:
+    return choose_greedily(masked(outputs[:, : spec.logits], mask), outputs[:, spec.logits :], spec)
 
 
 def verifier(read_blob: Callable[[str], bytes]) -> Callable[[str], Weights]:
@@ -159,7 +176,8 @@ def read_weights(data: bytes, source: str) -> Weights:
     except ValueError as error:
         raise BadInputError(f"{source}: {error}") from error
     reader = _Reader(tensors, source)
-    inputs, outputs = len(metadata.features), len(metadata.actions)
+    spec, inputs = metadata.spec, len(metadata.features)
+    outputs = len(spec.outputs)
     scale = reader.take("normaliser.scale", np.float32, (inputs,))
     value = reader.take("value.normaliser", np.float64, (2,))
     if not (scale > 0).all() or not value[1] > 0:
@@ -172,7 +190,8 @@ def read_weights(data: bytes, source: str) -> Weights:
         scale=scale,
         value_mean=float(value[0]),
         value_scale=float(value[1]),
-        probe=reader.probe(inputs, outputs),
+        log_std=reader.take("actor.log_std", np.float32, (len(spec.box),)) if spec.box else np.zeros(0, np.float32),
+        probe=reader.probe(inputs, spec),
     )
     reader.finish()
     try:
@@ -212,16 +231,16 @@ class _Reader:
             layers.append((weight, self.take(f"{name}.{index}.bias", np.float32, (width,))))
         return tuple(layers)
 
-    def probe(self, inputs: int, outputs: int) -> Probe | None:
+    def probe(self, inputs: int, spec: ActionSpec) -> Probe | None:
         if not any(name.startswith("probe.") for name in self.tensors):
             return None
         observations = self.take("probe.observations", np.float32, (None, inputs))
         rows = observations.shape[0]
         return Probe(
             observations=observations,
-            action_mask=self.take("probe.action_mask", np.bool_, (rows, outputs)),
-            logits=self.take("probe.logits", np.float32, (rows, outputs)),
-            actions=self.take("probe.actions", np.int64, (rows,)),
+            action_mask=self.take("probe.action_mask", np.bool_, (rows, spec.logits)),
+            logits=self.take("probe.logits", np.float32, (rows, len(spec.outputs))),
+            actions=self.take("probe.actions", spec.dtype, spec.stored_shape(rows)).reshape(rows, spec.columns),
         )
 
     def finish(self) -> None:

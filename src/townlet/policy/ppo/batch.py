@@ -6,6 +6,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions
 from townlet.policy.model.weights import Weights
 
 __all__ = ["Batch", "Demonstrations", "Shard", "Terms", "TrajectoryBatch"]
@@ -35,11 +36,11 @@ class TrajectoryBatch(Protocol):
 
     @property
     def action_mask(self) -> NDArray[np.bool_]:
-        """[T, W, N, A], True for a legal action."""
+        """[T, W, N, A], True for a legal option."""
 
     @property
-    def actions(self) -> NDArray[np.int64]:
-        """[T, W, N], the actions taken."""
+    def actions(self) -> Actions:
+        """[T, W, N, C], the actions taken."""
 
     @property
     def log_probs(self) -> NDArray[np.float32]:
@@ -64,7 +65,7 @@ class Batch(NamedTuple, Generic[Array]):
     action_mask: Array
     """[B, A]."""
     actions: Array
-    """[B]."""
+    """[B, C]."""
     old_log_probs: Array
     """[B], log π_old(aₜ|sₜ)."""
     advantages: Array
@@ -75,6 +76,10 @@ class Batch(NamedTuple, Generic[Array]):
     """[B], V_old(sₜ) in units of the value normaliser."""
     anchor_log_probs: Array | None
     """[B, A], the parent's log-probabilities; None without an anchor."""
+    anchor_means: Array | None
+    """[B, D], the parent's means; None without an anchor."""
+    anchor_log_std: Array | None
+    """[D], the parent's log σ; None without an anchor."""
     teacher_controlled: Array | None
     """[B], decisions that a teacher took; None where it took none."""
 
@@ -87,7 +92,7 @@ class Demonstrations(NamedTuple, Generic[Array]):
     action_mask: Array
     """[B, A]."""
     labels: Array
-    """[B], the teacher's actions."""
+    """[B, C], the teacher's actions."""
 
 
 class Terms(NamedTuple, Generic[Array]):

@@ -66,10 +66,12 @@ class NumpyBackend:
     def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
         self.network, self.spec = network, spec
         actor, critic = _layer_views(network.actor), _layer_views(network.critic)
-        self._buffers = [GradientBuffers(actor, critic) for _ in range(self.shards)]
+        log_std, heads = network.actor.log_std.detach().numpy(), network.actor.spec
+        self._buffers = [GradientBuffers(actor, critic, log_std, heads) for _ in range(self.shards)]
         self._pool, self._pool_process = ThreadPoolExecutor(self.shards - 1, "shard"), os.getpid()
         grads = [tuple(torch.from_numpy(part) for part in layer) for layer in self._buffers[0].layer_gradients]
         self._actor_grads, self._critic_grads = grads[: len(actor)], grads[len(actor) :]
+        self._log_std_grad = torch.from_numpy(self._buffers[0].log_std_gradient)
 
     def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
         """Set the sum of the shards' gradients, added in their order; return the sum of their `Terms` [7]."""
@@ -86,6 +88,7 @@ class NumpyBackend:
         no_grads: list[tuple[None, ...]] = [(None, None)] * len(self._actor_grads)
         _assign_grads(self.network.actor, self._actor_grads if trains_actor else no_grads)
         _assign_grads(self.network.critic, self._critic_grads)
+        self.network.actor.log_std.grad = self._log_std_grad if trains_actor else None
         return torch.tensor([terms for terms, _ in parts], dtype=torch.float64).sum(0)
 
 

@@ -20,8 +20,9 @@ from torch import Tensor
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
+from townlet.policy.distributions.acting import log_probabilities, masked
 from townlet.policy.model.blas import one_thread
-from townlet.policy.model.inference import forward, log_probabilities, masked
+from townlet.policy.model.inference import forward
 from townlet.policy.model.torch_network import ActorCritic, adam_state, choose_device, load_adam_state, to_device
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.batch import Batch, Demonstrations, Terms, TrajectoryBatch
@@ -31,6 +32,9 @@ from townlet.policy.ppo.ramps import Ramp
 from townlet.policy.ppo.update_stats import MinibatchStatistics, UpdateStatistics, correlation, summarise
 
 __all__ = ["Learner"]
+
+Anchor = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]
+"""The parent's log-probabilities, means and log σ; None without an anchor."""
 
 _ADAM_EPSILON = 1.0e-5
 _NORMALISER_DECAY = 0.95
@@ -47,7 +51,7 @@ class Learner:
     def __init__(self, parent: Weights, spec: PPOSpec, gamma: float, demonstrations: Samples | None) -> None:
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
         self.demonstrations = None if demonstrations is None else _to_tensors(demonstrations, self.device)
-        self.network = ActorCritic(parent.actor, parent.critic).to(self.device)
+        self.network = ActorCritic(parent.actor, parent.critic, parent.log_std, parent.spec).to(self.device)
         if spec.compiled and self.device.type == "cuda":
             for trunk in (self.network.actor, self.network.critic):
                 trunk.compile(mode="reduce-overhead")
@@ -69,6 +73,7 @@ class Learner:
     def resume(self, weights: Weights, adam_state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from an earlier state of this learner: its weights and Adam's state."""
         self.network.actor.load(weights.actor)
+        self.network.actor.load_log_std(weights.log_std)
         self.network.critic.load(weights.critic)
         self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
         load_adam_state(self.optimizer, adam_state)
@@ -78,6 +83,7 @@ class Learner:
         return attrs.evolve(
             self.parent,
             actor=self.network.actor.layers(),
+            log_std=self.network.actor.log_std_array(),
             critic=self.network.critic.layers(),
             value_mean=self.value_mean,
             value_scale=self.value_scale,
@@ -145,25 +151,33 @@ class Learner:
         mean, scale = np.float32(self.value_mean), np.float32(self.value_scale)
         features = rollout.normalised_features(weights).reshape(alive.size, -1)
         mask = rollout.action_mask.reshape(alive.size, -1)
-        anchor = None
+        anchor: Anchor = (None, None, None)
         if ramp.anchor_kl > 0 and ramp.actor > 0:
-            anchor = log_probabilities(masked(forward(self.parent.actor, features), mask))
+            anchor = self._anchor(features, mask)
         teacher_controlled = None
         if rollout.teacher_controlled.any():
             teacher_controlled = np.broadcast_to(rollout.teacher_controlled[:, None], alive.shape).ravel()
         batch = Batch(
             features=features,
             action_mask=mask,
-            actions=rollout.actions.ravel(),
+            actions=rollout.actions.reshape(alive.size, -1),
             old_log_probs=rollout.log_probs.ravel(),
             advantages=advantages.ravel(),
             targets=(advantages + v_t - mean).ravel() / scale,
             old_values=(v_t - mean).ravel() / scale,
-            anchor_log_probs=anchor,
+            anchor_log_probs=anchor[0],
+            anchor_means=anchor[1],
+            anchor_log_std=anchor[2],
             teacher_controlled=teacher_controlled,
         )
         tensors = (None if values is None else to_device(values, self.device) for values in batch)
         return Batch(*tensors), np.flatnonzero(alive), statistics
+
+    def _anchor(self, features: NDArray[np.float32], mask: NDArray[np.bool_]) -> "Anchor":
+        """Return the parent's log-probabilities [B, A], means [B, D] and log σ [D]."""
+        outputs, spec = forward(self.parent.actor, features), self.parent.spec
+        log_p = log_probabilities(masked(outputs[:, : spec.logits], mask), spec)
+        return log_p, np.ascontiguousarray(outputs[:, spec.logits :]), self.parent.log_std
 
     def _rollout_statistics(
         self, rollout: TrajectoryBatch, advantages: NDArray[np.float32], v_t: NDArray[np.float32], ramp: Ramp
@@ -237,7 +251,7 @@ class Learner:
             indices = to_device(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
             parts.append(Demonstrations(*(values[indices] for values in self.demonstrations)))
         if teacher_rows is not None:
-            unforced = teacher_rows[batch.action_mask[teacher_rows].sum(-1) > 1]
+            unforced = teacher_rows[self.parent.spec.has_choice(batch.action_mask[teacher_rows])]
             if len(unforced):
                 parts.append(
                     Demonstrations(batch.features[unforced], batch.action_mask[unforced], batch.actions[unforced])

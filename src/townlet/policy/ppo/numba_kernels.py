@@ -17,10 +17,7 @@ from townlet.compiled import entry_kernel
 
 __all__ = [
     "bias_relu",
-    "mask_and_shift",
-    "policy_logits_backward",
     "relu_backward",
-    "softmax_divide",
     "surrogate_backward",
     "value_error_backward",
 ]
@@ -51,37 +48,6 @@ def relu_backward(grad: Reals, y: Reals, zero: Real) -> None:
     for i in range(grad.shape[0]):
         for j in range(grad.shape[1]):
             grad[i, j] = zero if y[i, j] <= zero else grad[i, j]
-
-
-@entry_kernel
-def mask_and_shift(logits: Reals, mask: NDArray[np.bool_], illegal: Real) -> None:
-    """Mask logits [B, A] and subtract each row's maximum, in place, so that no exponential overflows.
-
-    zⱼ ← illegal where action j is not legal;  zⱼ ← zⱼ − maxₖ zₖ
-    """
-    for i in range(logits.shape[0]):
-        largest = logits[i, 0] if mask[i, 0] else illegal
-        for a in range(logits.shape[1]):
-            number = logits[i, a] if mask[i, a] else illegal
-            logits[i, a] = number
-            largest = number if number > largest else largest
-        for a in range(logits.shape[1]):
-            logits[i, a] -= largest
-
-
-@entry_kernel
-def softmax_divide(p: Reals, shifted: Reals, actions: NDArray[np.int64], exp_sums: Reals, action_logits: Reals) -> None:
-    """Divide exponentials p [B, A] by their row sums, in place; write the sums [B] and each action's shifted logit [B].
-
-    pⱼ ← exp(zⱼ) ÷ Σₖ exp(zₖ), where p holds exp(z) at first and z is `shifted` [B, A]
-    """
-    for i in range(p.shape[0]):
-        total = p[i, 0]
-        for a in range(1, p.shape[1]):
-            total += p[i, a]
-        for a in range(p.shape[1]):
-            p[i, a] /= total
-        exp_sums[i], action_logits[i] = total, shifted[i, actions[i]]
 
 
 @entry_kernel
@@ -117,52 +83,6 @@ def surrogate_backward(
         sums[0] += free_loss if free_loss > clipped_loss else clipped_loss
         sums[1] += (r - one) - log_ratio[i]
         sums[2] += one if abs(r - one) > epsilon else zero
-
-
-@entry_kernel
-def policy_logits_backward(
-    log_p: Reals,
-    p: Reals,
-    mask: NDArray[np.bool_],
-    actions: NDArray[np.int64],
-    grad_action: Reals,
-    anchor: tuple[Reals, Reals],
-    constants: Constants,
-    sums: NDArray[np.float64],
-) -> None:
-    """Turn l = log π [B, A] into ∂L/∂z [B, A], in place; add to the sums of entropy and KL(parent ‖ policy).
-
-    Log-softmax, l = z − log Σₖ exp(zₖ), with Gⱼ = ∂L/∂lⱼ:
-        ∂lⱼ/∂zᵢ = [i = j] − pᵢ
-        ∂L/∂zᵢ = Gᵢ − pᵢ·ΣⱼGⱼ
-    Entropy bonus, weight e per row, pⱼ = exp(lⱼ):
-        −e·H = e·Σⱼ pⱼ·lⱼ                  ⇒  Gⱼ = e·pⱼ·(lⱼ + 1)
-    Anchor, weight k per row, q = parent:
-        k·KL(q ‖ p) = k·Σⱼ qⱼ·(log qⱼ − lⱼ)  ⇒  Gⱼ = −k·qⱼ
-    The surrogate (or the cross-entropy of a demonstration) depends on the action's l only:
-        Gₐ += `grad_action`
-
-    `grad_action` is [B]. `anchor` holds the parent's log-probabilities and probabilities [O, A]: entropy and anchor
-    apply to the first O rows (the policy's own), the rows after them are demonstrations. With both zero the KL term is
-    zero. `constants` are (e, k, 0, 1). Illegal actions get 0.
-    """
-    anchor_log_p, anchor_p = anchor
-    entropy_weight, anchor_weight, zero, one = constants
-    grad = log_p  # the same memory: row by row it holds l, then G, then ∂L/∂z
-    for i in range(log_p.shape[0]):
-        grad_sum = grad_action[i]
-        is_own = i < anchor_log_p.shape[0]
-        for a in range(log_p.shape[1]):
-            g = zero
-            if is_own and mask[i, a]:
-                sums[0] -= p[i, a] * log_p[i, a]
-                sums[1] += anchor_p[i, a] * (anchor_log_p[i, a] - log_p[i, a])
-                g = entropy_weight * p[i, a] * (log_p[i, a] + one) - anchor_weight * anchor_p[i, a]
-                grad_sum += g
-            grad[i, a] = g
-        grad[i, actions[i]] += grad_action[i]
-        for a in range(log_p.shape[1]):
-            grad[i, a] = grad[i, a] - p[i, a] * grad_sum if mask[i, a] else zero
 
 
 @entry_kernel

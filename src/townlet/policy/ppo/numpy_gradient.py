@@ -1,7 +1,8 @@
 """PPO's loss and its hand-written gradient on the CPU: numpy's matrix products, numba kernels between them. No torch.
 
 The loss is that of `policy.ppo.objective`, which torch differentiates by autograd: term by term the same, with torch's
-subgradients. The derivations stand in `policy.ppo.numba_kernels`, above each kernel. Back-propagation through a layer:
+subgradients. The derivations stand in `policy.ppo.numba_kernels` and `policy.distributions.backward`, above each
+kernel. Back-propagation through a layer:
 
     y = relu(x·W + b),  u = x·W + b
     ∂L/∂u = ∂L/∂y where y > 0, and 0 elsewhere
@@ -10,23 +11,26 @@ subgradients. The derivations stand in `policy.ppo.numba_kernels`, above each ke
     ∂L/∂x = ∂L/∂u·Wᵀ
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.strategies import PPOSpec
-from townlet.policy.model.inference import ILLEGAL, Layers
-from townlet.policy.ppo.batch import Batch, Shard, Terms
-from townlet.policy.ppo.numba_kernels import (
-    bias_relu,
+from townlet.policy.distributions.acting import ILLEGAL
+from townlet.policy.distributions.backward import (
+    BoxTerms,
+    box_backward,
+    box_deviations,
+    box_log_density,
     mask_and_shift,
     policy_logits_backward,
-    relu_backward,
     softmax_divide,
-    surrogate_backward,
-    value_error_backward,
 )
+from townlet.policy.model.inference import Layers
+from townlet.policy.ppo.batch import Batch, Shard, Terms
+from townlet.policy.ppo.numba_kernels import bias_relu, relu_backward, surrogate_backward, value_error_backward
 from townlet.policy.ppo.ramps import Ramp
 
 __all__ = ["GradientBuffers", "MLPBackprop", "ScratchBuffer", "shard_gradient"]
@@ -92,29 +96,33 @@ class MLPBackprop:
 class GradientBuffers:
     """Gradient of one shard, and the scratch buffers of all arrays on the way to it."""
 
-    def __init__(self, actor: Layers, critic: Layers) -> None:
+    def __init__(self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec) -> None:
         """Take the weights as views: the optimizer's changes in place are used by the next gradient."""
         sizes = [array.size for layers in (actor, critic) for layer in layers for array in layer]
         self.real = actor[0][0].dtype.type
         """Makes a number of the weights' precision."""
-        self.gradient = np.zeros(sum(sizes), self.real)
-        """[P], of all parameters: layer by layer weight and bias, actor before critic."""
+        self.spec, self.log_std = actions, log_std
+        self.offsets = np.array(actions.offsets, np.int64)
+        """[K + 1], where the logits of each discrete head begin."""
+        self.gradient = np.zeros(sum(sizes) + log_std.size, self.real)
+        """[P], of all parameters: layer by layer weight and bias, actor before critic, then log σ of the box heads."""
         self.layer_gradients = _views(self.gradient, (*actor, *critic))
         """Views of `gradient` in the shapes of the layers."""
+        self.log_std_gradient = self.gradient[sum(sizes) :]
+        """[D], view of the end of `gradient`."""
         self.actor = MLPBackprop(actor, self.layer_gradients[: len(actor)])
         self.critic = MLPBackprop(critic, self.layer_gradients[len(actor) :])
         self.actor_gradient = self.gradient[: sum(sizes[: 2 * len(actor)])]
         """View of the actor's part of `gradient`."""
-        features, actions = actor[0][0].shape[0], actor[-1][1].shape[0]
+        features, logits, heads = actor[0][0].shape[0], actions.logits, len(actions.discrete)
         # [B, F] and [B, A], of all rows of a shard or of those that train the actor
         self.features = ScratchBuffer((features,), self.real)
-        self.p, self.anchor_log_p, self.anchor_p = (ScratchBuffer((actions,), self.real) for _ in range(3))
-        self.mask = ScratchBuffer((actions,), np.bool_)
-        # [B]
-        self.actions = ScratchBuffer((), np.int64)
-        self.exp_sums, self.action_log_p, self.grad_action, self.ratio = (
-            ScratchBuffer((), self.real) for _ in range(4)
-        )
+        self.logits, self.p, self.anchor_log_p, self.anchor_p = (ScratchBuffer((logits,), self.real) for _ in range(4))
+        self.mask = ScratchBuffer((logits,), np.bool_)
+        # [B, C], [B, K] and [B]
+        self.actions = ScratchBuffer((actions.columns,), self.real if actions.box else np.int64)
+        self.exp_sums, self.head_log_p = (ScratchBuffer((heads,), self.real) for _ in range(2))
+        self.grad_action, self.ratio = ScratchBuffer((), self.real), ScratchBuffer((), self.real)
         self.targets, self.old_values = ScratchBuffer((), self.real), ScratchBuffer((), self.real)
 
 
@@ -149,6 +157,7 @@ def shard_gradient(
         terms = _actor_gradient(buffers, features[len(features) - actor_rows :], policy_rows, shard, batch, ramp, spec)
     else:
         buffers.actor_gradient.fill(0)
+        buffers.log_std_gradient.fill(0)
         terms = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return terms._replace(total=terms.total + spec.vf_coef * value, value=value), actor_rows > 0
 
@@ -191,7 +200,7 @@ def _actor_gradient(
 ) -> Terms[float]:
     """Write the actor's gradient from the policy's rows and the demonstrations below them; return its terms.
 
-    Cross-entropy of a demonstration, label a:  −log π(a|s)  ⇒  ∂L/∂log π(a|s) = −1, times the row's weight.
+    Negative log-likelihood of a demonstration a:  −log π(a|s)  ⇒  ∂L/∂log π(a|s) = −1, times the row's weight.
     """
     count, real, clip, sums = len(policy_rows), buffers.real, spec.clip_coef, np.zeros(5)
     row_weight, demo_share = shard.loss_shares[1] / max(count, 1), shard.loss_shares[2] * ramp.bc_weight
@@ -203,7 +212,8 @@ def _actor_gradient(
     if shard.demos is not None:
         mask[count:], actions[count:] = shard.demos.action_mask, shard.demos.labels
         grad_action[count:] = -demo_share / (len(features) - count)
-    log_p, p, action_log_p = _log_softmax(buffers, buffers.actor.forward(features), mask, actions)
+    forward = _forward(buffers, features, mask, actions)
+    action_log_p = forward.action_log_p
     imitation = -float(action_log_p[count:].mean(dtype=np.float64)) if count < len(features) else 0.0
     old_log_p = buffers.ratio.gather(batch.old_log_probs, policy_rows)
     log_ratio = np.subtract(action_log_p[:count], old_log_p, out=action_log_p[:count])
@@ -211,31 +221,99 @@ def _actor_gradient(
     bounds = (real(1 - clip), real(1 + clip), real(clip))
     constants = (real(row_weight), *bounds, real(0), real(0.5), real(1))
     surrogate_backward(grad_action, ratio, log_ratio, shard.advantages, constants, sums[:3])
-    anchor = _anchor_probs(buffers, policy_rows, batch)
-    weights = (real(spec.ent_coef * row_weight), real(ramp.anchor_kl * row_weight), real(0), real(1))
-    policy_logits_backward(log_p, p, mask, actions, grad_action, anchor, weights, sums[3:])
-    grad_logits = log_p  # the kernel wrote ∂L/∂z where log π was
-    buffers.actor.backward(features, grad_logits)
+    weights = (spec.ent_coef * row_weight, ramp.anchor_kl * row_weight)
+    sums[3:] += _heads_backward(buffers, forward, mask, grad_action, policy_rows, batch, weights)
+    buffers.actor.backward(features, forward.outputs)
     policy, approx_kl, clip_fraction, entropy, anchor_kl = (row_weight * float(number) for number in sums)
     total = policy - spec.ent_coef * entropy + ramp.anchor_kl * anchor_kl + demo_share * imitation
     return Terms(total, policy, 0.0, entropy, approx_kl, clip_fraction, anchor_kl)
 
 
-def _log_softmax(buffers: GradientBuffers, logits: Reals, mask: Reals, actions: Reals) -> tuple[Reals, Reals, Reals]:
-    """Turn logits z [B, A] into log-probabilities, in place; return them, probabilities [B, A], log π(aₜ|sₜ) [B].
+class _Forward(NamedTuple):
+    """The actor's forward pass: what the backward pass of the heads needs of it."""
 
-    log π = z − log Σₖ exp(zₖ), with z masked and shifted by its row maximum
+    outputs: Reals
+    """[B, A + D], the network's; the backward pass writes ∂L/∂outputs there."""
+    options: NDArray[np.int64]
+    """[B, K], options of the actions."""
+    log_p: Reals
+    """[B, A], log-probabilities; the same memory as `outputs` where there is no box head."""
+    p: Reals
+    """[B, A], probabilities."""
+    z: Reals
+    """[B, D], deviations of the box heads."""
+    action_log_p: Reals
+    """[B], log π(aₜ|sₜ)."""
+
+
+def _forward(buffers: GradientBuffers, features: Reals, mask: Reals, actions: Reals) -> _Forward:
+    """Pass features [B, F] through the actor and its heads.
+
+    log π = z − log Σₖ exp(zₖ) within each discrete head, with z masked and shifted by its row maximum
     """
-    rows = len(logits)
-    mask_and_shift(logits, mask, buffers.real(ILLEGAL))
+    spec, heads, rows = buffers.spec, len(buffers.spec.discrete), len(features)
+    outputs = buffers.actor.forward(features)
+    logits, options, z = outputs, actions, outputs[:, spec.logits :]
+    if spec.box:
+        logits, options = buffers.logits.first(rows), actions[:, :heads].astype(np.int64)
+        logits[:] = outputs[:, : spec.logits]
+        z = box_deviations(actions[:, heads:], outputs[:, spec.logits :], buffers.log_std)
+    mask_and_shift(logits, mask, buffers.offsets, buffers.real(ILLEGAL))
     exp_logits = np.exp(logits, out=buffers.p.first(rows))
-    exp_sums, action_logits = buffers.exp_sums.first(rows), buffers.action_log_p.first(rows)
-    softmax_divide(exp_logits, logits, actions, exp_sums, action_logits)
-    p = exp_logits  # the kernel divided it by its row sums
+    exp_sums, option_logits = buffers.exp_sums.first(rows), buffers.head_log_p.first(rows)
+    softmax_divide(exp_logits, logits, options, buffers.offsets, exp_sums, option_logits)
+    p = exp_logits  # the kernel divided it by the sums of its heads
     log_sums = np.log(exp_sums, out=exp_sums)
-    log_p = np.subtract(logits, log_sums[:, None], out=logits)
-    action_log_p = np.subtract(action_logits, log_sums, out=action_logits)
-    return log_p, p, action_log_p
+    for head, part in enumerate(spec.segments(logits)):
+        np.subtract(part, log_sums[:, head, None], out=part)
+    log_p = logits
+    head_log_p = np.subtract(option_logits, log_sums, out=option_logits)
+    action_log_p = head_log_p[:, 0] if heads == 1 else head_log_p.sum(1)
+    if spec.box:
+        action_log_p += box_log_density(z, buffers.log_std)
+    return _Forward(outputs, options, log_p, p, z, action_log_p)
+
+
+def _heads_backward(
+    buffers: GradientBuffers,
+    forward: _Forward,
+    mask: Reals,
+    grad_action: Reals,
+    policy_rows: Reals,
+    batch: Batch[Reals],
+    weights: tuple[float, float],
+) -> tuple[float, float]:
+    """Write ∂L/∂outputs where the outputs were, and ∂L/∂log σ; return the sums of entropy and KL(parent ‖ policy).
+
+    `weights` are those of the entropy and of the anchor, for each of the policy's rows.
+    """
+    real, sums, logits = buffers.real, np.zeros(2), buffers.spec.logits
+    anchor = _anchor_probs(buffers, policy_rows, batch)
+    constants = (real(weights[0]), real(weights[1]), real(0), real(1))
+    policy_logits_backward(
+        forward.log_p, forward.p, mask, (forward.options, buffers.offsets), grad_action, anchor, constants, sums
+    )
+    grad_logits = forward.log_p  # the kernel wrote ∂L/∂z where log π was
+    if not buffers.spec.box:
+        return sums[0], sums[1]
+    box = _box_backward(buffers, forward, grad_action, policy_rows, batch, weights)
+    forward.outputs[:, :logits], forward.outputs[:, logits:] = grad_logits, box.grad_means
+    buffers.log_std_gradient[:] = box.grad_log_std
+    return sums[0] + box.entropy, sums[1] + box.anchor_kl
+
+
+def _box_backward(
+    buffers: GradientBuffers,
+    forward: _Forward,
+    grad_action: Reals,
+    policy_rows: Reals,
+    batch: Batch[Reals],
+    weights: tuple[float, float],
+) -> BoxTerms:
+    means, anchor = forward.outputs[:, buffers.spec.logits :], None
+    if batch.anchor_means is not None and batch.anchor_log_std is not None:
+        anchor = (batch.anchor_means[policy_rows], batch.anchor_log_std)
+    return box_backward(forward.z, means, buffers.log_std, grad_action, len(policy_rows), weights, anchor)
 
 
 def _anchor_probs(buffers: GradientBuffers, policy_rows: Reals, batch: Batch[Reals]) -> tuple[Reals, Reals]:

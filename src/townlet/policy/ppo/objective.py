@@ -2,22 +2,16 @@
 
     L = L_policy + vf_coef·L_value − ent_coef·H + anchor_kl·KL(parent ‖ policy) + bc_weight·L_imitation
 
-The terms stand in `policy.losses`. This is the definition: on the CPU `policy.ppo.numpy_gradient` computes the same by
-hand, and the tests compare the two.
+The terms stand in `policy.losses` and `policy.distributions`. This is the definition: on the CPU
+`policy.ppo.numpy_gradient` computes the same by hand, and the tests compare the two.
 """
 
 import torch
 from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
-from townlet.policy.losses import (
-    anchor_kl,
-    clipped_surrogate,
-    clipped_value_error,
-    masked_log_probabilities,
-    smoothed_cross_entropy,
-    value_error,
-)
+from townlet.policy.distributions.autograd import ActionDistribution
+from townlet.policy.losses import clipped_surrogate, clipped_value_error, value_error
 from townlet.policy.model.torch_network import ActorCritic
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms
 from townlet.policy.ppo.ramps import Ramp
@@ -42,22 +36,34 @@ def terms(shard: Shard[Tensor], network: ActorCritic, batch: Batch[Tensor], ramp
     policy, entropy, approx_kl, clip_fraction, anchor = zero, zero, zero, zero, zero
     rows = shard.policy_rows
     if ramp.actor > 0 and len(rows):
-        mask = batch.action_mask[rows]
-        log_p = masked_log_probabilities(network.actor(features if rows is shard.rows else batch.features[rows]), mask)
-        surrogate = clipped_surrogate(
-            log_p, mask, batch.actions[rows], batch.old_log_probs[rows], shard.advantages, spec.clip_coef
+        own = network.actor.distribution(
+            features if rows is shard.rows else batch.features[rows], batch.action_mask[rows]
         )
-        policy, entropy, approx_kl, clip_fraction = (policy_share * term for term in surrogate)
+        surrogate = clipped_surrogate(
+            own.log_prob(batch.actions[rows]), batch.old_log_probs[rows], shard.advantages, spec.clip_coef
+        )
+        policy, approx_kl, clip_fraction = (policy_share * term for term in surrogate)
+        entropy = policy_share * own.entropy().mean()
         loss = loss + policy - spec.ent_coef * entropy
-        if batch.anchor_log_probs is not None:
-            anchor = policy_share * anchor_kl(batch.anchor_log_probs[rows], log_p, mask)
+        parent = _parent(batch, rows, own)
+        if parent is not None:
+            anchor = policy_share * own.kl_from(parent).mean()
             loss = loss + ramp.anchor_kl * anchor
     if shard.demos is not None:
-        log_p = masked_log_probabilities(network.actor(shard.demos.features), shard.demos.action_mask)
-        imitation = smoothed_cross_entropy(log_p, shard.demos.action_mask, shard.demos.labels, 0.0)
+        demonstrated = network.actor.distribution(shard.demos.features, shard.demos.action_mask)
+        imitation = demonstrated.imitation_loss(shard.demos.labels, 0.0).mean()
         loss = loss + demos_share * ramp.bc_weight * imitation
     detached = (term.detach() for term in (policy, value, entropy, approx_kl, clip_fraction, anchor))
     return Terms(loss, *detached)
+
+
+def _parent(batch: Batch[Tensor], rows: Tensor, own: ActionDistribution) -> ActionDistribution | None:
+    """Return what the parent would do in these rows; None without an anchor."""
+    if batch.anchor_log_probs is None or batch.anchor_means is None or batch.anchor_log_std is None:
+        return None
+    sizes = [len(head.options) for head in own.spec.discrete]
+    log_p = batch.anchor_log_probs[rows].split(sizes, -1)
+    return own._replace(log_p=log_p, means=batch.anchor_means[rows], log_std=batch.anchor_log_std)
 
 
 def autograd_gradient(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.policy.model.inference import forward, log_probabilities, sample
+from townlet.policy.model.inference import forward
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, Teacher, check_truncations
+from townlet.ports import Environment, Teacher, check_over, teacher_actions
 
 __all__ = ["Rollout"]
 
@@ -18,25 +18,23 @@ __all__ = ["Rollout"]
 class Rollout:
     """Records T decisions of W worlds and N agents; the next rollout continues the same episodes.
 
-    The first episode of world w is cut after (w + 1) ÷ W of its length. So the worlds reset at different times, and
-    the beginnings and ends of episodes are spread evenly over training: in a short visit the only beginning would
-    otherwise fall into the time before the critic is accurate.
+    Where lives last as long as the episode, the first episode of world w is cut after (w + 1) ÷ W of its length. So the
+    worlds reset at different times, and the beginnings and ends of episodes are spread evenly over training: in a short
+    visit the only beginning would otherwise fall into the time before the critic is accurate.
     """
 
-    def __init__(self, environment: Environment, num_steps: int, decisions: int, declared: int | None = None) -> None:
-        """Reset all worlds; `num_steps` is T, `decisions` is the length of an episode in decisions.
-
-        `declared` is the length after which the environment itself ends an episode, where `decisions` is shorter.
-        """
+    def __init__(self, environment: Environment, num_steps: int, max_steps: int) -> None:
+        """Reset all worlds; `num_steps` is T, `max_steps` the most decisions of an episode of the environment."""
         description = environment.description
         self.environment = environment
         shape = (num_steps, environment.worlds, description.agents)
-        features, actions = len(description.features), len(description.actions)
+        features, spec = len(description.features), description.actions
         self.features = np.empty((num_steps + 1, *shape[1:], features), np.float32)
         """[T + 1, W, N, F], normalised; the last are the observations after the rollout."""
-        self.action_mask = np.empty((*shape, actions), np.bool_)
+        self.action_mask = np.empty((*shape, spec.logits), np.bool_)
         self.alive = np.empty(shape, np.bool_)
-        self.actions = np.empty(shape, np.int64)
+        self.actions = np.empty((*shape, spec.columns), spec.dtype)
+        """[T, W, N, C]."""
         self.log_probs = np.empty(shape, np.float32)
         self.rewards = np.empty(shape, np.float32)
         self.terminations = np.empty(shape, np.bool_)
@@ -48,34 +46,35 @@ class Rollout:
         self.exposures = np.zeros(len(description.metrics))
         """[M], KPI exposures of the same episodes."""
         self._observations = environment.reset()
-        self._stagger = (np.arange(1, environment.worlds + 1) * decisions) // environment.worlds
-        self._declared = declared or decisions
-        self._decisions = 0
+        self._max_steps, spread = max_steps, np.arange(1, environment.worlds + 1) * max_steps // environment.worlds
+        self._first_cut = spread if description.lives_end is False else np.zeros_like(spread)
+        self._decisions, self._lengths = 0, np.zeros(environment.worlds, np.int64)
         self._final_observations: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
 
     def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
         """Fill the buffers; `weights` act stochastically, `teacher` decides in the first worlds, a `share` of them."""
         teacher_worlds = round(share * len(self.teacher_controlled)) if teacher is not None else 0
         self.teacher_controlled[:] = np.arange(len(self.teacher_controlled)) < teacher_worlds
-        policy, environment, agents = weights.policy("stochastic"), self.environment, self.alive.shape[2]
+        policy, environment = weights.policy("stochastic"), self.environment
+        spec = environment.description.actions
         self._final_observations.clear()
         for t in range(len(self.actions)):
             observed = self._observations
             x = policy.normalise(observed.observations)
             self.features[t] = x.reshape(self.features[t].shape)
             self.action_mask[t], self.alive[t] = observed.action_mask, observed.alive
-            logits = policy.logits(x, observed.action_mask)
-            actions = sample(logits, policy.draws(observed.keys, agents))
-            self.log_probs[t] = log_probabilities(logits)[np.arange(len(actions)), actions].reshape(self.alive[t].shape)
-            self.actions[t] = actions.reshape(self.alive[t].shape)
+            draw = policy.draw(observed, x)
+            self.actions[t], self.log_probs[t] = draw.actions, draw.log_probs
             if teacher is not None and teacher_worlds:
-                self.actions[t, :teacher_worlds] = teacher.act(_first_worlds(observed, teacher_worlds))
+                their_view = _first_worlds(observed, teacher_worlds)
+                self.actions[t, :teacher_worlds] = teacher_actions(teacher, their_view, spec)
             step = environment.step(self.actions[t])
             self.rewards[t], self.terminations[t] = step.rewards, step.terminations
-            self._decisions += 1
-            check_truncations(environment.description, step.truncations, self._ends_now(), self._decisions)
-            ended = step.truncations | (self._stagger == self._decisions)
-            self.truncations[t] = ended[:, None]
+            self._decisions, self._lengths = self._decisions + 1, self._lengths + 1
+            check_over(environment.description, step.over, self._lengths, self._max_steps)
+            ended = step.over | (self._first_cut == self._decisions)
+            left = observed.alive & ~step.observations.alive & ~step.terminations
+            self.truncations[t] = ended[:, None] | step.truncations | left
             self._observations = step.observations
             if ended.any():
                 self._reset_ended(t, ended, policy.normalise)
@@ -88,6 +87,7 @@ class Rollout:
         return observations | {
             "environment": np.frombuffer(self.environment.snapshot(), np.uint8),
             "played": np.array(self._decisions),
+            "lengths": self._lengths,
             "sums": self.sums,
             "exposures": self.exposures,
         }
@@ -99,15 +99,14 @@ class Rollout:
             return
         self.environment.restore(state["environment"].tobytes())
         self._decisions = int(state["played"])
+        self._lengths = state["lengths"] if "lengths" in state else self._regular_lengths()
         names = [field.name for field in attrs.fields(ObservationBatchDTO)]
         self._observations = ObservationBatchDTO(**{name: state[name] for name in names})
 
-    def _ends_now(self) -> NDArray[np.bool_]:
-        """Return the worlds [W] whose episodes reach the declared length with the present decision."""
-        since_cut = self._decisions - self._stagger  # a world that is not cut has a stagger of 0 or of a whole episode
-        ends: NDArray[np.bool_] = since_cut % self._declared == 0
-        ends &= (since_cut > 0) | ((since_cut == 0) & (self._stagger == self._declared))
-        return ends
+    def _regular_lengths(self) -> NDArray[np.int64]:
+        """Return the lengths so far [W] of running episodes that all have the whole length, but for the first cut."""
+        since_cut = self._decisions - self._first_cut
+        return np.where(since_cut < 0, self._decisions, since_cut % self._max_steps)
 
     def _reset_ended(
         self, t: int, ended: NDArray[np.bool_], normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -116,6 +115,7 @@ class Rollout:
         self._final_observations.append((t, worlds, normalise(self._observations.observations[worlds])))
         self._add_tallies(worlds)
         self._observations = self.environment.reset(ended)
+        self._lengths[ended] = 0
 
     def _add_tallies(self, worlds: NDArray[np.intp]) -> None:
         tallies = self.environment.tallies()

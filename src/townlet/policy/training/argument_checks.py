@@ -51,7 +51,7 @@ def as_provider(environment: object) -> EnvironmentProvider:
         )
     provider: Any = environment
     _require_signature("environment", provider.describe, "scenario")
-    _require_signature("environment", provider.make, "scenario", worlds=1, seed=0, days=1, first_world=0)
+    _require_signature("environment", provider.make, "scenario", worlds=1, seed=0, max_steps=1, first_world=0)
     _require_signature("environment", provider.teacher, "scenario", "name")
     return provider  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import define, frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.codec import Record
 from townlet.dto.strategies import BCSpec
 from townlet.policy.bc.state import CloneState, ValueState
@@ -61,6 +62,8 @@ class CloneFits:
                 best_layers=_layers(checkpoint.part("best")),
                 best=(nll, accuracy),
                 recalls=checkpoint.arrays["recalls"],
+                log_std=_log_std(checkpoint, "log_std"),
+                best_log_std=_log_std(checkpoint, "best_log_std"),
                 epoch=metadata.epoch,
                 epochs_since_best=metadata.since,
                 loss_sum=loss_sum,
@@ -76,7 +79,9 @@ class CloneFits:
                 )
         return cls(context=context, spec=spec, checkpoints=checkpoints, actor=actor, value=value)
 
-    def clone(self, fresh: Layers, training: Samples, heldout: Samples, rng: np.random.Generator) -> CloneState:
+    def clone(
+        self, fresh: Layers, actions: ActionSpec, training: Samples, heldout: Samples, rng: np.random.Generator
+    ) -> CloneState:
         """Return the finished fit of the actor; see `clone_actor`."""
         from townlet.policy.bc.cloning import clone_actor
 
@@ -86,7 +91,7 @@ class CloneFits:
             self.actor = state
             self.checkpoints.maybe_save(state.epoch, self._to_checkpoint)
 
-        self.actor = clone_actor(self.actor or fresh, training, heldout, self.spec, rng, report, keep)
+        self.actor = clone_actor(self.actor or fresh, training, heldout, actions, self.spec, rng, report, keep)
         return self.actor
 
     def critic(
@@ -121,6 +126,8 @@ class CloneFits:
             "recalls": actor.recalls,
             "numbers": np.array(numbers, np.float64),
         }
+        if actor.log_std.size:
+            arrays |= {"log_std": actor.log_std, "best_log_std": actor.best_log_std}
         if value is not None:
             arrays |= _named("critic", _arrays(value.layers)) | _named("critic_adam", value.adam_state)
         return Checkpoint(
@@ -130,6 +137,11 @@ class CloneFits:
             facts=metadata.model_dump(),
             arrays=arrays,
         )
+
+
+def _log_std(checkpoint: Checkpoint, name: str) -> NDArray[np.float32]:
+    """Return log σ [D] of a checkpoint, which holds none where no head is a box."""
+    return np.asarray(checkpoint.arrays.get(name, np.zeros(0)), np.float32)
 
 
 def _named(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

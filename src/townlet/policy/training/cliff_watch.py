@@ -112,9 +112,9 @@ class CliffWatch:
             self.context.schedule.environment.scenario,
             weights.policy("greedy"),
             seed=self.seed,
-            days=self.evidence.days,
+            max_steps=self.context.description.episode_length(self.evidence.days, self.evidence.max_steps),
             first=0,
             count=self.evidence.episodes[-1],
         )
         self.agent_steps += episodes.agent_steps
-        return episodes.ratios(0)
+        return episodes.ratios(self.context.description.objective_index)

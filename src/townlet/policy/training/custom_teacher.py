@@ -26,9 +26,9 @@ class ProviderWithTeacher:
         description = self.inner.describe(scenario)
         return evolve(description, teachers=(*description.teachers, *CUSTOM_NAMES))
 
-    def make(self, scenario: str, *, worlds: int, seed: int, days: int, first_world: int = 0) -> Environment:
+    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Environment:
         """Return worlds of the inner environment."""
-        return self.inner.make(scenario, worlds=worlds, seed=seed, days=days, first_world=first_world)
+        return self.inner.make(scenario, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world)
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return the custom teacher, or one of the inner environment's."""

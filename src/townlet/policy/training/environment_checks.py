@@ -58,9 +58,12 @@ def check_custom_teacher(environments: EnvironmentProvider, schedule: ScheduleSp
             f"environment {schedule.environment.id}/{scenario} has a teacher of its own with the name "
             f"{min(names)!r}, which stands for a teacher that was passed in; rename it"
         )
-    observations = environments.make(scenario, worlds=2, seed=0, days=1).reset()
-    where, shape = f"teacher: act of {type(teacher).__name__}", observations.alive.shape
-    expected = f"expected actions as an int64 array of shape {shape}, one for each world and agent slot"
+    description = environments.describe(scenario)
+    spec, length = description.actions, description.episode_length(1, None if description.decisions_per_day else 1)
+    observations = environments.make(scenario, worlds=2, seed=0, max_steps=length).reset()
+    where, shape = f"teacher: act of {type(teacher).__name__}", (*observations.alive.shape, spec.columns)
+    short = f" or {shape[:-1]}" if spec.is_one_choice else ""
+    expected = f"expected actions as an {spec.dtype} array of shape {shape}{short}, for each world and agent slot"
     try:
         actions: object = teacher.act(observations)
     except Exception as error:  # the caller's code; the stack of its error is kept as the cause
@@ -68,7 +71,7 @@ def check_custom_teacher(environments: EnvironmentProvider, schedule: ScheduleSp
         raise BadInputError(f"{where} raised {message} at the first observations of {scenario}; {expected}") from error
     if not isinstance(actions, np.ndarray):
         raise BadInputError(f"{where} returned an object of {type(actions).__name__}; {expected}")
-    if actions.dtype != np.int64 or actions.shape != shape:
+    if actions.dtype != spec.dtype or actions.shape not in (shape, spec.stored_shape(*shape[:-1])):
         raise BadInputError(f"{where} returned {actions.dtype} of shape {actions.shape}; {expected}")
-    if (observations.alive & ~legal_actions(observations.action_mask, actions)).any():
+    if (observations.alive & ~legal_actions(observations.action_mask, actions.reshape(shape), spec)).any():
         raise BadInputError(f"{where} chose an action that the mask forbids; expected one that it allows")

@@ -78,7 +78,9 @@ class EvidenceCollector:
             scenario,
             self.context.policy(policy, scenario, mode),
             seed=self.seed,
-            days=self.evidence.days,
+            max_steps=self.context.environments.describe(scenario).episode_length(
+                self.evidence.days, self.evidence.max_steps
+            ),
             first=first,
             count=count,
             on_decision=self.context.visit.check_time,

@@ -68,13 +68,14 @@ class PPODataSource:
                     f"the recorded play is of another environment than {description.id}/{description.scenario}"
                 )
         if spec.experience != "recorded":
+            max_steps = description.episode_length(spec.days, spec.max_steps)
             environment = context.environments.make(
                 context.schedule.environment.scenario,
                 worlds=context.schedule.environment.worlds,
                 seed=derive(context.visit.seed, "rollout", *resumed_step),
-                days=spec.days,
+                max_steps=max_steps,
             )
-            rollout = Rollout(environment, spec.num_steps, spec.days * description.decisions_per_day)
+            rollout = Rollout(environment, spec.num_steps, max_steps)
             if rollout_state:
                 try:
                     rollout.restore(rollout_state)
@@ -212,7 +213,7 @@ def probe_of(played: TrajectoryBatch, parent: Weights) -> Probe:
     rows = np.flatnonzero(played.alive)[:PROBE_ROWS]
     features = played.normalised_features(parent)
     features = features.reshape(-1, features.shape[-1])[rows]
-    mask = played.action_mask.reshape(-1, played.action_mask.shape[-1])[rows]
+    mask = played.action_mask.reshape(played.alive.size, played.action_mask.shape[-1])[rows]
     return make_probe(parent, features * parent.scale + parent.mean, mask)
 
 

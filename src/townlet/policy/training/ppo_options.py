@@ -59,8 +59,9 @@ def problems(options: PPOSpec, context: CostContext) -> Iterator[Problem]:
     if options.experience != "recorded":
         if problem := context.environment.limit_problem(worlds=context.plan.schedule.environment.worlds):
             yield Problem((), f"environment.worlds: {problem}")
-        if problem := context.environment.limit_problem(days=options.days):
-            yield Problem(("days",), problem)
+        length = context.environment.episode_length(options.days, options.max_steps)
+        if problem := context.environment.limit_problem(steps=length):
+            yield Problem(("days" if options.max_steps is None else "max_steps",), problem)
     last = _last_beginning(options, context)
     for index, ramp in enumerate(options.ramps[: context.plan.most_visits[context.state]]):
         learns = {

@@ -159,7 +159,9 @@ def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launch
 
 
 def _can_snapshot(environments: EnvironmentProvider, plan: Plan) -> bool:
-    environment = environments.make(plan.schedule.environment.scenario, worlds=1, seed=0, days=1)
+    scenario = plan.schedule.environment.scenario
+    max_steps = environments.describe(scenario).episode_length(1, 1)
+    environment = environments.make(scenario, worlds=1, seed=0, max_steps=max_steps)
     environment.reset()
     return bool(environment.snapshot())
 

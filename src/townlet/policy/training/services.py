@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.anneal import PromotionPass, PromotionSnapshot
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.dto.guards import Verdict
@@ -17,11 +18,11 @@ from townlet.dto.strategies import DataSpec
 from townlet.errors import BadInputError, StrategyFailedError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.verdicts import all_of, evaluate_condition
-from townlet.policy.data.dataset import Dataset, DatasetMetadata, read_dataset
+from townlet.policy.data.dataset import Dataset, DatasetMetadata, label_dtype, read_dataset
 from townlet.policy.data.imported import ReplayDataset, open_dataset
 from townlet.policy.data.samples import samples_to_trajectories
 from townlet.policy.data.trajectories import Trajectories, read_trajectories
-from townlet.policy.model.inference import log_probabilities, sample
+from townlet.policy.distributions.acting import masked, sample
 from townlet.policy.model.weights import Weights
 from townlet.ports import (
     Environment,
@@ -30,7 +31,8 @@ from townlet.ports import (
     Tallies,
     Teacher,
     check_finite,
-    check_truncations,
+    check_over,
+    teacher_actions,
 )
 from townlet.rng import mix, uniform
 from townlet.store.blobs import BlobStore
@@ -72,7 +74,9 @@ class RolloutCaptureService:
         metadata: DatasetMetadata,
         report: Callable[[int], None],
     ) -> Recording:
-        """Play one episode of `decisions` decisions in every world and return the recording.
+        """Play one episode of at most `decisions` decisions in every world and return the recording.
+
+        A world that is over before the others is recorded as one without living agents.
 
         Weights act stochastically and unperturbed. A stub never acts: a warning, and an empty recording.
         BadInputError for no decisions, StrategyFailedError for an empty town, EnvironmentFaultError for an episode that
@@ -88,10 +92,13 @@ class RolloutCaptureService:
         description = environment.description
         shape = (decisions, environment.worlds, description.agents)
         observations = np.empty((*shape, len(description.features)), np.float32)
-        masks = np.empty((*shape, len(description.actions)), np.bool_)
-        labels, alive = np.empty(shape, np.int16), np.empty(shape, np.bool_)
+        spec = description.actions
+        masks = np.empty((*shape, spec.logits), np.bool_)
+        labels, alive = np.empty((*shape, spec.columns), label_dtype(spec)), np.empty(shape, np.bool_)
         rewards, terminations = np.empty(shape, np.float32), np.empty(shape, np.bool_)
         log_probs, predictions = np.zeros(shape, np.float32), np.zeros((decisions + 1, *shape[1:]), np.float32)
+        cut, over = np.zeros(shape, np.bool_), np.zeros(environment.worlds, np.bool_)
+        lengths, played_decisions = np.zeros(environment.worlds, np.int64), 0
         seen, perturbed_decisions = environment.reset(), 0
         if not seen.alive.any():
             raise StrategyFailedError(
@@ -99,71 +106,72 @@ class RolloutCaptureService:
                 f"{description.agents} slots, so there is nothing to record; choose a scenario with agents"
             )
         for t in range(decisions):
-            observations[t], masks[t], alive[t] = seen.observations, seen.action_mask, seen.alive
+            observations[t], masks[t], alive[t] = seen.observations, seen.action_mask, seen.alive & ~over[:, None]
             if isinstance(player, Weights):
                 played, log_probs[t], predictions[t] = _sampled(seen, player)
                 labels[t] = played
             else:
-                label = player.act(seen)
+                label = teacher_actions(player, seen, spec)
                 labels[t] = label
-                played = self._perturb(seen, label, perturbed)
-                perturbed_decisions += int(((played != label) & seen.alive).sum())
+                played = self._perturb(seen, label, perturbed, spec)
+                perturbed_decisions += int(((played != label).any(-1) & alive[t]).sum())
             step = environment.step(played)
-            if t + 1 < decisions:
-                check_truncations(description, step.truncations, expected=False, decision=t + 1)
+            lengths[~over] += 1
+            check_over(description, step.over, lengths, decisions, before=over)
             rewards[t], terminations[t], seen = step.rewards, step.terminations, step.observations
+            cut[t], over, played_decisions = step.truncations | step.over[:, None], step.over, t + 1
             report(t + 1)
-        for name, values in (("observations", observations), ("rewards", rewards)):
-            check_finite(description, name, values)
-        if isinstance(player, Weights):
-            predictions[-1] = _predicted(seen, player)
-        cut = np.zeros(shape, np.bool_)
-        cut[-1:] = True
+            if over.all():
+                break
         dataset = Dataset(
             metadata=metadata,
-            observations=observations,
-            action_mask=masks,
-            labels=labels,
-            alive=alive,
-            rewards=rewards,
-            terminations=terminations,
+            observations=observations[:played_decisions],
+            action_mask=masks[:played_decisions],
+            labels=labels[:played_decisions],
+            alive=alive[:played_decisions],
+            rewards=rewards[:played_decisions],
+            terminations=terminations[:played_decisions],
         )
+        for name, values in (("observations", dataset.observations), ("rewards", dataset.rewards)):
+            check_finite(description, name, values)
+        if isinstance(player, Weights):
+            predictions[played_decisions] = _predicted(seen, player)
         tallies = environment.tallies()
         sums = tallies.sums.sum(1)
         experience = Trajectories(
             dataset=dataset,
-            log_probs=log_probs,
-            predictions=predictions,
-            truncations=cut,
+            log_probs=log_probs[:played_decisions],
+            predictions=predictions[: played_decisions + 1],
+            truncations=cut[:played_decisions],
             sums=sums if np.isfinite(sums).all() else np.zeros(0),  # a KPI is shown with a recording, nothing learns it
         )
         return Recording(experience=experience, tallies=tallies, perturbed_decisions=perturbed_decisions)
 
     @staticmethod
-    def _perturb(seen: ObservationBatchDTO, label: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-        """Replace a keyed random share of the actions by a random legal one."""
+    def _perturb(seen: ObservationBatchDTO, label: Actions, share: float, spec: ActionSpec) -> Actions:
+        """Replace a keyed random share of the actions by a random one: legal options, numbers within the bounds."""
         if share <= 0:
             return label
-        agents = np.arange(label.shape[1], dtype=np.uint64)
+        agents, columns = np.arange(label.shape[1], dtype=np.uint64), np.arange(1, spec.columns, dtype=np.uint64)
         chosen = uniform(mix(mix(seen.keys, PERTURB_MASK)[:, None], agents)) < np.float32(share)
         if not chosen.any():
             return label
-        numbers = uniform(mix(mix(seen.keys, PERTURB_ACTION)[:, None], agents))[chosen]
-        logits = np.where(seen.action_mask[chosen], np.float32(0), np.float32(-1e9))
+        slots = mix(mix(seen.keys, PERTURB_ACTION)[:, None], agents)[chosen][:, None]
+        numbers = uniform(np.concatenate((slots, mix(slots, columns)), axis=1))
+        logits = masked(np.zeros((len(numbers), spec.logits), np.float32), seen.action_mask[chosen])
+        means, options = np.zeros((len(numbers), len(spec.box)), np.float32), len(spec.discrete)
+        random = sample(logits, means, np.zeros(len(spec.box), np.float32), numbers, spec)
+        random[:, options:] = 2 * numbers[:, options:] - 1  # uniform between the bounds
         played = label.copy()
-        played[chosen] = sample(logits, numbers)
+        played[chosen] = random
         return played
 
 
-def _sampled(
-    seen: ObservationBatchDTO, weights: Weights
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Return actions, their log-probabilities and the values expected, each [W, N]."""
-    player, shape = weights.policy("stochastic"), seen.alive.shape
-    logits = player.logits(player.normalise(seen.observations), seen.action_mask)
-    chosen = sample(logits, player.draws(seen.keys, shape[1]))
-    log_p = log_probabilities(logits)[np.arange(len(chosen)), chosen]
-    return chosen.reshape(shape), log_p.reshape(shape), _predicted(seen, weights)
+def _sampled(seen: ObservationBatchDTO, weights: Weights) -> tuple[Actions, NDArray[np.float32], NDArray[np.float32]]:
+    """Return actions [W, N, C], their log-probabilities and the values expected, each [W, N]."""
+    player = weights.policy("stochastic")
+    draw = player.draw(seen, player.normalise(seen.observations))
+    return draw.actions, draw.log_probs, _predicted(seen, weights)
 
 
 def _predicted(seen: ObservationBatchDTO, weights: Weights) -> NDArray[np.float32]:

@@ -16,10 +16,11 @@ from townlet.dto.policy import FineTuningResult
 from townlet.dto.quantities import Percent
 from townlet.dto.strategies import BCSpec, count, fraction, reference
 from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
-from townlet.policy.data.dataset import Dataset
+from townlet.policy.data.dataset import Dataset, label_dtype
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.strategies.bc import ENTRIES as BC_ENTRIES
 from townlet.policy.training.strategies.bc import BCStrategy
+from townlet.ports import teacher_actions
 from townlet.rng import derive, mix, uniform
 
 __all__ = ["ENTRY", "DAggerResult", "DAggerSpec", "DAggerStrategy"]
@@ -87,30 +88,30 @@ class DAggerStrategy:
 
 def _play(context: TrainingContext, options: DAggerSpec, decisions: int) -> tuple[Dataset, float]:
     """Return `decisions` decisions of the mixture, labelled by the teacher, and the share at which both agreed."""
-    scenario, description = context.schedule.environment.scenario, context.description
+    scenario = context.schedule.environment.scenario
     teacher = context.environments.teacher(scenario, context.schedule.teacher)
     clone = context.weights(context.input("start")).policy("greedy")
     environment = context.environments.make(
         scenario,
         worlds=options.episodes,
         seed=derive(context.visit.seed, "episodes"),
-        days=-(-decisions // description.decisions_per_day),
+        max_steps=decisions,
     )
     share = np.float32(options.beta**context.visit.number)
-    rows, agreed = [], []
+    rows, agreed, spec = [], [], environment.description.actions
     observed = environment.reset()
     for _ in range(decisions):
-        label, own = teacher.act(observed), clone.act(observed)
-        agreed.append((label == own)[observed.alive])
+        label, own = teacher_actions(teacher, observed, spec), clone.act(observed)
+        agreed.append((label == own).all(-1)[observed.alive])
         row = {
             "observations": observed.observations.copy(),
             "action_mask": observed.action_mask.copy(),
-            "labels": label.astype(np.int16),
+            "labels": label.astype(label_dtype(spec)),
             "alive": observed.alive.copy(),
         }
         agents = np.arange(label.shape[1], dtype=np.uint64)
         by_teacher = uniform(mix(mix(observed.keys, _MIXTURE)[:, None], agents)) < share
-        step = environment.step(np.where(by_teacher, label, own))
+        step = environment.step(np.where(by_teacher[..., None], label, own))
         rows.append(row | {"rewards": step.rewards.copy(), "terminations": step.terminations.copy()})
         observed = step.observations
     metadata = context.services.replay.load(context.input("dataset")).metadata
@@ -128,8 +129,8 @@ def _cost(options: DAggerSpec, context: CostContext) -> Cost:
     fit = BC_ENTRIES[0].cost(options, context)
     captured = [state for state in context.plan.options.values() if hasattr(state, "days") and hasattr(state, "player")]
     days = max((state.days for state in captured), default=1)
-    agent_steps = options.episodes * days * context.environment.decisions_per_day * context.environment.agents
-    row = 4 * (len(context.environment.features) + 2) + len(context.environment.actions) + 4
+    agent_steps = options.episodes * context.environment.episode_length(days) * context.environment.agents
+    row = 4 * (len(context.environment.features) + 2) + context.environment.actions.logits + 4
     visits = context.plan.most_visits[context.state]
     before = sum(state.episodes for state in captured) * agent_steps // options.episodes
     return Cost(agent_steps=agent_steps, disk=fit.disk + (before + visits * agent_steps) * row)

@@ -70,7 +70,7 @@ class AnnealStrategy:
                 "scenario": context.description.scenario,
                 "signature": context.description.signature,
                 "features": str(len(context.description.features)),
-                "actions": str(len(context.description.actions)),
+                "actions": str(len(context.description.actions.outputs)),
             },
             listen=self.listen,
         )

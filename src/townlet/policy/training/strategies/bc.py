@@ -1,7 +1,7 @@
 """bc: a network is cloned from the recorded teacher; it warm-starts both the actor and the critic of ppo."""
 
 from collections.abc import Iterator
-from math import ceil, inf
+from math import ceil, inf, nan
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.codec import Problem
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, BCSpec
@@ -52,12 +53,11 @@ def _problems(options: BCSpec, context: CostContext) -> Iterator[Problem]:
     ticks = max(ranges.get("ticks", (0.0, inf))[1] for ranges in captured.values())
     decisions, least = ticks / context.environment.ticks_per_decision, return_horizon(gamma) + 1
     if decisions < least:
-        days = ceil(least / context.environment.decisions_per_day)
         yield Problem(
             ("gamma",) if options.gamma is not None else ("value_epochs",),
             f"the critic's targets need episodes of {ceil(least)} decisions (3 ÷ (1 − {gamma:g}) and one more), and "
-            f"those of {' and '.join(captured)} have {decisions:.0f}; capture {days} days, or set "
-            "value_epochs: 0",
+            f"those of {' and '.join(captured)} have {decisions:.0f}; "
+            f"capture {context.environment.in_words(ceil(least))}, or set value_epochs: 0",
         )
 
 
@@ -123,11 +123,11 @@ class BCStrategy:
         train, held = flatten(dataset, training, mean, scale), flatten(dataset, heldout, mean, scale)
         if not len(train.labels) or not len(held.labels):
             raise StrategyFailedError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
-        inputs, outputs = len(dataset.metadata.features), len(dataset.metadata.actions)
-        actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, outputs), 0.01)
+        inputs, actions = len(dataset.metadata.features), dataset.metadata.spec
+        actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, len(actions.outputs)), 0.01)
         returns = _complete_returns(spec, dataset, training)
         fits = CloneFits.for_visit(context, spec)
-        fit = fits.clone(actor, train, held, rng).result(spec, len(train.labels))
+        fit = fits.clone(actor, actions, train, held, rng).result(spec, len(train.labels))
         weights, value_loss = _with_critic(spec, dataset, training, returns, fit, (mean, scale), fits, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
         rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
@@ -142,7 +142,7 @@ class BCStrategy:
             train_accuracy=fit.train_accuracy,
             train_loss=fit.train_loss,
             value_loss=value_loss,
-            worst_recall=_worst_recall(fit.recalls, held.labels),
+            worst_recall=_worst_recall(fit.recalls, held.labels, actions),
             epochs=fit.epochs,
             samples=len(train.labels),
             dataset=digest,
@@ -181,8 +181,11 @@ def _complete_returns(
     BadInputError where the critic is to be fitted and there is none; asked for before anything is cloned.
     """
     gamma = dataset.metadata.discount if spec.gamma is None else spec.gamma
-    returns, complete = discounted_returns(dataset.rewards[:, episodes], dataset.terminations[:, episodes], gamma=gamma)
-    complete &= dataset.alive[:, episodes]
+    alive, ended = dataset.alive[:, episodes], dataset.terminations[:, episodes]
+    cut = alive & ~ended
+    cut[:-1] &= ~alive[1:]  # who lives after the decision was not cut off by it
+    returns, complete = discounted_returns(dataset.rewards[:, episodes], ended, cut, gamma=gamma)
+    complete &= alive
     if spec.value_epochs and not complete.any():
         raise BadInputError(
             f"captured episodes of {len(returns)} decisions are no longer than 3 ÷ (1 − {gamma:g}) = "
@@ -214,7 +217,8 @@ def _with_critic(
     fitted = fits.critic(critic, features, scaled, rng)
     metadata = WeightsMetadata(
         features=dataset.metadata.features,
-        actions=dataset.metadata.actions,
+        actions=dataset.metadata.spec.outputs,
+        heads=dataset.metadata.spec.stored_heads,
         layers=len(fit.layers),
         environment=dataset.metadata.environment,
         parity=None,
@@ -227,10 +231,16 @@ def _with_critic(
         scale=normaliser[1],
         value_mean=value_mean,
         value_scale=value_scale,
+        log_std=fit.log_std,
     ), fitted.loss
 
 
-def _worst_recall(recalls: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    shares = np.bincount(labels, minlength=len(recalls)) / len(labels)
-    common = recalls[shares >= _COMMON]
-    return float(common.min()) if len(common) else 0.0
+def _worst_recall(recalls: NDArray[np.float64], labels: Actions, actions: ActionSpec) -> float:
+    """Return the least recall over the options that are common among the labels; NaN where no head has options."""
+    if not actions.discrete:
+        return nan
+    common = []
+    for column, head in enumerate(actions.segments(recalls)):
+        shares = np.bincount(labels[:, column].astype(np.int64), minlength=len(head)) / len(labels)
+        common += head[shares >= _COMMON].tolist()
+    return min(common, default=0.0)

@@ -16,7 +16,7 @@ from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import StrategyFailedError
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, Ranges, StrategyEntry
-from townlet.policy.data.dataset import DatasetMetadata
+from townlet.policy.data.dataset import DatasetMetadata, label_counts, label_entropy
 from townlet.policy.data.trajectories import trajectory_metrics
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Weights
@@ -44,8 +44,8 @@ def _output(options: CaptureSpec) -> frozenset[Product]:
 def _cost(options: CaptureSpec, context: CostContext) -> Cost:
     environment = context.environment
     agent_steps = options.episodes * _decisions(environment, options) * environment.agents
-    # Features, label and reward; the mask; four flags of one byte.
-    row = FLOAT32 * (len(environment.features) + 2) + len(environment.actions) + 4
+    # Features, labels and reward; the mask; four flags of one byte.
+    row = FLOAT32 * (len(environment.features) + 1 + environment.actions.columns) + environment.actions.logits + 4
     return Cost(agent_steps=agent_steps, disk=agent_steps * row, least_agent_steps=agent_steps)
 
 
@@ -55,17 +55,18 @@ def _ranges(options: CaptureSpec, environment: EnvironmentDescription) -> Ranges
     return {
         "episodes": (0.0, float(options.episodes)),
         "samples": (0.0, float(options.episodes * decisions * environment.agents)),
-        "action_entropy": (0.0, log(len(environment.actions))),
+        "action_entropy": (0.0, sum(log(len(head.options)) for head in environment.actions.discrete)),
         "ticks": (0.0, float(decisions * environment.ticks_per_decision)),
     }
 
 
 def _problems(options: CaptureSpec, context: CostContext) -> Iterator[Problem]:
     """Yield more or longer episodes than the environment plays at once."""
-    days = _days(context.environment, _decisions(context.environment, options))
+    steps = _decisions(context.environment, options)
+    length = "ticks" if options.ticks is not None else "days" if options.max_steps is None else "max_steps"
     for option, problem in (
         ("episodes", context.environment.limit_problem(worlds=options.episodes)),
-        ("days" if options.ticks is None else "ticks", context.environment.limit_problem(days=days)),
+        (length, context.environment.limit_problem(steps=steps)),
     ):
         if problem:
             yield Problem((option,), problem)
@@ -128,7 +129,8 @@ class CaptureStrategy:
 
         metadata = DatasetMetadata(
             features=description.features,
-            actions=description.actions,
+            actions=description.actions.outputs,
+            heads=description.actions.stored_heads,
             environment=description.signature,
             scenario=description.scenario,
             teacher=teacher_ref(context.schedule.teacher) if stored is None else stored,
@@ -136,7 +138,7 @@ class CaptureStrategy:
         )
         recording = context.services.capture.record(environment, player, decisions, spec.perturbed, metadata, report)
         played = len(recording.dataset.labels)
-        result = _result(recording, ticks=played * description.ticks_per_decision)
+        result = _result(recording, description)
         return attrs.evolve(
             result,
             weights=stored,
@@ -147,21 +149,14 @@ class CaptureStrategy:
 
 
 def _decisions(description: EnvironmentDescription, spec: CaptureSpec) -> int:
-    if spec.ticks is None:
-        return spec.days * description.decisions_per_day
-    return -(-spec.ticks // description.ticks_per_decision)
-
-
-def _days(description: EnvironmentDescription, decisions: int) -> int:
-    """Return the shortest length of an episode, in days, that has so many decisions."""
-    return max(1, -(-decisions // description.decisions_per_day))
+    steps = spec.max_steps if spec.ticks is None else -(-spec.ticks // description.ticks_per_decision)
+    return description.episode_length(spec.days, steps)
 
 
 def _make(context: TrainingContext, spec: CaptureSpec, stream: str, decisions: int) -> Environment:
-    """Return worlds whose episodes are long enough."""
-    days = _days(context.description, decisions)
-    scenario = context.schedule.environment.scenario
-    return context.environments.make(scenario, worlds=spec.episodes, seed=derive(context.visit.seed, stream), days=days)
+    """Return worlds with episodes of at most so many decisions."""
+    scenario, seed = context.schedule.environment.scenario, derive(context.visit.seed, stream)
+    return context.environments.make(scenario, worlds=spec.episodes, seed=seed, max_steps=decisions)
 
 
 def _player(context: TrainingContext, spec: CaptureSpec, decisions: int) -> tuple[Teacher | Weights, str | None]:
@@ -174,10 +169,8 @@ def _player(context: TrainingContext, spec: CaptureSpec, decisions: int) -> tupl
         return context.weights(digest), digest
     rng = np.random.default_rng(seed_sequence(context.visit.seed, "fresh"))
     weights = fresh_weights(context.description, spec.hidden_sizes, rng)
-    per_day = context.description.decisions_per_day
-    declared = _days(context.description, decisions) * per_day
     worlds = _make(context, spec, "first look", decisions)
-    first = Rollout(worlds, min(decisions, _FIRST_LOOK), decisions, declared)
+    first = Rollout(worlds, min(decisions, _FIRST_LOOK), decisions)
     first.collect(weights)
     if not first.alive.any():
         raise StrategyFailedError(
@@ -194,21 +187,19 @@ def _stored(context: TrainingContext, recording: Recording, *, learner: bool) ->
     return {"dataset": context.blobs.put(recording.dataset.to_bytes())}
 
 
-def _result(recording: Recording, *, ticks: int) -> CaptureResult:
-    dataset, tallies = recording.dataset, recording.tallies
-    living = dataset.labels[dataset.alive]
-    counts = np.bincount(living, minlength=len(dataset.metadata.actions))
-    shares = counts[counts > 0] / max(counts.sum(), 1)
+def _result(recording: Recording, description: EnvironmentDescription) -> CaptureResult:
+    dataset, tallies, objective = recording.dataset, recording.tallies, description.objective_index
+    living = int(dataset.alive.sum())
     facts: dict[str, Any] = {"flags": () if len(dataset.labels) else ("stub",)}
     return CaptureResult(
         episodes=float(dataset.labels.shape[1]) if len(dataset.labels) else 0.0,
-        samples=float(len(living)),
-        action_entropy=max(float(-(shares * np.log(shares)).sum()), 0.0),
-        perturbed_share=recording.perturbed_decisions / max(len(living), 1),
-        return_per_agent_day=_rate(tallies.sums[0], tallies.exposures[0]),
-        action_counts=dict(zip(dataset.metadata.actions, counts.tolist(), strict=True)),
+        samples=float(living),
+        action_entropy=label_entropy(dataset),
+        perturbed_share=recording.perturbed_decisions / max(living, 1),
+        return_per_agent_day=_rate(tallies.sums[objective], tallies.exposures[objective]),
+        action_counts=dict(zip(dataset.metadata.actions, label_counts(dataset).tolist(), strict=False)),
         recorded=trajectory_metrics(recording.experience),
-        ticks=ticks,
+        ticks=len(dataset.labels) * description.ticks_per_decision,
         **facts,
     )
 

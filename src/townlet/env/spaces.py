@@ -1,0 +1,194 @@
+"""Gymnasium's spaces as flat features and as heads of an action, with a name for every number."""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from attrs import frozen
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
+from townlet.errors import BadInputError
+
+__all__ = ["MASK", "ActionLayout", "ObservationLayout"]
+
+MASK = "action_mask"
+"""Key of an observation, or of an info, that says which options are legal."""
+_MOST_FEATURES = 4096
+_SUPPORTED = "Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of those"
+
+Leaf: TypeAlias = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
+
+
+def _leaves(space: spaces.Space[Any], path: str, environment: str) -> Iterator[tuple[str, Leaf]]:
+    """Yield the path and the space of each part that is no Dict and no Tuple, in Gymnasium's order."""
+    match space:
+        case spaces.Box() | spaces.Discrete() | spaces.MultiDiscrete() | spaces.MultiBinary():
+            yield path, space
+        case spaces.Dict() | spaces.Tuple():
+            parts = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+            for key, part in parts:
+                yield from _leaves(part, f"{path}/{key}" if path else str(key), environment)
+        case _:
+            where = path or "the whole space"
+            raise BadInputError(f"{environment}: {where} is {space}; expected {_SUPPORTED}; wrap the environment")
+
+
+def _indexed(path: str, shape: tuple[int, ...]) -> Iterator[str]:
+    """Yield a name for each element of an array."""
+    for index in np.ndindex(shape):
+        yield f"{path}[{','.join(map(str, index))}]" if index else path
+
+
+def _options(leaf: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) -> list[tuple[int, int]]:
+    """Return least option and number of options of each choice of a space."""
+    if isinstance(leaf, spaces.Discrete):
+        return [(int(leaf.start), int(leaf.n))]
+    if isinstance(leaf, spaces.MultiBinary):
+        return [(0, 2)] * int(np.prod(leaf.shape))
+    return [(int(least), int(count)) for least, count in zip(leaf.start.ravel(), leaf.nvec.ravel(), strict=True)]
+
+
+@frozen(kw_only=True)
+class ObservationLayout:
+    """Turns an environment's own observations into F features and back, as `gymnasium.spaces.flatten` does."""
+
+    space: spaces.Space[Any]
+    """The space, without a mask."""
+    names: tuple[str, ...]
+    """Names of the F features."""
+
+    @classmethod
+    def of(cls, space: spaces.Space[Any], environment: str) -> "ObservationLayout":
+        """Return the layout of a space; BadInputError for one that cannot be made flat, naming the part.
+
+        A mask in the observation is no feature.
+        """
+        if isinstance(space, spaces.Dict) and MASK in space.spaces:
+            space = spaces.Dict({key: part for key, part in space.spaces.items() if key != MASK})
+        leaves = list(_leaves(space, "", environment))
+        names = tuple(name for path, leaf in leaves for name in _feature_names(path or "observation", leaf))
+        if not 0 < len(names) <= _MOST_FEATURES:
+            raise BadInputError(
+                f"{environment}: an observation holds {len(names)} numbers, expected 1 to {_MOST_FEATURES}; wrap the "
+                "environment so that it shows features instead of an image"
+            )
+        return cls(space=space, names=names)
+
+    def flatten(self, observation: Any) -> NDArray[np.float32]:
+        """Return the features [F] of an observation, a copy."""
+        return np.array(spaces.flatten(self.space, observation), np.float32)
+
+    def unflatten(self, features: NDArray[np.float32]) -> Any:
+        """Return the observation of features [F], in the environment's own structure."""
+        return spaces.unflatten(self.space, features)
+
+
+def _feature_names(path: str, leaf: Leaf) -> Iterator[str]:
+    if isinstance(leaf, spaces.Box | spaces.MultiBinary):
+        yield from _indexed(path, leaf.shape)
+        return
+    shape = () if isinstance(leaf, spaces.Discrete) else leaf.nvec.shape
+    for name, (least, count) in zip(_indexed(path, shape), _options(leaf), strict=True):
+        yield from (f"{name}={least + option}" for option in range(count))
+
+
+@frozen(kw_only=True)
+class ActionLayout:
+    """Turns actions of a policy into the environment's own and back."""
+
+    space: spaces.Space[Any]
+    """The space."""
+    leaves: tuple[Leaf, ...]
+    """Its parts that are no Dict and no Tuple."""
+    spec: ActionSpec
+    """The heads."""
+
+    @classmethod
+    def of(cls, space: spaces.Space[Any], environment: str) -> "ActionLayout":
+        """Return the layout of a space; BadInputError for one that cannot be chosen from, naming the part."""
+        leaves = tuple(_leaves(space, "", environment))
+        discrete, box = list[DiscreteHead](), list[BoxHead]()
+        for path, leaf in leaves:
+            if isinstance(leaf, spaces.Box):
+                box += _box_heads(path or "action", leaf)
+                continue
+            shape = () if isinstance(leaf, spaces.Discrete) else leaf.shape or ()
+            alone = isinstance(space, spaces.Discrete)
+            for name, (least, count) in zip(_indexed(path or "action", shape), _options(leaf), strict=True):
+                options = tuple(str(least + option) for option in range(count))
+                discrete.append(DiscreteHead(name="" if alone else name, options=options))
+        spec = ActionSpec(discrete=tuple(discrete), box=tuple(box))
+        return cls(space=space, leaves=tuple(leaf for _, leaf in leaves), spec=spec)
+
+    def to_native(self, actions: NDArray[Any]) -> list[Any]:
+        """Return the environment's own action for each of the actions [B, C]."""
+        heads = len(self.spec.discrete)
+        options = actions[:, :heads].astype(np.int64)
+        numbers = self.spec.to_native(actions[:, heads:].astype(np.float32))
+        return [_nest(self.space, self._values(*row)) for row in zip(options, numbers, strict=True)]
+
+    def _values(self, options: NDArray[np.int64], numbers: NDArray[np.float32]) -> Iterator[Any]:
+        """Yield the value of each leaf."""
+        option = number = 0
+        for leaf in self.leaves:
+            if isinstance(leaf, spaces.Box):
+                size = int(np.prod(leaf.shape))
+                yield numbers[number : number + size].reshape(leaf.shape).astype(leaf.dtype)
+                number += size
+            else:
+                least = np.array([each for each, _ in _options(leaf)])
+                chosen = options[option : option + len(least)] + least
+                yield np.int64(chosen[0]) if isinstance(leaf, spaces.Discrete) else chosen.reshape(leaf.shape)
+                option += len(least)
+
+    def from_native(self, action: Any) -> NDArray[Any]:
+        """Return the environment's own action as columns [C]; ValueError for one that is not in the space."""
+        options, numbers = list[Any](), list[Any]()
+        for leaf, value in zip(self.leaves, _parts(self.space, action), strict=True):
+            array = np.asarray(value)
+            shape = () if isinstance(leaf, spaces.Discrete) else leaf.shape
+            if array.size != int(np.prod(shape)):
+                raise ValueError(f"an action of shape {array.shape}, expected {shape}")
+            if isinstance(leaf, spaces.Box):
+                numbers.extend(array.ravel().tolist())
+            elif array.dtype.kind not in "iub":
+                raise ValueError(f"an action of type {array.dtype}, expected whole numbers")
+            else:
+                options.extend(
+                    int(each) - least for each, (least, _) in zip(array.ravel(), _options(leaf), strict=True)
+                )
+        columns = self.spec.from_native(np.array(numbers))
+        return np.concatenate((np.array(options, np.int64), columns)).astype(self.spec.dtype)
+
+
+def _box_heads(path: str, leaf: spaces.Box) -> Iterator[BoxHead]:
+    is_integer = np.dtype(leaf.dtype).kind in "iu"
+    for name, low, high in zip(_indexed(path, leaf.shape), leaf.low.ravel(), leaf.high.ravel(), strict=True):
+        yield BoxHead(name=name, low=_bound(low), high=_bound(high), integer=is_integer)
+
+
+def _bound(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _nest(space: spaces.Space[Any], values: Iterator[Any]) -> Any:
+    """Return a value of a space, made of the values of its leaves."""
+    if isinstance(space, spaces.Dict):
+        return {key: _nest(part, values) for key, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_nest(part, values) for part in space.spaces)
+    return next(values)
+
+
+def _parts(space: spaces.Space[Any], value: Any) -> Iterator[Any]:
+    """Yield the values of the leaves of a space."""
+    if isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _parts(part, value[key])
+    elif isinstance(space, spaces.Tuple):
+        for part, each in zip(space.spaces, value, strict=True):
+            yield from _parts(part, each)
+    else:
+        yield value

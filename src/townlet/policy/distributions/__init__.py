@@ -1,0 +1,1 @@
+"""Distributions of actions: sample, mode, log-probability, entropy and KL, in numpy, in torch, and differentiated."""

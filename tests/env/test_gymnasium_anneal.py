@@ -1,0 +1,52 @@
+"""CartPole and Pendulum go from their script through the whole machine, with tiny numbers, by the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+
+pytest.importorskip("torch")
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+pytestmark = pytest.mark.torch
+
+
+def townlet(*words: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command."""
+    command = [sys.executable, "-m", "townlet", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+
+
+@pytest.mark.parametrize("name", ["cartpole", "pendulum"])
+def test_every_state_is_rehearsed(name: str, tmp_path: Path) -> None:
+    """Capture, bc, ppo, evaluate, promote or rollback; the journal verifies and its decisions are derived again."""
+    done = townlet("run", EXAMPLES / f"{name}.yaml", "--rehearse", "--home", tmp_path)
+    assert 0 == done.returncode, done.stderr
+    for command in ("verify", "replay"):
+        again = townlet("audit", command, "latest-rehearsal", "--home", tmp_path)
+        assert 0 == again.returncode, again.stdout + again.stderr
+
+
+def test_check_knows_the_environment() -> None:
+    """Its KPIs can be named in guards, and what it promises was tried."""
+    done = townlet("check", EXAMPLES / "cartpole.yaml", "--json")
+    assert 0 == done.returncode, done.stderr
+    (report,) = json.loads(done.stdout)["environment_reports"]
+    assert {"snapshot"} == {each["promise"] for each in report["promises"] if each["outcome"] != "kept"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cartpole"])
+def test_a_script_is_replaced_by_a_policy(name: str, tmp_path: Path) -> None:
+    """The whole schedule promotes, and does so again with the same bits."""
+    one, other = (
+        PolicyTrainingOrchestrator(EXAMPLES / f"{name}.yaml", home=tmp_path / home).run() for home in ("a", "b")
+    )
+    assert one.champion_moved
+    assert (one.weights, one.semantic_hash) == (other.weights, other.semantic_hash)
