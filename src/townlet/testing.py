@@ -249,7 +249,9 @@ class _Check:
         seen = player.frame(observations)
         state = player.environment.snapshot()
         if not state:
-            raise BrokenPromiseError("snapshot", "no bytes: a resumed visit begins new episodes", "not offered")
+            raise BrokenPromiseError(
+                "snapshot", "no bytes: each checkpoint of ppo ends the running episodes", "not offered"
+            )
         other.environment.reset()
         other.environment.restore(state)
         copy = ObservationBatchDTO(**{name: seen[name] for name in _SEEN})

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,29 @@ def test_a_script_is_replaced_by_a_policy(name: str, tmp_path: Path) -> None:
     )
     assert one.champion_moved
     assert (one.weights, one.semantic_hash) == (other.weights, other.semantic_hash)
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """`kill -9` while ppo trains, then `townlet resume`: what a run that was not killed ends with."""
+    text = (EXAMPLES / "cartpole.yaml").read_text().replace("agent_steps: 200000", "agent_steps: 100000")
+    (tmp_path / "short.yaml").write_text(text)
+    whole = PolicyTrainingOrchestrator(tmp_path / "short.yaml", home=tmp_path / "whole").run()
+    home = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "townlet", "run", tmp_path / "short.yaml", "--home", home], stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not _has_checkpoint(home, "ppo"):
+        time.sleep(0.05)
+    process.kill()
+    assert -signal.SIGKILL == process.wait()
+    done = townlet("resume", "latest", "--home", home, "--json")
+    assert 0 == done.returncode, done.stderr
+    summary = json.loads(done.stdout)
+    assert (whole.weights, whole.semantic_hash) == (summary["weights"], summary["semantic_hash"])
+
+
+def _has_checkpoint(home: Path, state: str) -> bool:
+    """Return whether a run has stored a checkpoint of a visit to a state."""
+    lines = [line for each in home.glob("runs/*/journal.jsonl") for line in each.read_text().splitlines()]
+    return any('"kind":"checkpoint"' in line and f'"state":"{state}"' in line for line in lines)

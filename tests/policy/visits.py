@@ -58,7 +58,7 @@ class Visits:
         def stopping() -> bool:
             nonlocal asked
             asked += 1
-            return asked == boundaries
+            return boundaries is not None and asked >= boundaries
 
         spec, baseline_digests = self.plan.schedule.states[state], dict(self.baseline_digests)
         visit = evolve(

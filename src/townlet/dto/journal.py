@@ -84,7 +84,8 @@ class ProcessStarted(JournalRecord):
     are not promised from here on. Empty where nothing differs."""
     promise: str = nonsemantic(default="exact")
     """What resuming from a checkpoint gives: exact (the same bits), unknown (a Townlet that recorded less of its
-    machine began the run), reset (the environment begins new episodes) or none (other bits: versions or machine differ,
+    machine began the run), reset (of an earlier Townlet: the environment
+    began new episodes) or none (other bits: versions or machine differ,
     here or in an earlier process)."""
 
 

@@ -194,14 +194,24 @@ def test_a_foreign_environment_that_offers_a_snapshot_is_resumed_exactly(tmp_pat
     assert semantic(whole) == semantic(again)
 
 
-def test_a_foreign_environment_without_a_snapshot_goes_on_with_new_episodes(tmp_path: Path) -> None:
-    """The promise is `reset`: nothing learned is lost, the play differs, and the result is flagged."""
+def test_a_foreign_environment_without_a_snapshot_is_resumed_exactly(tmp_path: Path) -> None:
+    """Each checkpoint ends the running episodes, whether the process goes on or is another one."""
     visits = _visits(tmp_path, "corridor")
     whole, again = _ppo(visits, cut=False), _ppo(visits, cut=True)
-    assert ("reset", "reset") == (whole.resumable, again.resumable)
-    assert ((), ("reset",)) == (whole.flags, again.flags)
-    assert whole.weights != again.weights
-    assert again.weights == _ppo(visits, cut=True).weights
+    assert "exact" == whole.resumable
+    assert semantic(whole) == semantic(again)
+
+
+def test_a_stop_waits_for_the_checkpoint_that_ends_the_episodes(tmp_path: Path) -> None:
+    """Without snapshots one that was not due would end episodes that go on in an undisturbed visit."""
+    visits = _visits(tmp_path, "corridor")
+    whole = _ppo(visits, cut=False)
+    assert [2, 4] == [step for step, _ in visits.saved]
+    visits.saved.clear()
+    with pytest.raises(StoppedError, match="after step 4"):
+        visits.process("ppo", 1, None, 3)
+    assert [2, 4] == [step for step, _ in visits.saved]
+    assert semantic(whole) == semantic(visits.process("ppo", 2, visits.saved[-1][1], None))
 
 
 def test_a_checkpoint_of_another_strategy_or_version_is_refused(town: Visits) -> None:
@@ -230,11 +240,11 @@ def test_a_snapshot_of_another_version_is_no_failure_of_the_visit(town: Visits) 
 
 @pytest.mark.parametrize("kind", ["keeping", "corridor"])
 def test_worlds_that_the_teacher_drives_are_resumed_too(tmp_path: Path, kind: str) -> None:
-    """A visit with a decaying teacher share ends; where snapshots exist, with the same bits."""
+    """A visit with a decaying teacher share ends with the same bits, with snapshots and without."""
     visits = _visits(tmp_path, kind)
     spec = visits.plan.options["ppo"]
     ramp = evolve(spec.ramps[0], teacher_share=((0.0, 0.75), (300.0, 0.0)))  # type: ignore[attr-defined]
     options = {**visits.plan.options, "ppo": evolve(spec, ramps=(ramp,))}  # type: ignore[call-arg]
     visits.plan = evolve(visits.plan, options=options)
     whole, again = _ppo(visits, cut=False), _ppo(visits, cut=True)
-    assert (kind == "keeping") == (whole.weights == again.weights)
+    assert whole.weights == again.weights

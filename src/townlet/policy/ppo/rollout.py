@@ -45,11 +45,21 @@ class Rollout:
         """[M], KPI sums of the training episodes that ended."""
         self.exposures = np.zeros(len(description.metrics))
         """[M], KPI exposures of the same episodes."""
-        self._observations = environment.reset()
-        self._max_steps, spread = max_steps, np.arange(1, environment.worlds + 1) * max_steps // environment.worlds
-        self._first_cut = spread if description.lives_end is False else np.zeros_like(spread)
-        self._decisions, self._lengths = 0, np.zeros(environment.worlds, np.int64)
+        self._max_steps = max_steps
         self._final_observations: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
+        self._begin()
+
+    def begin(self, environment: Environment) -> None:
+        """End all running episodes and begin new ones in other worlds, as many as before."""
+        self._add_tallies(np.arange(self.environment.worlds))
+        self.environment = environment
+        self._begin()
+
+    def _begin(self) -> None:
+        self._observations, worlds = self.environment.reset(), self.environment.worlds
+        spread = np.arange(1, worlds + 1) * self._max_steps // worlds
+        self._first_cut = spread if self.environment.description.lives_end is False else np.zeros_like(spread)
+        self._decisions, self._lengths = 0, np.zeros(worlds, np.int64)
 
     def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
         """Fill the buffers; `weights` act stochastically, `teacher` decides in the first worlds, a `share` of them."""
@@ -84,16 +94,18 @@ class Rollout:
         """Return what the next `collect` needs besides weights; `environment` is empty if it has no snapshot."""
         fields = attrs.asdict(self._observations, recurse=False)
         observations = {name: np.array(values) for name, values in fields.items()}
+        snapshot, running = self.environment.snapshot(), self.environment.tallies()
+        ended = 0.0 if snapshot else 1.0  # without a snapshot the checkpoint is the end of the running episodes
         return observations | {
-            "environment": np.frombuffer(self.environment.snapshot(), np.uint8),
+            "environment": np.frombuffer(snapshot, np.uint8),
             "played": np.array(self._decisions),
             "lengths": self._lengths,
-            "sums": self.sums,
-            "exposures": self.exposures,
+            "sums": self.sums + ended * running.sums.sum(1),
+            "exposures": self.exposures + ended * running.exposures.sum(1),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from what `state` returned; without a snapshot of the environment, new episodes begin."""
+        """Continue from what `state` returned; without a snapshot of the environment, its new episodes have begun."""
         self.sums[:], self.exposures[:] = state["sums"], state["exposures"]
         if not state["environment"].size:
             return

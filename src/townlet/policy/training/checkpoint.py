@@ -119,16 +119,21 @@ class VisitCheckpoints:
         except BadInputError as error:
             raise unfit(visit.state, error) from error
 
-    def maybe_save(self, step: int, make: Callable[[], Checkpoint]) -> None:
-        """Save a checkpoint if `step` is due. If a stop was requested, save and raise StoppedError.
+    def maybe_save(self, step: int, make: Callable[[], Checkpoint], *, only_due: bool = False) -> bool:
+        """Save a checkpoint if `step` is due, and return whether it was. If a stop was requested, raise StoppedError.
 
-        Call it after every step but the last, after which there is nothing to continue.
+        Call it after every step but the last, after which there is nothing to continue. A stop saves one too; with
+        `only_due` it waits for the next that is due, because a checkpoint changes how the visit goes on.
         """
         stopping = self.context.visit.stopping()
-        if self.every and (stopping or step % self.every == 0):
+        due = self.every > 0 and step % self.every == 0
+        if self.every and only_due and not due:
+            return False
+        if due or (stopping and self.every):
             self.save(make())
         if stopping:
             self.stop(f"after step {step}" if self.every else "without a checkpoint")
+        return due
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store a checkpoint and record it in the journal."""

@@ -1,5 +1,6 @@
 """Data of a visit to ppo: its own rollouts, recorded trajectories, or both."""
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext
-from townlet.ports import StubTeacher, Teacher
+from townlet.ports import Environment, StubTeacher, Teacher
 from townlet.rng import derive, seed_sequence
 
 __all__ = ["PPODataSource", "acts_finitely", "demonstrations_of", "probe_of"]
@@ -44,8 +45,10 @@ class PPODataSource:
     """The present batch."""
     teacher: Teacher | None
     """Teacher that acts in a share of the worlds; None where no ramp gives it any."""
-    was_reset: bool = False
-    """True where the visit resumed with new episodes, because the environment offers no snapshot."""
+    make_worlds: Callable[..., Environment]
+    """Makes the worlds of the own rollouts that begin after an iteration; without one, those of the visit's start."""
+    begins_anew: bool = False
+    """True where each checkpoint is the end of all running episodes, because the environment offers no snapshot."""
     played: int = 0
     """Agent-steps of own rollouts so far; recorded ones were counted by the visit that recorded them."""
 
@@ -55,12 +58,21 @@ class PPODataSource:
     ) -> "PPODataSource":
         """Return the data source of a visit; BadInputError for trajectories of another environment.
 
-        A visit resumed from a checkpoint without a snapshot of the environment plays new episodes.
+        Where the environment offers no snapshot, each checkpoint ends the running episodes, in a visit that goes on as
+        in one that is resumed: both go on with the same new ones.
         """
         description, recorded, rollout = context.description, None, None
         rollout_state = {} if checkpoint is None else checkpoint.part("rollout")
-        was_reset = "environment" in rollout_state and not rollout_state["environment"].size
-        resumed_step = (checkpoint.step,) if checkpoint is not None and was_reset else ()
+        max_steps = description.episode_length(spec.days, spec.max_steps)
+
+        def make_worlds(*after: int) -> Environment:
+            return context.environments.make(
+                context.schedule.environment.scenario,
+                worlds=context.schedule.environment.worlds,
+                seed=derive(context.visit.seed, "rollout", *after),
+                max_steps=max_steps,
+            )
+
         if spec.experience != "own":
             recorded = context.services.replay.experience(context.input("experience"))
             if recorded.dataset.metadata.environment != description.signature:
@@ -68,14 +80,9 @@ class PPODataSource:
                     f"the recorded play is of another environment than {description.id}/{description.scenario}"
                 )
         if spec.experience != "recorded":
-            max_steps = description.episode_length(spec.days, spec.max_steps)
-            environment = context.environments.make(
-                context.schedule.environment.scenario,
-                worlds=context.schedule.environment.worlds,
-                seed=derive(context.visit.seed, "rollout", *resumed_step),
-                max_steps=max_steps,
-            )
-            rollout = Rollout(environment, spec.num_steps, max_steps)
+            is_anew = "environment" in rollout_state and not rollout_state["environment"].size
+            after = (checkpoint.step,) if checkpoint is not None and is_anew else ()
+            rollout = Rollout(make_worlds(*after), spec.num_steps, max_steps)
             if rollout_state:
                 try:
                     rollout.restore(rollout_state)
@@ -90,7 +97,8 @@ class PPODataSource:
             metrics=tuple(metric.name for metric in description.metrics),
             last=last,
             teacher=_teacher(context, spec),
-            was_reset=was_reset,
+            make_worlds=make_worlds,
+            begins_anew=rollout is not None and not rollout.environment.snapshot(),
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -98,10 +106,13 @@ class PPODataSource:
         return {} if self.rollout is None else self.rollout.state()
 
     def resume_kind(self, spec: PPOSpec) -> Resumable:
-        """Return what a visit resumes with after a crash: the same bits, new episodes, or nothing."""
-        if not spec.checkpoint_every:
-            return "none"
-        return "exact" if self.rollout is None or self.rollout.environment.snapshot() else "reset"
+        """Return what a visit resumes with after a crash: the same bits, or nothing."""
+        return "exact" if spec.checkpoint_every else "none"
+
+    def begin_anew(self, step: int) -> None:
+        """End the running episodes after a checkpoint, where the environment offers no snapshot of them."""
+        if self.rollout is not None and self.begins_anew:
+            self.rollout.begin(self.make_worlds(step))
 
     @property
     def per_iteration(self) -> int:

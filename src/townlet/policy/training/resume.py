@@ -25,7 +25,7 @@ from townlet.machine.schedule.rehearsal import shrink
 from townlet.policy.training.environment_checks import check_promises, refuse_broken
 from townlet.policy.training.fingerprint import changes, unrecorded
 from townlet.policy.training.launch import RunLauncher, ScheduleSource, require_means
-from townlet.ports import EnvironmentDescription, EnvironmentProvider
+from townlet.ports import EnvironmentDescription
 from townlet.store.blobs import BlobStore
 from townlet.store.files import write_atomic
 from townlet.store.rundir import RunDirectory
@@ -83,7 +83,7 @@ class RunResumer:
         if state.closed is None or (state.state == "failed" and has_commands(self.run.inbox)):
             require_means(plan, self.catalogue)
             self._check_environment(launcher.environments.describe(plan.schedule.environment.scenario), created)
-        process = _process(created, journal.entries, plan, launcher)
+        process = _process(created, journal.entries)
         return launcher.resume(launcher.plan, self.run, journal, process)
 
     def _plan(self, text: bytes, seed: int | None = None) -> Plan:
@@ -146,24 +146,13 @@ class RunResumer:
         write_atomic(self.run.schedule, after)
 
 
-def _process(created: RunCreated, entries: tuple[Entry, ...], plan: Plan, launcher: RunLauncher) -> ProcessStarted:
+def _process(created: RunCreated, entries: tuple[Entry, ...]) -> ProcessStarted:
     """Return the record of this process; exactness that an earlier process broke stays broken."""
     changed = changes(created.fingerprint)
-    state = fold(entries, plan.schedule, launcher.catalogue)
-    visit = state.held if state.held is not None and state.held.result is None else state.visit
-    resets = visit is not None and visit.checkpoint is not None and not _can_snapshot(launcher.environments, plan)
     broken = bool(changed) or any(isinstance(e.record, ProcessStarted) and e.record.changed for e in entries)
     sound = "unknown" if unrecorded(created.fingerprint) else "exact"
-    promise = "none" if broken else "reset" if resets else sound
+    promise = "none" if broken else sound
     return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)
-
-
-def _can_snapshot(environments: EnvironmentProvider, plan: Plan) -> bool:
-    scenario = plan.schedule.environment.scenario
-    max_steps = environments.describe(scenario).episode_length(1, 1)
-    environment = environments.make(scenario, worlds=1, seed=0, max_steps=max_steps)
-    environment.reset()
-    return bool(environment.snapshot())
 
 
 def _difference(before: bytes, after: bytes, where: str) -> str:

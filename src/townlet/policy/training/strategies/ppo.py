@@ -118,7 +118,9 @@ def _train(
         context.telemetry.emit(iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps)
         if ends or progress.cliff:
             break
-        checkpoints.maybe_save(iteration + 1, partial(progress.to_checkpoint, learner, data, watch))
+        make = partial(progress.to_checkpoint, learner, data, watch)
+        if checkpoints.maybe_save(iteration + 1, make, only_due=data.begins_anew):
+            data.begin_anew(iteration + 1)
 
 
 def _iterate(
@@ -184,7 +186,7 @@ def _result(
 
     return PPOTrainingResult(
         weights=context.blobs.put(weights.to_bytes()),
-        flags=("cliff",) * progress.cliff + ("diverged",) * bool(progress.nonfinite) + ("reset",) * data.was_reset,
+        flags=("cliff",) * progress.cliff + ("diverged",) * bool(progress.nonfinite),
         iterations=len(progress.history),
         value_loss=mean("value_loss"),
         policy_loss=mean("policy_loss"),
