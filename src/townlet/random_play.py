@@ -20,6 +20,8 @@ __all__ = [
     "PlayLimit",
     "PlayLimitError",
     "RandomPlayer",
+    "bad_actions",
+    "differences",
     "frames_in_memory",
     "legal_actions",
 ]
@@ -63,6 +65,31 @@ def legal_actions(mask: NDArray[np.bool_], actions: Actions, spec: ActionSpec) -
         index = np.where(inside, chosen, 0).astype(np.intp)
         legal &= inside & np.take_along_axis(options, index[..., None], -1)[..., 0]
     return legal
+
+
+def bad_actions(good: Actions, spec: ActionSpec) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield actions that an environment must refuse, made of good ones [W, N, C], each with what is wrong."""
+    yield "one world less", good[:-1]
+    if spec.box:
+        yield "numbers that are not finite", good * np.float32(np.nan)
+    else:
+        yield "floats", good.astype(np.float32)
+    if spec.discrete:
+        yield "an option too many", good * 0 + 10**6
+
+
+def differences(one: Frame, other: Frame, *, exact: bool) -> Iterator[tuple[str, str]]:
+    """Yield the arrays that differ between two frames, and how; where not `exact`, floats may be rounded otherwise."""
+    for name, values in one.items():
+        others = other[name]
+        is_float = np.issubdtype(values.dtype, np.floating)
+        if values.shape != others.shape:
+            yield name, "another shape"
+        elif is_float and not exact:
+            if not np.allclose(values, others, rtol=1e-4, atol=1e-5, equal_nan=True):
+                yield name, "other numbers"
+        elif not np.array_equal(values, others, equal_nan=is_float):
+            yield name, "other numbers"
 
 
 @define(kw_only=True)

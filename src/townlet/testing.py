@@ -1,10 +1,7 @@
 """Check the promises of an environment that a type checker cannot see: `check_environment`, for tests and for runs."""
 
-from typing import Any
-
 import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO
@@ -18,6 +15,8 @@ from townlet.random_play import (
     PlayLimit,
     PlayLimitError,
     RandomPlayer,
+    bad_actions,
+    differences,
     frames_in_memory,
     legal_actions,
 )
@@ -267,14 +266,7 @@ class _Check:
         observations = player.environment.reset()
         before = player.frame(observations)
         good = player.actions(observations.action_mask, 0, 0)
-        bad: dict[str, Any] = {"one world less": good[:-1]}
-        if self.description.actions.box:
-            bad["numbers that are not finite"] = good * np.float32(np.nan)
-        else:
-            bad["floats"] = good.astype(np.float32)
-        if self.description.actions.discrete:
-            bad["an option too many"] = good * 0 + 10**6
-        for what, actions in bad.items():
+        for what, actions in bad_actions(good, self.description.actions):
             try:
                 player.environment.step(actions)  # that it is wrong is the point
             except TownletError:
@@ -313,18 +305,6 @@ class _Check:
 
     def compare(self, left: list[Frame], right: list[Frame], what: str, *, exact: bool) -> None:
         """Refuse a difference between two traces, naming the first."""
-        for index, (a, b) in enumerate(zip(left, right, strict=True)):
-            for name, values in a.items():
-                if values.shape != b[name].shape:
-                    raise BrokenPromiseError(f"{what}: {self.where(index, name)}", "another shape")
-                same = (
-                    np.array_equal(values, b[name])
-                    if exact or not np.issubdtype(values.dtype, np.floating)
-                    else np.allclose(values, b[name], rtol=1e-4, atol=1e-5)
-                )
-                if not same and not _both_nan(values, b[name]):
-                    raise BrokenPromiseError(f"{what}: {self.where(index, name)}", "other numbers")
-
-
-def _both_nan(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return a.dtype.kind == "f" and bool(np.array_equal(a, b, equal_nan=True))
+        for index, (one, other) in enumerate(zip(left, right, strict=True)):
+            for name, found in differences(one, other, exact=exact):
+                raise BrokenPromiseError(f"{what}: {self.where(index, name)}", found)

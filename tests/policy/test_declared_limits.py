@@ -158,6 +158,6 @@ def test_a_command_that_asks_for_more_writes_nothing(
     """One error, exit code 2, no home."""
     assert 2 == run_command([*words.split(), "--home", str(tmp_path / "home")])
     printed = capsys.readouterr()
-    assert "cannot be played: the most in town/small_town is 10,000; ask for less" in printed.err
+    assert "cannot be played: the most in town/small_town is 10,000 days; ask for less" in printed.err
     assert "" == printed.out
     assert not (tmp_path / "home").exists()

@@ -66,7 +66,7 @@ def test_bad_actions_that_are_played_are_named_and_not_refused() -> None:
 
 @pytest.mark.parametrize("kind", [Corridor, Keeping])
 def test_an_environment_that_keeps_its_promises_passes(kind: type[Corridor]) -> None:
-    """One that offers no snapshot is named for it: a resumed visit begins new episodes."""
+    """One that offers no snapshot is named for it: each checkpoint ends its episodes."""
     report = check_environment(CorridorProvider(kind), "plain")
 
     assert () == report.refusals
