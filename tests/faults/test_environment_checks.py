@@ -25,9 +25,7 @@ from townlet.ports import EnvironmentDescription
 from townlet.store.rundir import RunDirectory
 
 CORRIDORS = Path(__file__).parents[1] / "policy"
-NOT_OFFERED = (
-    "environment corridor/plain: snapshot (not offered): snapshot: found no bytes: each checkpoint of ppo ends"
-)
+NOT_OFFERED = "environment corridor/plain: snapshot (not offered): snapshot: found no bytes: each checkpoint of ppo"
 DIES = """\
 import os, signal
 from pathlib import Path
