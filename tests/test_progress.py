@@ -22,6 +22,8 @@ from townlet.ports import provider
 from townlet.report.progress import RunProgress
 from townlet.report.terminal import Terminal
 
+pytestmark = pytest.mark.once
+
 QUICKSTART = Path(__file__).parents[1] / "schedules" / "quickstart.yaml"
 SLOW = """\
 import sys, time

@@ -45,6 +45,7 @@ ELSEWHERE = {
         f"townlet.policy.{name}"
         for name in (
             "bc.cloning",
+            "distributions.autograd",
             "losses",
             "model.torch_network",
             "ppo.gradient_backend",
@@ -52,7 +53,10 @@ ELSEWHERE = {
             "ppo.objective",
         )
     ),
-    *(f"townlet.env.{name}" for name in ("lane", "parallel", "registration", "sb3", "vector")),
+    *(
+        f"townlet.env.{name}"
+        for name in ("gymnasium_worlds", "lane", "parallel", "registration", "sb3", "spaces", "vector")
+    ),
 }
 """What needs torch, and what speaks the words of foreign interfaces; pyproject's contracts name the same files."""
 

@@ -16,6 +16,8 @@ from test_commands import COMMANDS, SCHEDULE, line
 
 from townlet.cli import run_command
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).parent / "one_process.py"
 FOLDER = "größe → 大"
 """Name of the working directory: no encoding below shows all of it but UTF-8."""

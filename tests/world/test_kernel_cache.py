@@ -13,6 +13,8 @@ import pytest
 from townlet.compiled import cache_folder
 from townlet.kernel_cache import bytes_of, folder_for, old_folders, remove_old
 
+pytestmark = pytest.mark.once
+
 KERNEL = textwrap.dedent(
     """\
     import numpy as np
