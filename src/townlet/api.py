@@ -24,13 +24,14 @@ from townlet.policy.training.argument_checks import (
     require_callable,
     require_mapping,
     require_text,
+    teacher_in,
 )
 from townlet.policy.training.custom_teacher import CUSTOM, ProviderWithTeacher
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.passed_objects import provider_of_run
 from townlet.policy.training.strategies.base import Strategies, catalogue
 from townlet.policy.training.telemetry import MetricPoint
-from townlet.ports import EnvironmentProvider, Teacher, provider
+from townlet.ports import EnvironmentProvider, Script, Teacher, provider
 from townlet.report import terminal
 from townlet.report.jupyter import is_notebook, notebook_console
 from townlet.report.progress import RunProgress
@@ -80,8 +81,8 @@ def run(
 def anneal(
     schedule: ScheduleSpec | Path | str,
     *,
-    environment: EnvironmentProvider | None = None,
-    teacher: Teacher | str | None = None,
+    environment: EnvironmentProvider | str | None = None,
+    teacher: Teacher | Script | str | None = None,
     strategies: Strategies | None = None,
     home: Path | str = _HOME,
     seed: int | None = None,
@@ -91,9 +92,10 @@ def anneal(
 ) -> AnnealSummary:
     """Run a schedule with an environment and a teacher of your own, and return its summary.
 
-    `environment` replaces the provider that the schedule's environment id names. `teacher` is the name of one of the
-    environment's teachers, or an object with `act`; it replaces the schedule's. `townlet.resume` wants the same
-    objects again. Other arguments and errors are those of `townlet.run`.
+    `environment` replaces the provider that the schedule's environment id names; text such as
+    ``gymnasium:CartPole-v1`` is an id. `teacher` is the name of one of the environment's teachers, an object with
+    `act`, or, for an environment of Gymnasium, a function from its observation to its action; it replaces the
+    schedule's. `townlet.resume` wants the same objects again. Other arguments and errors are those of `townlet.run`.
     """
     own = None if environment is None else as_provider(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
@@ -104,15 +106,15 @@ def anneal(
         elif own_teacher is not None:
             orchestrator = orchestrator.with_teacher(CUSTOM)
             inner = provider(_record(orchestrator).environment.id) if own is None else own
-            orchestrator.environments = ProviderWithTeacher(inner=inner, custom=own_teacher)
+            orchestrator.environments = ProviderWithTeacher(inner=inner, custom=teacher_in(inner, own_teacher))
         return orchestrator.run(rehearse=rehearse)
 
 
 def resume(
     run: Path | str = "latest",
     *,
-    environment: EnvironmentProvider | None = None,
-    teacher: Teacher | str | None = None,
+    environment: EnvironmentProvider | str | None = None,
+    teacher: Teacher | Script | str | None = None,
     strategies: Strategies | None = None,
     home: Path | str | None = None,
     accept_schedule: bool = False,

@@ -1,7 +1,8 @@
 """The Protocols that a user can implement: environment, provider, teacher; entry points find providers by name."""
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import attrs
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = [
     "Environment",
     "EnvironmentDescription",
     "EnvironmentProvider",
+    "Script",
+    "ScriptableProvider",
     "StubTeacher",
     "Tallies",
     "Teacher",
@@ -31,6 +34,10 @@ __all__ = [
 
 ENVIRONMENTS = "townlet.environments"
 _limit = attrs.validators.optional(Limits(least=1, words="at least 1, or None without a limit"))
+
+
+Script = Callable[[Any], Any]
+"""Returns the action of an observation, both in the environment's own spaces."""
 
 
 @frozen(kw_only=True)
@@ -199,6 +206,15 @@ class EnvironmentProvider(Protocol):
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a scripted policy by name; BadInputError for an unknown one."""
+        ...
+
+
+@runtime_checkable
+class ScriptableProvider(EnvironmentProvider, Protocol):
+    """A provider that makes a teacher of a function which knows the environment's own observations and actions."""
+
+    def teacher_of(self, script: Script) -> Teacher:
+        """Return a teacher that asks the script for each living agent."""
         ...
 
 

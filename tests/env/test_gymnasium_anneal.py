@@ -7,9 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from townlet import api
+from townlet.errors import BadInputError
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 pytest.importorskip("torch")
@@ -41,6 +45,35 @@ def test_check_knows_the_environment() -> None:
     assert 0 == done.returncode, done.stderr
     (report,) = json.loads(done.stdout)["environment_reports"]
     assert {"snapshot"} == {each["promise"] for each in report["promises"] if each["outcome"] != "kept"}
+
+
+def test_a_function_teaches_from_python(tmp_path: Path) -> None:
+    """It sees the environment's own observation; the environment is named by its id."""
+    seen = []
+
+    def steer(observation: Any) -> int:
+        seen.append(observation)
+        return int(observation[2] + 0.5 * observation[3] > 0)
+
+    summary = api.anneal(
+        EXAMPLES / "cartpole.yaml", environment="gymnasium:CartPole-v1", teacher=steer, home=tmp_path, rehearse=True
+    )
+    assert ("done", True) == (summary.state, summary.rehearsal)
+    assert {(4,)} == {np.shape(each) for each in seen}
+
+
+@pytest.mark.parametrize("answer", [7, 0.5, None, "left"])
+def test_a_function_that_returns_no_action_is_named_before_anything_is_written(tmp_path: Path, answer: Any) -> None:
+    """The first observations are enough to see it."""
+
+    def steer(_: Any) -> Any:
+        return answer
+
+    with pytest.raises(BadInputError, match=r"^teacher: act of ScriptTeacher (raised|chose an action that the mask)"):
+        api.anneal(
+            EXAMPLES / "cartpole.yaml", environment="gymnasium:CartPole-v1", teacher=steer, home=tmp_path / "home"
+        )
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from townlet.dto.metrics import MetricSpec
 from townlet.env.libraries import needed
 from townlet.env.scripts import SCRIPTS, ScriptTeacher
 from townlet.errors import BadInputError, EnvironmentFaultError
-from townlet.ports import EnvironmentDescription, Tallies, Teacher
+from townlet.ports import EnvironmentDescription, Script, Tallies, Teacher
 from townlet.rng import mix
 
 with needed("gymnasium", extra="env"):
@@ -67,12 +67,16 @@ class GymnasiumProvider:
         scripts = SCRIPTS.get(self.id, {})
         if name not in scripts:
             raise BadInputError(f"unknown teacher {name!r}{did_you_mean(name, tuple(scripts))} of gymnasium:{self.id}")
-        environment = self.make_one()
+        return self.teacher_of(scripts[name])
+
+    def teacher_of(self, script: Script) -> Teacher:
+        """Return a teacher that asks a function `observation -> action`, both as the environment has them."""
+        environment, name = self.make_one(), f"gymnasium:{self.id}"
         environment.close()
         return ScriptTeacher(
-            script=scripts[name],
-            observations=ObservationLayout.of(environment.observation_space, f"gymnasium:{self.id}"),
-            actions=ActionLayout.of(environment.action_space, f"gymnasium:{self.id}"),
+            script=script,
+            observations=ObservationLayout.of(environment.observation_space, name),
+            actions=ActionLayout.of(environment.action_space, name),
         )
 
     def make_one(self) -> "gymnasium.Env[Any, Any]":

@@ -1,6 +1,6 @@
 """Scripts as teachers for environments of others: plain functions from an observation to an action."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import cos, pi
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from attrs import frozen
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.errors import EnvironmentFaultError
+from townlet.ports import Script
 
 if TYPE_CHECKING:
     from townlet.env.spaces import ActionLayout, ObservationLayout
@@ -21,7 +22,7 @@ __all__ = ["SCRIPTS", "ScriptTeacher"]
 class ScriptTeacher:
     """Asks a function `observation -> action`, which knows the environment's own spaces, for each living agent."""
 
-    script: Callable[[Any], Any]
+    script: Script
     """Returns the action of an observation."""
     observations: "ObservationLayout"
     """How an observation is made of features."""
@@ -60,7 +61,7 @@ def _swing_up(observation: Any) -> Any:
     return np.array([np.clip(torque, -2.0, 2.0)], np.float32)
 
 
-SCRIPTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+SCRIPTS: Mapping[str, Mapping[str, Script]] = {
     "CartPole-v1": {"balance": _balance},
     "Pendulum-v1": {"swing_up": _swing_up},
 }

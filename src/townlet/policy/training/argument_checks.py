@@ -9,9 +9,9 @@ from typing import Any
 
 from townlet.dto.problems import short_repr
 from townlet.errors import BadInputError
-from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Teacher
+from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Script, ScriptableProvider, Teacher, provider
 
-__all__ = ["as_provider", "as_teacher", "require_callable", "require_mapping", "require_text"]
+__all__ = ["as_provider", "as_teacher", "require_callable", "require_mapping", "require_text", "teacher_in"]
 
 _PROVIDER = "an object with the methods describe, make and teacher (docs/reference/environment.md shows a whole one)"
 _TEACHER = "the name of one of the environment's teachers, or an object with a method act(observations)"
@@ -29,6 +29,9 @@ _LIBRARIES = {
 def as_provider(environment: object) -> EnvironmentProvider:
     """Return `environment` as a provider; BadInputError, with what to pass instead, where it is none."""
     if isinstance(environment, str):
+        family, colon, _ = environment.partition(":")
+        if colon and family in entry_points(group=ENVIRONMENTS).names:
+            return provider(environment)
         if environment in entry_points(group=ENVIRONMENTS).names:
             raise BadInputError(
                 f"environment is the text {environment!r}; leave it out: the schedule names registered environments "
@@ -49,29 +52,42 @@ def as_provider(environment: object) -> EnvironmentProvider:
         raise BadInputError(
             f"environment is {_kind(environment)}, without {', '.join(missing)}; pass {_PROVIDER}{more}"
         )
-    provider: Any = environment
-    _require_signature("environment", provider.describe, "scenario")
-    _require_signature("environment", provider.make, "scenario", worlds=1, seed=0, max_steps=1, first_world=0)
-    _require_signature("environment", provider.teacher, "scenario", "name")
-    return provider  # type: ignore[no-any-return]
+    checked: Any = environment
+    _require_signature("environment", checked.describe, "scenario")
+    _require_signature("environment", checked.make, "scenario", worlds=1, seed=0, max_steps=1, first_world=0)
+    _require_signature("environment", checked.teacher, "scenario", "name")
+    return checked  # type: ignore[no-any-return]
 
 
-def as_teacher(teacher: object) -> Teacher | str:
-    """Return `teacher` as a name or a teacher; BadInputError, with what to pass instead, where it is neither."""
+def as_teacher(teacher: object) -> Teacher | Script | str:
+    """Return `teacher` as a name, a teacher or a function; BadInputError, with what to pass instead, for others."""
     if isinstance(teacher, str):
         return teacher
     if inspect.isclass(teacher):
         raise BadInputError(_class_sentence("teacher", teacher, ("act",), _TEACHER))
+    checked: Any = teacher
     if not callable(getattr(teacher, "act", None)):
+        is_function = inspect.isroutine(teacher) or isinstance(teacher, functools.partial)
+        if is_function and not inspect.iscoroutinefunction(teacher):
+            return checked  # type: ignore[no-any-return]
         more = ""
         if callable(getattr(teacher, "predict", None)):
             more = "; an object with predict becomes one in a class whose act calls it"
-        elif inspect.isroutine(teacher):
-            more = "; a function becomes one as the method act of a class"
         raise BadInputError(f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}{more}")
-    checked: Any = teacher
     _require_signature("teacher", checked.act, "observations")
     return checked  # type: ignore[no-any-return]
+
+
+def teacher_in(environment: EnvironmentProvider, teacher: Teacher | Script) -> Teacher:
+    """Return a teacher for an environment; BadInputError for a function where only objects with `act` can teach."""
+    if isinstance(teacher, Teacher):
+        return teacher
+    if isinstance(environment, ScriptableProvider):
+        return environment.teacher_of(teacher)
+    raise BadInputError(
+        f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}; a function becomes one as the method act of a "
+        "class"
+    )
 
 
 def require_text(name: str, value: object, expected: str) -> None:

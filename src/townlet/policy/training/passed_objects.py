@@ -3,8 +3,9 @@
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.snapshot import RunSnapshot, first_record, load_run
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.policy.training.argument_checks import teacher_in
 from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
-from townlet.ports import EnvironmentProvider, Teacher, provider
+from townlet.ports import EnvironmentProvider, Script, Teacher, provider
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
@@ -17,7 +18,7 @@ def provider_of_run(
     catalogue: StrategyCatalogue,
     *,
     environment: EnvironmentProvider | None,
-    teacher: Teacher | str | None,
+    teacher: Teacher | Script | str | None,
 ) -> EnvironmentProvider:
     """Return the provider with which a run goes on.
 
@@ -60,7 +61,7 @@ def provider_of_run(
         )
     assert teacher is not None
     assert not isinstance(teacher, str)
-    return ProviderWithTeacher(inner=inner, custom=teacher)
+    return ProviderWithTeacher(inner=inner, custom=teacher_in(inner, teacher))
 
 
 def _snapshot(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
