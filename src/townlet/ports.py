@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, Protocol, cast, runtime_checkable
+from inspect import signature
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import numpy as np
@@ -271,6 +272,17 @@ def check_finite(description: EnvironmentDescription, name: str, values: NDArray
             )
 
 
+def _made(factory: Callable[..., EnvironmentProvider], environment_id: str, name: str) -> EnvironmentProvider:
+    """Return a provider; BadInputError where the id must name one environment of a family and does not, or must not."""
+    family, words = environment_id.partition(":")[0], (name,) if name else ()
+    try:
+        signature(factory).bind(*words)
+    except TypeError:
+        advice = f"leave {':' + name!r} out" if name else f"name one of them: {family}:ID"
+        raise BadInputError(f"environment {environment_id!r} cannot be made; {advice}") from None
+    return factory(*words)
+
+
 def provider(environment_id: str) -> EnvironmentProvider:
     """Return the provider registered under an environment id; BadInputError, with a suggestion, if there is none.
 
@@ -280,7 +292,7 @@ def provider(environment_id: str) -> EnvironmentProvider:
     family, _, name = environment_id.partition(":")
     for entry in registered:
         if entry.name == family:
-            return cast("EnvironmentProvider", entry.load()(name) if name else entry.load()())
+            return _made(entry.load(), environment_id, name)
     raise BadInputError(
         f"unknown environment {environment_id!r}{did_you_mean(environment_id, sorted(registered.names))}"
     )

@@ -1,6 +1,7 @@
 """Environments of Gymnasium are played as they are: their seeds, ends, rewards, masks; what is wrong is named."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -190,6 +191,24 @@ def test_a_number_that_is_none_names_its_place(
         environment.step(left(2))
 
 
+class Falling(Counter):
+    """Raises in its second step."""
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Count, once."""
+        if self.count:
+            raise RuntimeError("the motor is off")
+        return super().step(action)
+
+
+def test_what_an_environment_raises_is_named_with_its_place(registered: Callable[..., GymnasiumProvider]) -> None:
+    """The error of the environment is the cause."""
+    environment = made(registered(Falling))
+    environment.step(left(2))
+    with pytest.raises(EnvironmentFaultError, match="step raised RuntimeError: the motor is off in world 0, episode 1"):
+        environment.step(left(2))
+
+
 @pytest.mark.parametrize(("kind", "promise"), [(Unseeded, "pure"), (Constant, "seeds")])
 def test_a_seed_that_is_not_obeyed_is_named(
     registered: Callable[..., GymnasiumProvider], kind: type[Counter], promise: str
@@ -234,6 +253,28 @@ def test_an_unknown_id_is_refused_with_gymnasiums_reason(name: str) -> None:
     """One sentence."""
     with pytest.raises(BadInputError, match=f"gymnasium:{name} cannot be made"):
         provider(f"gymnasium:{name}").describe("default")
+
+
+def test_an_id_that_would_import_a_module_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule is data: reading one runs no code of others."""
+    (tmp_path / "planted.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadInputError, match="gymnasium:planted:Env-v0 would import the module 'planted'"):
+        provider("gymnasium:planted:Env-v0").describe("default")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("gymnasium", "name one of them: gymnasium:ID"),
+        ("gymnasium:", "gymnasium:ID"),
+        ("town:small", "leave ':small' out"),
+    ],
+)
+def test_a_family_wants_a_name_and_an_environment_none(name: str, advice: str) -> None:
+    """One sentence with what to write."""
+    with pytest.raises(BadInputError, match=f"^environment '{name}' cannot be made; .*{advice}"):
+        provider(name)
 
 
 @pytest.mark.parametrize(

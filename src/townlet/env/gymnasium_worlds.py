@@ -1,7 +1,7 @@
 """Any Gymnasium environment as a `townlet.ports.Environment`: W copies with one agent each, in this process."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,15 @@ class GymnasiumProvider:
         )
 
     def make_one(self) -> "gymnasium.Env[Any, Any]":
-        """Return one environment; BadInputError with Gymnasium's reason where it cannot be made."""
+        """Return one environment; BadInputError with Gymnasium's reason where it cannot be made.
+
+        An id with a module before a colon is refused: making it would import code that a schedule names.
+        """
+        if ":" in self.id:
+            raise BadInputError(
+                f"gymnasium:{self.id} would import the module {self.id.partition(':')[0]!r}; import it in a program of "
+                "your own, and name the id that it registers"
+            )
         try:
             return gymnasium.make(self.id, disable_env_checker=True, **self.arguments)
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
@@ -146,7 +154,8 @@ class GymnasiumWorlds:
         self._successes[chosen] = np.nan
         for w in np.flatnonzero(chosen).tolist():
             seed = int(mix(self._world_keys[w], self._episodes[w]) >> (np.uint64(64) - _SEED_BITS))
-            observation, info = self._environments[w].reset(seed=seed)
+            with self._faults(w, "reset"):
+                observation, info = self._environments[w].reset(seed=seed)
             self._see(w, observation, info)
         return self._batch()
 
@@ -157,7 +166,8 @@ class GymnasiumWorlds:
         truncations = np.zeros((self.worlds, 1), np.bool_)
         running = np.flatnonzero(~self._over).tolist()
         for w, action in zip(running, self._actions.to_native(actions[running, 0]), strict=True):
-            observation, reward, terminated, truncated, info = self._environments[w].step(action)
+            with self._faults(w, "step"):
+                observation, reward, terminated, truncated, info = self._environments[w].step(action)
             self._steps[w] += 1
             rewards[w, 0], terminations[w, 0] = self._number(w, float(reward), "reward"), bool(terminated)
             truncations[w, 0] = (bool(truncated) or self._steps[w] >= self.max_steps) and not terminated
@@ -206,9 +216,21 @@ class GymnasiumWorlds:
         if np.isfinite(number):
             return number
         raise EnvironmentFaultError(
-            f"environment {self.description.id}: {what} is not finite in world {self._world_ids[w]}, episode "
-            f"{self._episodes[w]}, decision {self._steps[w]}; expected finite numbers"
+            f"environment {self.description.id}: {what} is not finite in {self._place(w)}; expected finite numbers"
         )
+
+    def _place(self, w: int) -> str:
+        return f"world {self._world_ids[w]}, episode {self._episodes[w]}, decision {self._steps[w]}"
+
+    @contextmanager
+    def _faults(self, w: int, call: str) -> Iterator[None]:
+        """Turn what the environment raises into EnvironmentFaultError naming world, episode and decision."""
+        try:
+            yield
+        except Exception as error:  # the environment is foreign code; its own error is kept as the cause
+            raise EnvironmentFaultError(
+                f"environment {self.description.id}: {call} raised {type(error).__name__}: {error} in {self._place(w)}"
+            ) from error
 
     def _batch(self) -> ObservationBatchDTO:
         return ObservationBatchDTO(
