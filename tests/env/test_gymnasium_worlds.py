@@ -255,6 +255,14 @@ def test_an_unknown_id_is_refused_with_gymnasiums_reason(name: str) -> None:
         provider(f"gymnasium:{name}").describe("default")
 
 
+def test_keyword_arguments_change_the_signature_and_are_plain_data() -> None:
+    """Another gravity is another environment; a function has no digest."""
+    pendulums = [GymnasiumProvider("Pendulum-v1", arguments) for arguments in ({}, {"g": 9.0})]
+    assert 2 == len({each.describe("default").signature for each in pendulums})
+    with pytest.raises(BadInputError, match="the keyword arguments are no plain data"):
+        GymnasiumProvider("Pendulum-v1", {"g": np.float32(9.0)}).describe("default")
+
+
 def test_an_id_that_would_import_a_module_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A schedule is data: reading one runs no code of others."""
     (tmp_path / "planted.py").write_text("raise SystemExit('imported')")

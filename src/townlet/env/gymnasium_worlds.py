@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ class GymnasiumProvider:
 
     id: str
     """Id of the environment, without the prefix ``gymnasium:``."""
-    arguments: Mapping[str, Any] = {}
-    """Keyword arguments of `gymnasium.make`."""
+    arguments: Mapping[str, Any] = MappingProxyType({})
+    """Keyword arguments of `gymnasium.make`: plain data, because the environment's signature holds them."""
 
     def describe(self, scenario: str) -> EnvironmentDescription:
         """Return what a policy must know of the environment; one is made for it and closed."""
@@ -118,8 +119,17 @@ class GymnasiumProvider:
             metrics=(*_METRICS, _SUCCESS),
             teachers=tuple(SCRIPTS.get(self.id, {})),
             lives_end=True,
-            signature=digest_of(meaning),
+            signature=self._signature(meaning),
         )
+
+    def _signature(self, meaning: Mapping[str, Any]) -> str:
+        try:
+            return digest_of(meaning)
+        except (TypeError, ValueError) as error:
+            raise BadInputError(
+                f"gymnasium:{self.id}: the keyword arguments are no plain data ({error}); expected text, numbers and "
+                "lists or mappings of them"
+            ) from error
 
 
 class GymnasiumWorlds:
