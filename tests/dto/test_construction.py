@@ -7,6 +7,8 @@ import json
 import math
 import pickle
 import pkgutil
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -217,3 +219,38 @@ def test_a_metric_whose_direction_is_written_in_words_is_judged_by_it() -> None:
 
 
 MARGIN = MarginSpec(baseline="champion", absolute=0)
+
+
+THREADS = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from townlet.dto.codec import structure
+from townlet.dto.schedule import ScheduleSpec
+
+data = {
+    "schedule": "townlet/v1", "name": "a", "seed": 1, "environment": {"id": "town", "scenario": "x"}, "teacher": "t",
+    "registry": {"name": "a"}, "initial": "c", "states": {"c": {"strategy": "capture", "next": [{"to": "done"}]}},
+}
+begin, errors = False, []
+
+def read():
+    while not begin:
+        pass
+    try:
+        structure(data, ScheduleSpec)
+    except Exception as error:
+        errors.append(error)
+
+threads = [threading.Thread(target=read) for _ in range(4)]
+[thread.start() for thread in threads]
+begin = True
+[thread.join() for thread in threads]
+sys.exit("; ".join(map(str, errors)))
+"""
+
+
+def test_threads_that_read_their_first_record_together_read_it_whole() -> None:
+    """Ten new processes, four threads each; before, about every third refused a schedule that is right."""
+    for _ in range(10):
+        done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
+        assert 0 == done.returncode, done.stderr

@@ -115,11 +115,14 @@ def read_record(cls: type, hook_of: Callable[[Any], Hook]) -> Hook:
     attrs.resolve_types(cls)
     fields = {disk_name(attribute): attribute for attribute in attrs.fields(cls) if attribute.init}
     unchecked = inspect.unwrap(vars(cls)["__init__"])
-    checks: list[tuple[str, str, _Field]] = []
+    checks: tuple[tuple[str, str, _Field], ...] | None = None
 
     def hook(value: Mapping[str, Any], _: Any) -> Any:
-        if not checks:  # not before: a record may hold records of its own kind
-            checks.extend((name, str(field.alias), _Field.of(field, hook_of)) for name, field in fields.items())
+        nonlocal checks
+        if (
+            checks is None
+        ):  # not before: a record may hold records of its own kind; set whole, for threads that read too
+            checks = tuple((name, str(field.alias), _Field.of(field, hook_of)) for name, field in fields.items())
         arguments: dict[str, Any] = {}
         problems: list[Problem] = []
         for name, alias, check in checks:
