@@ -245,7 +245,7 @@ threads = [threading.Thread(target=read) for _ in range(4)]
 [thread.start() for thread in threads]
 begin = True
 [thread.join() for thread in threads]
-sys.exit("; ".join(map(str, errors)))
+sys.exit("; ".join(map(str, errors)) or 0)
 """
 
 
