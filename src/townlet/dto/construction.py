@@ -119,9 +119,8 @@ def read_record(cls: type, hook_of: Callable[[Any], Hook]) -> Hook:
 
     def hook(value: Mapping[str, Any], _: Any) -> Any:
         nonlocal checks
-        if (
-            checks is None
-        ):  # not before: a record may hold records of its own kind; set whole, for threads that read too
+        # Not before the first reading: a record may hold records of its own kind. Whole: other threads read too.
+        if checks is None:
             checks = tuple((name, str(field.alias), _Field.of(field, hook_of)) for name, field in fields.items())
         arguments: dict[str, Any] = {}
         problems: list[Problem] = []
