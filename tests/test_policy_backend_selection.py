@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import importers
 
 import townlet
 from townlet.errors import BadInputError, TorchNotAvailableError
@@ -16,24 +17,10 @@ from townlet.policy.training.strategies import base
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, resolve
 
 ROOT = Path(__file__).parents[1]
-TORCH_FILES = {
-    f"townlet.policy.{name}"
-    for name in (
-        "bc.cloning",
-        "distributions.autograd",
-        "losses",
-        "model.torch_network",
-        "ppo.gradient_backend",
-        "ppo.learner",
-        "ppo.objective",
-    )
-}
-"""The only modules that import torch; pyproject's second contract names the same."""
-FOREIGN = {
-    f"townlet.env.{name}"
-    for name in ("gymnasium_worlds", "lane", "parallel", "registration", "sb3", "spaces", "vector")
-}
-"""Adapters of optional interfaces, which bring what they bring; the third contract names the same."""
+TORCH_FILES = importers("torch")
+"""The only modules that import torch."""
+FOREIGN = importers("gymnasium", "pettingzoo", "stable_baselines3")
+"""Adapters of optional interfaces, which bring what they bring."""
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(townlet.__path__, "townlet.")

@@ -82,17 +82,21 @@ def schedule_line(schedule: Path) -> str:
     return f"SCHEDULE = {str(schedule)!r}\n"
 
 
+def assert_same_bits(folder: Path, schedule: Path, name: str) -> None:
+    """Compare the hashes that a program prints with that of a run in this process."""
+    expected = townlet.anneal(schedule, environment=CorridorProvider(Keeping), home=folder / "here").semantic_hash
+    body, count = PROGRAMS[name]
+    done = program(folder, schedule_line(schedule) + RUN + body)
+    assert 0 == done.returncode, done.stderr
+    assert [expected] * count == done.stdout.split()
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_run_has_the_same_bits_wherever_it_is_called(tmp_path: Path, name: str) -> None:
     """A program of its own for each, since pytest's process has threads and pools already."""
     if name == "a forked child" and not hasattr(os, "fork"):
         pytest.skip("this system has no fork")
-    schedule = write_plays(tmp_path)
-    expected = townlet.anneal(schedule, environment=CorridorProvider(Keeping), home=tmp_path / "here").semantic_hash
-    body, count = PROGRAMS[name]
-    done = program(tmp_path, schedule_line(schedule) + RUN + body)
-    assert 0 == done.returncode, done.stderr
-    assert [expected] * count == done.stdout.split()
+    assert_same_bits(tmp_path, write_plays(tmp_path), name)
 
 
 @pytest.mark.torch
@@ -101,12 +105,7 @@ def test_a_run_has_the_same_bits_wherever_it_is_called(tmp_path: Path, name: str
 def test_training_has_the_same_bits_wherever_it_is_called(tmp_path: Path, name: str) -> None:
     """Clones, fine-tunes and promotes: torch, its threads and the registry take part."""
     pytest.importorskip("torch")
-    schedule = write_learns(tmp_path)
-    expected = townlet.anneal(schedule, environment=CorridorProvider(Keeping), home=tmp_path / "here").semantic_hash
-    body, count = PROGRAMS[name]
-    done = program(tmp_path, schedule_line(schedule) + RUN + body)
-    assert 0 == done.returncode, done.stderr
-    assert [expected] * count == done.stdout.split()
+    assert_same_bits(tmp_path, write_learns(tmp_path), name)
 
 
 @pytest.mark.parametrize("body", [STOPPED_THREAD, STOPPED_TASK], ids=["thread", "asyncio"])

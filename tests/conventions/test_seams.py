@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+from places import importers
+
 import townlet
 
 FREE: Mapping[str, str] = {
@@ -40,25 +42,8 @@ FREE: Mapping[str, str] = {
     "townlet.store.untrusted.parse_json": "reads what nobody has checked yet",
 }
 """Functions whose business is plain data, and why."""
-ELSEWHERE = {
-    *(
-        f"townlet.policy.{name}"
-        for name in (
-            "bc.cloning",
-            "distributions.autograd",
-            "losses",
-            "model.torch_network",
-            "ppo.gradient_backend",
-            "ppo.learner",
-            "ppo.objective",
-        )
-    ),
-    *(
-        f"townlet.env.{name}"
-        for name in ("gymnasium_worlds", "lane", "parallel", "registration", "sb3", "spaces", "vector")
-    ),
-}
-"""What needs torch, and what speaks the words of foreign interfaces; pyproject's contracts name the same files."""
+ELSEWHERE = importers("torch", "gymnasium", "pettingzoo", "stable_baselines3")
+"""What needs torch, and what speaks the words of foreign interfaces."""
 
 
 def is_payload(kind: Any) -> bool:

@@ -1,7 +1,7 @@
 """Any Gymnasium environment as a `townlet.ports.Environment`: W copies with one agent each, in this process."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -164,8 +164,10 @@ class GymnasiumWorlds:
         self._successes[chosen] = np.nan
         for w in np.flatnonzero(chosen).tolist():
             seed = int(mix(self._world_keys[w], self._episodes[w]) >> (np.uint64(64) - _SEED_BITS))
-            with self._faults(w, "reset"):
+            try:
                 observation, info = self._environments[w].reset(seed=seed)
+            except Exception as error:  # the environment is foreign code
+                raise self._fault(w, "reset", error) from error
             self._see(w, observation, info)
         return self._batch()
 
@@ -176,8 +178,10 @@ class GymnasiumWorlds:
         truncations = np.zeros((self.worlds, 1), np.bool_)
         running = np.flatnonzero(~self._over).tolist()
         for w, action in zip(running, self._actions.to_native(actions[running, 0]), strict=True):
-            with self._faults(w, "step"):
+            try:
                 observation, reward, terminated, truncated, info = self._environments[w].step(action)
+            except Exception as error:  # the environment is foreign code
+                raise self._fault(w, "step", error) from error
             self._steps[w] += 1
             rewards[w, 0], terminations[w, 0] = self._number(w, float(reward), "reward"), bool(terminated)
             truncations[w, 0] = (bool(truncated) or self._steps[w] >= self.max_steps) and not terminated
@@ -232,15 +236,11 @@ class GymnasiumWorlds:
     def _place(self, w: int) -> str:
         return f"world {self._world_ids[w]}, episode {self._episodes[w]}, decision {self._steps[w]}"
 
-    @contextmanager
-    def _faults(self, w: int, call: str) -> Iterator[None]:
-        """Turn what the environment raises into EnvironmentFaultError naming world, episode and decision."""
-        try:
-            yield
-        except Exception as error:  # the environment is foreign code; its own error is kept as the cause
-            raise EnvironmentFaultError(
-                f"environment {self.description.id}: {call} raised {type(error).__name__}: {error} in {self._place(w)}"
-            ) from error
+    def _fault(self, w: int, call: str, error: Exception) -> EnvironmentFaultError:
+        """Return what the environment raised, with world, episode and decision."""
+        return EnvironmentFaultError(
+            f"environment {self.description.id}: {call} raised {type(error).__name__}: {error} in {self._place(w)}"
+        )
 
     def _batch(self) -> ObservationBatchDTO:
         return ObservationBatchDTO(

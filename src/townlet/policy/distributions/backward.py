@@ -18,6 +18,9 @@ from townlet.policy.distributions.acting import LOG_ROOT_2PI
 
 __all__ = [
     "BoxTerms",
+    "Constants",
+    "Real",
+    "Reals",
     "box_backward",
     "box_deviations",
     "box_log_density",

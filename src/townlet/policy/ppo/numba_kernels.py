@@ -8,12 +8,11 @@ probabilities, ρ = π(a|s) ÷ π_old(a|s), Â advantage, ε clip range, w weigh
 B rows, A actions, H outputs of a layer.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from townlet.compiled import entry_kernel
+from townlet.policy.distributions.backward import Constants, Real, Reals
 
 __all__ = [
     "bias_relu",
@@ -21,10 +20,6 @@ __all__ = [
     "surrogate_backward",
     "value_error_backward",
 ]
-
-Reals = NDArray[np.floating[Any]]
-Real = np.floating[Any]
-Constants = tuple[Real, ...]
 
 
 @entry_kernel
