@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from townlet.dto.schedule import ScheduleSpec
     from townlet.errors import BadInputError, HoldError, StoppedError, TorchNotAvailableError, TownletError
     from townlet.machine.schedule.loader import ScheduleError
-    from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher
+    from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, batched
     from townlet.world.batch import TownBatch
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "TownletError",
     "__version__",
     "anneal",
+    "batched",
     "resume",
     "run",
 ]
@@ -57,6 +58,7 @@ _MODULES = {
     "TownBatch": "townlet.world.batch",
     "TownletError": "townlet.errors",
     "anneal": "townlet.api",
+    "batched": "townlet.ports",
     "resume": "townlet.api",
     "run": "townlet.api",
 }

@@ -2,14 +2,15 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from os import write
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
+from typing import Any
 
-from attrs import define
+from attrs import define, evolve
 
 from townlet.dto.journal import Entry, RunCreated
 from townlet.dto.policy import AnnealSummary
@@ -19,19 +20,20 @@ from townlet.errors import BadInputError, ResourceFaultError, StoppedError, Unfi
 from townlet.machine.engine.visit import never
 from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training.argument_checks import (
-    as_provider,
+    as_environment,
     as_teacher,
     require_callable,
+    require_imports,
     require_mapping,
     require_text,
-    teacher_in,
 )
-from townlet.policy.training.custom_teacher import CUSTOM, ProviderWithTeacher
+from townlet.policy.training.custom_teacher import CUSTOM
+from townlet.policy.training.launch import ScheduleSource, with_absolute_files
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.policy.training.passed_objects import provider_of_run
+from townlet.policy.training.passed_objects import source_of_run
 from townlet.policy.training.strategies.base import Strategies, catalogue
 from townlet.policy.training.telemetry import MetricPoint
-from townlet.ports import EnvironmentProvider, Script, Teacher, provider
+from townlet.ports import EnvironmentProvider, Script, Teacher
 from townlet.report import terminal
 from townlet.report.jupyter import is_notebook, notebook_console
 from townlet.report.progress import RunProgress
@@ -54,6 +56,7 @@ def run(
     directory: Path | str | None = None,
     device: Device | None = None,
     strategies: Strategies | None = None,
+    allow_imports: Sequence[str] = (),
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
 ) -> AnnealSummary:
@@ -62,7 +65,8 @@ def run(
     `schedule` is a record, a path, or the name of a shipped schedule such as ``quickstart``. `home` holds runs, blobs
     and the registry; `seed` replaces the schedule's; `rehearse` visits every state with tiny numbers and promotes
     nothing; `directory` is the run directory to create; `device` is where networks are trained; `strategies` are used
-    besides the installed ones.
+    besides the installed ones; `allow_imports` are the modules that the schedule may name for an environment or a
+    teacher.
 
     `progress` is shown by default where the main thread calls from a terminal or a notebook; True shows it anywhere,
     False nowhere. `stopping` is asked between two steps: once it returns True, the run is saved and StoppedError says
@@ -73,7 +77,7 @@ def run(
     TorchNotAvailableError where a state needs torch and torch is not installed; nothing is written then.
     """
     with _Call.open(home, progress, stopping) as call:
-        orchestrator = call.orchestrator(_schedule(schedule), None, strategies, seed=seed)
+        orchestrator = call.orchestrator(_schedule(schedule), None, strategies, allow_imports, seed=seed)
         target = None if directory is None else _path("directory", directory)
         return orchestrator.run(rehearse=rehearse, directory=target, device=device)
 
@@ -81,9 +85,10 @@ def run(
 def anneal(
     schedule: ScheduleSpec | Path | str,
     *,
-    environment: EnvironmentProvider | str | None = None,
+    environment: EnvironmentProvider | Callable[..., Any] | str | None = None,
     teacher: Teacher | Script | str | None = None,
     strategies: Strategies | None = None,
+    allow_imports: Sequence[str] = (),
     home: Path | str = _HOME,
     seed: int | None = None,
     rehearse: bool = False,
@@ -92,30 +97,30 @@ def anneal(
 ) -> AnnealSummary:
     """Run a schedule with an environment and a teacher of your own, and return its summary.
 
-    `environment` replaces the provider that the schedule's environment id names; text such as
-    ``gymnasium:CartPole-v1`` is an id. `teacher` is the name of one of the environment's teachers, an object with
-    `act`, or, for an environment of Gymnasium, a function from its observation to its action; it replaces the
-    schedule's. `townlet.resume` wants the same objects again. Other arguments and errors are those of `townlet.run`.
+    `environment` replaces the schedule's: an id such as ``gymnasium:CartPole-v1``, a function that returns a new
+    environment of Gymnasium, or a provider. `teacher` replaces the schedule's: the name of one of the environment's
+    teachers, an object with `act`, or, where the environment has observations of its own, a function from its
+    observation to its action, or a controller with `reset`. `townlet.resume` wants the same objects again. Other
+    arguments and errors are those of `townlet.run`.
     """
-    own = None if environment is None else as_provider(environment)
+    own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
     with _Call.open(home, progress, stopping) as call:
-        orchestrator = call.orchestrator(_schedule(schedule), own, strategies, seed=seed)
+        orchestrator = call.orchestrator(_schedule(schedule), own, strategies, allow_imports, seed=seed)
         if isinstance(own_teacher, str):
-            orchestrator = orchestrator.with_teacher(own_teacher)
+            orchestrator = _with_teacher(orchestrator, own_teacher)
         elif own_teacher is not None:
-            orchestrator = orchestrator.with_teacher(CUSTOM)
-            inner = provider(_record(orchestrator).environment.id) if own is None else own
-            orchestrator.environments = ProviderWithTeacher(inner=inner, custom=teacher_in(inner, own_teacher))
+            orchestrator = _with_teacher(evolve(orchestrator, teacher=own_teacher), CUSTOM)
         return orchestrator.run(rehearse=rehearse)
 
 
 def resume(
     run: Path | str = "latest",
     *,
-    environment: EnvironmentProvider | str | None = None,
+    environment: EnvironmentProvider | Callable[..., Any] | str | None = None,
     teacher: Teacher | Script | str | None = None,
     strategies: Strategies | None = None,
+    allow_imports: Sequence[str] = (),
     home: Path | str | None = None,
     accept_schedule: bool = False,
     progress: bool | None = None,
@@ -133,21 +138,16 @@ def resume(
     JournalBrokenError where the journal does not hold.
     """
     require_text("run", run, "a run's directory, the beginning of its id, or 'latest'")
-    own = None if environment is None else as_provider(environment)
+    own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
     own_home = _path("home", _HOME if home is None else home)
     directory = RunDirectory.find(own_home, run)
     own_home = directory.home(own_home) if home is None else own_home
     directory.require_home(own_home)
     with _Call.open(own_home, progress, stopping, run=directory.id) as call:
-        orchestrator = call.orchestrator(directory.source or directory.schedule, own, strategies)
-        orchestrator.environments = provider_of_run(
-            directory,
-            BlobStore(own_home / "blobs"),
-            catalogue(orchestrator.strategies),
-            environment=own,
-            teacher=own_teacher,
-        )
+        orchestrator = call.orchestrator(directory.source or directory.schedule, own, strategies, allow_imports)
+        blobs, known = BlobStore(own_home / "blobs"), catalogue(orchestrator.strategies)
+        orchestrator.teacher = source_of_run(directory, blobs, known, orchestrator.source, own_teacher).teacher
         return orchestrator.resume(directory.path, accept_schedule=accept_schedule)
 
 
@@ -199,8 +199,9 @@ class _Call:
     def orchestrator(
         self,
         config: ScheduleSpec | Path,
-        environment: EnvironmentProvider | None,
+        environment: EnvironmentProvider | str | None,
         strategies: Strategies | None,
+        allow_imports: Sequence[str],
         seed: int | None = None,
     ) -> PolicyTrainingOrchestrator:
         """Return an orchestrator that shows its progress here."""
@@ -209,6 +210,7 @@ class _Call:
         return PolicyTrainingOrchestrator(
             config,
             environments=environment,
+            imports=require_imports(allow_imports),
             strategies=strategies or {},
             home=self.home,
             seed=seed,
@@ -274,9 +276,11 @@ def _schedule(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
     return find_schedule(schedule)
 
 
-def _record(orchestrator: PolicyTrainingOrchestrator) -> ScheduleSpec:
-    assert isinstance(orchestrator.config, ScheduleSpec), "with_teacher reads the file, once"
-    return orchestrator.config
+def _with_teacher(orchestrator: PolicyTrainingOrchestrator, teacher: str) -> PolicyTrainingOrchestrator:
+    """Return an orchestrator of the same schedule with another teacher."""
+    source = ScheduleSource.of(orchestrator.config)
+    schedule = orchestrator.plan(source, teacher).schedule
+    return evolve(orchestrator, config=with_absolute_files(schedule, source.folder))
 
 
 def _path(name: str, path: Path | str) -> Path:

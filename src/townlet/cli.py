@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
-from townlet.commands.arguments import HOME, Home, Json, PolicyWord, SchedulePath, Seed, Wide
+from townlet.commands.arguments import HOME, AllowImport, Home, Json, PolicyWord, SchedulePath, Seed, Wide
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
@@ -55,26 +55,25 @@ add_schedule_commands(app)
 
 
 @app.command(group=PLANNING)
-def check(schedule: SchedulePath, *, wide: Wide = False, json: Json = False) -> int:
+def check(schedule: SchedulePath, *, allow_import: AllowImport = (), wide: Wide = False, json: Json = False) -> int:
     """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
     from attrs import evolve
 
+    from townlet.imports import Imports
     from townlet.machine.schedule.forecast import forecast
-    from townlet.policy.training.environment_checks import check_promises, refuse_broken
+    from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
-    from townlet.ports import provider
     from townlet.report import tables, terminal
 
-    plan = PolicyTrainingOrchestrator(schedule).plan()
-    environment = plan.schedule.environment
-    describe = provider(environment.id).describe
-    suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
-    reports = check_promises(provider(environment.id), plan.schedule)
+    orchestrator = PolicyTrainingOrchestrator(schedule, imports=Imports(allow_import))
+    plan, source = orchestrator.plan(), orchestrator.source
+    environments = source.of_schedule(plan.schedule, schedule.parent)
+    reports = check_promises(environments, plan.schedule)
     refuse_broken(reports)
-    prediction = evolve(
-        forecast(plan, catalogue(), describe(environment.scenario), suites), environment_reports=reports
-    )
+    check_custom_teacher(environments, plan.schedule)
+    described, suites = source.describe(plan.schedule.environment), source.describe_suites(plan.schedule)
+    prediction = evolve(forecast(plan, catalogue(), described, suites), environment_reports=reports)
     if json:
         terminal.show_json(prediction.model_dump())
         return 0
@@ -102,6 +101,7 @@ def run(
         Device | None, Parameter(help="Where networks are trained; replaces the schedule's device.")
     ] = None,
     directory: Annotated[Path | None, Parameter(help="Run directory to create instead of one under the home.")] = None,
+    allow_import: AllowImport = (),
     home: Home = HOME,
     json: Json = False,
 ) -> int:
@@ -112,18 +112,21 @@ def run(
         lambda orchestrator: orchestrator.run(rehearse=rehearse, directory=directory, device=device),
         json=json,
         seed=seed,
+        allow_import=allow_import,
     )
     return code
 
 
 @app.command(group=PLANNING)
-def graph(schedule: SchedulePath) -> int:
+def graph(schedule: SchedulePath, *, allow_import: AllowImport = ()) -> int:
     """Draw a schedule as a Mermaid state diagram."""
+    from townlet.imports import Imports
     from townlet.machine.schedule.diagram import mermaid
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
 
-    terminal.show(mermaid(PolicyTrainingOrchestrator(schedule).plan().schedule).rstrip("\n"))
+    orchestrator = PolicyTrainingOrchestrator(schedule, imports=Imports(allow_import))
+    terminal.show(mermaid(orchestrator.plan().schedule).rstrip("\n"))
     return 0
 
 
@@ -156,11 +159,14 @@ def evaluate(
         Literal["worst", "drop"] | None,
         Parameter(help="What an episode counts as in which only one side has exposure; unknown where not given."),
     ] = None,
+    allow_import: AllowImport = (),
     wide: Wide = False,
     home: Home = HOME,
     json: Json = False,
 ) -> int:
     """Compare two policies over the same episodes; nothing is written."""
+    from townlet.dto.schedule import EnvironmentSpec
+    from townlet.imports import Imports
     from townlet.policy.evaluation.comparison import compare, fit_policy
     from townlet.policy.training.policy_references import resolve
     from townlet.policy.training.strategies.base import catalogue
@@ -171,8 +177,9 @@ def evaluate(
 
     references = [resolve(word, home, catalogue()) for word in (policy, against)]
     # The candidate says where it is at home; where it is a script, the baseline does.
-    scenario = scenario or next((r.scenario for r in references if r.scenario), "small_town")
-    environments = provider(environment or next((r.environment for r in references if r.environment), "town"))
+    spec = next((r.environment for r in references if r.environment), EnvironmentSpec(id="town", scenario="small_town"))
+    spec = spec if environment is None else EnvironmentSpec(id=environment)
+    scenario, environments = scenario or spec.scenario, provider(spec, Imports(allow_import))
     candidate, baseline = (fit_policy(each, environments, scenario, actions) for each in references)
     with RunProgress(terminal.errors) as progress:
 

@@ -16,19 +16,28 @@ from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
+from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError, EnvironmentFaultError
+from townlet.imports import Imports
 
 __all__ = [
+    "ConfigurableProvider",
     "Environment",
     "EnvironmentDescription",
     "EnvironmentProvider",
     "Script",
     "ScriptableProvider",
+    "StatefulTeacher",
     "StubTeacher",
     "Tallies",
     "Teacher",
+    "batched",
+    "begin_episodes",
     "check_finite",
     "check_over",
+    "configured",
+    "is_batched",
+    "keeps_state",
     "provider",
     "teacher_actions",
 ]
@@ -37,8 +46,23 @@ ENVIRONMENTS = "townlet.environments"
 _limit = attrs.validators.optional(Limits(least=1, words="at least 1, or None without a limit"))
 
 
-Script = Callable[[Any], Any]
+Script = Callable[..., Any]
 """Returns the action of an observation, both in the environment's own spaces."""
+_BATCHED = "__townlet_batched__"
+
+
+def batched(script: Script) -> Script:
+    """Mark a function that takes the observations of all worlds at once, and returns an action for each of them.
+
+    A leading axis W is added to each array of the observation and of the action. Used as ``@townlet.batched``.
+    """
+    setattr(script, _BATCHED, True)
+    return script
+
+
+def is_batched(script: object) -> bool:
+    """Return whether `batched` marked a script."""
+    return getattr(script, _BATCHED, False) is True
 
 
 @frozen(kw_only=True)
@@ -159,6 +183,20 @@ class StubTeacher(Teacher, Protocol):
 
 
 @runtime_checkable
+class StatefulTeacher(Teacher, Protocol):
+    """A teacher with a state for each world, such as the integral of a controller."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether it keeps one; where not, `begin` need not be called."""
+        ...
+
+    def begin(self, worlds: NDArray[np.bool_]) -> None:
+        """Forget the past of the worlds of the mask [W]: their episodes begin."""
+        ...
+
+
+@runtime_checkable
 class Environment(Protocol):
     """A batch of W independent worlds that step together."""
 
@@ -211,12 +249,35 @@ class EnvironmentProvider(Protocol):
 
 
 @runtime_checkable
+class ConfigurableProvider(EnvironmentProvider, Protocol):
+    """A provider of a family of environments, which a schedule configures."""
+
+    def configured(self, spec: EnvironmentSpec, imports: Imports) -> EnvironmentProvider:
+        """Return the provider with the keyword arguments, the limit and the metrics of a schedule.
+
+        `imports` are the modules that it may import. BadInputError for what it cannot do.
+        """
+        ...
+
+
+@runtime_checkable
 class ScriptableProvider(EnvironmentProvider, Protocol):
     """A provider that makes a teacher of a function which knows the environment's own observations and actions."""
 
     def teacher_of(self, script: Script) -> Teacher:
         """Return a teacher that asks the script for each living agent."""
         ...
+
+
+def keeps_state(teacher: object) -> bool:
+    """Return whether a teacher keeps a state for each world."""
+    return isinstance(teacher, StatefulTeacher) and teacher.keeps_state
+
+
+def begin_episodes(policy: object, worlds: NDArray[np.bool_]) -> None:
+    """Tell a teacher which worlds [W] begin an episode; a policy without a state is told nothing."""
+    if isinstance(policy, StatefulTeacher):
+        policy.begin(worlds)
 
 
 def teacher_actions(teacher: Teacher, observations: ObservationBatchDTO, spec: ActionSpec) -> Actions:
@@ -283,16 +344,30 @@ def _made(factory: Callable[..., EnvironmentProvider], environment_id: str, name
     return factory(*words)
 
 
-def provider(environment_id: str) -> EnvironmentProvider:
-    """Return the provider registered under an environment id; BadInputError, with a suggestion, if there is none.
+def provider(environment: EnvironmentSpec | str, imports: Imports | None = None) -> EnvironmentProvider:
+    """Return the provider of an environment id, configured as a schedule says; BadInputError where there is none.
 
-    An id may be the name of a provider of many environments and, after a colon, the name of one of them.
+    An id may be the name of a provider of many environments and, after a colon, the name of one of them. `imports` are
+    the modules that the id may name; none by default.
     """
+    spec = EnvironmentSpec(id=environment) if isinstance(environment, str) else environment
     registered = entry_points(group=ENVIRONMENTS)
-    family, _, name = environment_id.partition(":")
+    family, _, name = spec.id.partition(":")
     for entry in registered:
         if entry.name == family:
-            return _made(entry.load(), environment_id, name)
-    raise BadInputError(
-        f"unknown environment {environment_id!r}{did_you_mean(environment_id, sorted(registered.names))}"
-    )
+            return configured(_made(entry.load(), spec.id, name), spec, imports or Imports())
+    raise BadInputError(f"unknown environment {spec.id!r}{did_you_mean(spec.id, sorted(registered.names))}")
+
+
+def configured(inner: EnvironmentProvider, spec: EnvironmentSpec, imports: Imports) -> EnvironmentProvider:
+    """Return a provider as a schedule configures it; BadInputError where it takes no configuration."""
+    if isinstance(inner, ConfigurableProvider):
+        return inner.configured(spec, imports)
+    stated = {"with": spec.with_, "max_steps": spec.max_steps, "metrics": spec.metrics}
+    refused = [word for word, value in stated.items() if value]
+    if refused:
+        raise BadInputError(
+            f"environment {spec.id!r} takes no {' and no '.join(refused)} from a schedule; leave them out, or give its "
+            "provider a method configured(spec, imports)"
+        )
+    return inner

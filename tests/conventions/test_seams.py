@@ -18,6 +18,7 @@ FREE: Mapping[str, str] = {
         ("townlet.dto.codec.Record.model_dump", "townlet.dto.actions.StoredActions.model_dump"),
         "is how a record becomes plain data",
     ),
+    "townlet.env.info_tallies.InfoTallies.add": "reads what a foreign environment says",
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
     "townlet.machine.journal.result_codec.dump_result": "is how a result enters the journal",

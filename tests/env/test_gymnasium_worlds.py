@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from townlet.env.gymnasium_worlds import GymnasiumProvider, GymnasiumWorlds
-from townlet.env.scripts import ScriptTeacher
+from townlet.env.gymnasium_provider import GymnasiumProvider
+from townlet.env.gymnasium_worlds import GymnasiumWorlds
+from townlet.env.scripted_teacher import ScriptTeacher
 from townlet.env.spaces import ActionLayout, ObservationLayout
 from townlet.errors import BadInputError, EnvironmentFaultError
 from townlet.policy.evaluation.episodes import play
@@ -72,7 +73,7 @@ def registered() -> Callable[..., GymnasiumProvider]:
     def register(kind: type[Counter] = Counter, limit: int | None = 10, **attributes: Any) -> GymnasiumProvider:
         changed = type(kind.__name__, (kind,), attributes)
         gymnasium.register("townlet-test/Counter-v0", entry_point=changed, max_episode_steps=limit)
-        return GymnasiumProvider(id="townlet-test/Counter-v0")
+        return GymnasiumProvider(name="townlet-test/Counter-v0")
 
     yield register
     gymnasium.registry.pop("townlet-test/Counter-v0", None)
@@ -127,7 +128,7 @@ def test_a_cut_episode_is_a_truncation(registered: Callable[..., GymnasiumProvid
 
 def test_episodes_of_all_lengths_are_evaluated_whole() -> None:
     """The return of CartPole is the number of its steps, world by world, and worlds end at different times."""
-    cartpole = GymnasiumProvider(id="CartPole-v1")
+    cartpole = GymnasiumProvider(name="CartPole-v1")
 
     class Right:
         """Pushes to the right for ever."""
@@ -237,12 +238,12 @@ def test_a_script_sees_the_environments_own_observation() -> None:
     teacher = ScriptTeacher(
         script=script, observations=ObservationLayout.of(space, "e"), actions=ActionLayout.of(spaces.Discrete(2), "e")
     )
-    worlds = made(GymnasiumProvider(id="CartPole-v1"), worlds=1).reset()
+    worlds = made(GymnasiumProvider(name="CartPole-v1"), worlds=1).reset()
     batch = type(worlds)(
         observations=np.float32([[[0, 1, 0.5]]]), action_mask=worlds.action_mask, alive=worlds.alive, keys=worlds.keys
     )
     with pytest.raises(
-        EnvironmentFaultError, match=r"teacher script: returned 5.5; expected an action of Discrete\(2\)"
+        EnvironmentFaultError, match=r"teacher script: returned '5.5'; expected an action of Discrete\(2\)"
     ):
         teacher.act(batch)
     assert {"a": 1, "b": np.float32([0.5])} == seen[0]

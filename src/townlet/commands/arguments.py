@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, Token
 
+from townlet.imports import FLAG
+
 if TYPE_CHECKING:
     from townlet.store.rundir import RunDirectory
 
 __all__ = [
     "HOME",
     "Actor",
+    "AllowImport",
     "Home",
     "Json",
     "PolicyWord",
@@ -23,6 +26,7 @@ __all__ = [
     "Wide",
     "current_user",
     "find_run",
+    "import_words",
 ]
 
 
@@ -36,6 +40,15 @@ HOME = Path(".townlet")
 """Where runs, blobs and the registry are when neither the flag nor the environment variable says otherwise."""
 
 Actor = Annotated[str | None, Parameter(help="Who gives the command; by default the user of this process.")]
+AllowImport = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name=FLAG,
+        negative="",
+        consume_multiple=False,
+        help="Module, with all below it, that the schedule may import for an environment or a teacher; repeatable.",
+    ),
+]
 Home = Annotated[Path, Parameter(help="Directory of runs, blobs and the registry.", env_var="TOWNLET_HOME")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
 PolicyWord = Annotated[
@@ -56,6 +69,11 @@ SchedulePath = Annotated[
     ),
 ]
 Seed = Annotated[int | None, Parameter(help="Replaces the schedule's seed.")]
+
+
+def import_words(allowed: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of a command line that allow imports."""
+    return tuple(word for name in allowed for word in (FLAG, name))
 
 
 def current_user() -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Home, Json, Run, find_run
+from townlet.commands.arguments import HOME, AllowImport, Home, Json, Run, find_run
 from townlet.commands.overview import LOOKING
 from townlet.errors import JournalBrokenError
 
@@ -79,13 +79,15 @@ def why(
 
 
 @audit.command
-def replay(run: Run, *, home: Home = HOME, json: Json = False) -> int:
+def replay(run: Run, *, allow_import: AllowImport = (), home: Home = HOME, json: Json = False) -> int:
     """Derive every verdict and every transition again from the stored data; exit code 5 if one differs."""
+    from townlet.imports import Imports
+    from townlet.policy.training.environment_source import EnvironmentSource
     from townlet.policy.training.rederive import replay_run
     from townlet.report import terminal
 
     home, directory = find_run(home, run)
-    report = replay_run(directory, home)
+    report = replay_run(directory, home, source=EnvironmentSource(imports=Imports(allow_import)))
     if json:
         terminal.show_json(report.model_dump())
     elif report.clean:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Actor, Home, Json, Run, current_user, find_run
+from townlet.commands.arguments import HOME, Actor, AllowImport, Home, Json, Run, current_user, find_run
 from townlet.commands.overview import ANSWERING, RUNNING
 from townlet.commands.run_loop import run_with_progress
 from townlet.errors import BadInputError, TownletError
@@ -27,6 +27,7 @@ def resume(
     run: Run,
     *,
     accept_schedule: Annotated[bool, Parameter(negative="", help="Continue with the edited schedule.")] = False,
+    allow_import: AllowImport = (),
     home: Home = HOME,
     json: Json = False,
 ) -> int:
@@ -42,6 +43,7 @@ def resume(
         lambda orchestrator: orchestrator.resume(directory.path, accept_schedule=accept_schedule),
         json=json,
         run=directory,
+        allow_import=allow_import,
     )
     if had_ended:
         terminal.say("the run had ended before; resuming it changes nothing")

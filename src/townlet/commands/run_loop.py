@@ -10,14 +10,16 @@ from time import perf_counter
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
+from townlet.commands.arguments import import_words
 from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
     from townlet.dto.schedule import Plan
+    from townlet.policy.training.environment_source import EnvironmentSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.store.rundir import RunDirectory
 
@@ -30,8 +32,9 @@ _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
 class SignalHandler:
     """Handles SIGINT and SIGTERM: the first requests a stop at the next safe point, the second kills the process."""
 
-    def __init__(self) -> None:
-        """Start without a request to stop."""
+    def __init__(self, allow_import: "Sequence[str]") -> None:
+        """Start without a request to stop; the command that continues the run allows the same imports."""
+        self._allow_import = allow_import
         self.number = 0
         """Number of the signal that arrived; 0 for none."""
         self.run = ""
@@ -52,9 +55,7 @@ class SignalHandler:
 
     def resume_command(self, home: Path) -> str:
         """Return the command that continues the run."""
-        from townlet.store.hints import command_line
-
-        return command_line("resume", self.run or "latest", home=home)
+        return _command("resume", self.run or "latest", allow_import=self._allow_import, home=home)
 
     def follow(self, entry: "Entry") -> None:
         """Note which run it is, so that the message of a stop can name it."""
@@ -92,6 +93,7 @@ def run_with_progress(
     json: bool,
     seed: int | None = None,
     run: "RunDirectory | None" = None,
+    allow_import: "Sequence[str]" = (),
 ) -> "tuple[int, AnnealSummary | None]":
     """Run or resume a schedule with progress on stderr, print its summary, and return the exit code and the summary.
 
@@ -100,11 +102,11 @@ def run_with_progress(
     """
     from townlet.report import terminal
 
-    code, summary = walk(schedule, home, action, seed=seed, run=run)
+    code, summary = walk(schedule, home, action, seed=seed, run=run, allow_import=allow_import)
     if summary is not None:
         if json:
             terminal.show_json(summary.model_dump())
-        _show_outcome(summary, home, json=json)
+        _show_outcome(summary, home, allow_import, json=json)
         report_lost_output(summary)
     return code, summary
 
@@ -116,15 +118,17 @@ def walk(
     *,
     seed: int | None = None,
     run: "RunDirectory | None" = None,
+    allow_import: "Sequence[str]" = (),
 ) -> "tuple[int, AnnealSummary | None]":
     """Do as `run_with_progress` does, and leave it to the caller to print the summary."""
+    from townlet.imports import Imports
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
     from townlet.report.run_warnings import log_warnings, warnings_shown
     from townlet.store.hints import run_word
 
-    with SignalHandler() as signals, warnings_shown():
+    with SignalHandler(allow_import) as signals, warnings_shown():
         signals.run = "" if run is None else run_word(home, run)
         try:
             with RunProgress(terminal.errors) as progress:
@@ -141,7 +145,8 @@ def walk(
                     listen=on_record,
                     watch=progress.watch,
                     stopping=signals.stop_requested,
-                    on_plan=lambda plan: progress.expect(_steps_after(plan)),
+                    imports=Imports(tuple(allow_import)),
+                    on_plan=lambda plan: progress.expect(_steps_after(plan, orchestrator.source)),
                 )
                 summary = action(orchestrator)
         except StoppedError as error:
@@ -153,6 +158,13 @@ def walk(
     return _exit_code(summary), summary
 
 
+def _command(*words: str, allow_import: "Sequence[str]", home: Path) -> str:
+    """Return a command that a person can paste; one that continues a run allows the same imports."""
+    from townlet.store.hints import command_line
+
+    return command_line(*words, *(import_words(allow_import) if words[0] == "resume" else ()), home=home)
+
+
 def report_lost_output(summary: "AnnealSummary") -> None:
     """Say where the summary of a run is that could not be written to stdout; the run keeps its exit code."""
     from townlet.report import terminal
@@ -162,16 +174,13 @@ def report_lost_output(summary: "AnnealSummary") -> None:
         terminal.forget_losses()
 
 
-def _steps_after(plan: "Plan") -> "Mapping[str, int]":
+def _steps_after(plan: "Plan", source: "EnvironmentSource") -> "Mapping[str, int]":
     """Return the agent-steps that a run plays at least after each state."""
     from townlet.machine.schedule.remaining import least_steps_after
     from townlet.policy.training.strategies.base import catalogue
-    from townlet.ports import provider
 
-    environment = plan.schedule.environment
-    describe = provider(environment.id).describe
-    suites = {name: describe(name) for evidence in plan.schedule.evidence.values() for name in evidence.scenarios}
-    return least_steps_after(plan, catalogue(), describe(environment.scenario), suites)
+    described, suites = source.describe(plan.schedule.environment), source.describe_suites(plan.schedule)
+    return least_steps_after(plan, catalogue(), described, suites)
 
 
 def _exit_code(summary: "AnnealSummary") -> int:
@@ -180,18 +189,18 @@ def _exit_code(summary: "AnnealSummary") -> int:
     return 6 if summary.has_promote and not summary.champion_moved and not summary.rehearsal else 0
 
 
-def _show_outcome(summary: "AnnealSummary", home: Path, *, json: bool) -> None:
+def _show_outcome(summary: "AnnealSummary", home: Path, allow_import: "Sequence[str]", *, json: bool) -> None:
     """Print how the run ended and what to type next; beside a JSON document only what a held run waits for."""
     from townlet.machine.audit.snapshot import load_run
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import outcome, terminal
     from townlet.store.blobs import BlobStore
-    from townlet.store.hints import command_line, run_word
+    from townlet.store.hints import run_word
     from townlet.store.rundir import RunDirectory
 
     directory = RunDirectory.at(Path(summary.path))
     snapshot = load_run(directory, BlobStore(home / "blobs"), catalogue())
-    word, command = run_word(home, directory), partial(command_line, home=home)
+    word, command = run_word(home, directory), partial(_command, allow_import=allow_import, home=home)
     held = (
         list(outcome.hold_lines(snapshot, word, command, directory.signature_request))
         if summary.state == "hold"

@@ -1,14 +1,16 @@
 """What can be measured, and one measured number with everything it was measured on."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.constraints import Text
 from townlet.dto.fields import Direction
 
-__all__ = ["InvalidValues", "Measurement", "MetricSpec", "named_episodes"]
+__all__ = ["InfoMetricSpec", "InvalidValues", "Measurement", "MetricSpec", "named_episodes"]
 
 _NAMED = 5
 """Episodes that a sentence names; the record holds all."""
@@ -30,6 +32,20 @@ class MetricSpec(Record):
     """Least value it can have; `check` refuses limits that no value can reach. None where there is no such value."""
     high: float | None = None
     """Largest value it can have; 1 for a share. None where there is no such value."""
+
+
+@frozen(kw_only=True)
+class InfoMetricSpec(Record):
+    """A KPI that a schedule reads from the infos of an environment."""
+
+    info: str = attrs.field(validator=Text(pattern=r"[\s\S]{1,200}", words="a key of 1 to 200 characters"))
+    """Key of the infos; a dot leads into a mapping, as in ``episode.cost``."""
+    reduce: Literal["last", "sum", "mean", "max", "min", "any", "all"] = "last"
+    """How the values of an episode become one number; an episode without a value tells nothing about the metric."""
+    unit: str = "1/episode"
+    """Unit of that number."""
+    direction: Direction
+    """Which way the metric improves."""
 
 
 @frozen(kw_only=True)

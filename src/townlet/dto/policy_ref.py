@@ -1,6 +1,6 @@
 """How records refer to a policy: ``teacher:NAME`` for a scripted one, the weights digest for a learned one."""
 
-__all__ = ["parse_teacher", "short_ref", "teacher_ref"]
+__all__ = ["is_reference", "parse_teacher", "short_ref", "teacher_ref"]
 
 _TEACHER = "teacher:"
 
@@ -21,6 +21,15 @@ def parse_teacher(reference: str) -> str | None:
     ('scripted', None)
     """
     return reference.removeprefix(_TEACHER) if reference.startswith(_TEACHER) else None
+
+
+def is_reference(teacher: str) -> bool:
+    """Return whether a schedule's teacher says where it is, and is not one of the environment's own.
+
+    >>> is_reference("controllers:steer"), is_reference("scripted")
+    (True, False)
+    """
+    return ":" in teacher
 
 
 def short_ref(reference: str) -> str:

@@ -9,6 +9,7 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.constraints import Growing, Limits, Text, check_presence
 from townlet.dto.guards import GuardSpec, When
+from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.quantities import Bytes, Duration, Percent
 from townlet.dto.strategies import StrategySpec, count
 
@@ -38,6 +39,7 @@ _name = Text(
 )
 _seed = Limits(least=0, below=2**63, words="a seed between 0 and 2**63 - 1")
 _count = Limits(least=1, words="more than 0")
+_workers = Limits(least=0, most=1024, words="0 to 1,024 processes")
 _ascending = Growing(words="growing numbers of episodes")
 _confidence = Limits(above=0.5, below=1, words="a confidence between 50% and 100%")
 
@@ -59,11 +61,21 @@ class EnvironmentSpec(Record):
     """Where the policies live."""
 
     id: str
-    """Provider registered under the entry-point group ``townlet.environments``."""
-    scenario: str
+    """Provider registered under the entry-point group ``townlet.environments``; after a colon, one of its family."""
+    scenario: str = "default"
     """Preset within it."""
+    with_: Mapping[str, Any] = attrs.field(factory=dict)
+    """Keyword arguments with which the environment is made, as plain data."""
     worlds: int = count(64)
     """W, worlds that train side by side."""
+    workers: int = attrs.field(default=0, validator=_workers)
+    """Processes that step the worlds, 0 for this one; the numbers are the same for every count."""
+    step_timeout: Duration | None = None
+    """Time after which a worker that does not answer a decision is stopped; none: it is waited for."""
+    max_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
+    """Decisions after which every episode is cut; the environment's own limit where not given."""
+    metrics: Mapping[str, InfoMetricSpec] = attrs.field(factory=dict)
+    """KPIs from the infos of the environment, by name, beside its own."""
 
 
 @frozen(kw_only=True)

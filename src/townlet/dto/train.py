@@ -1,5 +1,6 @@
 """The flags of `townlet train`: one record that the command line, the façade and the reference page share."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import attrs
@@ -8,11 +9,16 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.strategies import Device
 
-__all__ = ["MODES", "OPTION", "Mode", "TrainRequest"]
+__all__ = ["MODES", "OPTION", "Mode", "TrainRequest", "as_text"]
 
 Mode = Literal["anneal", "bc", "rollout", "replay", "mixed", "capture", "ppo"]
 MODES: tuple[Mode, ...] = ("anneal", "bc", "rollout", "replay", "mixed", "capture", "ppo")
 OPTION, IN = "option", "modes"
+
+
+def as_text(path: Path | None) -> str | None:
+    """Return a path as a request holds it."""
+    return None if path is None else str(path)
 
 
 def _flag(default: Any, *modes: Mode, option: str = "") -> Any:

@@ -1,48 +1,14 @@
-"""Scripts as teachers for environments of others: plain functions from an observation to an action."""
+"""The scripts that Townlet brings for environments of others: plain functions from an observation to an action."""
 
 from collections.abc import Mapping
 from math import cos, pi
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from attrs import frozen
 
-from townlet.dto.actions import Actions
-from townlet.dto.boundary import ObservationBatchDTO
-from townlet.errors import EnvironmentFaultError
 from townlet.ports import Script
 
-if TYPE_CHECKING:
-    from townlet.env.spaces import ActionLayout, ObservationLayout
-
-__all__ = ["SCRIPTS", "ScriptTeacher"]
-
-
-@frozen(kw_only=True)
-class ScriptTeacher:
-    """Asks a function `observation -> action`, which knows the environment's own spaces, for each living agent."""
-
-    script: Script
-    """Returns the action of an observation."""
-    observations: "ObservationLayout"
-    """How an observation is made of features."""
-    actions: "ActionLayout"
-    """How columns are made of an action."""
-
-    def act(self, observations: ObservationBatchDTO) -> Actions:
-        """Return actions [W, N, C]; EnvironmentFaultError where the script returns no action of the space."""
-        spec = self.actions.spec
-        actions = np.zeros((*observations.alive.shape, spec.columns), spec.dtype)
-        for w, n in np.argwhere(observations.alive):
-            chosen = self.script(self.observations.unflatten(observations.observations[w, n]))
-            try:
-                actions[w, n] = self.actions.from_native(chosen)
-            except (ValueError, TypeError, KeyError, IndexError) as error:
-                name = getattr(self.script, "__name__", type(self.script).__name__)
-                raise EnvironmentFaultError(
-                    f"teacher {name}: returned {chosen!r}; expected an action of {self.actions.space} ({error})"
-                ) from error
-        return actions
+__all__ = ["SCRIPTS"]
 
 
 def _balance(observation: Any) -> int:

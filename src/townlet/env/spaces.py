@@ -84,6 +84,27 @@ class ObservationLayout:
         """Return the observation of features [F], in the environment's own structure."""
         return spaces.unflatten(self.space, features)
 
+    def unflatten_rows(self, features: NDArray[np.float32]) -> Any:
+        """Return the observations of features [B, F] as one structure, whose arrays have a leading axis B."""
+        columns = iter(np.split(features, np.cumsum([_width(leaf) for _, leaf in _leaves(self.space, "", "")])[:-1], 1))
+        return _nest(self.space, (_rows_of(leaf, next(columns)) for _, leaf in _leaves(self.space, "", "")))
+
+
+def _width(leaf: Leaf) -> int:
+    """Return the number of features of a leaf."""
+    if isinstance(leaf, spaces.Box | spaces.MultiBinary):
+        return int(np.prod(leaf.shape))
+    return sum(count for _, count in _options(leaf))
+
+
+def _rows_of(leaf: Leaf, columns: NDArray[np.float32]) -> NDArray[Any]:
+    """Return the values [B, …] of a leaf, of its features [B, F]."""
+    if isinstance(leaf, spaces.Box | spaces.MultiBinary):
+        return columns.reshape(len(columns), *leaf.shape).astype(leaf.dtype)
+    parts = np.split(columns, np.cumsum([count for _, count in _options(leaf)])[:-1], 1)
+    chosen = np.stack([part.argmax(1) + least for part, (least, _) in zip(parts, _options(leaf), strict=True)], 1)
+    return chosen[:, 0] if isinstance(leaf, spaces.Discrete) else chosen.reshape(len(columns), *leaf.shape)
+
 
 def _feature_names(path: str, leaf: Leaf) -> Iterator[str]:
     if isinstance(leaf, spaces.Box | spaces.MultiBinary):
@@ -145,22 +166,35 @@ class ActionLayout:
 
     def from_native(self, action: Any) -> NDArray[Any]:
         """Return the environment's own action as columns [C]; ValueError for one that is not in the space."""
-        options, numbers = list[Any](), list[Any]()
-        for leaf, value in zip(self.leaves, _parts(self.space, action), strict=True):
-            array = np.asarray(value)
-            shape = () if isinstance(leaf, spaces.Discrete) else leaf.shape
-            if array.size != int(np.prod(shape)):
-                raise ValueError(f"an action of shape {array.shape}, expected {shape}")
+        columns: NDArray[Any] = self._columns([np.asarray(part)[None] for part in _parts(self.space, action)])[0]
+        return columns
+
+    def from_native_rows(self, actions: Any, count: int) -> NDArray[Any]:
+        """Return a batch of the environment's own actions, arrays with a leading axis B, as columns [B, C]."""
+        parts = [np.asarray(part) for part in _parts(self.space, actions)]
+        short = next((part.shape for part in parts if part.shape[:1] != (count,)), None)
+        if short is not None:
+            raise ValueError(f"a batch of shape {short}, expected {count} actions on its first axis")
+        return self._columns(parts)
+
+    def _columns(self, parts: list[NDArray[Any]]) -> NDArray[Any]:
+        """Return the values of the leaves, each [B, …], as columns [B, C]."""
+        options, numbers = list[NDArray[Any]](), list[NDArray[Any]]()
+        for leaf, part in zip(self.leaves, parts, strict=True):
+            shape = () if isinstance(leaf, spaces.Discrete) else leaf.shape or ()
+            rows = part.reshape(len(part), -1)
+            if rows.shape[1] != int(np.prod(shape)):
+                raise ValueError(f"an action of shape {part.shape[1:]}, expected {shape}")
             if isinstance(leaf, spaces.Box):
-                numbers.extend(array.ravel().tolist())
-            elif array.dtype.kind not in "iub":
-                raise ValueError(f"an action of type {array.dtype}, expected whole numbers")
+                numbers.append(rows)
+            elif part.dtype.kind not in "iub":
+                raise ValueError(f"an action of type {part.dtype}, expected whole numbers")
             else:
-                options.extend(
-                    int(each) - least for each, (least, _) in zip(array.ravel(), _options(leaf), strict=True)
-                )
-        columns = self.spec.from_native(np.array(numbers))
-        return np.concatenate((np.array(options, np.int64), columns)).astype(self.spec.dtype)
+                options.append(rows.astype(np.int64) - [least for least, _ in _options(leaf)])
+        count = len(parts[0])
+        chosen = np.concatenate(options, axis=1) if options else np.empty((count, 0), np.int64)
+        drawn = self.spec.from_native(np.concatenate(numbers, axis=1) if numbers else np.empty((count, 0)))
+        return np.concatenate((chosen, drawn), axis=1).astype(self.spec.dtype)
 
 
 def _box_heads(path: str, leaf: spaces.Box) -> Iterator[BoxHead]:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from townlet.dto.codec import Problem, Record
+from townlet.dto.policy_ref import is_reference
 from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import REFERENCE
 from townlet.errors import BadInputError
@@ -38,8 +39,9 @@ RESERVED = {
 def check(partial: PartialSchedule) -> Iterator[Problem]:
     """Yield the problems of a schedule's sections, its graph aside."""
     yield from _check_names(partial)
-    if partial.environment and partial.teacher is not None and partial.teacher not in partial.environment.teachers:
-        yield unknown_name("teacher", partial.teacher, partial.environment.teachers, ("teacher",))
+    teacher, environment = partial.teacher, partial.environment
+    if environment and teacher is not None and not is_reference(teacher) and teacher not in environment.teachers:
+        yield unknown_name("teacher", teacher, environment.teachers, ("teacher",))
     for name, evidence in partial.evidence.items():
         if evidence:
             yield from _check_evidence(name, evidence)

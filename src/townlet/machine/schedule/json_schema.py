@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import partial
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin
@@ -113,12 +114,13 @@ class _Writer:
     def type_schema(self, kind: Any) -> dict[str, Any]:
         """Return the schema of a field's type."""
         origin, arguments = get_origin(kind), get_args(kind)
+        is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)
         if kind in _SCALARS:
             return dict(_SCALARS[kind])
+        if is_enum or origin is Literal:
+            return {"enum": [member.value for member in kind] if is_enum else list(arguments)}
         if origin is None or kind == When:
             return {When: self.define_condition, GuardSpec: self.define_guard}.get(kind, partial(self.define, kind))()
-        if origin is Literal:
-            return {"enum": list(arguments)}
         if origin in (Union, UnionType):
             return {"anyOf": [self.type_schema(part) for part in arguments]}
         if origin is Mapping:

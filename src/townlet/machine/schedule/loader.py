@@ -80,6 +80,7 @@ def load_text(
     seed: int | None = None,
     scenario: str | None = None,
     worlds: int | None = None,
+    teacher: str | None = None,
     stored: bool = False,
 ) -> Plan:
     """Return the plan of a schedule's `text`, called `name` in messages; its files are looked for in `folder`.
@@ -96,6 +97,7 @@ def load_text(
         ("seed",): seed,
         ("environment", "scenario"): scenario,
         ("environment", "worlds"): worlds,
+        ("teacher",): teacher,
     }
     overrides = {path: value for path, value in replacements.items() if value is not None}
     data = _overridden(document.data, overrides)

@@ -11,6 +11,7 @@ from townlet.dto.comparison import ComparisonResult, MetricComparison
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy_ref import teacher_ref
+from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError
 from townlet.estimate import (
     iqm,
@@ -56,10 +57,8 @@ class PolicyReference:
     """A learned policy's file."""
     digest: str = ""
     """SHA-256 of `weights`."""
-    environment: str | None = None
+    environment: EnvironmentSpec | None = None
     """Environment it was trained in; none where that is not recorded."""
-    scenario: str | None = None
-    """Scenario it was trained in."""
     days: int | None = None
     """Length of the episodes it was compared over."""
 
@@ -80,10 +79,10 @@ def fit_policy(
     except BadInputError as error:
         if reference.environment is None:
             raise
-        origin = f"{reference.environment}/{reference.scenario}"
+        home = reference.environment
         raise BadInputError(
-            f"{error}, or evaluate it where it was trained: --environment {reference.environment} "
-            f"--scenario {reference.scenario} ({origin})"
+            f"{error}, or evaluate it where it was trained: --environment {home.id} --scenario {home.scenario} "
+            f"({home.id}/{home.scenario})"
         ) from error
     return NamedPolicy(name=reference.digest, policy=weights.policy(actions))
 

@@ -11,6 +11,7 @@ from townlet.ports import (
     EnvironmentDescription,
     EnvironmentProvider,
     Teacher,
+    begin_episodes,
     check_over,
     teacher_actions,
 )
@@ -113,6 +114,7 @@ def play_episode(
     `on_decision` is called after each decision.
     """
     observations, description = environment.reset(), environment.description
+    begin_episodes(policy, np.ones(environment.worlds, np.bool_))
     lengths, over = np.zeros(environment.worlds, np.int64), np.zeros(environment.worlds, np.bool_)
     while not over.all():
         step = environment.step(teacher_actions(policy, observations, description.actions))

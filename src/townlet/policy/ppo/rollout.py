@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.model.inference import forward
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, Teacher, check_over, teacher_actions
+from townlet.ports import Environment, Teacher, begin_episodes, check_over, teacher_actions
 
 __all__ = ["Rollout"]
 
@@ -47,6 +47,7 @@ class Rollout:
         """[M], KPI exposures of the same episodes."""
         self._max_steps = max_steps
         self._final_observations: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
+        self._teacher: Teacher | None = None
         self._begin()
 
     def begin(self, environment: Environment) -> None:
@@ -60,9 +61,13 @@ class Rollout:
         spread = np.arange(1, worlds + 1) * self._max_steps // worlds
         self._first_cut = spread if self.environment.description.lives_end is False else np.zeros_like(spread)
         self._decisions, self._lengths = 0, np.zeros(worlds, np.int64)
+        begin_episodes(self._teacher, np.ones(worlds, np.bool_))
 
     def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
         """Fill the buffers; `weights` act stochastically, `teacher` decides in the first worlds, a `share` of them."""
+        if teacher is not self._teacher:
+            self._teacher = teacher
+            begin_episodes(teacher, np.ones(len(self.teacher_controlled), np.bool_))
         teacher_worlds = round(share * len(self.teacher_controlled)) if teacher is not None else 0
         self.teacher_controlled[:] = np.arange(len(self.teacher_controlled)) < teacher_worlds
         policy, environment = weights.policy("stochastic"), self.environment
@@ -90,18 +95,21 @@ class Rollout:
                 self._reset_ended(t, ended, policy.normalise)
         self.features[-1] = policy.normalise(self._observations.observations).reshape(self.features[-1].shape)
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the next `collect` needs besides weights; `environment` is empty if it has no snapshot."""
+    def state(self, *, ended: bool = False) -> dict[str, NDArray[Any]]:
+        """Return what the next `collect` needs besides weights.
+
+        `environment` is empty if it has no snapshot, and where the running episodes have `ended` with the checkpoint.
+        """
         fields = attrs.asdict(self._observations, recurse=False)
         observations = {name: np.array(values) for name, values in fields.items()}
-        snapshot, running = self.environment.snapshot(), self.environment.tallies()
-        ended = 0.0 if snapshot else 1.0  # without a snapshot the checkpoint is the end of the running episodes
+        snapshot, running = b"" if ended else self.environment.snapshot(), self.environment.tallies()
+        share = 0.0 if snapshot else 1.0  # without a snapshot the checkpoint is the end of the running episodes
         return observations | {
             "environment": np.frombuffer(snapshot, np.uint8),
             "played": np.array(self._decisions),
             "lengths": self._lengths,
-            "sums": self.sums + ended * running.sums.sum(1),
-            "exposures": self.exposures + ended * running.exposures.sum(1),
+            "sums": self.sums + share * running.sums.sum(1),
+            "exposures": self.exposures + share * running.exposures.sum(1),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -127,6 +135,7 @@ class Rollout:
         self._final_observations.append((t, worlds, normalise(self._observations.observations[worlds])))
         self._add_tallies(worlds)
         self._observations = self.environment.reset(ended)
+        begin_episodes(self._teacher, ended)
         self._lengths[ended] = 0
 
     def _add_tallies(self, worlds: NDArray[np.intp]) -> None:

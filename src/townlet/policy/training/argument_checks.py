@@ -2,16 +2,26 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import PurePath
 from typing import Any
 
 from townlet.dto.problems import short_repr
+from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError
+from townlet.imports import Imports
 from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Script, ScriptableProvider, Teacher, provider
 
-__all__ = ["as_provider", "as_teacher", "require_callable", "require_mapping", "require_text", "teacher_in"]
+__all__ = [
+    "as_environment",
+    "as_teacher",
+    "require_callable",
+    "require_imports",
+    "require_mapping",
+    "require_text",
+    "teacher_maker",
+]
 
 _PROVIDER = "an object with the methods describe, make and teacher (docs/reference/environment.md shows a whole one)"
 _TEACHER = "the name of one of the environment's teachers, or an object with a method act(observations)"
@@ -26,20 +36,34 @@ _LIBRARIES = {
 """What an object is called whose class comes from a library that people use beside Townlet."""
 
 
-def as_provider(environment: object) -> EnvironmentProvider:
-    """Return `environment` as a provider; BadInputError, with what to pass instead, where it is none."""
+def as_environment(environment: object) -> EnvironmentProvider | str:
+    """Return `environment` as a provider or an id; BadInputError, with what to pass instead, where it is neither.
+
+    A function stands for the environments that it makes; the id of an environment of Gymnasium needs no prefix.
+    """
     if isinstance(environment, str):
         family, colon, _ = environment.partition(":")
         if colon and family in entry_points(group=ENVIRONMENTS).names:
-            return provider(environment)
+            return environment
         if environment in entry_points(group=ENVIRONMENTS).names:
             raise BadInputError(
                 f"environment is the text {environment!r}; leave it out: the schedule names registered environments "
                 f"itself (environment: {{id: {environment}}})"
             )
-        raise BadInputError(f"environment is {_kind(environment)}, which names no environment; pass {_PROVIDER}")
-    if inspect.isclass(environment):
+        try:
+            provider(f"gymnasium:{environment}").describe("default")
+        except BadInputError as error:
+            raise BadInputError(
+                f"environment is {_kind(environment)}, which names no environment ({error}); pass an id such as "
+                f"'gymnasium:CartPole-v1', or {_PROVIDER}"
+            ) from error
+        return f"gymnasium:{environment}"
+    if inspect.isclass(environment) and not _is_foreign(environment):
         raise BadInputError(_class_sentence("environment", environment, _METHODS, _PROVIDER))
+    if _is_factory(environment):
+        made: Any = environment
+        name = getattr(made, "__qualname__", type(made).__name__)
+        return PythonProvider(f"{getattr(made, '__module__', '')}:{name}", made)
     missing = [name for name in _METHODS if not callable(getattr(environment, name, None))]
     if missing:
         more = ""
@@ -48,7 +72,7 @@ def as_provider(environment: object) -> EnvironmentProvider:
                 f", such as {environment.__name__}.{name}()" for name in _classes_with(environment, _METHODS)
             )
         elif _is_environment(environment):
-            more = "; a provider makes such environments, any number of worlds at a time"
+            more = "; for one environment, pass a function that makes it: environment=lambda: …"
         raise BadInputError(
             f"environment is {_kind(environment)}, without {', '.join(missing)}; pass {_PROVIDER}{more}"
         )
@@ -63,12 +87,11 @@ def as_teacher(teacher: object) -> Teacher | Script | str:
     """Return `teacher` as a name, a teacher or a function; BadInputError, with what to pass instead, for others."""
     if isinstance(teacher, str):
         return teacher
-    if inspect.isclass(teacher):
+    if inspect.isclass(teacher) and (callable(getattr(teacher, "act", None)) or "__call__" not in vars(teacher)):
         raise BadInputError(_class_sentence("teacher", teacher, ("act",), _TEACHER))
     checked: Any = teacher
-    if not callable(getattr(teacher, "act", None)):
-        is_function = inspect.isroutine(teacher) or isinstance(teacher, functools.partial)
-        if is_function and not inspect.iscoroutinefunction(teacher):
+    if inspect.isclass(teacher) or not callable(getattr(teacher, "act", None)):
+        if callable(teacher) and not inspect.iscoroutinefunction(teacher):
             return checked  # type: ignore[no-any-return]
         more = ""
         if callable(getattr(teacher, "predict", None)):
@@ -78,12 +101,16 @@ def as_teacher(teacher: object) -> Teacher | Script | str:
     return checked  # type: ignore[no-any-return]
 
 
-def teacher_in(environment: EnvironmentProvider, teacher: Teacher | Script) -> Teacher:
-    """Return a teacher for an environment; BadInputError for a function where only objects with `act` can teach."""
-    if isinstance(teacher, Teacher):
-        return teacher
+def teacher_maker(environment: EnvironmentProvider, teacher: Teacher | Script) -> Callable[[], Teacher]:
+    """Return what makes a teacher for an environment: an object with `act` as it is, of a script a new one each time.
+
+    BadInputError for a script where only objects with `act` can teach.
+    """
+    if isinstance(teacher, Teacher) and not inspect.isclass(teacher):
+        return lambda: teacher
     if isinstance(environment, ScriptableProvider):
-        return environment.teacher_of(teacher)
+        environment.teacher_of(teacher)  # what is wrong with it is said now
+        return functools.partial(environment.teacher_of, teacher)
     raise BadInputError(
         f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}; a function becomes one as the method act of a "
         "class"
@@ -100,6 +127,14 @@ def require_callable(name: str, value: object, expected: str) -> None:
     """Raise BadInputError where `value`, passed as argument `name`, cannot be called, or would have to be awaited."""
     if not callable(value) or inspect.isclass(value) or inspect.iscoroutinefunction(value):
         raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+
+
+def require_imports(value: object) -> Imports:
+    """Return the modules that a caller allows; BadInputError where `value` is no list of names."""
+    names = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(each, str) for each in names):
+        raise BadInputError(f"allow_imports is {_kind(value)}; pass a list of names of modules, such as ['mypkg']")
+    return Imports(names)
 
 
 def require_mapping(name: str, value: object, expected: str) -> None:
@@ -123,6 +158,19 @@ def _classes_with(module: Any, methods: tuple[str, ...]) -> list[str]:
         and value.__module__ == module.__name__
         and all(callable(getattr(value, method, None)) for method in methods)
     ]
+
+
+def _is_factory(value: object) -> bool:
+    """Return whether an object is a function, or the class of a library, that makes environments."""
+    if inspect.iscoroutinefunction(value):
+        return False
+    return inspect.isroutine(value) or isinstance(value, functools.partial) or _is_foreign(value)
+
+
+def _is_foreign(value: object) -> bool:
+    """Return whether an object is a class of environments of another library."""
+    roots = {base.__module__.partition(".")[0] for base in value.__mro__} if inspect.isclass(value) else set[str]()
+    return bool(roots & {"gymnasium", "pettingzoo"})
 
 
 def _is_environment(value: object) -> bool:

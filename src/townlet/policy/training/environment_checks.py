@@ -5,8 +5,8 @@ import numpy as np
 from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
-from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
-from townlet.ports import EnvironmentProvider, StubTeacher
+from townlet.policy.training.custom_teacher import ProviderWithTeacher
+from townlet.ports import EnvironmentProvider, StubTeacher, begin_episodes
 from townlet.random_play import legal_actions
 from townlet.testing import check_environment
 
@@ -21,7 +21,10 @@ def check_promises(
 ) -> tuple[EnvironmentReport, ...]:
     """Return a report for each scenario that a schedule plays, and `earlier` did not; none for the built-in town."""
     inner = environments.inner if isinstance(environments, ProviderWithTeacher) else environments
-    if f"{type(inner).__module__}:{type(inner).__qualname__}" == _BUILT_IN:
+    made: object = inner
+    while not isinstance(made, type) and hasattr(made, "inner"):  # a provider around another, such as that of workers
+        made = made.inner
+    if f"{type(made).__module__}:{type(made).__qualname__}" == _BUILT_IN:
         return ()
     known = () if earlier is None else _scenarios(earlier)
     return tuple(check_environment(inner, scenario) for scenario in _scenarios(schedule) if scenario not in known)
@@ -49,10 +52,12 @@ def check_custom_teacher(environments: EnvironmentProvider, schedule: ScheduleSp
 
     It is asked once, and nothing is stepped.
     """
-    if not isinstance(environments, ProviderWithTeacher) or isinstance(environments.custom, StubTeacher):
+    if not isinstance(environments, ProviderWithTeacher):
         return
-    scenario, teacher = schedule.environment.scenario, environments.custom
-    names = set(environments.inner.describe(scenario).teachers) & set(CUSTOM_NAMES)
+    scenario, teacher = schedule.environment.scenario, environments.maker()
+    if isinstance(teacher, StubTeacher):
+        return
+    names = set(environments.inner.describe(scenario).teachers) & set(environments.names)
     if names:
         raise BadInputError(
             f"environment {schedule.environment.id}/{scenario} has a teacher of its own with the name "
@@ -61,6 +66,7 @@ def check_custom_teacher(environments: EnvironmentProvider, schedule: ScheduleSp
     description = environments.describe(scenario)
     spec, length = description.actions, description.episode_length(1, None if description.decisions_per_day else 1)
     observations = environments.make(scenario, worlds=2, seed=0, max_steps=length).reset()
+    begin_episodes(teacher, np.ones(2, np.bool_))
     where, shape = f"teacher: act of {type(teacher).__name__}", (*observations.alive.shape, spec.columns)
     short = f" or {shape[:-1]}" if spec.is_one_choice else ""
     expected = f"expected actions as an {spec.dtype} array of shape {shape}{short}, for each world and agent slot"

@@ -45,6 +45,7 @@ __all__ = [
     "require_means",
     "schedule_text",
     "weights_from_outside",
+    "with_absolute_files",
 ]
 
 _LISTENER = "a listener to the journal"
@@ -63,6 +64,12 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
     yaml.default_flow_style = False
     yaml.dump(pruned(plain), text)
     return text.getvalue()
+
+
+def with_absolute_files(schedule: ScheduleSpec, folder: Path) -> ScheduleSpec:
+    """Return a schedule whose weights from outside are named by absolute paths; relative ones start in `folder`."""
+    files = {name: evolve(policy, file=str(folder / policy.file)) for name, policy in schedule.policies.items()}
+    return evolve(schedule, policies=files)
 
 
 def weights_from_outside(
@@ -134,6 +141,10 @@ class ScheduleSource:
         if isinstance(config, Path):
             return cls(text=read_schedule(config), name=str(config), folder=config.parent, file=config)
         return cls(text=schedule_text(config), name=config.name, folder=Path(), file=None)
+
+    def replaced_by(self, schedule: ScheduleSpec, name: str) -> "ScheduleSource":
+        """Return the source of a schedule that was made of this one."""
+        return evolve(self, text=schedule_text(schedule), name=name, file=None)
 
 
 @frozen(kw_only=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import attrs
 from attrs import define
@@ -16,10 +15,11 @@ from townlet.dto.policy import (
     PPOTrainingResult,
     ReplayResult,
 )
-from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
+from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.dto.strategies import Device
-from townlet.dto.train import TrainRequest
+from townlet.dto.train import TrainRequest, as_text
 from townlet.dto.training_log import TrainingLogEntry
+from townlet.imports import Imports
 from townlet.machine.audit.snapshot import load_run
 from townlet.machine.catalogue import StrategyAvailability
 from townlet.machine.engine.visit import never
@@ -29,12 +29,13 @@ from townlet.policy.compat.legacy import last_result
 from townlet.policy.compat.modes import check_request, requested_schedule
 from townlet.policy.compat.records import CompatWriter
 from townlet.policy.compat.rounds import with_rounds
-from townlet.policy.training.launch import RunLauncher, ScheduleSource, schedule_text
+from townlet.policy.training.environment_source import EnvironmentSource
+from townlet.policy.training.launch import RunLauncher, ScheduleSource
 from townlet.policy.training.resume import RunResumer
 from townlet.policy.training.services import TrainingServices, promotion_of
 from townlet.policy.training.strategies.base import Strategies, catalogue
 from townlet.policy.training.telemetry import MetricPoint, Telemetry
-from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
+from townlet.ports import EnvironmentProvider, Script, Teacher
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
@@ -59,8 +60,12 @@ class PolicyTrainingOrchestrator:
     """Used instead of the built-in services."""
     strategies: Strategies | None = attrs.field(default=None, kw_only=True)
     """Strategies that run in place of declared ones, or entries that add one, by name."""
-    environments: EnvironmentProvider | None = attrs.field(default=None, kw_only=True)
-    """Used instead of the provider that the schedule's environment id is registered under."""
+    environments: EnvironmentProvider | str | None = attrs.field(default=None, kw_only=True)
+    """Provider, or id, used instead of the schedule's environment id."""
+    teacher: Teacher | Script | None = attrs.field(default=None, kw_only=True)
+    """Teacher that the environment offers under the name ``custom``."""
+    imports: Imports = attrs.field(default=Imports(), kw_only=True)
+    """The modules that the schedule may name."""
     home: Path = attrs.field(default=Path(".townlet"), kw_only=True)
     """Directory of runs, blobs and the registry."""
     seed: int | None = attrs.field(default=None, kw_only=True)
@@ -77,19 +82,15 @@ class PolicyTrainingOrchestrator:
     """Last iteration of ppo in the last call of a mode, as a line of the training log."""
     _summary: AnnealSummary | None = attrs.field(default=None, init=False)
 
-    def plan(self, source: ScheduleSource | None = None) -> Plan:
-        """Return the schedule, or what was read of it, proven sound; ScheduleError with every mistake."""
-        source = source or ScheduleSource.of(self.config)
-        text, name, strategies = source.text, source.name, catalogue(self.strategies)
-        return load_text(text, name, strategies, self._describe, folder=source.folder, seed=self.seed)
+    def plan(self, source: ScheduleSource | None = None, teacher: str | None = None) -> Plan:
+        """Return the schedule, or what was read of it, proven sound; ScheduleError with every mistake.
 
-    def with_teacher(self, teacher: str) -> Self:
-        """Return an orchestrator of the same schedule with another of the environment's teachers."""
-        schedule = self.plan().schedule
-        if isinstance(self.config, Path):
-            files = {n: attrs.evolve(p, file=str(self.config.parent / p.file)) for n, p in schedule.policies.items()}
-            schedule = attrs.evolve(schedule, policies=files)
-        return attrs.evolve(self, config=attrs.evolve(schedule, teacher=teacher))
+        `teacher` takes the place of the schedule's.
+        """
+        source = source or ScheduleSource.of(self.config)
+        plan = self._load(source, teacher)
+        self.source.of_schedule(plan.schedule, source.folder)  # refuses a teacher that is not there
+        return plan
 
     def available_strategies(self) -> tuple[StrategyAvailability, ...]:
         """Return each strategy, whether it can run here, and what to install where it cannot."""
@@ -106,18 +107,19 @@ class PolicyTrainingOrchestrator:
         check_request(request)
         source, strategies = ScheduleSource.of(self.config), catalogue(self.strategies)
         plan = self.plan(source)
-        machine = requested_schedule(request, plan.schedule, self._describe(plan.schedule.environment), strategies)
+        described = self.source.describe(plan.schedule.environment)
+        machine = requested_schedule(request, plan.schedule, described, strategies)
         if machine is not plan.schedule:
-            text, name = schedule_text(machine), f"{machine.name} --mode {request.mode}"
-            source = attrs.evolve(source, text=text, name=name, file=None)
-            plan = load_text(text, name, strategies, self._describe, folder=source.folder)
+            source = source.replaced_by(machine, f"{machine.name} --mode {request.mode}")
+            plan = self._load(source)
         writer = CompatWriter.open(request, plan.schedule, strategies)
 
         def listen(entry: Entry) -> None:
             writer.on_record(entry)
             self.listen(entry)
 
-        launcher = self._launcher(plan, listen, Telemetry(listen=self.watch, report=writer.on_iteration))
+        points = Telemetry(listen=self.watch, report=writer.on_iteration)
+        launcher = self._launcher(plan, source.folder, listen, points)
         summary = self._with_rounds(launcher.start(source, rehearse=rehearse, directory=directory))
         self._summary, self.last_epoch = summary, writer.last_epoch
         writer.close(summary, BlobStore(self.home / "blobs"))
@@ -134,9 +136,9 @@ class PolicyTrainingOrchestrator:
             run=RunDirectory.find(self.home, run),
             config=self.config,
             accept=accept_schedule,
-            describe=self._describe,
+            describe=self.source.describe,
             catalogue=catalogue(self.strategies),
-            launcher=lambda plan: self._launcher(plan, self.listen, Telemetry(listen=self.watch)),
+            launcher=lambda plan, folder: self._launcher(plan, folder, self.listen, Telemetry(listen=self.watch)),
             home=self.home,
         )
         self._summary = self._with_rounds(resumer.resume())
@@ -144,27 +146,27 @@ class PolicyTrainingOrchestrator:
 
     def run_anneal(self, *, log_dir: Path | None = None) -> AnnealSummary:
         """Run the whole machine; `log_dir` gets the results, the promotion snapshot and the training log."""
-        return self.train(TrainRequest(mode="anneal", anneal_log_dir=_text(log_dir)))
+        return self.train(TrainRequest(mode="anneal", anneal_log_dir=as_text(log_dir)))
 
     def run_bc_training(self, *, manifest: Path | None = None) -> BCTrainingResult:
         """Clone what is captured, or the accepted samples of a manifest."""
-        return last_result(self.train(TrainRequest(mode="bc", bc_manifest=_text(manifest))), BCTrainingResult)
+        return last_result(self.train(TrainRequest(mode="bc", bc_manifest=as_text(manifest))), BCTrainingResult)
 
     def run_ppo(
         self, *, epochs: int | None = None, manifest: Path | None = None, log: Path | None = None
     ) -> PPOTrainingResult:
         """Fine-tune without a clone, on own rollouts or on the recorded trajectories of a manifest."""
-        request = TrainRequest(mode="ppo", epochs=epochs, replay_manifest=_text(manifest), ppo_log=_text(log))
+        request = TrainRequest(mode="ppo", epochs=epochs, replay_manifest=as_text(manifest), ppo_log=as_text(log))
         return last_result(self.train(request), PPOTrainingResult)
 
     def capture_rollout(self, *, ticks: int | None = None, save_dir: Path | None = None) -> CaptureResult:
         """Record the teacher; `transitions` and `trajectory` hold the recording afterwards."""
-        request = TrainRequest(mode="capture", rollout_ticks=ticks, rollout_save_dir=_text(save_dir))
+        request = TrainRequest(mode="capture", rollout_ticks=ticks, rollout_save_dir=as_text(save_dir))
         return last_result(self.train(request), CaptureResult)
 
     def run_replay(self, sample: Path, *, meta: Path | None = None) -> ReplayResult:
         """Summarise one sample."""
-        request = TrainRequest(mode="replay", replay_sample=_text(sample), replay_meta=_text(meta))
+        request = TrainRequest(mode="replay", replay_sample=as_text(sample), replay_meta=as_text(meta))
         return last_result(self.train(request), ReplayResult)
 
     def run_replay_dataset(
@@ -172,7 +174,7 @@ class PolicyTrainingOrchestrator:
     ) -> ReplayResult:
         """Summarise the samples of a manifest, batch by batch."""
         request = TrainRequest(
-            mode="replay", replay_manifest=_text(manifest), replay_batch_size=batch_size, replay_streaming=streaming
+            mode="replay", replay_manifest=as_text(manifest), replay_batch_size=batch_size, replay_streaming=streaming
         )
         return last_result(self.train(request), ReplayResult)
 
@@ -189,15 +191,25 @@ class PolicyTrainingOrchestrator:
     def _frames(self, worlds: int | None) -> tuple[RolloutFrameDTO, ...]:
         return () if self._summary is None else captured_frames(self._summary, BlobStore(self.home / "blobs"), worlds)
 
-    def _launcher(self, plan: Plan, listen: Callable[[Entry], None], telemetry: Telemetry) -> RunLauncher:
+    @property
+    def source(self) -> EnvironmentSource:
+        """Where environment and teacher come from."""
+        return EnvironmentSource(passed=self.environments, teacher=self.teacher, imports=self.imports)
+
+    def _load(self, source: ScheduleSource, teacher: str | None = None) -> Plan:
+        known, at = catalogue(self.strategies), source.folder
+        describe = self.source.describe
+        return load_text(source.text, source.name, known, describe, folder=at, seed=self.seed, teacher=teacher)
+
+    def _launcher(self, plan: Plan, folder: Path, listen: Callable[[Entry], None], points: Telemetry) -> RunLauncher:
         return RunLauncher(
             plan=plan,
             home=self.home,
-            environments=self._provider(plan.schedule.environment.id),
+            environments=self.source.of_schedule(plan.schedule, folder),
             services=self.services,
             catalogue=catalogue(self.strategies),
             listen=listen,
-            telemetry=telemetry,
+            telemetry=points,
             stopping=self.stopping,
             on_plan=self.on_plan,
         )
@@ -208,13 +220,3 @@ class PolicyTrainingOrchestrator:
         run = load_run(RunDirectory.at(Path(summary.path)), BlobStore(self.home / "blobs"), strategies)
         promotion = promotion_of if self.services is None else self.services.promotion
         return with_rounds(summary, run, strategies, promotion(run.schedule, strategies).fold(run.entries).snapshot())
-
-    def _provider(self, environment_id: str) -> EnvironmentProvider:
-        return provider(environment_id) if self.environments is None else self.environments
-
-    def _describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
-        return self._provider(spec.id).describe(spec.scenario)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

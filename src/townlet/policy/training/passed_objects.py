@@ -1,33 +1,36 @@
 """Compare the objects that a call from Python passes with those that its run was begun with."""
 
+from attrs import evolve
+
+from townlet.dto.policy_ref import is_reference
+from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.snapshot import RunSnapshot, first_record, load_run
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.policy.training.argument_checks import teacher_in
-from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
-from townlet.ports import EnvironmentProvider, Script, Teacher, provider
+from townlet.policy.training.custom_teacher import CUSTOM_NAMES
+from townlet.policy.training.environment_source import EnvironmentSource
+from townlet.ports import EnvironmentProvider, Script, Teacher
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["provider_of_run"]
+__all__ = ["source_of_run"]
 
 
-def provider_of_run(
+def source_of_run(
     run: RunDirectory,
     blobs: BlobStore,
     catalogue: StrategyCatalogue,
-    *,
-    environment: EnvironmentProvider | None,
+    source: EnvironmentSource,
     teacher: Teacher | Script | str | None,
-) -> EnvironmentProvider:
-    """Return the provider with which a run goes on.
+) -> EnvironmentSource:
+    """Return where environment and teacher come from with which a run goes on.
 
     BadInputError where the environment has another signature than the journal says, where the teacher has another name
     than in the schedule, or where the run was begun with an object that is not passed.
     """
     snapshot = _snapshot(run, blobs, catalogue)
     spec, signature = snapshot.schedule.environment, first_record(run, snapshot.entries).environment
-    inner = _registered(run, spec.id) if environment is None else environment
+    inner = _registered(run, source, spec) if source.passed is None else source.provider(spec)
     try:
         description = inner.describe(spec.scenario)
     except BadInputError as error:
@@ -35,7 +38,7 @@ def provider_of_run(
             f"run {run.id} was begun in the environment {spec.id}/{spec.scenario}, which the one that was passed does "
             f"not know ({error}); pass the environment that the run was begun with"
         ) from error
-    if environment is not None and description.signature != signature:
+    if source.passed is not None and description.signature != signature:
         raise BadInputError(
             f"run {run.id}: the environment that was passed, {description.id}/{description.scenario}, has the "
             f"signature {description.signature[:12]}; expected {signature[:12]}, of the environment "
@@ -44,7 +47,7 @@ def provider_of_run(
     name = snapshot.schedule.teacher
     is_custom = name in CUSTOM_NAMES and name not in description.teachers
     if teacher is None and not is_custom:
-        return inner
+        return source
     if is_custom and (teacher is None or isinstance(teacher, str)):
         found = "none was passed" if teacher is None else f"{teacher!r} is a name"
         raise BadInputError(
@@ -52,7 +55,7 @@ def provider_of_run(
             f"townlet.resume({str(run.path.absolute())!r}, teacher=…)"
         )
     if isinstance(teacher, str) and teacher == name:
-        return inner
+        return source
     if not is_custom:
         found = repr(teacher) if isinstance(teacher, str) else f"an object of {type(teacher).__name__}"
         raise BadInputError(
@@ -61,7 +64,7 @@ def provider_of_run(
         )
     assert teacher is not None
     assert not isinstance(teacher, str)
-    return ProviderWithTeacher(inner=inner, custom=teacher_in(inner, teacher))
+    return evolve(source, teacher=teacher)
 
 
 def _snapshot(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
@@ -73,11 +76,13 @@ def _snapshot(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue)
             return load_run(run, blobs, catalogue)
 
 
-def _registered(run: RunDirectory, environment_id: str) -> EnvironmentProvider:
+def _registered(run: RunDirectory, source: EnvironmentSource, spec: EnvironmentSpec) -> EnvironmentProvider:
     try:
-        return provider(environment_id)
+        return source.provider(spec)
     except BadInputError as error:
+        if is_reference(spec.id):  # the reason says what to do: allow an import, install a library
+            raise
         raise BadInputError(
-            f"run {run.id} was begun with an environment {environment_id!r} that no installed package registers; pass "
+            f"run {run.id} was begun with an environment {spec.id!r} that no installed package registers; pass "
             f"the object again: townlet.resume({str(run.path.absolute())!r}, environment=…)"
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.registry import Version
+from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError, TownletError
 from townlet.machine.audit.snapshot import RunSnapshot, load_run
 from townlet.machine.catalogue import StrategyCatalogue
@@ -116,10 +117,17 @@ def _of_version(version: Version, word: str, home: Path, catalogue: StrategyCata
         source=f"{word} (version {version.version} of {version.name}, run {version.run})",
         weights=BlobStore(home / "blobs").get(version.weights),
         digest=version.weights,
-        environment=version.metadata.get("environment"),
-        scenario=version.metadata.get("scenario"),
+        environment=_environment(version, snapshot),
         days=None if snapshot is None else _days(snapshot),
     )
+
+
+def _environment(version: Version, snapshot: RunSnapshot | None) -> EnvironmentSpec | None:
+    """Return the environment of a policy: as its run configured it, else by the names that the registry keeps."""
+    if snapshot is not None:
+        return snapshot.schedule.environment
+    environment, scenario = version.metadata.get("environment"), version.metadata.get("scenario")
+    return None if environment is None or scenario is None else EnvironmentSpec(id=environment, scenario=scenario)
 
 
 def _of_run(word: str, home: Path, catalogue: StrategyCatalogue) -> PolicyReference | None:
@@ -133,13 +141,11 @@ def _of_run(word: str, home: Path, catalogue: StrategyCatalogue) -> PolicyRefere
     digest = snapshot.state.candidate
     if digest is None:
         raise BadInputError(f"{run.path}: run {run.id} has trained no policy yet; name a run that has")
-    environment = snapshot.schedule.environment
     return PolicyReference(
         source=f"the policy of run {run.id}",
         weights=blobs.get(digest),
         digest=digest,
-        environment=environment.id,
-        scenario=environment.scenario,
+        environment=snapshot.schedule.environment,
         days=_days(snapshot),
     )
 

@@ -23,7 +23,7 @@ from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext
-from townlet.ports import Environment, StubTeacher, Teacher
+from townlet.ports import Environment, StubTeacher, Teacher, keeps_state
 from townlet.rng import derive, seed_sequence
 
 __all__ = ["PPODataSource", "acts_finitely", "demonstrations_of", "probe_of"]
@@ -48,7 +48,7 @@ class PPODataSource:
     make_worlds: Callable[..., Environment]
     """Makes the worlds of the own rollouts that begin after an iteration; without one, those of the visit's start."""
     begins_anew: bool = False
-    """True where each checkpoint is the end of all running episodes, because the environment offers no snapshot."""
+    """True where each checkpoint ends all running episodes: the environment has no snapshot, or the teacher a state."""
     played: int = 0
     """Agent-steps of own rollouts so far; recorded ones were counted by the visit that recorded them."""
 
@@ -88,7 +88,7 @@ class PPODataSource:
                     rollout.restore(rollout_state)
                 except BadInputError as error:
                     raise unfit(context.visit.state, error) from error
-        last = recorded if rollout is None else rollout
+        last, teacher = recorded if rollout is None else rollout, _teacher(context, spec)
         assert last is not None, "one of the two is always there"
         return cls(
             rollout=rollout,
@@ -96,14 +96,14 @@ class PPODataSource:
             ticks_per_decision=description.ticks_per_decision,
             metrics=tuple(metric.name for metric in description.metrics),
             last=last,
-            teacher=_teacher(context, spec),
+            teacher=teacher,
             make_worlds=make_worlds,
-            begins_anew=rollout is not None and not rollout.environment.snapshot(),
+            begins_anew=rollout is not None and (keeps_state(teacher) or not rollout.environment.snapshot()),
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the state of the own rollouts for a checkpoint; empty where every batch is recorded."""
-        return {} if self.rollout is None else self.rollout.state()
+        return {} if self.rollout is None else self.rollout.state(ended=self.begins_anew)
 
     def resume_kind(self, spec: PPOSpec) -> Resumable:
         """Return what a visit resumes with after a crash: the same bits, or nothing."""

@@ -8,7 +8,7 @@ from difflib import unified_diff
 from hashlib import sha256
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from townlet.dto.journal import Entry, EnvironmentChecked, OperatorCommand, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
@@ -47,8 +47,8 @@ class RunResumer:
     """Returns the description of an environment."""
     catalogue: StrategyCatalogue
     """The strategies that the schedule may name."""
-    launcher: Callable[[Plan], RunLauncher]
-    """Returns the launcher of a plan."""
+    launcher: Callable[[Plan, Path], RunLauncher]
+    """Returns the launcher of a plan, whose files are looked for in a folder."""
     home: Path
     """The run's home."""
 
@@ -78,7 +78,7 @@ class RunResumer:
     def _run_on(self, journal: Journal) -> AnnealSummary:
         created = first_record(self.run, journal.entries)
         plan = self._plan_in_force(journal, created.seed)
-        launcher = self.launcher(shrink(plan, self.catalogue) if created.rehearsal else plan)
+        launcher = self.launcher(shrink(plan, self.catalogue) if created.rehearsal else plan, self.run.folder)
         state = fold(journal.entries, plan.schedule, self.catalogue)
         if state.closed is None or (state.state == "failed" and has_commands(self.run.inbox)):
             require_means(plan, self.catalogue)
@@ -134,7 +134,7 @@ class RunResumer:
         _check_same_machine(old, new, where)
         self._check_environment(self.describe(new.environment), created)
         plan = self._plan(after, created.seed)
-        reports = check_promises(self.launcher(plan).environments, new, earlier=old)
+        reports = check_promises(self.launcher(plan, self.run.folder).environments, new, earlier=old)
         refuse_broken(reports)
         digest = self.blobs.put(after)
         command = OperatorCommand(
@@ -168,7 +168,7 @@ def _check_same_machine(old: ScheduleSpec, new: ScheduleSpec, where: str) -> Non
             "states": {name: state.strategy for name, state in schedule.states.items()},
             "initial": schedule.initial,
             "seed": schedule.seed,
-            "environment": schedule.environment,
+            "environment": evolve(schedule.environment, workers=0, step_timeout=None),  # they change no number
         }
 
     before, after = fixed(old), fixed(new)

@@ -30,6 +30,7 @@ from townlet.ports import (
     StubTeacher,
     Tallies,
     Teacher,
+    begin_episodes,
     check_finite,
     check_over,
     teacher_actions,
@@ -100,6 +101,7 @@ class RolloutCaptureService:
         cut, over = np.zeros(shape, np.bool_), np.zeros(environment.worlds, np.bool_)
         lengths, played_decisions = np.zeros(environment.worlds, np.int64), 0
         seen, perturbed_decisions = environment.reset(), 0
+        begin_episodes(player, np.ones(environment.worlds, np.bool_))
         if not seen.alive.any():
             raise StrategyFailedError(
                 f"the {description.id} is empty: no agent lives in any of its {environment.worlds} worlds of "

@@ -1,0 +1,80 @@
+"""Environments that a Python function makes: ``python:MODULE:FUNCTION`` in a schedule, a callable in a call."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from townlet.dto.schedule import EnvironmentSpec
+from townlet.errors import BadInputError
+from townlet.imports import FLAG, Imports
+from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, configured
+
+__all__ = ["PythonProvider", "provider_of"]
+
+_METHODS = ("describe", "make", "teacher")
+
+
+def provider_of(factory: Callable[..., Any], name: str, spec: EnvironmentSpec, imports: Imports) -> EnvironmentProvider:
+    """Return the provider of what a function makes: environments of Gymnasium, or a provider of its own.
+
+    The function is called with the keyword arguments of the schedule. BadInputError where it makes neither.
+    """
+    if all(callable(getattr(factory, method, None)) for method in _METHODS) and not isinstance(factory, type):
+        return configured(_checked(factory), spec, imports)
+    try:
+        made = factory(**spec.with_)
+    except Exception as error:  # the function is the user's
+        raise BadInputError(f"environment {name}: {type(error).__name__}: {error}") from error
+    if all(callable(getattr(made, method, None)) for method in _METHODS):
+        return _checked(made)
+    from townlet.env.gymnasium_provider import GymnasiumProvider
+
+    close = getattr(made, "close", None)
+    if callable(close):
+        close()
+    family, _, rest = name.partition(":")
+    inner = GymnasiumProvider(rest or name, factory=factory, family=family if rest else "python")
+    if not hasattr(made, "observation_space") or not callable(getattr(made, "step", None)):
+        raise BadInputError(
+            f"environment {name} returned an object of {type(made).__name__}; expected a new environment of Gymnasium, "
+            "or an object with the methods describe, make and teacher"
+        )
+    return inner.configured(spec, imports)
+
+
+def _checked(provider: Any) -> EnvironmentProvider:
+    return provider  # type: ignore[no-any-return]
+
+
+@frozen
+class PythonProvider:
+    """Stands for the environments of a function until a schedule brings its keyword arguments."""
+
+    reference: str
+    """``MODULE:FUNCTION``."""
+    factory: Callable[..., Any] | None = None
+    """The function, where it was passed from Python; None: it is imported, if that is allowed."""
+
+    def configured(self, spec: EnvironmentSpec, imports: Imports) -> EnvironmentProvider:
+        """Return the provider of what the function makes."""
+        where = f"environment python:{self.reference}"
+        factory = imports.load(self.reference, where) if self.factory is None else self.factory
+        if not callable(factory):
+            raise BadInputError(f"{where}: {self.reference} is {factory!r}; expected a function that makes one")
+        return provider_of(factory, f"python:{self.reference}", spec, imports)
+
+    def describe(self, scenario: str) -> EnvironmentDescription:
+        """Refuse: nothing was imported."""
+        raise self._not_configured()
+
+    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Environment:
+        """Refuse: nothing was imported."""
+        raise self._not_configured()
+
+    def teacher(self, scenario: str, name: str) -> Teacher:
+        """Refuse: nothing was imported."""
+        raise self._not_configured()
+
+    def _not_configured(self) -> BadInputError:
+        return BadInputError(f"environment python:{self.reference} was not imported; allow it: {FLAG} MODULE")

@@ -1,0 +1,57 @@
+"""Where the environment and the teacher of a run come from: the schedule, or objects that were passed from Python."""
+
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from townlet.dto.policy_ref import is_reference
+from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
+from townlet.imports import Imports
+from townlet.policy.training.argument_checks import teacher_maker
+from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
+from townlet.policy.training.teacher_reference import maker_of
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, Script, Teacher, configured, provider
+
+__all__ = ["EnvironmentSource"]
+
+
+@frozen(kw_only=True)
+class EnvironmentSource:
+    """Makes the provider of a schedule's environment, with the teacher that the schedule names or the caller passed."""
+
+    passed: EnvironmentProvider | str | None = None
+    """Provider, or id, that takes the place of the schedule's; None: the schedule's own."""
+    teacher: Teacher | Script | None = None
+    """Teacher that was passed in; the environment offers it under the name ``custom``."""
+    imports: Imports = Imports()
+    """The modules that a schedule may name."""
+
+    def provider(self, spec: EnvironmentSpec) -> EnvironmentProvider:
+        """Return the provider of an environment, configured as a schedule says; BadInputError where there is none."""
+        if self.passed is None or isinstance(self.passed, str):
+            inner = provider(spec if self.passed is None else evolve(spec, id=self.passed), self.imports)
+        else:
+            inner = configured(self.passed, spec, self.imports)
+        if self.teacher is None:
+            return inner
+        return ProviderWithTeacher(inner=inner, maker=teacher_maker(inner, self.teacher), names=CUSTOM_NAMES)
+
+    def of_schedule(self, schedule: ScheduleSpec, folder: Path) -> EnvironmentProvider:
+        """Return the provider of a schedule's environment, with the teacher that it names.
+
+        Files are looked for in `folder`. BadInputError for a teacher that is not there or may not be imported.
+        """
+        inner = self.provider(schedule.environment)
+        if not is_reference(schedule.teacher):
+            return inner
+        maker = maker_of(schedule.teacher, inner, self.imports, folder)
+        return ProviderWithTeacher(inner=inner, maker=maker, names=(schedule.teacher,))
+
+    def describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
+        """Return the description of the scenario that a schedule names."""
+        return self.provider(spec).describe(spec.scenario)
+
+    def describe_suites(self, schedule: ScheduleSpec) -> dict[str, EnvironmentDescription]:
+        """Return the descriptions of the scenarios that evidence names, by name."""
+        inner = self.provider(schedule.environment)
+        return {name: inner.describe(name) for evidence in schedule.evidence.values() for name in evidence.scenarios}
