@@ -14,8 +14,9 @@ from attrs import define, evolve
 
 from townlet.dto.journal import Entry, RunCreated
 from townlet.dto.policy import AnnealSummary
-from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
 from townlet.dto.strategies import Device
+from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError, ResourceFaultError, StoppedError, UnfitInputError
 from townlet.machine.engine.visit import never
 from townlet.machine.schedule.shipped import find_schedule
@@ -28,6 +29,8 @@ from townlet.policy.training.argument_checks import (
     require_text,
 )
 from townlet.policy.training.custom_teacher import CUSTOM
+from townlet.policy.training.environment_source import EnvironmentSource
+from townlet.policy.training.first_schedule import first_schedule
 from townlet.policy.training.launch import ScheduleSource, with_absolute_files
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.passed_objects import source_of_run
@@ -83,7 +86,7 @@ def run(
 
 
 def anneal(
-    schedule: ScheduleSpec | Path | str,
+    schedule: ScheduleSpec | Path | str | None = None,
     *,
     environment: EnvironmentProvider | Callable[..., Any] | str | None = None,
     teacher: Teacher | Script | str | None = None,
@@ -97,6 +100,8 @@ def anneal(
 ) -> AnnealSummary:
     """Run a schedule with an environment and a teacher of your own, and return its summary.
 
+    Without a `schedule`, the one that `townlet init` writes for this environment and this teacher runs.
+
     `environment` replaces the schedule's: an id such as ``gymnasium:CartPole-v1``, a function that returns a new
     environment of Gymnasium, or a provider. `teacher` replaces the schedule's: the name of one of the environment's
     teachers, an object with `act`, or, where the environment has observations of its own, a function from its
@@ -106,7 +111,12 @@ def anneal(
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
     with _Call.open(home, progress, stopping) as call:
-        orchestrator = call.orchestrator(_schedule(schedule), own, strategies, allow_imports, seed=seed)
+        if schedule is None:
+            source = EnvironmentSource(passed=own, imports=require_imports(allow_imports))
+            config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher)
+        else:
+            config = _schedule(schedule)
+        orchestrator = call.orchestrator(config, own, strategies, allow_imports, seed=seed)
         if isinstance(own_teacher, str):
             orchestrator = _with_teacher(orchestrator, own_teacher)
         elif own_teacher is not None:
@@ -198,7 +208,7 @@ class _Call:
 
     def orchestrator(
         self,
-        config: ScheduleSpec | Path,
+        config: ScheduleSpec | Path | ScheduleSource,
         environment: EnvironmentProvider | str | None,
         strategies: Strategies | None,
         allow_imports: Sequence[str],
@@ -274,6 +284,24 @@ def _schedule(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
     if "\n" in str(schedule):
         raise BadInputError("schedule is text of several lines; write it to a file, and pass the file's path")
     return find_schedule(schedule)
+
+
+def _first_schedule(source: EnvironmentSource, teacher: Teacher | Script | str | None) -> ScheduleSource:
+    """Return the text of `townlet init` for an environment and a teacher that were passed."""
+    if teacher is None or source.passed is None:
+        raise BadInputError("schedule is None; pass one, or an environment and a teacher: a schedule is made for them")
+    if isinstance(source.passed, str):
+        environment = source.passed
+    elif isinstance(source.passed, PythonProvider):
+        environment = f"python:{source.passed.reference}"
+    else:
+        raise BadInputError("a provider has scenarios of its own; pass a schedule that names one, beside environment")
+    if isinstance(teacher, str):
+        name = teacher
+    else:
+        name, source = CUSTOM, evolve(source, teacher=teacher)
+    made = first_schedule(EnvironmentSpec(id=environment), name, source)
+    return ScheduleSource(text=made.text().encode(), name=made.name, folder=Path(), file=None)
 
 
 def _with_teacher(orchestrator: PolicyTrainingOrchestrator, teacher: str) -> PolicyTrainingOrchestrator:

@@ -18,6 +18,7 @@ from townlet.commands.audit import audit
 from townlet.commands.bench import bench
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
+from townlet.commands.init import init
 from townlet.commands.logs import logs
 from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
 from townlet.commands.registry import registry
@@ -42,6 +43,7 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
+app.command(init, group=PLANNING)
 app.command(train, group=RUNNING)
 app.command(audit)
 app.command(registry)

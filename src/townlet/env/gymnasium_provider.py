@@ -30,7 +30,7 @@ __all__ = ["GymnasiumProvider"]
 
 SCENARIO = "default"
 _DISCOUNT, _HORIZONS = 0.99, 4.0
-"""γ, and how often 1 ÷ (1 − γ) fits into an episode that is cut: critics learn from returns that the cut leaves whole."""
+"""γ, and how often 1 ÷ (1 − γ) fits into an episode that is cut: a critic learns returns that the cut left whole."""
 _METRICS = (
     MetricSpec(name="return_per_episode", unit="1/episode", direction=Direction.HIGHER, exposure="episodes"),
     MetricSpec(name="episode_length", unit="decisions", direction=Direction.HIGHER, exposure="episodes", low=0.0),

@@ -41,11 +41,14 @@ class EnvironmentSource:
 
         Files are looked for in `folder`. BadInputError for a teacher that is not there or may not be imported.
         """
-        inner = self.provider(schedule.environment)
-        if not is_reference(schedule.teacher):
+        return self.with_teacher(schedule.environment, schedule.teacher, folder)
+
+    def with_teacher(self, spec: EnvironmentSpec, teacher: str, folder: Path) -> EnvironmentProvider:
+        """Return the provider of an environment with a teacher by name, or by where it is; errors as above."""
+        inner = self.provider(spec)
+        if not is_reference(teacher):
             return inner
-        maker = maker_of(schedule.teacher, inner, self.imports, folder)
-        return ProviderWithTeacher(inner=inner, maker=maker, names=(schedule.teacher,))
+        return ProviderWithTeacher(inner=inner, maker=maker_of(teacher, inner, self.imports, folder), names=(teacher,))
 
     def describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
         """Return the description of the scenario that a schedule names."""

@@ -136,8 +136,10 @@ class ScheduleSource:
     """File that holds `text`: `resume` refuses unannounced edits of it. None for a schedule made in Python."""
 
     @classmethod
-    def of(cls, config: ScheduleSpec | Path) -> "ScheduleSource":
+    def of(cls, config: "ScheduleSpec | Path | ScheduleSource") -> "ScheduleSource":
         """Return the source of a schedule, or of the file that holds it; BadInputError where it cannot be read."""
+        if isinstance(config, ScheduleSource):
+            return config
         if isinstance(config, Path):
             return cls(text=read_schedule(config), name=str(config), folder=config.parent, file=config)
         return cls(text=schedule_text(config), name=config.name, folder=Path(), file=None)

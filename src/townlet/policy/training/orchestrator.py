@@ -54,8 +54,8 @@ class PolicyTrainingOrchestrator:
     it does not reach done.
     """
 
-    config: ScheduleSpec | Path
-    """A schedule, or the path of one."""
+    config: ScheduleSpec | Path | ScheduleSource
+    """A schedule, the path of one, or its text."""
     services: TrainingServices | None = attrs.field(default=None, kw_only=True)
     """Used instead of the built-in services."""
     strategies: Strategies | None = attrs.field(default=None, kw_only=True)

@@ -39,7 +39,7 @@ class RunResumer:
 
     run: RunDirectory
     """Directory of the run."""
-    config: ScheduleSpec | Path
+    config: ScheduleSpec | Path | ScheduleSource
     """The schedule, or its file, as the caller has it now."""
     accept: bool
     """True to take an edited schedule over."""
