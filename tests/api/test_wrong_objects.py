@@ -93,7 +93,7 @@ TEACHERS: Mapping[str, tuple[Any, str]] = {
     "an error": (teacher(lambda o: o.nothing), "raised AttributeError: .*at the first observations of plain"),
 }
 ARGUMENTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "no schedule": ({"schedule": None}, "schedule is None; pass a path, the name of a shipped schedule"),
+    "no schedule": ({"schedule": None}, "schedule is None; pass one, or an environment and a teacher"),
     "a dict": ({"schedule": {}}, "schedule is an object of dict"),
     "the text itself": ({"schedule": "schedule: townlet/v1\nname: x\n"}, "text of several lines; write it to a file"),
     "a file that is not there": ({"schedule": Path("not/there.yaml")}, "cannot read schedule 'not/there.yaml'"),
