@@ -1,7 +1,7 @@
 """Environments that a Python function makes: ``python:MODULE:FUNCTION`` in a schedule, a callable in a call."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -10,13 +10,16 @@ from townlet.errors import BadInputError
 from townlet.imports import FLAG, Imports
 from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, configured
 
+if TYPE_CHECKING:
+    from townlet.env.foreign_provider import ForeignProvider
+
 __all__ = ["PythonProvider", "provider_of"]
 
 _METHODS = ("describe", "make", "teacher")
 
 
 def provider_of(factory: Callable[..., Any], name: str, spec: EnvironmentSpec, imports: Imports) -> EnvironmentProvider:
-    """Return the provider of what a function makes: environments of Gymnasium, or a provider of its own.
+    """Return the provider of what a function makes: environments of a library, or a provider of its own.
 
     The function is called with the keyword arguments of the schedule. BadInputError where it makes neither.
     """
@@ -28,19 +31,27 @@ def provider_of(factory: Callable[..., Any], name: str, spec: EnvironmentSpec, i
         raise BadInputError(f"environment {name}: {type(error).__name__}: {error}") from error
     if all(callable(getattr(made, method, None)) for method in _METHODS):
         return _checked(made)
-    from townlet.env.gymnasium_provider import GymnasiumProvider
-
     close = getattr(made, "close", None)
     if callable(close):
         close()
-    family, _, rest = name.partition(":")
-    inner = GymnasiumProvider(rest or name, factory=factory, family=family if rest else "python")
-    if not hasattr(made, "observation_space") or not callable(getattr(made, "step", None)):
-        raise BadInputError(
-            f"environment {name} returned an object of {type(made).__name__}; expected a new environment of Gymnasium, "
-            "or an object with the methods describe, make and teacher"
-        )
-    return inner.configured(spec, imports)
+    return _kind_of(made, name)(name.partition(":")[2], factory=factory).configured(spec, imports)
+
+
+def _kind_of(made: object, name: str) -> "type[ForeignProvider]":
+    """Return the class that provides such environments; BadInputError for any other object."""
+    from townlet.env.gymnasium_provider import GymnasiumProvider
+
+    if callable(getattr(made, "step", None)):
+        if hasattr(made, "possible_agents"):
+            from townlet.env.pettingzoo_provider import PettingZooProvider
+
+            return PettingZooProvider
+        if hasattr(made, "observation_space"):
+            return GymnasiumProvider
+    raise BadInputError(
+        f"environment {name} returned an object of {type(made).__name__}; expected a new environment of Gymnasium or a "
+        "parallel one of PettingZoo, or an object with the methods describe, make and teacher"
+    )
 
 
 def _checked(provider: Any) -> EnvironmentProvider:

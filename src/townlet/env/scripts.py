@@ -27,8 +27,24 @@ def _swing_up(observation: Any) -> Any:
     return np.array([np.clip(torque, -2.0, 2.0)], np.float32)
 
 
+def _nearest_landmark(observation: Any) -> int:
+    """Go to the nearest landmark to which no other agent is nearer, along the longer way; brake in time.
+
+    The observation holds velocity, position, and the ways to n landmarks and n − 1 other agents, two numbers each.
+    """
+    n = len(observation) // 6
+    velocity, ways = observation[:2], observation[4 : 4 + 4 * n - 2].reshape(-1, 2)
+    landmarks, others = ways[:n], ways[n:]
+    mine = np.linalg.norm(landmarks, axis=1)
+    theirs = np.linalg.norm(landmarks[:, None] - others, axis=2).min(1)
+    way = landmarks[np.argmin(np.where(mine <= theirs, mine, mine + 10))] - 0.5 * velocity
+    axis = int(np.argmax(np.abs(way)))
+    return 0 if abs(way[axis]) < 0.05 else 1 + 2 * axis + int(way[axis] > 0)
+
+
 SCRIPTS: Mapping[str, Mapping[str, Script]] = {
     "CartPole-v1": {"balance": _balance},
     "Pendulum-v1": {"swing_up": _swing_up},
+    "simple_spread_v3": {"nearest_landmark": _nearest_landmark},
 }
 """Teachers by environment id and name."""

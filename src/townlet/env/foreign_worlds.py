@@ -1,0 +1,151 @@
+"""What environments of other libraries share: W worlds of N agents that are stepped one after the other."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.dto.actions import Actions, ActionSpec
+from townlet.dto.boundary import ObservationBatchDTO
+from townlet.env.info_tallies import InfoTallies
+from townlet.env.spaces import MASK
+from townlet.errors import BadInputError, EnvironmentFaultError
+from townlet.ports import EnvironmentDescription
+from townlet.rng import mix
+
+if TYPE_CHECKING:
+    from townlet.env.spaces import ActionLayout, ObservationLayout
+
+__all__ = ["ForeignWorlds"]
+
+_SEED_BITS = np.uint64(32)
+"""Bits of a seed that every environment takes, those of numpy's old generator too."""
+
+
+class ForeignWorlds:
+    """Holds what the worlds show, and names the place of whatever is wrong with it."""
+
+    def __init__(
+        self,
+        description: EnvironmentDescription,
+        layouts: "tuple[ObservationLayout, ActionLayout]",
+        infos: InfoTallies,
+        *,
+        worlds: int,
+        seed: int,
+        max_steps: int,
+        first_world: int,
+    ) -> None:
+        self.description, self.worlds, self.max_steps = description, worlds, max_steps
+        self._observations, self._actions = layouts
+        self._infos = infos
+        self._world_ids = first_world + np.arange(worlds)
+        self._world_keys = mix(seed, self._world_ids.astype(np.uint64))
+        self._episodes, self._steps = np.zeros(worlds, np.uint64), np.zeros(worlds, np.int64)
+        shape = (worlds, description.agents)
+        self._features = np.zeros((*shape, len(description.features)), np.float32)
+        self._mask = np.ones((*shape, description.actions.logits), np.bool_)
+        self._over, self._returns = np.ones(worlds, np.bool_), np.zeros(shape)
+
+    def snapshot(self) -> bytes:
+        """Return nothing: the state of a foreign environment cannot be stored."""
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        """Refuse: no snapshot was ever given."""
+        raise BadInputError(f"{self.description.id} offers no snapshot")
+
+    def _begin(self, worlds: NDArray[np.bool_] | None) -> list[int]:
+        """Begin the next episode of the marked worlds [W], all by default, and return their numbers."""
+        chosen = np.ones(self.worlds, np.bool_) if worlds is None else worlds
+        self._episodes[chosen] += np.uint64(1)
+        self._steps[chosen], self._returns[chosen], self._over[chosen] = 0, 0.0, False
+        begun: list[int] = np.flatnonzero(chosen).tolist()
+        for w in begun:
+            self._infos.begin(w)
+        return begun
+
+    def _seed(self, w: int) -> int:
+        """Return the seed with which the running episode of world w was reset."""
+        return int(mix(self._world_keys[w], self._episodes[w]) >> (np.uint64(64) - _SEED_BITS))
+
+    def _see(self, w: int, n: int, observation: Any, info: Mapping[str, Any], mask: Any) -> None:
+        """Keep what slot n of world w shows: features, mask, and the KPIs of its info."""
+        try:
+            features = self._observations.flatten(observation)
+        except Exception as error:  # another shape, another key: the environment's own
+            raise self._fault(w, "an observation is not of its space:", error) from error
+        if features.shape != self._features[w, n].shape:
+            raise EnvironmentFaultError(
+                f"environment {self.description.id}: an observation of {features.size} numbers in {self._place(w)}; "
+                f"expected {len(self.description.features)}"
+            )
+        self._features[w, n] = features
+        if not np.isfinite(features).all():
+            feature = self.description.features[int(np.argmin(np.isfinite(features)))]
+            self._finite(w, float("nan"), f"observation {feature}")
+        if mask is None and isinstance(observation, Mapping):
+            mask = observation.get(MASK)
+        if self._mask.shape[2]:
+            self._mask[w, n] = True if mask is None else np.ravel(mask).astype(np.bool_)
+        try:
+            self._infos.add(w, info)
+        except ValueError as error:
+            raise EnvironmentFaultError(
+                f"environment {self.description.id}: {error} in {self._place(w)}; expected a number"
+            ) from error
+
+    def _reward(self, w: int, reward: Any) -> float:
+        """Return a reward as a finite number."""
+        try:
+            number = float(reward)
+        except (TypeError, ValueError) as error:
+            raise self._fault(w, f"the reward {reward!r} is no number:", error) from error
+        return self._finite(w, number, "reward")
+
+    def _finite(self, w: int, number: float, what: str) -> float:
+        """Return a finite number; EnvironmentFaultError naming the place for any other."""
+        if np.isfinite(number):
+            return number
+        raise EnvironmentFaultError(
+            f"environment {self.description.id}: {what} is not finite in {self._place(w)}; expected finite numbers"
+        )
+
+    def _place(self, w: int) -> str:
+        return (
+            f"world {self._world_ids[w]}, episode {self._episodes[w]}, decision {self._steps[w]} "
+            f"(reset with seed {self._seed(w)})"
+        )
+
+    def _fault(self, w: int, what: str, error: Exception) -> EnvironmentFaultError:
+        """Return what the environment raised, or brought about, with its place."""
+        return EnvironmentFaultError(
+            f"environment {self.description.id}: {what} {type(error).__name__}: {error} in {self._place(w)}"
+        )
+
+    def _batch(self, alive: NDArray[np.bool_]) -> ObservationBatchDTO:
+        """Return copies of what all worlds show; `alive` is [W, N]."""
+        return ObservationBatchDTO(
+            observations=self._features.copy(),
+            action_mask=self._mask.copy(),
+            alive=alive.copy(),
+            keys=mix(mix(self._world_keys, self._episodes), self._steps.astype(np.uint64)),
+        )
+
+    def _check(self, actions: Actions) -> None:
+        spec = self.description.actions
+        shape = (self.worlds, self.description.agents, spec.columns)
+        if not isinstance(actions, np.ndarray) or actions.shape != shape or actions.dtype != spec.dtype:
+            raise BadInputError(f"step: expected {spec.dtype} actions of shape {shape}, found {_kind(actions)}")
+        options = actions[..., : len(spec.discrete)]
+        if not np.isfinite(actions).all() or (options < 0).any() or (options >= _counts(spec)).any():
+            raise BadInputError("step: an action that is not finite, or an option that a head does not have")
+
+
+def _counts(spec: ActionSpec) -> NDArray[np.int64]:
+    return np.array([len(head.options) for head in spec.discrete], np.int64)
+
+
+def _kind(value: Any) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

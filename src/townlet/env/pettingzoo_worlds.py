@@ -1,0 +1,130 @@
+"""Any parallel environment of PettingZoo as a `townlet.ports.Environment`: W copies with N slots each."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townlet.dto.actions import Actions
+from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.env.info_tallies import InfoTallies
+from townlet.env.libraries import needed
+from townlet.errors import EnvironmentFaultError
+from townlet.ports import EnvironmentDescription, Tallies
+
+if TYPE_CHECKING:
+    import pettingzoo
+
+with needed("gymnasium", extra="env"):
+    from townlet.env.foreign_worlds import ForeignWorlds
+    from townlet.env.spaces import MASK, ActionLayout, ObservationLayout
+
+__all__ = ["PettingZooWorlds"]
+
+
+class PettingZooWorlds(ForeignWorlds):
+    """W environments, stepped one after the other; a slot whose agent is absent is not alive.
+
+    An agent that comes back begins a new life: it has left by a termination or a truncation, so that no advantage goes
+    from one life to the next.
+    """
+
+    def __init__(
+        self,
+        description: EnvironmentDescription,
+        environments: "list[pettingzoo.ParallelEnv[Any, Any, Any]]",
+        infos: InfoTallies,
+        *,
+        seed: int,
+        max_steps: int,
+        first_world: int,
+    ) -> None:
+        self._names: tuple[Any, ...] = tuple(environments[0].possible_agents)
+        layouts = (
+            ObservationLayout.of(environments[0].observation_space(self._names[0]), description.id),
+            ActionLayout.of(environments[0].action_space(self._names[0]), description.id),
+        )
+        worlds = len(environments)
+        super().__init__(
+            description, layouts, infos, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world
+        )
+        self._environments = environments
+        self._alive = np.zeros((worlds, len(self._names)), np.bool_)
+
+    def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
+        """Begin the next episode in the marked worlds [W], all by default; each has a seed of its own."""
+        for w in self._begin(worlds):
+            try:
+                observations, infos = self._environments[w].reset(seed=self._seed(w))
+            except Exception as error:  # the environment is foreign code
+                raise self._fault(w, "reset raised", error) from error
+            self._alive[w] = self._living(w)
+            self._look(w, observations, infos)
+        return self._batch(self._alive)
+
+    def step(self, actions: Actions) -> StepResult:
+        """Play one decision, actions [W, N, C]; a bad one raises BadInputError and changes nothing."""
+        self._check(actions)
+        rewards = np.zeros(self._alive.shape, np.float32)
+        terminations, truncations = np.zeros_like(self._alive), np.zeros_like(self._alive)
+        for w in np.flatnonzero(~self._over).tolist():
+            before = self._alive[w].copy()
+            acting = np.flatnonzero(before)
+            native = self._actions.to_native(actions[w, acting])
+            chosen = {self._names[n]: action for n, action in zip(acting.tolist(), native, strict=True)}
+            try:
+                observations, paid, ended, cut, infos = self._environments[w].step(chosen)
+            except Exception as error:  # the environment is foreign code
+                raise self._fault(w, "step raised", error) from error
+            self._steps[w] += 1
+            for n in acting.tolist():
+                name = self._names[n]
+                rewards[w, n] = number = self._reward(w, paid.get(name, 0.0))
+                self._returns[w, n] += number
+                terminations[w, n] = bool(ended.get(name, False))
+                truncations[w, n] = bool(cut.get(name, False)) and not terminations[w, n]
+            gone = terminations[w] | truncations[w]
+            self._alive[w] = self._living(w) & ~gone
+            self._look(w, observations, infos)
+            if self._steps[w] >= self.max_steps or not self._alive[w].any():
+                truncations[w] |= before & ~terminations[w]
+                self._over[w], self._alive[w] = True, False
+        return StepResult(
+            observations=self._batch(self._alive),
+            rewards=rewards,
+            terminations=terminations,
+            truncations=truncations,
+            over=self._over.copy(),
+        )
+
+    def tallies(self) -> Tallies:
+        """Return the KPI sums of each world over its running or just finished episode."""
+        own = [self._returns.sum(1), self._steps.astype(np.float64), self._returns.min(1)]
+        begun = (self._steps > 0).astype(np.float64)
+        return Tallies(
+            sums=np.concatenate((own, self._infos.sums)),
+            exposures=np.concatenate((np.tile(begun, (len(own), 1)), begun * self._infos.exposures)),
+        )
+
+    def _living(self, w: int) -> NDArray[np.bool_]:
+        """Return which slots [N] have an agent; EnvironmentFaultError for one that is not declared."""
+        agents = set(self._environments[w].agents)
+        unknown = agents - set(self._names)
+        if unknown:
+            raise EnvironmentFaultError(
+                f"environment {self.description.id}: agent {min(map(str, unknown))!r} in {self._place(w)} is not among "
+                f"its possible_agents {', '.join(map(str, self._names))}"
+            )
+        return np.array([name in agents for name in self._names], np.bool_)
+
+    def _look(self, w: int, observations: Any, infos: Any) -> None:
+        """Keep what the agents of world w see; who has just left sees its last observation, where there is one."""
+        for n, name in enumerate(self._names):
+            if name in observations:
+                info = infos.get(name, {})
+                self._see(w, n, observations[name], info, info.get(MASK))
+            elif self._alive[w, n]:
+                raise EnvironmentFaultError(
+                    f"environment {self.description.id}: agent {name!r} is alive and has no observation in "
+                    f"{self._place(w)}; expected one for each of its agents"
+                )
