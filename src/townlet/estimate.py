@@ -27,6 +27,7 @@ __all__ = [
     "pass_chance",
     "probability_of_improvement",
     "undetected_rate",
+    "unpaired_bounds",
     "worst_case_pairs",
 ]
 
@@ -137,6 +138,23 @@ def bounds(differences: Sequence[float], alpha: float) -> tuple[float, float]:
     return sample.mean - half_width, sample.mean + half_width
 
 
+def unpaired_bounds(values: Sequence[float], baselines: Sequence[float], alpha: float) -> tuple[float, float]:
+    """Return the one-sided t bounds of the difference of two means whose episodes are not pairs (Welch 1947).
+
+    x̄ − b̄ ∓ t(1 − α, ν) · √(s²ₓ÷n + s²_b÷m), ν by Satterthwaite (1946). ValueError as in `bounds`.
+    """
+    _finite(values, "values", 2)
+    _finite(baselines, "baseline values", 2)
+    own, other = paired(values), paired(baselines)
+    parts = own.sd**2 / own.n, other.sd**2 / other.n
+    difference, variance = own.mean - other.mean, sum(parts)
+    if variance == 0:
+        return difference, difference
+    freedom = variance**2 / (parts[0] ** 2 / (own.n - 1) + parts[1] ** 2 / (other.n - 1))
+    half_width = _quantile(freedom + 1, alpha) * math.sqrt(variance)
+    return difference - half_width, difference + half_width
+
+
 def error_per_look(confidence: float, looks: int, visits: int) -> float:
     """Return the error α that one look in one visit may make, so that a whole run keeps its confidence.
 
@@ -145,7 +163,7 @@ def error_per_look(confidence: float, looks: int, visits: int) -> float:
     return (1 - confidence) / (looks * visits)
 
 
-def _quantile(pairs: int, alpha: float) -> float:
+def _quantile(pairs: float, alpha: float) -> float:
     if pairs < 2:
         raise ValueError(f"expected at least 2 pairs, found {pairs}")
     if not 0 < alpha <= 0.5:

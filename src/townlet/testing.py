@@ -31,8 +31,8 @@ _ENOUGH = 100
 _FEW = 24
 """Decisions that every teacher is asked for."""
 _LONGEST_MESSAGE = 300
-_NAMED_ONLY = frozenset({"refusals", "teachers"})
-"""Promises that a run can do without: whoever breaks one is named and not refused."""
+_NAMED_ONLY = frozenset({"refusals", "teachers", "pure", "batches", "seeds"})
+"""Promises that a run can do without: whoever breaks one is named and not refused; evidence may then be unpaired."""
 
 
 def check_environment(

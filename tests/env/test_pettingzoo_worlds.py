@@ -123,9 +123,7 @@ def test_a_mask_of_an_info_reaches_the_learner() -> None:
 def test_a_living_agent_without_an_observation_is_named() -> None:
     """With agent, world, episode, decision and seed."""
     worlds = shift(is_blind=True).make("default", worlds=1, seed=0, max_steps=9)
-    with pytest.raises(
-        EnvironmentFaultError, match=r"agent 'b' is alive .* world 0, episode 1, decision 2 \(res"
-    ):
+    with pytest.raises(EnvironmentFaultError, match=r"agent 'b' is alive .* world 0, episode 1, decision 2 \(res"):
         play_episode(worlds, Right(), 9)
 
 

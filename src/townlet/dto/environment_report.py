@@ -27,6 +27,11 @@ PROMISES = {
 """Each promise of an environment in words."""
 
 
+_SEEDED = ("pure", "batches")
+"""The promises without which two policies cannot play the same episodes."""
+_UNSEEDED = "evidence is unpaired (Welch), resumable: none, a visit that was cut off does not end with the same bits"
+
+
 @frozen(kw_only=True)
 class PromiseReport(Record):
     """Result of the check of one promise of an environment."""
@@ -77,10 +82,16 @@ class EnvironmentReport(Record):
         )
 
     @property
+    def obeys_seed(self) -> bool:
+        """Whether equal seeds and actions give equal episodes: paired evidence and an exact resume rest on it."""
+        return not any(each.promise in _SEEDED and each.outcome == "broken" for each in self.promises)
+
+    @property
     def reservation_sentences(self) -> tuple[str, ...]:
-        """Return each reservation in a sentence that names the environment."""
+        """Return each reservation in a sentence that names the environment; what follows from a lost seed first."""
         where = f"environment {self.environment}/{self.scenario}"
-        return tuple(f"{where}: {promise.sentence}" for promise in self.reservations)
+        lost = () if self.obeys_seed else (f"{where} does not obey its seed: {_UNSEEDED}",)
+        return (*lost, *(f"{where}: {promise.sentence}" for promise in self.reservations))
 
     @property
     def refusals(self) -> tuple[PromiseReport, ...]:
@@ -89,5 +100,9 @@ class EnvironmentReport(Record):
 
     @property
     def reservations(self) -> tuple[PromiseReport, ...]:
-        """What is not kept, not offered or untested, and is named in every report."""
-        return tuple(each for each in self.promises if each.outcome != "kept" and each not in self.refusals)
+        """What is not kept or untested, and is named in every report.
+
+        A snapshot that is not offered takes nothing from a run: a checkpoint is then the end of all episodes.
+        """
+        left = tuple(each for each in self.promises if each.outcome not in ("kept", "not offered"))
+        return tuple(each for each in left if each not in self.refusals)

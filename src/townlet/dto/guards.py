@@ -381,6 +381,8 @@ class EvidenceTable(Record):
     """Episodes at each look that was taken."""
     metrics: tuple[PairedMetric, ...]
     """One row per metric; the lists are as long as the last look."""
+    unpaired: bool = False
+    """True where the environment does not obey its seed: episode i of two policies is not the same episode."""
 
 
 @frozen(kw_only=True)

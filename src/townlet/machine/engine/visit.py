@@ -61,6 +61,8 @@ class Visit:
     """Weights digest that the champion's alias named when the visit began."""
     evaluate_visits: int
     """The most evaluate visits the counters allow, all evaluate states together; divides the error."""
+    obeys_seed: bool
+    """Whether the environment gives equal episodes for equal seeds; where not, evidence is unpaired."""
     checkpoint: str | None
     """Digest of the last checkpoint of this visit, to resume from."""
     save: Callable[[int, str], None]
@@ -97,6 +99,7 @@ class Visit:
             baseline_digests={},
             expected_champion=None,
             evaluate_visits=1,
+            obeys_seed=True,
             checkpoint=None,
             save=refuse,
             decided=refuse,
@@ -163,6 +166,7 @@ def build_visit(
         baseline_digests=opened.baseline_digests,
         expected_champion=opened.expected_champion,
         evaluate_visits=evaluate_visits(plan),
+        obeys_seed=run.obeys_seed,
         checkpoint=opened.checkpoint,
         save=save,
         decided=decided,

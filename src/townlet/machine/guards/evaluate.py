@@ -309,6 +309,7 @@ def _paired_comparison(
         declared=evidence.episodes,
         alpha=error_per_look(evidence.confidence, len(evidence.episodes), evaluate_visits(context.plan)),
         seed=table.seed,
+        unpaired=table.unpaired,
     )
 
 

@@ -18,6 +18,7 @@ from townlet.estimate import (
     missing_episodes,
     pair_sizes,
     undetected_rate,
+    unpaired_bounds,
     worst_case_pairs,
 )
 from townlet.machine.guards.baseline_margin import BaselineMargin
@@ -60,6 +61,8 @@ class PairedComparison:
     """Keys the episodes."""
     invalid: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     """Episodes in which the candidate has no valid number, and those in which the baseline has none."""
+    unpaired: bool = False
+    """Whether the episodes are not pairs, because the environment does not obey its seed."""
 
 
 @frozen(kw_only=True)
@@ -123,8 +126,15 @@ def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
     mean = math.fsum(b for _, b in pairs) / len(pairs)
     distance, tolerance = margin.distance(mean)
     contrasts, limit = _contrasts(margin, pairs, mean, distance, tolerance)
-    equal = _common_contrast(margin, contrasts, pairs, limit)
-    low, high = bounds(contrasts, comparison.alpha) if equal is None else (equal, equal)
+    if comparison.unpaired:
+        # Whatever moved into the contrasts belongs to the baseline: they are two samples again.
+        own = [margin.sign * x for x, _ in pairs]
+        other = [value - contrast for value, contrast in zip(own, contrasts, strict=True)]
+        low, high = unpaired_bounds(own, other, comparison.alpha)
+        equal = low if low == high else None
+    else:
+        equal = _common_contrast(margin, contrasts, pairs, limit)
+        low, high = bounds(contrasts, comparison.alpha) if equal is None else (equal, equal)
     verdict = margin.decide(low, high, limit) or Verdict.UNDECIDED
     if equal is not None and look < len(comparison.declared):
         verdict = Verdict.UNDECIDED
@@ -230,7 +240,8 @@ def _sentence(comparison: PairedComparison, report: GuardReport, *, degenerate: 
     one_sided = len(report.candidate_missing) + len(report.baseline_missing)
     missing = {"worst": "counted at the worst", "drop": "dropped"}.get(_missing(margin.guard) or "", "")
     note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
-    return f"{opening}, {middle}{scale} ({report.pairs} pairs{note}, look {report.look} of {len(comparison.declared)})"
+    counted = f"unpaired, {report.pairs} episodes each" if comparison.unpaired else f"{report.pairs} pairs"
+    return f"{opening}, {middle}{scale} ({counted}{note}, look {report.look} of {len(comparison.declared)})"
 
 
 def _empty_report(margin: BaselineMargin) -> GuardReport:

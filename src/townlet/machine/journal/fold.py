@@ -11,6 +11,7 @@ from townlet.dto.journal import (
     EffectDone,
     EffectIntent,
     Entry,
+    EnvironmentChecked,
     GuardsJudged,
     JournalRecord,
     OperatorCommand,
@@ -58,6 +59,8 @@ def advance(state: RunState, entry: Entry, schedule: ScheduleSpec, catalogue: St
             state = _finished(state, load_result(record.result, strategy.result), strategy)
         case TransitionTaken():
             state = _apply_transition(state, record, schedule, catalogue)
+        case EnvironmentChecked():
+            state = evolve(state, obeys_seed=state.obeys_seed and record.report.obeys_seed)
         case RunClosed():
             state = evolve(state, closed=record)
         case OperatorCommand():

@@ -141,6 +141,8 @@ class RunState:
     """Ids of the operator's commands in the journal, so that none is carried out twice."""
     schedule_sha256: str = ""
     """SHA-256 of the schedule in force: the one the run began with, or the last that was accepted."""
+    obeys_seed: bool = True
+    """Whether every environment that was checked gives equal episodes for equal seeds."""
     latest: str = ""
     """The latest time of any record, ISO 8601; a clock that was set back counts as this time."""
     closed: RunClosed | None = None

@@ -105,9 +105,9 @@ class PPODataSource:
         """Return the state of the own rollouts for a checkpoint; empty where every batch is recorded."""
         return {} if self.rollout is None else self.rollout.state(ended=self.begins_anew)
 
-    def resume_kind(self, spec: PPOSpec) -> Resumable:
+    def resume_kind(self, context: TrainingContext, spec: PPOSpec) -> Resumable:
         """Return what a visit resumes with after a crash: the same bits, or nothing."""
-        return "exact" if spec.checkpoint_every else "none"
+        return "exact" if spec.checkpoint_every and context.visit.obeys_seed else "none"
 
     def begin_anew(self, step: int) -> None:
         """End the running episodes after a checkpoint, where the environment offers no snapshot of them."""

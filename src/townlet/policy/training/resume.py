@@ -150,7 +150,8 @@ def _process(created: RunCreated, entries: tuple[Entry, ...]) -> ProcessStarted:
     """Return the record of this process; exactness that an earlier process broke stays broken."""
     changed = changes(created.fingerprint)
     broken = bool(changed) or any(isinstance(e.record, ProcessStarted) and e.record.changed for e in entries)
-    sound = "unknown" if unrecorded(created.fingerprint) else "exact"
+    unseeded = any(isinstance(e.record, EnvironmentChecked) and not e.record.report.obeys_seed for e in entries)
+    sound = "reset" if unseeded else "unknown" if unrecorded(created.fingerprint) else "exact"
     promise = "none" if broken else sound
     return ProcessStarted(pid=os.getpid(), host=socket.gethostname(), changed=changed, promise=promise)
 

@@ -101,6 +101,7 @@ class EvaluateStrategy:
                 seed=collector.seed,
                 looks=evidence.episodes[:look],
                 metrics=collector.rows(),
+                unpaired=not visit.obeys_seed,
             )
             digest = context.blobs.put(_canonical(table))
             is_new = checkpoint is None or look > checkpoint.step
@@ -177,8 +178,10 @@ def _stochastic(
 
 
 def _canonical(table: EvidenceTable) -> bytes:
-    """Return the bytes of a table; rows name invalid values only where there are some, as in earlier versions."""
+    """Return the bytes of a table; what earlier versions did not know is there only where it holds something."""
     plain = table.model_dump()
+    if not table.unpaired:
+        del plain["unpaired"]
     for row in plain["metrics"]:
         if not row["invalid"]:
             del row["invalid"]

@@ -91,7 +91,7 @@ class PPOStrategy:
         _train(context, spec, data, learner, watch, progress, checkpoints)
         weights = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
         probe = parent.probe or probe_of(data.last, parent)
-        metadata = {"device": device_name(learner.device), "resumable": data.resume_kind(spec)}
+        metadata = {"device": device_name(learner.device), "resumable": data.resume_kind(context, spec)}
         return _result(context, weights, probe, progress, data, watch, metadata, perf_counter() - started)
 
 
