@@ -1,5 +1,6 @@
 """Parallel environments of PettingZoo: agents that come and go, what is refused, and that seeds are obeyed."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,43 @@ def test_an_absent_agent_is_a_dead_slot_and_its_return_is_its_own() -> None:
     assert (9.0 + 6 * 2.0, 9.0, 9.0) == (sums["return_per_episode"], sums["worst_agent_return"], sums["episode_length"])
 
 
+def test_an_absent_agent_shows_nothing_of_an_earlier_life() -> None:
+    """Zeros, and every option: what stands in a dead slot is the same in every batch and after every resume."""
+    worlds = shift().make("default", worlds=1, seed=0, max_steps=9)
+    first = worlds.reset()
+    batches = [worlds.step(np.zeros((1, 2, 1), np.int64)).observations for _ in range(5)]
+    assert [3.0, 0.0, 0.0] == [batch.observations[0, 1, 0] for batch in batches[2:]]
+    assert batches[3].action_mask[0, 1].all()
+    assert not first.action_mask[0, 1].all()
+
+
+def test_an_agent_that_never_appears_is_not_the_worst() -> None:
+    """Its return is none, and not 0."""
+
+    class Alone(Shift):
+        possible_agents = ["a", "b", "c"]  # noqa: RUF012
+
+    worlds = PettingZooProvider("tests:alone", factory=Alone).make("default", worlds=1, seed=0, max_steps=9)
+    worlds.reset()
+    for _ in range(9):
+        worlds.step(np.zeros((1, 3, 1), np.int64))
+    row = worlds.description.metric_names.index("worst_agent_return")
+    assert 9.0 == worlds.tallies().sums[row, 0]
+
+
+def test_an_agent_that_left_may_be_named_without_an_observation() -> None:
+    """Some environments return None for it, and None for its info."""
+
+    class Empty(Shift):
+        def step(self, actions: dict[str, Any]) -> tuple[Any, ...]:
+            seen, paid, ended, cut, infos = super().step(actions)
+            absent = {name: None for name in self.possible_agents if name not in self.agents}
+            return seen | absent, paid, ended, cut, infos | absent
+
+    environment = PettingZooProvider("tests:empty", factory=Empty).make("default", worlds=1, seed=0, max_steps=9)
+    assert 9 == play_episode(environment, Right(), 9)[0]
+
+
 def test_two_lives_of_an_agent_share_no_advantage() -> None:
     """The advantage of the first life is what it would be if the second were never lived."""
     worlds = shift().make("default", worlds=1, seed=0, max_steps=9)
@@ -111,6 +149,39 @@ def test_two_lives_of_an_agent_share_no_advantage() -> None:
     changed[6:] += 100
     assert np.array_equal(advantages(rollout.rewards)[:3, 0, 1], advantages(changed)[:3, 0, 1])
     assert not np.array_equal(advantages(rollout.rewards)[:3, 0, 0], advantages(changed)[:3, 0, 0])
+
+
+def test_terminated_wins_and_what_was_returned_stays() -> None:
+    """Where both flags are true; and the environment may write into its array afterwards."""
+
+    class Both(Shift):
+        def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+            seen, infos = super().reset(seed)
+            self.array = seen["a"]
+            return seen, infos
+
+        def step(self, actions: dict[str, Any]) -> tuple[Any, ...]:
+            self.array[:] = -5
+            seen, paid, _, _, infos = super().step(actions)
+            return seen, paid, {"a": True, "b": False}, {"a": True, "b": True}, infos
+
+    worlds = PettingZooProvider("tests:both", factory=Both).make("default", worlds=1, seed=0, max_steps=9)
+    first = worlds.reset()
+    step = worlds.step(np.zeros((1, 2, 1), np.int64))
+    assert ([[True, False]], [[False, True]], [True]) == (
+        step.terminations.tolist(),
+        step.truncations.tolist(),
+        step.over.tolist(),
+    )
+    assert 0.0 == first.observations[0, 0, 0]
+
+
+def test_a_world_is_the_same_in_every_batch() -> None:
+    """World 2 of four, and alone."""
+    many, one = (shift().make("default", worlds=w, seed=5, max_steps=9, first_world=f) for w, f in ((4, 0), (1, 2)))
+    starts = [many.reset().observations[:, 0, 1], one.reset().observations[:, 0, 1]]
+    assert starts[0][2] == starts[1][0]
+    assert 4 == len(set(starts[0].tolist()))
 
 
 def test_a_mask_of_an_info_reaches_the_learner() -> None:
@@ -139,12 +210,20 @@ def test_agents_of_different_spaces_are_refused_with_advice() -> None:
         ("pettingzoo:mpe2.simple_spred_v3", "there is no module 'mpe2.simple_spred_v3'"),
         ("pettingzoo:os", "would import the module 'os'.*--allow-import os"),
         ("pettingzoo:mpe2", "has no function parallel_env"),
+        ("pettingzoo:butterfly.none_v9", "there is no module 'pettingzoo.butterfly.none_v9'"),
     ],
 )
 def test_a_module_that_is_none_is_named(name: str, message: str) -> None:
     """Nothing outside PettingZoo's own packages is imported without permission."""
     with pytest.raises(BadInputError, match=message):
         provider(name).describe("default")
+
+
+def test_a_library_that_an_environment_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Atari's emulator is no part of PettingZoo."""
+    monkeypatch.setitem(sys.modules, "multi_agent_ale_py", None)
+    with pytest.raises(BadInputError, match=r"cannot be imported: .*multi_agent_ale_py.*; install what it needs"):
+        provider("pettingzoo:atari.pong_v3").describe("default")
 
 
 def test_simple_spread_keeps_every_promise_but_the_snapshot() -> None:

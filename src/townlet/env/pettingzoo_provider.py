@@ -75,11 +75,11 @@ class PettingZooProvider(ForeignProvider):
     def _module(self) -> ModuleType:
         where = f"environment {self.id}"
         root = self.name.partition(".")[0]
-        names = (self.name,) if root in _PACKAGES else (f"pettingzoo.{self.name}",)
-        module = next((import_module(name) for name in names if _exists(name)), None)
-        if module is None:
-            if root in _PACKAGES and not self.imports.allows(self.name):
-                raise BadInputError(f"{where}: there is no module {self.name!r}; is {root} installed, in this version?")
+        name = self.name if root in _PACKAGES else f"pettingzoo.{self.name}"
+        is_own = name == self.name or _exists(f"pettingzoo.{root}")
+        if is_own and (_exists(name) or not self.imports.allows(self.name)):
+            module = _own_module(name, where)
+        else:
             module = self.imports.module(self.name, where)
         if not callable(getattr(module, "parallel_env", None)):
             raise BadInputError(f"{where}: {module.__name__} has no function parallel_env; only such environments fit")
@@ -131,5 +131,19 @@ class PettingZooProvider(ForeignProvider):
 def _exists(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ModuleNotFoundError:
+    except ImportError:  # a folder above it cannot be imported
         return False
+
+
+def _own_module(name: str, where: str) -> ModuleType:
+    """Return a module of PettingZoo's own packages; BadInputError where it, or a library that it needs, is missing."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        missing = getattr(error, "name", None) or ""
+        if name == missing or name.startswith(f"{missing}."):
+            root = name.partition(".")[0]
+            raise BadInputError(
+                f"{where}: there is no module {name!r}; is {root} installed, and in the version that has it?"
+            ) from error
+        raise BadInputError(f"{where}: {name} cannot be imported: {error}; install what it needs") from error

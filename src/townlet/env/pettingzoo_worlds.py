@@ -49,7 +49,7 @@ class PettingZooWorlds(ForeignWorlds):
             description, layouts, infos, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world
         )
         self._environments = environments
-        self._alive = np.zeros((worlds, len(self._names)), np.bool_)
+        self._alive, self._lived = np.zeros((2, worlds, len(self._names)), np.bool_)
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default; each has a seed of its own."""
@@ -58,8 +58,8 @@ class PettingZooWorlds(ForeignWorlds):
                 observations, infos = self._environments[w].reset(seed=self._seed(w))
             except Exception as error:  # the environment is foreign code
                 raise self._fault(w, "reset raised", error) from error
-            self._alive[w] = self._living(w)
-            self._look(w, observations, infos)
+            self._alive[w] = self._lived[w] = self._living(w)
+            self._look(w, self._alive[w], observations, infos)
         return self._batch(self._alive)
 
     def step(self, actions: Actions) -> StepResult:
@@ -85,7 +85,8 @@ class PettingZooWorlds(ForeignWorlds):
                 truncations[w, n] = bool(cut.get(name, False)) and not terminations[w, n]
             gone = terminations[w] | truncations[w]
             self._alive[w] = self._living(w) & ~gone
-            self._look(w, observations, infos)
+            self._lived[w] |= self._alive[w]
+            self._look(w, before | self._alive[w], observations, infos)
             if self._steps[w] >= self.max_steps or not self._alive[w].any():
                 truncations[w] |= before & ~terminations[w]
                 self._over[w], self._alive[w] = True, False
@@ -99,7 +100,8 @@ class PettingZooWorlds(ForeignWorlds):
 
     def tallies(self) -> Tallies:
         """Return the KPI sums of each world over its running or just finished episode."""
-        own = [self._returns.sum(1), self._steps.astype(np.float64), self._returns.min(1)]
+        worst = np.where(self._lived, self._returns, np.inf).min(1)
+        own = [self._returns.sum(1), self._steps.astype(np.float64), np.where(self._lived.any(1), worst, 0.0)]
         begun = (self._steps > 0).astype(np.float64)
         return Tallies(
             sums=np.concatenate((own, self._infos.sums)),
@@ -117,14 +119,20 @@ class PettingZooWorlds(ForeignWorlds):
             )
         return np.array([name in agents for name in self._names], np.bool_)
 
-    def _look(self, w: int, observations: Any, infos: Any) -> None:
-        """Keep what the agents of world w see; who has just left sees its last observation, where there is one."""
+    def _look(self, w: int, present: NDArray[np.bool_], observations: Any, infos: Any) -> None:
+        """Keep what the agents of world w see; who has just left sees its last observation, where there is one.
+
+        A slot that is not `present` [N] shows zeros: nothing of an earlier life, or of an earlier episode.
+        """
         for n, name in enumerate(self._names):
-            if name in observations:
-                info = infos.get(name, {})
-                self._see(w, n, observations[name], info, info.get(MASK))
+            observation = observations.get(name) if present[n] else None
+            if observation is not None:
+                info = infos.get(name) or {}
+                self._see(w, n, observation, info, info.get(MASK))
             elif self._alive[w, n]:
                 raise EnvironmentFaultError(
                     f"environment {self.description.id}: agent {name!r} is alive and has no observation in "
                     f"{self._place(w)}; expected one for each of its agents"
                 )
+            elif not present[n]:
+                self._features[w, n], self._mask[w, n] = 0.0, True
