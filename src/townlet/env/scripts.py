@@ -27,6 +27,38 @@ def _swing_up(observation: Any) -> Any:
     return np.array([np.clip(torque, -2.0, 2.0)], np.float32)
 
 
+def _descend(observation: Any) -> int:
+    """Lean against drift, hover above a slope that leads to the pad, and fire what is most wrong.
+
+    A PD rule for the angle and one for the height, as in the heuristic of Gymnasium's own lander.
+    """
+    x, y, drift, fall, angle, spin, left, right = (float(number) for number in observation)
+    turn = 0.5 * (min(max(0.5 * x + drift, -0.4), 0.4) - angle) - spin
+    climb = 0.5 * (0.55 * abs(x) - y) - 0.5 * fall
+    if left or right:  # a leg stands: only the fall is to be braked
+        turn, climb = 0.0, -0.5 * fall
+    if climb > max(abs(turn), 0.05):
+        return 2
+    return 0 if abs(turn) < 0.05 else 3 if turn < 0 else 1
+
+
+_LEAD_TIMES, _CAPACITIES = (3, 5, 10), (100, 90, 80)
+_LEVELS = (95, 212, 397)
+"""Echelon base-stock levels, the best of 120 random ones over 64 episodes."""
+
+
+def _order_up_to(observation: Any) -> Any:
+    """Order at each stage what its echelon lacks to its level (base stock; Clark and Scarf 1960).
+
+    The observation holds the stock of three stages and the orders of the last ten periods; an order of stage i arrives
+    after its lead time, and cannot exceed the stock of the stage above it.
+    """
+    stock, orders = np.asarray(observation[:3], float), np.asarray(observation[3:], float).reshape(-1, 3)
+    on_the_way = [orders[-periods:, stage].sum() for stage, periods in enumerate(_LEAD_TIMES)]
+    lacks = _LEVELS - np.cumsum(stock + on_the_way)
+    return np.clip(np.minimum(lacks, [stock[1], stock[2], np.inf]), 0, _CAPACITIES).astype(np.int16)
+
+
 def _nearest_landmark(observation: Any) -> int:
     """Go to the nearest landmark to which no other agent is nearer, along the longer way; brake in time.
 
@@ -44,6 +76,8 @@ def _nearest_landmark(observation: Any) -> int:
 
 SCRIPTS: Mapping[str, Mapping[str, Script]] = {
     "CartPole-v1": {"balance": _balance},
+    "InvManagement-v1": {"order_up_to": _order_up_to},
+    "LunarLander-v3": {"descend": _descend},
     "Pendulum-v1": {"swing_up": _swing_up},
     "simple_spread_v3": {"nearest_landmark": _nearest_landmark},
 }
