@@ -35,6 +35,7 @@ __all__ = [
     "begin_episodes",
     "check_finite",
     "check_over",
+    "close",
     "configured",
     "is_batched",
     "keeps_state",
@@ -292,6 +293,13 @@ def teacher_actions(teacher: Teacher, observations: ObservationBatchDTO, spec: A
             f"expected {numbers} of shape {list(shape)}, a column for each head of an action"
         )
     return actions.reshape(shape).astype(spec.dtype, copy=False)
+
+
+def close(environment: Environment) -> None:
+    """Free what an environment holds beside memory, such as processes, where it has a method `close`."""
+    method: Callable[[], object] | None = getattr(environment, "close", None)
+    if method is not None:
+        method()
 
 
 def check_over(

@@ -146,6 +146,21 @@ class ActionSpec(Record):
         choices = mask.sum(-1) > len(self.discrete)
         return choices | True if self.box else choices
 
+    def problem(self, actions: Any, *rows: int) -> str:
+        """Return why an object is no array of actions [rows, C] that can be played; empty where it is one."""
+        expected = f"expected {self.dtype} actions of shape {(*rows, self.columns)}"
+        if not isinstance(actions, np.ndarray):
+            return f"{expected}, found {type(actions).__name__}"
+        if actions.shape != (*rows, self.columns) or actions.dtype != self.dtype:
+            return f"{expected}, found {actions.dtype} {actions.shape}"
+        if self.box and not np.isfinite(actions).all():
+            return f"{expected}, found a number that is not finite"
+        for index, head in enumerate(self.discrete):
+            options, count = actions[..., index], len(head.options)
+            if (options < 0).any() or (options >= count).any():
+                return f"expected options 0 to {count - 1} of {head.name or 'the action'}, found another"
+        return ""
+
     def to_native(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return box columns [..., D] in the environment's units: scaled, clipped to the bounds, rounded last."""
         scaled = self._constants["centre"] + self._constants["half"] * numbers.astype(np.float64)

@@ -1,12 +1,13 @@
 """What environments of other libraries share: W worlds of N agents that are stepped one after the other."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.actions import Actions, ActionSpec
+from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.env.info_tallies import InfoTallies
 from townlet.env.spaces import MASK
@@ -25,6 +26,9 @@ _SEED_BITS = np.uint64(32)
 
 class ForeignWorlds:
     """Holds what the worlds show, and names the place of whatever is wrong with it."""
+
+    _environments: list[Any]
+    """The worlds, as the library makes them."""
 
     def __init__(
         self,
@@ -55,6 +59,12 @@ class ForeignWorlds:
     def restore(self, state: bytes) -> None:
         """Refuse: no snapshot was ever given."""
         raise BadInputError(f"{self.description.id} offers no snapshot")
+
+    def close(self) -> None:
+        """Close all environments; what goes wrong in that is passed over, because nobody plays them any more."""
+        for environment in self._environments:
+            with suppress(Exception):
+                environment.close()
 
     def _begin(self, worlds: NDArray[np.bool_] | None) -> list[int]:
         """Begin the next episode of the marked worlds [W], all by default, and return their numbers."""
@@ -134,18 +144,6 @@ class ForeignWorlds:
         )
 
     def _check(self, actions: Actions) -> None:
-        spec = self.description.actions
-        shape = (self.worlds, self.description.agents, spec.columns)
-        if not isinstance(actions, np.ndarray) or actions.shape != shape or actions.dtype != spec.dtype:
-            raise BadInputError(f"step: expected {spec.dtype} actions of shape {shape}, found {_kind(actions)}")
-        options = actions[..., : len(spec.discrete)]
-        if not np.isfinite(actions).all() or (options < 0).any() or (options >= _counts(spec)).any():
-            raise BadInputError("step: an action that is not finite, or an option that a head does not have")
-
-
-def _counts(spec: ActionSpec) -> NDArray[np.int64]:
-    return np.array([len(head.options) for head in spec.discrete], np.int64)
-
-
-def _kind(value: Any) -> str:
-    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        problem = self.description.actions.problem(actions, self.worlds, self.description.agents)
+        if problem:
+            raise BadInputError(f"step: {problem}")

@@ -66,6 +66,12 @@ class GymnasiumProvider(ForeignProvider):
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
             raise BadInputError(f"{self.id} cannot be made: {error}") from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel with the registration of the id: a worker process has not run the program that made it."""
+        registration = gymnasium.registry.get(self.name) if self.factory is None else None
+        state = self.name, self.arguments, self.max_steps, self.metrics, self.factory, self.imports
+        return _arrived, (registration, *state)
+
     def _made_by(self, factory: "Callable[..., gymnasium.Env[Any, Any]]") -> "gymnasium.Env[Any, Any]":
         try:
             made: object = factory(**self.arguments)
@@ -103,3 +109,10 @@ class GymnasiumProvider(ForeignProvider):
             lives_end=True,
             signature=self._signature(meaning),
         )
+
+
+def _arrived(registration: Any, *state: Any) -> GymnasiumProvider:
+    """Return a provider in another process, where its id is registered."""
+    if registration is not None:
+        gymnasium.registry.setdefault(registration.id, registration)
+    return GymnasiumProvider(*state)

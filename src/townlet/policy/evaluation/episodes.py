@@ -13,6 +13,7 @@ from townlet.ports import (
     Teacher,
     begin_episodes,
     check_over,
+    close,
     teacher_actions,
 )
 
@@ -97,6 +98,7 @@ def play(
         environment = environments.make(scenario, worlds=worlds, seed=seed, max_steps=max_steps, first_world=start)
         lengths = play_episode(environment, policy, max_steps, on_decision)
         batches.append(environment.tallies())
+        close(environment)
         agent_steps += description.agents * int(lengths.sum())
     return Episodes(
         sums=np.concatenate([tallies.sums for tallies in batches], axis=1),

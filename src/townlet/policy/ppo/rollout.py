@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.model.inference import forward
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, Teacher, begin_episodes, check_over, teacher_actions
+from townlet.ports import Environment, Teacher, begin_episodes, check_over, close, teacher_actions
 
 __all__ = ["Rollout"]
 
@@ -50,10 +50,11 @@ class Rollout:
         self._teacher: Teacher | None = None
         self._begin()
 
-    def begin(self, environment: Environment) -> None:
+    def begin(self, make: Callable[[], Environment]) -> None:
         """End all running episodes and begin new ones in other worlds, as many as before."""
         self._add_tallies(np.arange(self.environment.worlds))
-        self.environment = environment
+        close(self.environment)
+        self.environment = make()
         self._begin()
 
     def _begin(self) -> None:

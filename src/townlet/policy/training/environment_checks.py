@@ -4,6 +4,7 @@ import numpy as np
 
 from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.schedule import ScheduleSpec
+from townlet.env.workers import WorkerProvider
 from townlet.errors import BadInputError
 from townlet.policy.training.custom_teacher import ProviderWithTeacher
 from townlet.ports import EnvironmentProvider, StubTeacher, begin_episodes
@@ -27,7 +28,11 @@ def check_promises(
     if f"{type(made).__module__}:{type(made).__qualname__}" == _BUILT_IN:
         return ()
     known = () if earlier is None else _scenarios(earlier)
-    return tuple(check_environment(inner, scenario) for scenario in _scenarios(schedule) if scenario not in known)
+    scenarios = [scenario for scenario in _scenarios(schedule) if scenario not in known]
+    if isinstance(inner, WorkerProvider):  # what they cannot make is said once, and not of each promise
+        for scenario in scenarios:
+            inner.start(scenario)
+    return tuple(check_environment(inner, scenario) for scenario in scenarios)
 
 
 def _scenarios(schedule: ScheduleSpec) -> tuple[str, ...]:

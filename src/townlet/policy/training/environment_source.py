@@ -6,6 +6,7 @@ from attrs import evolve, frozen
 
 from townlet.dto.policy_ref import is_reference
 from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
+from townlet.env.workers import with_workers
 from townlet.imports import Imports
 from townlet.policy.training.argument_checks import teacher_maker
 from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
@@ -32,6 +33,7 @@ class EnvironmentSource:
             inner = provider(spec if self.passed is None else evolve(spec, id=self.passed), self.imports)
         else:
             inner = configured(self.passed, spec, self.imports)
+        inner = with_workers(inner, spec.workers, spec.step_timeout)
         if self.teacher is None:
             return inner
         return ProviderWithTeacher(inner=inner, maker=teacher_maker(inner, self.teacher), names=CUSTOM_NAMES)

@@ -1,6 +1,7 @@
 """Data of a visit to ppo: its own rollouts, recorded trajectories, or both."""
 
 from collections.abc import Callable
+from functools import partial
 from math import isfinite
 from typing import Any, Literal
 
@@ -112,7 +113,7 @@ class PPODataSource:
     def begin_anew(self, step: int) -> None:
         """End the running episodes after a checkpoint, where the environment offers no snapshot of them."""
         if self.rollout is not None and self.begins_anew:
-            self.rollout.begin(self.make_worlds(step))
+            self.rollout.begin(partial(self.make_worlds, step))
 
     @property
     def per_iteration(self) -> int:
