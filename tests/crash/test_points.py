@@ -12,6 +12,7 @@ from stage import DyingDisk, FakeProvider, KilledError, facade, finish, on
 from townlet.dto.policy import AnnealSummary
 from townlet.errors import BadInputError, ResourceFaultError
 from townlet.machine.audit.verify import verify
+from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
@@ -66,7 +67,12 @@ def test_a_run_killed_at_any_point_ends_the_same(
             facade(home).run()
         with on(DyingDisk()):
             assert_as_if_nothing_had_happened(home, finish(home), summary)
-    assert () == replay_run(RunDirectory.find(home, "latest"), home, environments=FakeProvider()).differences
+    assert (
+        ()
+        == replay_run(
+            RunDirectory.find(home, "latest"), home, source=EnvironmentSource(passed=FakeProvider())
+        ).differences
+    )
 
 
 def test_a_run_whose_every_process_dies_a_little_later_ends_the_same(

@@ -16,6 +16,7 @@ from townlet.errors import BadInputError, HoldError, JournalBrokenError
 from townlet.machine.journal.chain import read
 from townlet.policy.model.blas import kernel_name
 from townlet.policy.training import fingerprint, launch
+from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
@@ -81,7 +82,7 @@ def test_an_edited_schedule_is_refused_with_the_difference(tmp_path: Path, which
     (accepted,) = [r for r in records(run) if isinstance(r, OperatorCommand)]
     assert "accept_schedule" == accepted.command
     assert "below: 5" in run.schedule.read_text(encoding="utf-8")
-    assert replay_run(run, home, environments=walker.environments).clean
+    assert replay_run(run, home, source=EnvironmentSource(passed=walker.environments)).clean
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from corridor import CorridorProvider
 
 from townlet import ports
 
-ports.provider = lambda _: CorridorProvider()
+ports.provider = lambda *_: CorridorProvider()
 
 if __name__ == "__main__":
     from townlet.cli import main

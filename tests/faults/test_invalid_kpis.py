@@ -20,6 +20,7 @@ from townlet.dto.journal import GuardsJudged
 from townlet.dto.policy import CaptureResult, EvaluationResult
 from townlet.machine.audit.verify import verify
 from townlet.machine.journal.chain import read
+from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
@@ -73,7 +74,7 @@ def test_a_guard_on_an_invalid_kpi_is_unknown_and_the_run_holds(tmp_path: Path, 
     assert [Verdict.UNKNOWN] == [report.verdict for report in judged[-1].reports]
     assert "the candidate has no valid number in 12 of them (8, 9, 10, 11, 12 and 7 more)" in summary.reason
     assert "champion (teacher:random) has no valid number in 12 of them" in summary.reason
-    assert replay_run(run, tmp_path / "home", environments=environments).clean
+    assert replay_run(run, tmp_path / "home", source=EnvironmentSource(passed=environments)).clean
 
 
 @pytest.mark.parametrize(("array", "value"), INVALID)

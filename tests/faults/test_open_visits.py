@@ -13,6 +13,7 @@ from townlet.errors import ResourceFaultError, UnfitCheckpointError
 from townlet.machine.audit.verify import verify
 from townlet.machine.engine.inbox import send
 from townlet.machine.journal.chain import read
+from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
@@ -81,7 +82,7 @@ def test_a_lost_checkpoint_is_told_and_leaves_the_visit_open(
     done = town.facade("straight").resume()
     (tmp_path / "undisturbed").mkdir()
     assert Town(tmp_path / "undisturbed" / "home").walk("straight").semantic_hash == done.semantic_hash
-    assert replay_run(run, town.home, environments=town.facade("straight").environments).clean
+    assert replay_run(run, town.home, source=EnvironmentSource(passed=town.facade("straight").environments)).clean
 
 
 def test_a_visit_whose_checkpoint_is_lost_can_be_given_up(cut: tuple[Town, RunDirectory, Path]) -> None:

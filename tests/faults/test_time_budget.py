@@ -13,6 +13,7 @@ from townlet.dto.journal import OperatorCommand, TransitionTaken, VisitStarted
 from townlet.dto.policy import AnnealSummary
 from townlet.machine.engine.inbox import send
 from townlet.machine.journal.chain import read
+from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
@@ -75,4 +76,4 @@ def test_a_run_that_held_inside_a_visit_is_derived_again(tmp_path: Path) -> None
     send(run.inbox, OperatorCommand(command="retry", actor="tester"))
     orchestrator(tmp_path, Corridor, "1h").resume(run.path, accept_schedule=True)
 
-    assert replay_run(run, tmp_path / "home", environments=CorridorProvider()).clean
+    assert replay_run(run, tmp_path / "home", source=EnvironmentSource(passed=CorridorProvider())).clean

@@ -26,7 +26,7 @@ _ROLLOUT, _WORLDS = 4_096, 32
 _CONFIDENCE, _LOOKS, _VISITS = 0.95, (48, 192), 2
 _TOLERANCE_SD, _TOLERANCE_MEAN = 0.25, 0.02
 """A candidate may be worse by a quarter of the teacher's spread between episodes, or by 2 % of its return."""
-_STEPS_DISCRETE, _STEPS_BOX = 200_000, 600_000
+_STEPS_DISCRETE, _STEPS_BOX = 200_000, 400_000
 
 
 def first_schedule(spec: EnvironmentSpec, teacher: str, source: EnvironmentSource) -> "FirstSchedule":
