@@ -38,7 +38,7 @@ states:
     next: [{{to: bc}}]
   bc:
     strategy: bc
-    with: {{update_epochs: 1}}
+    with: {{update_epochs: 1, value_epochs: 0}}
     next: [{{to: done}}]
 """
 

@@ -25,7 +25,7 @@ from townlet.ports import EnvironmentDescription
 from townlet.store.rundir import RunDirectory
 
 CORRIDORS = Path(__file__).parents[1] / "policy"
-NOT_OFFERED = "environment corridor/plain: snapshot (not offered): snapshot: found no bytes: each checkpoint of ppo"
+TAKEN = "environment corridor/plain: refusals (broken): "
 DIES = """\
 import os, signal
 from pathlib import Path
@@ -99,20 +99,24 @@ def test_check_says_what_an_environment_keeps(office: Office) -> None:
     office.install("Corridor")
     out, err = office.type("check", "schedule.yaml")
     assert "environment corridor/plain: keeps 13 of 14 promises, checked in " in out
-    assert err.startswith(f"warning: {NOT_OFFERED}")
+    assert "" == err
     reports = json.loads(office.type("check", "schedule.yaml", "--json")[0])["environment_reports"]
     assert ["snapshot"] == [each["promise"] for each in reports[0]["promises"] if each["outcome"] != "kept"]
 
     office.install("broken.BatchDependent")
+    err = office.type("check", "schedule.yaml")[1]
+    assert err.startswith("warning: environment corridor/plain does not obey its seed: evidence is unpaired (Welch)")
+
+    office.install("broken.ConstantKeys")
     out, err = office.type("check", "schedule.yaml", code=2)
     assert "" == out
-    assert err.startswith("error: environment corridor/plain breaks what a run rests on: batches (broken): the batch ")
+    assert err.startswith("error: environment corridor/plain breaks what a run rests on: keys (broken): ")
     assert 1 == err.count("\n")
 
 
 def test_a_broken_promise_is_refused_before_anything_is_written(office: Office) -> None:
     """The home of the run does not come into being."""
-    office.install("broken.Unseeded")
+    office.install("broken.ConstantKeys")
     _, err = office.type("run", "schedule.yaml", "--home", "home", code=2)
     assert err.startswith("error: environment corridor/plain breaks what a run rests on: ")
     assert [] == [*office.folder.glob("home/runs/*")]
@@ -120,18 +124,18 @@ def test_a_broken_promise_is_refused_before_anything_is_written(office: Office) 
 
 def test_a_reservation_stands_in_every_report(office: Office) -> None:
     """The start, the last lines, the summary, `audit`, and the provenance of what was promoted."""
-    office.install("Corridor")
+    office.install("broken.TakesAnything")
     out, err = office.type("run", "schedule.yaml", "--home", "home")
-    assert "environment corridor/plain: keeps 13 of 14 promises, checked in " in err
-    assert f"warning: {NOT_OFFERED}" in err
-    assert f"\nreservation: {NOT_OFFERED}" in out
+    assert "environment corridor/plain: keeps 12 of 14 promises, checked in " in err
+    assert f"warning: {TAKEN}" in err
+    assert f"\nreservation: {TAKEN}" in out
     for words in (["audit", "verify"], ["audit", "why"]):
-        assert NOT_OFFERED in office.type(*words, "latest", "--home", "home")[0]
+        assert TAKEN in office.type(*words, "latest", "--home", "home")[0]
     statement = json.loads(office.type("registry", "show", "given@champion", "--provenance", "--home", "home")[0])
     summary = json.loads(office.type("resume", "latest", "--home", "home", "--json")[0])
     for reservations in (statement["predicate"]["reservations"], summary["reservations"]):
-        assert [True] == [each.startswith(NOT_OFFERED) for each in reservations]
-    assert "keeps 13 of 14 promises" in office.type("audit", "show", "latest", "--home", "home")[0]
+        assert [True] == [each.startswith(TAKEN) for each in reservations]
+    assert "keeps 12 of 14 promises" in office.type("audit", "show", "latest", "--home", "home")[0]
 
     _, checked, *_ = office.journal()
     assert isinstance(checked, EnvironmentChecked)

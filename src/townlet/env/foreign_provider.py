@@ -23,8 +23,8 @@ __all__ = ["METRICS", "SCENARIO", "ForeignProvider", "discount_of"]
 
 SCENARIO = "default"
 """The only scenario of an environment of another library."""
-_DISCOUNT, _HORIZONS = 0.99, 4.0
-"""γ, and how often 1 ÷ (1 − γ) fits into an episode that is cut: a critic learns returns that the cut left whole."""
+_DISCOUNT, _SHORTEST, _HORIZONS = 0.99, 0.97, 4.0
+"""γ of long and of short episodes, and how often 1 ÷ (1 − γ) fits between: what is cut hardly counts then."""
 METRICS = (
     MetricSpec(name="return_per_episode", unit="1/episode", direction=Direction.HIGHER, exposure="episodes"),
     MetricSpec(name="episode_length", unit="decisions", direction=Direction.HIGHER, exposure="episodes", low=0.0),
@@ -35,7 +35,7 @@ METRICS = (
 
 def discount_of(limit: int | None) -> float:
     """Return the discount per decision that suits episodes which are cut after so many decisions."""
-    return _DISCOUNT if limit is None else max(0.0, min(_DISCOUNT, round(1 - _HORIZONS / limit, 4)))
+    return _DISCOUNT if limit is None else max(_SHORTEST, min(_DISCOUNT, round(1 - _HORIZONS / limit, 4)))
 
 
 @frozen

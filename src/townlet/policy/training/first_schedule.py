@@ -12,6 +12,7 @@ from townlet.dto.policy_ref import is_reference
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError
 from townlet.estimate import error_per_look
+from townlet.policy.advantages import return_horizon
 from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.pilot import Pilot, play_pilot
 from townlet.ports import EnvironmentDescription
@@ -19,7 +20,7 @@ from townlet.ports import EnvironmentDescription
 __all__ = ["FirstSchedule", "first_schedule"]
 
 _SEED = 1
-_SAMPLES, _LEAST_EPISODES, _MOST_EPISODES = 20_000, 32, 256
+_SAMPLES, _LEAST_EPISODES, _MOST_EPISODES = 100_000, 32, 4_096
 """Samples that capture aims at, and the fewest and the most episodes for them."""
 _ROLLOUT, _WORLDS = 4_096, 32
 """Samples of an iteration of ppo, and the worlds of an environment with one agent."""
@@ -134,6 +135,12 @@ class FirstSchedule:
         ]
 
     @property
+    def _has_whole_returns(self) -> bool:
+        """Whether captured returns are whole, so that bc can fit a critic: lives end, or outlast the discount."""
+        limit, length = self.description.max_steps, self.pilot.length
+        return limit is None or length < 0.9 * limit or limit > return_horizon(self.description.discount)
+
+    @property
     def _detectable(self) -> str:
         """What the last look can find, in a sentence."""
         if self.pilot.sd == 0:
@@ -148,7 +155,8 @@ class FirstSchedule:
         is_box = not about.actions.discrete
         steps = _STEPS_BOX if is_box else _STEPS_DISCRETE
         num_steps = max(16, _ROLLOUT // (self._worlds * about.agents))
-        warm = steps // 20
+        warm = steps // (20 if self._has_whole_returns else 8)
+        value_epochs = 0 if not self._has_whole_returns else 10 if is_box else 5
         return [
             "initial: capture",
             "states:",
@@ -158,8 +166,8 @@ class FirstSchedule:
             "    next: [{to: bc}]",
             "  bc:                           # a network is cloned from the recording",
             "    strategy: bc",
-            f"    with: {{update_epochs: {20 if is_box else 10}, learning_rate: 2.0e-3, minibatch_size: 512, "
-            f"value_epochs: {10 if is_box else 5}, gamma: {about.discount:g}}}",
+            f"    with: {{update_epochs: {30 if is_box else 20}, learning_rate: 2.0e-3, minibatch_size: 1024, "
+            f"value_epochs: {value_epochs}, gamma: {about.discount:g}}}",
             "    next: [{to: ppo, when: [cloned]}, {to: hold, why: the clone is too weak}]",
             "  ppo:                          # the clone is trained on; its critic first, the actor after it",
             "    strategy: ppo",
@@ -167,8 +175,9 @@ class FirstSchedule:
             "      start_from: clone",
             f"      agent_steps: {steps}",
             f"      num_steps: {num_steps}",
+            "      update_epochs: 4",
             "      minibatch_size: 1024",
-            "      learning_rate: 1.0e-3",
+            f"      learning_rate: {'3.0e-4' if is_box else '1.0e-3'}",
             f"      gamma: {about.discount:g}             # discount of a decision, fitted to the length of an episode",
             "      ramps:",
             f"        - {{actor: [[0, 0], [{warm}, 0], [{2 * warm}, 1], [{steps}, 0.05]], "
