@@ -24,7 +24,9 @@ _SAMPLES, _LEAST_EPISODES, _MOST_EPISODES = 100_000, 32, 4_096
 """Samples that capture aims at, and the fewest and the most episodes for them."""
 _ROLLOUT, _WORLDS = 4_096, 32
 """Samples of an iteration of ppo, and the worlds of an environment with one agent."""
-_CONFIDENCE, _LOOKS, _VISITS = 0.95, (48, 192), 2
+_CONFIDENCE, _VISITS = 0.95, 2
+_JUDGED, _LEAST_PAIRS, _MOST_PAIRS = 60_000, 192, 512
+"""Decisions of the last look that evidence aims at, and the fewest and the most pairs for them."""
 _TOLERANCE_SD, _TOLERANCE_MEAN = 0.25, 0.02
 """A candidate may be worse by a quarter of the teacher's spread between episodes, or by 2 % of its return."""
 _STEPS_DISCRETE, _STEPS_BOX = 200_000, 400_000
@@ -110,14 +112,15 @@ class FirstSchedule:
         return min(worlds, self.description.most_worlds or worlds)
 
     def _judgement(self) -> list[str]:
+        first, last = self._looks
         judged = f"evaluate.{self.description.objective}"
         is_box = not self.description.actions.discrete
         cloned = "bc.heldout_nll, at_most: 0.6}" if is_box else "bc.heldout_accuracy, at_least: 0.7}"
         return [
             "evidence:",
-            "  # Candidate and baseline play the same episodes, first 48, then 192 where these do not decide.",
+            f"  # Candidate and baseline play the same episodes; {last} where the first {first} do not decide.",
             f"  # {self._detectable}",
-            f"  full: {{episodes: [{_LOOKS[0]}, {_LOOKS[1]}], confidence: {_CONFIDENCE:.0%}}}",
+            f"  full: {{episodes: [{first}, {last}], confidence: {_CONFIDENCE:.0%}}}",
             "",
             "baselines:",
             "  champion: {alias: champion, otherwise: teacher}   # no champion yet: the teacher itself is the bar",
@@ -135,6 +138,13 @@ class FirstSchedule:
         ]
 
     @property
+    def _looks(self) -> tuple[int, int]:
+        """Pairs at both looks."""
+        pairs = floor(_JUDGED / max(self.pilot.length * self.description.agents, 1))
+        last = min(max(pairs, _LEAST_PAIRS), _MOST_PAIRS) // 4 * 4
+        return last // 4, last
+
+    @property
     def _has_whole_returns(self) -> bool:
         """Whether captured returns are whole, so that bc can fit a critic: lives end, or outlast the discount."""
         limit, length = self.description.max_steps, self.pilot.length
@@ -145,7 +155,7 @@ class FirstSchedule:
         """What the last look can find, in a sentence."""
         if self.pilot.sd == 0:
             return "The teacher's episodes of the pilot all have one return, so only the candidate's own vary."
-        found = self.pilot.detectable(_LOOKS[-1], error_per_look(_CONFIDENCE, len(_LOOKS), _VISITS))
+        found = self.pilot.detectable(self._looks[-1], error_per_look(_CONFIDENCE, len(self._looks), _VISITS))
         return f"The last look finds a true difference of {_number(found)} in 9 of 10 runs, less if pairs are alike."
 
     def _states(self) -> list[str]:
