@@ -139,7 +139,7 @@ def test_what_a_worker_cannot_import_is_refused_with_the_remedy(monkeypatch: pyt
 
 def test_a_run_says_so_once_before_anything_is_written(tmp_path: Path) -> None:
     """A lambda that makes the environment, from Python."""
-    text = (Path(__file__).parents[2] / "docs" / "examples" / "cartpole.yaml").read_text()
+    text = (Path(__file__).parents[2] / "schedules" / "cartpole.yaml").read_text()
     (tmp_path / "schedule.yaml").write_text(text.replace("worlds: 32", "worlds: 32, workers: 2"))
     with pytest.raises(BadInputError, match=r"^environment \S+ cannot be sent to a worker process .*workers: 0$"):
         api.anneal(

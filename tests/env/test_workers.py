@@ -19,7 +19,7 @@ from townlet.policy.evaluation.episodes import play
 from townlet.ports import Environment, EnvironmentProvider, ScriptableProvider, close
 from townlet.testing import check_environment
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+SCHEDULES = Path(__file__).parents[2] / "schedules"
 
 pytestmark = pytest.mark.usefixtures("_leaves_nothing")
 
@@ -156,7 +156,7 @@ def test_worlds_are_closed_with_their_environment() -> None:
 def test_a_run_promotes_the_same_weights_with_any_number_of_workers(tmp_path: Path) -> None:
     """Every state plays in workers: capture, ppo, evidence."""
     pytest.importorskip("torch")
-    text, runs = (EXAMPLES / "cartpole.yaml").read_text(), []
+    text, runs = (SCHEDULES / "cartpole.yaml").read_text(), []
     for workers in (0, 2):
         schedule = tmp_path / f"{workers}.yaml"
         schedule.write_text(text.replace("worlds: 32", f"worlds: 32, workers: {workers}"))

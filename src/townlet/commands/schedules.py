@@ -12,20 +12,22 @@ __all__ = ["add_schedule_commands"]
 
 def schedules(*, json: Json = False) -> int:
     """List the shipped schedules: what each does and what it needs. A name works wherever a schedule is expected."""
+    from townlet.dto.codec import structure
+    from townlet.dto.schedule import ScheduleSpec
     from townlet.machine.schedule.shipped import shipped_schedules
-    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.machine.schedule.yaml_source import read
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import tables, terminal
 
     entries = catalogue().entries
     rows = []
     for shipped in shipped_schedules():
-        spec = PolicyTrainingOrchestrator(shipped.path).plan().schedule
+        spec = structure(read(shipped.path.read_bytes()).data, ScheduleSpec)
         rows.append(
             tables.ScheduleRow(
                 name=shipped.name,
                 summary=shipped.summary,
-                environment=f"{spec.environment.id}/{spec.environment.scenario}",
+                environment=_place(spec.environment.id, spec.environment.scenario),
                 torch=any(entries[state.strategy].requires_torch for state in spec.states.values()),
                 wall_clock=spec.budget.wall_clock,
                 agent_steps=spec.budget.agent_steps,
@@ -36,6 +38,11 @@ def schedules(*, json: Json = False) -> int:
     else:
         terminal.show(tables.schedules_table(rows))
     return 0
+
+
+def _place(environment: str, scenario: str) -> str:
+    """Return an environment with its scenario, where it has more than one."""
+    return environment if scenario == "default" else f"{environment}/{scenario}"
 
 
 def strategies(
