@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from townlet.dto.schedule import ScheduleSpec
     from townlet.errors import BadInputError, HoldError, StoppedError, TorchNotAvailableError, TownletError
     from townlet.machine.schedule.loader import ScheduleError
+    from townlet.policy.training.anneal_result import AnnealResult
     from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, batched
     from townlet.world.batch import TownBatch
 
 __all__ = [
+    "AnnealResult",
     "AnnealSummary",
     "BadInputError",
     "Environment",
@@ -42,6 +44,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
+    "AnnealResult": "townlet.policy.training.anneal_result",
     "AnnealSummary": "townlet.dto.policy",
     "BadInputError": "townlet.errors",
     "Environment": "townlet.ports",

@@ -13,13 +13,13 @@ from typing import Any
 from attrs import define, evolve
 
 from townlet.dto.journal import Entry, RunCreated
-from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
 from townlet.dto.strategies import Device
 from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError, ResourceFaultError, StoppedError, UnfitInputError
 from townlet.machine.engine.visit import never
 from townlet.machine.schedule.shipped import find_schedule
+from townlet.policy.training.anneal_result import AnnealResult
 from townlet.policy.training.argument_checks import (
     as_environment,
     as_teacher,
@@ -62,7 +62,7 @@ def run(
     allow_imports: Sequence[str] = (),
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
-) -> AnnealSummary:
+) -> AnnealResult:
     """Run a whole schedule, as `townlet run` does, and return its summary.
 
     `schedule` is a record, a path, or the name of a shipped schedule such as ``quickstart``. `home` holds runs, blobs
@@ -82,7 +82,8 @@ def run(
     with _Call.open(home, progress, stopping) as call:
         orchestrator = call.orchestrator(_schedule(schedule), None, strategies, allow_imports, seed=seed)
         target = None if directory is None else _path("directory", directory)
-        return orchestrator.run(rehearse=rehearse, directory=target, device=device)
+        summary = orchestrator.run(rehearse=rehearse, directory=target, device=device)
+        return AnnealResult.of(summary, orchestrator.source)
 
 
 def anneal(
@@ -97,7 +98,7 @@ def anneal(
     rehearse: bool = False,
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
-) -> AnnealSummary:
+) -> AnnealResult:
     """Run a schedule with an environment and a teacher of your own, and return its summary.
 
     Without a `schedule`, the one that `townlet init` writes for this environment and this teacher runs.
@@ -121,7 +122,7 @@ def anneal(
             orchestrator = _with_teacher(orchestrator, own_teacher)
         elif own_teacher is not None:
             orchestrator = _with_teacher(evolve(orchestrator, teacher=own_teacher), CUSTOM)
-        return orchestrator.run(rehearse=rehearse)
+        return AnnealResult.of(orchestrator.run(rehearse=rehearse), orchestrator.source)
 
 
 def resume(
@@ -135,7 +136,7 @@ def resume(
     accept_schedule: bool = False,
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
-) -> AnnealSummary:
+) -> AnnealResult:
     """Continue a run from its journal, as `townlet resume` does; one that has ended is only summarised.
 
     `run` is a directory, the beginning of an id, or ``latest``. Objects that were passed to `townlet.anneal` are passed
@@ -158,7 +159,8 @@ def resume(
         orchestrator = call.orchestrator(directory.source or directory.schedule, own, strategies, allow_imports)
         blobs, known = BlobStore(own_home / "blobs"), catalogue(orchestrator.strategies)
         orchestrator.teacher = source_of_run(directory, blobs, known, orchestrator.source, own_teacher).teacher
-        return orchestrator.resume(directory.path, accept_schedule=accept_schedule)
+        summary = orchestrator.resume(directory.path, accept_schedule=accept_schedule)
+        return AnnealResult.of(summary, orchestrator.source)
 
 
 @define(kw_only=True)

@@ -18,7 +18,7 @@ with needed("gymnasium", extra="env"):
     import gymnasium
 
     from townlet.env.gymnasium_worlds import GymnasiumWorlds
-    from townlet.env.spaces import ActionLayout, ObservationLayout
+    from townlet.env.spaces import ActionLayout, Layouts, ObservationLayout
 
 __all__ = ["GymnasiumProvider"]
 
@@ -43,15 +43,19 @@ class GymnasiumProvider(ForeignProvider):
             first_world=first_world,
         )
 
-    def teacher_of(self, script: Script) -> Teacher:
-        """Return a teacher that asks a script `observation -> action`, both as the environment has them."""
+    def layouts(self) -> Layouts:
+        """Return how own observations and actions are read and written."""
         environment = self.make_one()
         environment.close()
-        return ScriptTeacher(
-            script=script,
+        return Layouts(
             observations=ObservationLayout.of(environment.observation_space, self.id),
-            actions=ActionLayout.of(environment.action_space, self.id),
+            action=ActionLayout.of(environment.action_space, self.id),
         )
+
+    def teacher_of(self, script: Script) -> Teacher:
+        """Return a teacher that asks a script `observation -> action`, both as the environment has them."""
+        layouts = self.layouts()
+        return ScriptTeacher(script=script, observations=layouts.observations, actions=layouts.action)
 
     def make_one(self) -> "gymnasium.Env[Any, Any]":
         """Return one environment; BadInputError with Gymnasium's reason, or the function's, where it cannot be made."""

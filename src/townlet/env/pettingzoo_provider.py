@@ -20,7 +20,7 @@ with needed("gymnasium", "pettingzoo", extra="env"):
     import pettingzoo
 
     from townlet.env.pettingzoo_worlds import PettingZooWorlds
-    from townlet.env.spaces import ActionLayout, ObservationLayout
+    from townlet.env.spaces import ActionLayout, Layouts, ObservationLayout
 
 __all__ = ["PettingZooProvider"]
 
@@ -49,16 +49,25 @@ class PettingZooProvider(ForeignProvider):
             first_world=first_world,
         )
 
+    def layouts(self) -> Layouts:
+        """Return how an agent's own observations and actions are read and written."""
+        environment = self.make_one()
+        environment.close()
+        return self._layouts(environment)
+
     def teacher_of(self, script: Script) -> Teacher:
         """Return a teacher that asks a script `observation -> action` for each agent; `agent` is its name."""
         environment = self.make_one()
         environment.close()
+        layouts = self._layouts(environment)
+        names = tuple(map(str, environment.possible_agents))
+        return ScriptTeacher(script=script, observations=layouts.observations, actions=layouts.action, agents=names)
+
+    def _layouts(self, environment: "pettingzoo.ParallelEnv[Any, Any, Any]") -> Layouts:
         first = environment.possible_agents[0]
-        return ScriptTeacher(
-            script=script,
+        return Layouts(
             observations=ObservationLayout.of(environment.observation_space(first), self.id),
-            actions=ActionLayout.of(environment.action_space(first), self.id),
-            agents=tuple(map(str, environment.possible_agents)),
+            action=ActionLayout.of(environment.action_space(first), self.id),
         )
 
     def make_one(self) -> "pettingzoo.ParallelEnv[Any, Any, Any]":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
 from townlet.errors import BadInputError
 
-__all__ = ["MASK", "ActionLayout", "ObservationLayout"]
+__all__ = ["MASK", "ActionLayout", "Layouts", "ObservationLayout"]
 
 MASK = "action_mask"
 """Key of an observation, or of an info, that says which options are legal."""
@@ -195,6 +195,39 @@ class ActionLayout:
         chosen = np.concatenate(options, axis=1) if options else np.empty((count, 0), np.int64)
         drawn = self.spec.from_native(np.concatenate(numbers, axis=1) if numbers else np.empty((count, 0)))
         return np.concatenate((chosen, drawn), axis=1).astype(self.spec.dtype)
+
+
+@frozen(kw_only=True)
+class Layouts:
+    """Both layouts of an environment: what `townlet.policy.training.acting` reads and writes with."""
+
+    observations: ObservationLayout
+    """How observations become features."""
+    action: ActionLayout
+    """How columns become actions."""
+
+    def rows(self, observation: Any) -> tuple[NDArray[np.float32], bool]:
+        """Return features [B, F] and whether the observation was a batch; ValueError for another structure."""
+        space = self.observations.space
+        if isinstance(space, spaces.Dict) and isinstance(observation, dict):
+            observation = {key: observation[key] for key in space.spaces}
+        parts = [np.asarray(part) for part in _parts(space, observation)]
+        leaves = [leaf for _, leaf in _leaves(space, "", "")]
+        shapes = [() if isinstance(leaf, spaces.Discrete) else leaf.shape or () for leaf in leaves]
+        if all(part.shape == shape for part, shape in zip(parts, shapes, strict=True)):
+            return self.observations.flatten(observation)[None], False
+        if any(part.shape[1:] != shape or not part.ndim for part, shape in zip(parts, shapes, strict=True)):
+            raise ValueError(f"parts of shapes {[part.shape for part in parts]} are neither one of {space} nor a batch")
+        rows = [_nest(space, iter([part[row] for part in parts])) for row in range(len(parts[0]))]
+        return np.stack([self.observations.flatten(row) for row in rows]), True
+
+    def actions(self, columns: NDArray[Any], *, is_batch: bool) -> Any:
+        """Return the environment's own action of columns [B, C], or a batch of them with a leading axis B."""
+        native = self.action.to_native(columns)
+        if not is_batch:
+            return native[0]
+        parts = zip(*(list(_parts(self.action.space, each)) for each in native), strict=True)
+        return _nest(self.action.space, (np.stack(part) for part in parts))
 
 
 def _box_heads(path: str, leaf: spaces.Box) -> Iterator[BoxHead]:
