@@ -75,9 +75,7 @@ class AnnealResult(AnnealSummary):
         if not own:
             states = tuple(dict.fromkeys(row["state"] for row in rows))
             known, hint = ", ".join(states) or "no state", did_you_mean(state, states) if states else ""
-            raise BadInputError(
-                f"no iterations of {state!r}{hint}; the run has those of {', '.join(states) or 'no state'}"
-            )
+            raise BadInputError(f"no iterations of {state!r}{hint}; the run has those of {known}")
         names = dict.fromkeys(name for row in own for name in row)
         return {name: np.array([_number(row.get(name)) for row in own], np.float64) for name in names}
 
