@@ -135,10 +135,10 @@ class BaselineSpec(Record):
 class PolicySpec(Record):
     """Weights from outside."""
 
-    file: str
-    """Path of a safetensors file, relative to the schedule."""
+    file: str | None = None
+    """Path of a safetensors file, relative to the schedule; none: the home has the weights, as of each version."""
     sha256: str
-    """Hex digest the file must have."""
+    """Hex digest of the weights."""
 
 
 @frozen(kw_only=True)

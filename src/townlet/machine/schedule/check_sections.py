@@ -58,7 +58,7 @@ def check(partial: PartialSchedule) -> Iterator[Problem]:
 def check_policies(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
     """Yield the weights from outside that are missing or have another digest; paths are relative to `folder`."""
     for name, policy in partial.policies.items():
-        if policy is None:
+        if policy is None or policy.file is None:
             continue
         try:
             digest = sha256(read_regular(folder / local_path(policy.file), _MOST)).hexdigest()

@@ -1,17 +1,19 @@
 """Where the environment and the teacher of a run come from: the schedule, or objects that were passed from Python."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from townlet.dto.policy_ref import is_reference
-from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
+from townlet.dto.schedule import EnvironmentSpec, PolicySpec, ScheduleSpec
 from townlet.env.workers import with_workers
 from townlet.imports import Imports
 from townlet.policy.training.argument_checks import teacher_maker
 from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
-from townlet.policy.training.teacher_reference import maker_of
+from townlet.policy.training.teacher_reference import TeacherFinder
 from townlet.ports import EnvironmentDescription, EnvironmentProvider, Script, Teacher, configured, provider
+from townlet.store.blobs import BlobStore
 
 __all__ = ["EnvironmentSource"]
 
@@ -26,6 +28,8 @@ class EnvironmentSource:
     """Teacher that was passed in; the environment offers it under the name ``custom``."""
     imports: Imports = Imports()
     """The modules that a schedule may name."""
+    home: Path = Path(".townlet")
+    """Where weights are that a schedule names by their digest."""
 
     def provider(self, spec: EnvironmentSpec) -> EnvironmentProvider:
         """Return the provider of an environment, configured as a schedule says; BadInputError where there is none."""
@@ -43,14 +47,27 @@ class EnvironmentSource:
 
         Files are looked for in `folder`. BadInputError for a teacher that is not there or may not be imported.
         """
-        return self.with_teacher(schedule.environment, schedule.teacher, folder)
+        return self._with(schedule.environment, schedule.teacher, schedule.policies, folder)
 
-    def with_teacher(self, spec: EnvironmentSpec, teacher: str, folder: Path) -> EnvironmentProvider:
+    def with_teacher(self, spec: EnvironmentSpec, teacher: str) -> EnvironmentProvider:
         """Return the provider of an environment with a teacher by name, or by where it is; errors as above."""
+        return self._with(spec, teacher, {}, Path())
+
+    def _with(
+        self, spec: EnvironmentSpec, teacher: str, policies: Mapping[str, PolicySpec], folder: Path
+    ) -> EnvironmentProvider:
         inner = self.provider(spec)
         if not is_reference(teacher):
             return inner
-        return ProviderWithTeacher(inner=inner, maker=maker_of(teacher, inner, self.imports, folder), names=(teacher,))
+        finder = TeacherFinder(
+            environment=inner,
+            description=inner.describe(spec.scenario),
+            policies=policies,
+            imports=self.imports,
+            folder=folder,
+            blobs=BlobStore(self.home / "blobs"),
+        )
+        return ProviderWithTeacher(inner=inner, maker=finder.maker_of(teacher), names=(teacher,))
 
     def describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
         """Return the description of the scenario that a schedule names."""

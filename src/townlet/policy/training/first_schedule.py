@@ -3,7 +3,6 @@
 import json
 import re
 from math import ceil, floor, log10
-from pathlib import Path
 
 from attrs import frozen
 
@@ -34,7 +33,7 @@ _STEPS_DISCRETE, _STEPS_BOX = 200_000, 400_000
 
 def first_schedule(spec: EnvironmentSpec, teacher: str, source: EnvironmentSource) -> "FirstSchedule":
     """Return a schedule for an environment and a teacher, after a pilot; BadInputError where there can be none."""
-    environments = source.with_teacher(spec, teacher, Path())
+    environments = source.with_teacher(spec, teacher)
     description = environments.describe(spec.scenario)
     if not is_reference(teacher) and teacher not in description.teachers:
         known = ", ".join(description.teachers) or "none"

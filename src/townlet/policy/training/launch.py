@@ -14,7 +14,6 @@ from ruamel.yaml import YAML
 from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
-from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
@@ -22,13 +21,14 @@ from townlet.machine.schedule.loader import read_schedule
 from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.machine.schedule.yaml_source import MAX_BYTES
-from townlet.policy.model.weights import LIMIT, read_weights, verifier
+from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
 from townlet.policy.training.fingerprint import fingerprint
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
 from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.training.teacher_reference import policy_bytes
 from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
@@ -68,20 +68,21 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
 
 def with_absolute_files(schedule: ScheduleSpec, folder: Path) -> ScheduleSpec:
     """Return a schedule whose weights from outside are named by absolute paths; relative ones start in `folder`."""
-    files = {name: evolve(policy, file=str(folder / policy.file)) for name, policy in schedule.policies.items()}
+    files = {
+        name: policy if policy.file is None else evolve(policy, file=str(folder / policy.file))
+        for name, policy in schedule.policies.items()
+    }
     return evolve(schedule, policies=files)
 
 
 def weights_from_outside(
-    schedule: ScheduleSpec, folder: Path, description: EnvironmentDescription
+    schedule: ScheduleSpec, folder: Path, description: EnvironmentDescription, blobs: BlobStore
 ) -> tuple[bytes, ...]:
     """Return the files under `policies`, read, proven and fitting; BadInputError naming the unfit one."""
     files = []
-    for policy in schedule.policies.values():
-        data = read_regular(folder / local_path(policy.file), LIMIT)
-        if sha256(data).hexdigest() != policy.sha256:
-            raise BadInputError(f"{policy.file}: changed while the schedule was checked; leave the file as it is")
-        read_weights(data, policy.file).check_fits(description, policy.file)
+    for name, policy in schedule.policies.items():
+        data, source = policy_bytes(policy, folder, blobs), policy.file or f"policy {name}"
+        read_weights(data, source).check_fits(description, source)
         files.append(data)
     return tuple(files)
 
@@ -182,7 +183,7 @@ class RunLauncher:
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
         require_means(plan, self.catalogue)
         description = self.environments.describe(schedule.environment.scenario)
-        outside = weights_from_outside(schedule, source.folder, description)
+        outside = weights_from_outside(schedule, source.folder, description, blobs)
         signers = read_signers_of(schedule, source.folder)
         _check_champion(schedule, self.home, blobs, description)
         reports = check_promises(self.environments, schedule)

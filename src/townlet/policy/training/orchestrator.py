@@ -194,7 +194,7 @@ class PolicyTrainingOrchestrator:
     @property
     def source(self) -> EnvironmentSource:
         """Where environment and teacher come from."""
-        return EnvironmentSource(passed=self.environments, teacher=self.teacher, imports=self.imports)
+        return EnvironmentSource(passed=self.environments, teacher=self.teacher, imports=self.imports, home=self.home)
 
     def _load(self, source: ScheduleSource, teacher: str | None = None) -> Plan:
         known, at = catalogue(self.strategies), source.folder
