@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
+from attrs import evolve
 
 import townlet
 
@@ -59,6 +60,14 @@ def test_its_numbers_are_columns_that_pandas_takes(result: townlet.AnnealResult)
         result.metrics("pop")
 
 
+def test_a_torn_last_line_is_no_number(result: townlet.AnnealResult) -> None:
+    """A process that was killed may have left half a line."""
+    whole = result.metrics("ppo")["step"].tolist()
+    with (result.directory / "metrics.jsonl").open("a") as stream:
+        stream.write('{"state": "pp')
+    assert whole == result.metrics("ppo")["step"].tolist()
+
+
 def test_it_is_the_summary_and_survives_copies(result: townlet.AnnealResult) -> None:
     """The same plain data; a pickled one still finds its policy."""
     assert isinstance(result, townlet.AnnealSummary)
@@ -73,8 +82,8 @@ def test_a_notebook_shows_it_escaped(result: townlet.AnnealResult) -> None:
     """What `repr` shows."""
     shown = result._repr_html_()
     assert shown.startswith("<pre>")
-    assert "&lt;" not in repr(result)
     assert result.run in shown
+    assert "&lt;b&gt;" in evolve(result, state="hold", reason="<b>bold</b>")._repr_html_()
 
 
 def test_the_policy_of_the_town_acts_on_features(tmp_path: Path) -> None:

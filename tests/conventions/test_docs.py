@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pages import PAGES, blocks, links
@@ -29,7 +30,14 @@ def test_links_lead_to_files(page: Path) -> None:
     assert [] == [target for target in links(page) if not (page.parent / target).exists()]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def _with_marks(page: Path) -> Any:
+    """Return a page as a parameter; one whose examples anneal needs torch."""
+    codes = [code for code in blocks(page, "python") if "TorchNotAvailableError" not in code]
+    trains = any("rehearse=True)" in code for code in codes)
+    return pytest.param(page, marks=[pytest.mark.torch] if trains else [])
+
+
+@pytest.mark.parametrize("page", [_with_marks(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page run from top to bottom, in an empty directory."""
     monkeypatch.chdir(tmp_path)

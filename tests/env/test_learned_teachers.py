@@ -37,15 +37,18 @@ def write(folder: Path, teacher: str, environment: str = "CartPole-v1", policies
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Save a model that has learned for a moment."""
-    stable_baselines3 = pytest.importorskip("stable_baselines3")
+    import stable_baselines3
+
     folder = tmp_path_factory.mktemp("models")
     stable_baselines3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, seed=1, device="cpu").learn(64).save(folder / "cart")
+    stable_baselines3.PPO("MlpPolicy", "Pendulum-v1", use_sde=True, seed=1, device="cpu").save(folder / "smooth")
     stable_baselines3.SAC("MlpPolicy", "Pendulum-v1", seed=1, device="cpu").save(folder / "swing")
     return folder
 
 
 @pytest.mark.parametrize(
-    ("file", "environment", "algorithm"), [("cart", "CartPole-v1", "PPO"), ("swing", "Pendulum-v1", "SAC")]
+    ("file", "environment", "algorithm"),
+    [("cart", "CartPole-v1", "PPO"), ("swing", "Pendulum-v1", "SAC"), ("smooth", "Pendulum-v1", "PPO")],
 )
 def test_a_saved_model_teaches_what_it_predicts(saved: Path, file: str, environment: str, algorithm: str) -> None:
     """Action by action as its own library loads it."""

@@ -262,6 +262,7 @@ def test_an_info_that_is_no_number_names_its_place() -> None:
         tallies.add(0, {"cost": "much"})
 
 
+@pytest.mark.torch
 def test_a_callable_makes_the_environment_of_a_call() -> None:
     """`townlet.anneal(environment=make)`; the id of Gymnasium needs no prefix."""
     controllers = Imports(("controllers",)).module("controllers", "test")

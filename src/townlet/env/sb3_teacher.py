@@ -27,9 +27,10 @@ def load_script(path: Path, description: EnvironmentDescription) -> Callable[...
         data, parameters, _ = load_from_zip_file(path, device="cpu")
         if data is None or "policy_class" not in data:
             raise ValueError("it holds no policy")
-        policy: Any = data["policy_class"](
-            data["observation_space"], data["action_space"], lambda _: 0.0, **data.get("policy_kwargs", {})
-        )
+        options = dict(data.get("policy_kwargs") or {})
+        if data.get("use_sde"):  # on-policy algorithms keep this word beside the others
+            options["use_sde"] = True
+        policy: Any = data["policy_class"](data["observation_space"], data["action_space"], lambda _: 0.0, **options)
         policy.load_state_dict(parameters["policy"])
     except Exception as error:  # the file and its code are foreign
         raise BadInputError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error

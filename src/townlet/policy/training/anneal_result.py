@@ -69,8 +69,8 @@ class AnnealResult(AnnealSummary):
         A number that an iteration lacks is NaN. BadInputError, with those there are, for a state without iterations.
         """
         path = self.directory / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+        rows: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be torn
         own = [{name: value for name, value in row.items() if name != "state"} for row in rows if row["state"] == state]
         if not own:
             states = tuple(dict.fromkeys(row["state"] for row in rows))
