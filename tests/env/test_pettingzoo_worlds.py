@@ -20,6 +20,8 @@ from townlet.policy.ppo.rollout import Rollout
 from townlet.ports import provider
 from townlet.testing import check_environment
 
+pytestmark = pytest.mark.once
+
 SPREAD = "pettingzoo:mpe2.simple_spread_v3"
 
 
