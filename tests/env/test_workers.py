@@ -21,7 +21,7 @@ from townlet.testing import check_environment
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 
-pytestmark = pytest.mark.usefixtures("_leaves_nothing")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("_leaves_nothing")]
 
 
 @pytest.mark.parametrize(
