@@ -3,7 +3,7 @@
 Three learners get the same agent-steps and the same numbers: Townlet on the schedule that ``townlet init`` writes;
 Stable-Baselines3's PPO from a clone of the data that Townlet recorded (a cold critic, no ramps, no anchor); and
 Stable-Baselines3's PPO from fresh weights. A *look* is greedy play of fixed episodes, the same for every learner.
-The rows are in ``DIR/handoff.jsonl``; what is there is not run again.
+The rows are in ``DIR/handoff.jsonl``; what is there is not run again. With ``--seeds 0`` the tables are printed.
 """
 
 import argparse
@@ -43,6 +43,7 @@ Act = Callable[[NDArray[np.float32]], NDArray[np.int64]]
 """Observations [B, F] → actions [B]."""
 Row = dict[str, Any]
 
+LEDGER = "handoff.jsonl"
 TEACHERS = {"CartPole-v1": "balance", "LunarLander-v3": "descend"}
 WORLDS, NUM_STEPS, AGENT_STEPS = 32, 128, 200_000
 """What ``townlet init`` writes for both; the learners of Stable-Baselines3 get the same."""
@@ -178,21 +179,44 @@ def clone(policy: Any, demonstrations: Demonstrations, seed: int) -> None:
             optimizer.step()
 
 
-def run(name: str, seed: int, ledger: Path) -> None:
-    """Run all learners of an environment and a seed, and append their rows."""
-    bar = look(name, lambda seen: np.array([SCRIPTS[name][TEACHERS[name]](one) for one in seen]))
-    with tempfile.TemporaryDirectory() as home:
-        row, demonstrations = anneal(name, seed, Path(home))
-    rows = {
-        "townlet": row,
-        "sb3_clone": stable_baselines(name, seed, demonstrations, 1e-3, 5e-5),
-        "sb3_scratch": stable_baselines(name, seed, None, 1e-3, 5e-5),
-        "sb3_clone_3e-4": stable_baselines(name, seed, demonstrations, 3e-4, 3e-4),
+def run(name: str, seed: int, out: Path) -> None:
+    """Run the learners of an environment and a seed that the ledger lacks, and append the row of each when it ends."""
+    bar, recording = look(name, teacher_of(name)), out / f"{name}-{seed}.npz"
+
+    def townlet_run() -> Row:
+        with tempfile.TemporaryDirectory() as home:
+            row, recorded = anneal(name, seed, Path(home))
+        np.savez_compressed(recording, observations=recorded.observations, labels=recorded.labels)
+        return row
+
+    def cloned(highest: float, lowest: float) -> Row:
+        return stable_baselines(name, seed, Demonstrations(**np.load(recording)), highest, lowest)
+
+    learners: dict[str, Callable[[], Row]] = {
+        "townlet": townlet_run,
+        "sb3_clone": lambda: cloned(1e-3, 5e-5),
+        "sb3_scratch": lambda: stable_baselines(name, seed, None, 1e-3, 5e-5),
+        "sb3_clone_3e-4": lambda: cloned(3e-4, 3e-4),
     }
-    with ledger.open("a") as file:
-        for learner, row in rows.items():
+    done = {row["learner"] for row in ledger_of(out) if (row["environment"], row["seed"]) == (name, seed)}
+    for learner, learn in learners.items():
+        if learner not in done:
             place = {"environment": name, "seed": seed, "learner": learner, "teacher": bar}
-            file.write(json.dumps(place | row) + "\n")
+            line = json.dumps(place | learn())
+            with (out / LEDGER).open("a") as file:
+                file.write(line + "\n")
+
+
+def teacher_of(name: str) -> Act:
+    """Return the script that teaches, for many observations."""
+    script = SCRIPTS[name][TEACHERS[name]]
+    return lambda seen: np.array([script(one) for one in seen])
+
+
+def ledger_of(out: Path) -> list[Row]:
+    """Return the rows that there are."""
+    path = out / LEDGER
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def dip(row: Row) -> float:
@@ -217,8 +241,8 @@ def interval(values: list[float]) -> str:
 
 def table(rows: list[Row], name: str) -> Iterator[str]:
     """Return the lines of an environment's table."""
-    yield "| learner | seeds | first look | dip | agent-steps to the teacher's return | never | last look | seconds |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| learner | seeds | first look | dip | agent-steps to the teacher's return | never | last look |"
+    yield "|---|---|---|---|---|---|---|"
     for learner, words in LEARNERS.items():
         mine = [row for row in rows if row["environment"] == name and row["learner"] == learner]
         if not mine:
@@ -228,7 +252,7 @@ def table(rows: list[Row], name: str) -> Iterator[str]:
         cells = (
             words, len(mine), interval([row["looks"][0][1] for row in mine]), interval([dip(row) for row in mine]),
             ("≥ " if inf in steps else "") + interval(censored), steps.count(inf),
-            interval([row["looks"][-1][1] for row in mine]), interval([row["seconds"] for row in mine]),
+            interval([row["looks"][-1][1] for row in mine]),
         )  # fmt: skip
         yield "| " + " | ".join(map(str, cells)) + " |"
 
@@ -238,22 +262,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="directory of handoff.jsonl")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--only", choices=list(TEACHERS), help="one environment")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    ledger, names = asked.out / "handoff.jsonl", [asked.only] if asked.only else list(TEACHERS)
+    names = [asked.only] if asked.only else list(TEACHERS)
     torch.set_num_threads(1)
-
-    def rows() -> list[Row]:
-        return [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.exists() else []
-
-    for seed in range(1, asked.seeds + 1):
+    for seed in range(asked.first, asked.first + asked.seeds):
         for name in names:
-            if not any(row["environment"] == name and row["seed"] == seed for row in rows()):
-                run(name, seed, ledger)
+            run(name, seed, asked.out)
+    rows = ledger_of(asked.out)
     for name in names:
-        bar = next(row["teacher"] for row in rows() if row["environment"] == name)
-        sys.stdout.write("\n".join([f"{name}, teacher {bar:.1f}", "", *table(rows(), name), ""]) + "\n")
+        bar = next(row["teacher"] for row in rows if row["environment"] == name)
+        sys.stdout.write("\n".join([f"{name}, teacher {bar:.1f}", "", *table(rows, name), ""]) + "\n")
 
 
 if __name__ == "__main__":
