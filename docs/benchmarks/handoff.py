@@ -250,7 +250,8 @@ def table(rows: list[Row], name: str) -> Iterator[str]:
         steps = [safe_after(row) for row in mine]
         censored = [min(step, row["looks"][-1][0]) for step, row in zip(steps, mine, strict=True)]
         cells = (
-            words, len(mine), interval([row["looks"][0][1] for row in mine]), interval([dip(row) for row in mine]),
+            words, len(mine), interval([row["looks"][0][1] for row in mine]),
+            "–" if learner == "sb3_scratch" else interval([dip(row) for row in mine]),
             ("≥ " if inf in steps else "") + interval(censored), steps.count(inf),
             interval([row["looks"][-1][1] for row in mine]),
         )  # fmt: skip
