@@ -32,9 +32,10 @@ def children(of: int | None = None) -> set[int]:
 
 
 def running(process: int) -> bool:
-    """Tell whether a process is there, and no zombie."""
+    """Tell whether a process is there, and no zombie that can be waited for: its other threads are gone, too."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{process}/task").iterdir())) > 1
     except OSError:
         return False
 

@@ -92,9 +92,6 @@ class ForeignWorlds:
                 f"expected {len(self.description.features)}"
             )
         self._features[w, n] = features
-        if not np.isfinite(features).all():
-            feature = self.description.features[int(np.argmin(np.isfinite(features)))]
-            self._finite(w, float("nan"), f"observation {feature}")
         if mask is None and isinstance(observation, Mapping):
             mask = observation.get(MASK)
         if self._mask.shape[2]:
@@ -135,7 +132,11 @@ class ForeignWorlds:
         )
 
     def _batch(self, alive: NDArray[np.bool_]) -> ObservationBatchDTO:
-        """Return copies of what all worlds show; `alive` is [W, N]."""
+        """Return copies of what all worlds show, finite; `alive` is [W, N]."""
+        finite = np.isfinite(self._features)
+        if not finite.all():
+            w, _, feature = np.argwhere(~finite)[0].tolist()
+            self._finite(w, float("nan"), f"observation {self.description.features[feature]}")
         return ObservationBatchDTO(
             observations=self._features.copy(),
             action_mask=self._mask.copy(),

@@ -44,6 +44,7 @@ class GymnasiumWorlds(ForeignWorlds):
             description, layouts, infos, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world
         )
         self._environments = environments
+        self._masks = [_mask_method(environment) for environment in environments]
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default; each has a seed of its own."""
@@ -52,7 +53,7 @@ class GymnasiumWorlds(ForeignWorlds):
                 observation, info = self._environments[w].reset(seed=self._seed(w))
             except Exception as error:  # the environment is foreign code
                 raise self._fault(w, "reset raised", error) from error
-            self._see(w, 0, observation, info, _mask_of(self._environments[w], info))
+            self._see(w, 0, observation, info, self._mask_of(w, info))
         return self._batch(~self._over[:, None])
 
     def step(self, actions: Actions) -> StepResult:
@@ -61,18 +62,15 @@ class GymnasiumWorlds(ForeignWorlds):
         rewards, terminations = np.zeros((self.worlds, 1), np.float32), np.zeros((self.worlds, 1), np.bool_)
         truncations = np.zeros((self.worlds, 1), np.bool_)
         running = np.flatnonzero(~self._over).tolist()
-        for w, action in zip(running, self._actions.to_native(actions[running, 0]), strict=True):
-            try:
-                observation, reward, terminated, truncated, info = self._environments[w].step(action)
-            except Exception as error:  # the environment is foreign code
-                raise self._fault(w, "step raised", error) from error
-            self._steps[w] += 1
-            number = self._reward(w, reward)
-            rewards[w, 0], terminations[w, 0] = number, bool(terminated)
-            truncations[w, 0] = (bool(truncated) or self._steps[w] >= self.max_steps) and not terminated
-            self._over[w] = terminations[w, 0] or truncations[w, 0]
-            self._returns[w, 0] += number
-            self._see(w, 0, observation, info, _mask_of(self._environments[w], info))
+        self._steps[running] += 1
+        native = self._actions.to_native(actions[running, 0])
+        played = [self._play(w, action) for w, action in zip(running, native, strict=True)]
+        if played:
+            paid, ended, cut = (np.array(column) for column in zip(*played, strict=True))
+            rewards[running, 0], terminations[running, 0] = paid, ended
+            truncations[running, 0] = (cut | (self._steps[running] >= self.max_steps)) & ~ended
+            self._over[running] = terminations[running, 0] | truncations[running, 0]
+            self._returns[running, 0] += paid
         return StepResult(
             observations=self._batch(~self._over[:, None]),
             rewards=rewards,
@@ -81,6 +79,24 @@ class GymnasiumWorlds(ForeignWorlds):
             over=self._over.copy(),
         )
 
+    def _play(self, w: int, action: Any) -> tuple[float, bool, bool]:
+        """Play one decision of a world; return its reward, and whether it was terminated or truncated."""
+        try:
+            observation, reward, terminated, truncated, info = self._environments[w].step(action)
+        except Exception as error:  # the environment is foreign code
+            self._steps[w] -= 1  # this decision was not played
+            raise self._fault(w, "step raised", error) from error
+        number = self._reward(w, reward)
+        self._see(w, 0, observation, info, self._mask_of(w, info))
+        return number, bool(terminated), bool(truncated)
+
+    def _mask_of(self, w: int, info: Mapping[str, Any]) -> Any:
+        """Return which options are legal, as an info or a method says it; None where neither does."""
+        if MASK in info:
+            return info[MASK]
+        method = self._masks[w]
+        return None if method is None else method()
+
     def tallies(self) -> Tallies:
         """Return the KPI sums of each world over its running or just finished episode."""
         sums = np.concatenate(([self._returns[:, 0], self._steps.astype(np.float64)], self._infos.sums))
@@ -88,9 +104,7 @@ class GymnasiumWorlds(ForeignWorlds):
         return Tallies(sums=sums, exposures=np.concatenate(([begun, begun], begun * self._infos.exposures)))
 
 
-def _mask_of(environment: "gymnasium.Env[Any, Any]", info: Mapping[str, Any]) -> Any:
-    """Return which options are legal, as an info or a method says it; None where neither does."""
-    if MASK in info:
-        return info[MASK]
+def _mask_method(environment: "gymnasium.Env[Any, Any]") -> Callable[[], Any] | None:
+    """Return the method with which an environment says which options are legal, where it has one."""
     method: Callable[[], Any] | None = getattr(environment.unwrapped, "action_masks", None)
-    return None if method is None else method()
+    return method

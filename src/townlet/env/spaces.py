@@ -78,6 +78,8 @@ class ObservationLayout:
 
     def flatten(self, observation: Any) -> NDArray[np.float32]:
         """Return the features [F] of an observation, a copy."""
+        if isinstance(self.space, spaces.Box):  # most are, and asking Gymnasium costs more than many an environment
+            return np.array(observation, np.float32).ravel()
         return np.array(spaces.flatten(self.space, observation), np.float32)
 
     def unflatten(self, features: NDArray[np.float32]) -> Any:
@@ -145,6 +147,8 @@ class ActionLayout:
 
     def to_native(self, actions: NDArray[Any]) -> list[Any]:
         """Return the environment's own action for each of the actions [B, C]."""
+        if isinstance(self.space, spaces.Discrete):  # the same as below without its detours, for what is most frequent
+            return list(actions[:, 0].astype(np.int64) + int(self.space.start))
         heads = len(self.spec.discrete)
         options = actions[:, :heads].astype(np.int64)
         numbers = self.spec.to_native(actions[:, heads:].astype(np.float32))
