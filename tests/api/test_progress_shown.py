@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from broken_corridors import TakesAnything
 from corridor import CorridorProvider
 from programs import HEAD, program, write_plays
 
@@ -92,10 +93,10 @@ def test_a_terminal_shows_one_live_line(tmp_path: Path) -> None:
         assert bool(text) is is_shown
 
 
-def test_a_missing_snapshot_is_logged_where_nothing_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reservation_is_logged_where_nothing_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What the command line warns of goes to the logger `townlet`."""
-    townlet.anneal(write_plays(tmp_path), environment=CorridorProvider(), home=tmp_path / "home")
-    assert any("snapshot (not offered)" in record.getMessage() for record in caplog.records)
+    townlet.anneal(write_plays(tmp_path), environment=CorridorProvider(TakesAnything), home=tmp_path / "home")
+    assert any("refusals (broken)" in record.getMessage() for record in caplog.records)
 
 
 def test_a_rewritten_line_covers_the_one_before() -> None:
