@@ -85,6 +85,8 @@ def check(schedule: SchedulePath, *, allow_import: AllowImport = (), wide: Wide 
         terminal.show(report.summary)
         for sentence in report.reservation_sentences:
             terminal.warn(sentence)
+    for sentence in prediction.first_run:
+        terminal.warn(sentence)
     if prediction.torch:
         names = ", ".join(prediction.torch)
         terminal.warn(f"{names} cannot run: torch is not installed; install it with: pip install 'townlet[torch]'")

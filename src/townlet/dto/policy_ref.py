@@ -1,7 +1,9 @@
 """How records refer to a policy: ``teacher:NAME`` for a scripted one, the weights digest for a learned one."""
 
-__all__ = ["is_reference", "parse_teacher", "short_ref", "teacher_ref"]
+__all__ = ["NO_TEACHER", "is_reference", "parse_teacher", "short_ref", "teacher_ref"]
 
+NO_TEACHER = "none"
+"""What a schedule calls its teacher where it has none: it learns from recorded data, or from scratch."""
 _TEACHER = "teacher:"
 
 

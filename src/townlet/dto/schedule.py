@@ -10,6 +10,7 @@ from townlet.dto.codec import Record
 from townlet.dto.constraints import Growing, Limits, Text, check_presence
 from townlet.dto.guards import GuardSpec, When
 from townlet.dto.metrics import InfoMetricSpec
+from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.quantities import Bytes, Duration, Percent
 from townlet.dto.strategies import StrategySpec, count
 
@@ -199,8 +200,8 @@ class ScheduleSpec(Record):
     """Bounds of the run."""
     environment: EnvironmentSpec
     """Where the policies live."""
-    teacher: str
-    """Who is cloned."""
+    teacher: str = NO_TEACHER
+    """Who is cloned: one of the environment's teachers, where one is (`MODULE:NAME`), or `none`."""
     registry: RegistrySpec
     """Which alias the run is about."""
     evidence: Mapping[str, EvidenceSpec] = attrs.field(factory=dict)

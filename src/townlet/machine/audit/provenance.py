@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import EffectDone, Entry, GuardsJudged, RunCreated, TransitionTaken, VisitStarted
-from townlet.dto.policy_ref import teacher_ref
+from townlet.dto.policy_ref import NO_TEACHER, teacher_ref
 from townlet.dto.provenance import Provenance, ResourceDescriptor, Statement
 from townlet.errors import BadInputError
 from townlet.machine.audit.environment_promises import environment_reservations
@@ -32,7 +32,8 @@ def statement(
     reports, edge = _promoting_verdicts(earlier, promotion.intent.state)
     inputs = _inputs(earlier)
     materials = [ResourceDescriptor(name=name, digest={"sha256": digest}) for name, digest in sorted(inputs.items())]
-    materials.append(ResourceDescriptor(name="teacher", digest={}, uri=teacher_ref(teacher)))
+    if teacher != NO_TEACHER:
+        materials.append(ResourceDescriptor(name="teacher", digest={}, uri=teacher_ref(teacher)))
     materials.append(
         ResourceDescriptor(
             name="environment", digest={"sha256": promotion.created.environment}, uri=f"environment:{environment}"

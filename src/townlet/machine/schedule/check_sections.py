@@ -9,12 +9,12 @@ from typing import Any
 import attrs
 
 from townlet.dto.codec import Problem, Record
-from townlet.dto.policy_ref import is_reference
 from townlet.dto.schedule import BUILT_IN_STATES, BaselineSpec, EvidenceSpec
 from townlet.dto.strategies import REFERENCE
 from townlet.errors import BadInputError
 from townlet.estimate import MIN_PAIRS
 from townlet.machine.schedule.check_guards import check_guards
+from townlet.machine.schedule.check_teacher import check_teacher
 from townlet.machine.schedule.partial import PartialSchedule, unknown_name
 from townlet.store.path_text import local_path
 from townlet.store.registry.ssh_signatures import read_signers
@@ -39,9 +39,7 @@ RESERVED = {
 def check(partial: PartialSchedule) -> Iterator[Problem]:
     """Yield the problems of a schedule's sections, its graph aside."""
     yield from _check_names(partial)
-    teacher, environment = partial.teacher, partial.environment
-    if environment and teacher is not None and not is_reference(teacher) and teacher not in environment.teachers:
-        yield unknown_name("teacher", teacher, environment.teachers, ("teacher",))
+    yield from check_teacher(partial)
     for name, evidence in partial.evidence.items():
         if evidence:
             yield from _check_evidence(name, evidence)

@@ -15,6 +15,7 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.evaluate import evaluate_visits
 from townlet.machine.guards.verdicts import names
 from townlet.machine.schedule.check_plan import visit_costs
+from townlet.machine.schedule.first_run import missing_comparisons
 from townlet.machine.schedule.loader import torch_needs
 from townlet.machine.schedule.reachability import explore
 from townlet.ports import EnvironmentDescription
@@ -87,6 +88,8 @@ class Forecast(Record):
     """States that cannot run here because torch is not installed."""
     environment_reports: tuple[EnvironmentReport, ...] = ()
     """Checks of an environment that is not built in, one for each scenario."""
+    first_run: tuple[str, ...] = ()
+    """Sentences about comparisons that cannot be made while there is no champion."""
 
 
 def forecast(
@@ -127,6 +130,7 @@ def forecast(
         disk=Bytes(sum(state.most_visits * state.disk for state in states)),
         guards=tuple(_guard(plan, name, guard, reachability.enabled_edges) for name, guard in schedule.guards.items()),
         torch=torch_needs(plan, catalogue),
+        first_run=tuple(missing_comparisons(plan.schedule)),
     )
 
 

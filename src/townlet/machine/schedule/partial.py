@@ -10,6 +10,7 @@ from attrs import frozen
 from townlet.dto import codec
 from townlet.dto.codec import CodecError, Problem
 from townlet.dto.guards import GuardSpec
+from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.schedule import (
     BaselineSpec,
     BudgetSpec,
@@ -142,7 +143,7 @@ def parse_sections(
         budget=_parsed(sections.get("budget", {}), BudgetSpec),
         registry=_parsed(sections.get("registry"), RegistrySpec),
         initial=_parsed(sections.get("initial"), str),
-        teacher=_parsed(sections.get("teacher"), str),
+        teacher=_parsed(sections.get("teacher", NO_TEACHER), str),
     )
     return partial, problems
 

@@ -6,6 +6,7 @@ from math import ceil, inf
 import attrs
 
 from townlet.dto.codec import Problem
+from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.strategies import PPOSpec, RampSpec
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input
 from townlet.policy.ppo.ramps import factor_at
@@ -62,6 +63,13 @@ def problems(options: PPOSpec, context: CostContext) -> Iterator[Problem]:
         length = context.environment.episode_length(options.days, options.max_steps)
         if problem := context.environment.limit_problem(steps=length):
             yield Problem(("days" if options.max_steps is None else "max_steps",), problem)
+    if context.plan.schedule.teacher == NO_TEACHER:
+        for index, ramp in enumerate(options.ramps):
+            if any(share > 0 for _, share in ramp.teacher_share):
+                yield Problem(
+                    ("ramps", index, "teacher_share"),
+                    "the schedule has no teacher that could drive worlds; name one (teacher: …), or leave it out",
+                )
     last = _last_beginning(options, context)
     for index, ramp in enumerate(options.ramps[: context.plan.most_visits[context.state]]):
         learns = {
