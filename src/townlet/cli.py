@@ -16,6 +16,7 @@ from townlet import __version__
 from townlet.commands.arguments import HOME, AllowImport, Home, Json, PolicyWord, SchedulePath, Seed, Wide
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
+from townlet.commands.check import check
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.init import init
@@ -54,43 +55,7 @@ app.command(logs)
 app.command(sign, group=ANSWERING)
 add_operator_commands(app)
 add_schedule_commands(app)
-
-
-@app.command(group=PLANNING)
-def check(schedule: SchedulePath, *, allow_import: AllowImport = (), wide: Wide = False, json: Json = False) -> int:
-    """Prove that a schedule is sound and print what a run can visit and cost at most; nothing is written."""
-    from attrs import evolve
-
-    from townlet.imports import Imports
-    from townlet.machine.schedule.forecast import forecast
-    from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
-    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-    from townlet.policy.training.strategies.base import catalogue
-    from townlet.report import tables, terminal
-
-    orchestrator = PolicyTrainingOrchestrator(schedule, imports=Imports(allow_import))
-    plan, source = orchestrator.plan(), orchestrator.source
-    environments = source.of_schedule(plan.schedule, schedule.parent)
-    reports = check_promises(environments, plan.schedule)
-    refuse_broken(reports)
-    check_custom_teacher(environments, plan.schedule)
-    described, suites = source.describe(plan.schedule.environment), source.describe_suites(plan.schedule)
-    prediction = evolve(forecast(plan, catalogue(), described, suites), environment_reports=reports)
-    if json:
-        terminal.show_json(prediction.model_dump())
-        return 0
-    for table in tables.forecast_tables(prediction):
-        terminal.show(table, wide=wide)
-    for report in reports:
-        terminal.show(report.summary)
-        for sentence in report.reservation_sentences:
-            terminal.warn(sentence)
-    for sentence in prediction.first_run:
-        terminal.warn(sentence)
-    if prediction.torch:
-        names = ", ".join(prediction.torch)
-        terminal.warn(f"{names} cannot run: torch is not installed; install it with: pip install 'townlet[torch]'")
-    return 0
+app.command(check, group=PLANNING)
 
 
 @app.command(group=RUNNING)

@@ -19,6 +19,7 @@ __all__ = [
     "AllowImport",
     "Home",
     "Json",
+    "OptionalSchedulePath",
     "PolicyWord",
     "Run",
     "SchedulePath",
@@ -59,15 +60,14 @@ PolicyWord = Annotated[
 ]
 Wide = Annotated[bool, Parameter(negative="", help="Print all columns, however narrow the terminal is.")]
 Run = Annotated[str, Parameter(help="A run directory, the beginning of a run id, `latest`, or `latest-rehearsal`.")]
-SchedulePath = Annotated[
-    Path,
-    Parameter(
-        help="A schedule: a YAML file, or a name that `townlet schedules` lists.",
-        converter=_schedule_path,
-        n_tokens=1,
-        accepts_keys=False,
-    ),
-]
+_SCHEDULE = Parameter(
+    help="A schedule: a YAML file, or a name that `townlet schedules` lists.",
+    converter=_schedule_path,
+    n_tokens=1,
+    accepts_keys=False,
+)
+SchedulePath = Annotated[Path, _SCHEDULE]
+OptionalSchedulePath = Annotated[Path | None, _SCHEDULE]
 Seed = Annotated[int | None, Parameter(help="Replaces the schedule's seed.")]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO
+from townlet.env.call_record import CallRecord, RecordingEnvironment
 from townlet.env.info_tallies import InfoTallies
 from townlet.env.spaces import MASK
 from townlet.errors import BadInputError, EnvironmentFaultError
@@ -65,6 +66,10 @@ class ForeignWorlds:
         for environment in self._environments:
             with suppress(Exception):
                 environment.close()
+
+    def record_calls(self, record: CallRecord) -> None:
+        """Keep a record of all calls of the environments from now on."""
+        self._environments = [RecordingEnvironment(each, record) for each in self._environments]
 
     def _begin(self, worlds: NDArray[np.bool_] | None) -> list[int]:
         """Begin the next episode of the marked worlds [W], all by default, and return their numbers."""

@@ -41,6 +41,11 @@ def _kind_of(made: object, name: str) -> "type[ForeignProvider]":
     """Return the class that provides such environments; BadInputError for any other object."""
     from townlet.env.gymnasium_provider import GymnasiumProvider
 
+    if hasattr(made, "num_envs"):
+        raise BadInputError(
+            f"environment {name} returned a vector environment ({type(made).__name__}), which resets itself under "
+            "seeds that are not the run's; return one environment, and say worlds: and workers: in the schedule"
+        )
     if callable(getattr(made, "step", None)):
         if hasattr(made, "possible_agents"):
             from townlet.env.pettingzoo_provider import PettingZooProvider

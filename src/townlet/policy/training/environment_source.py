@@ -5,9 +5,11 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from townlet.dto.codec import did_you_mean
 from townlet.dto.policy_ref import is_reference
 from townlet.dto.schedule import EnvironmentSpec, PolicySpec, ScheduleSpec
 from townlet.env.workers import with_workers
+from townlet.errors import BadInputError
 from townlet.imports import Imports
 from townlet.policy.training.argument_checks import teacher_maker
 from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
@@ -51,7 +53,14 @@ class EnvironmentSource:
 
     def with_teacher(self, spec: EnvironmentSpec, teacher: str) -> EnvironmentProvider:
         """Return the provider of an environment with a teacher by name, or by where it is; errors as above."""
-        return self._with(spec, teacher, {}, Path())
+        environments = self._with(spec, teacher, {}, Path())
+        offered = environments.describe(spec.scenario).teachers
+        if teacher not in offered:
+            raise BadInputError(
+                f"environment {spec.id!r} has no teacher {teacher!r}{did_you_mean(teacher, offered)}; it has "
+                f"{', '.join(offered) or 'none'}; a function of your own is named MODULE:FUNCTION"
+            )
+        return environments
 
     def _with(
         self, spec: EnvironmentSpec, teacher: str, policies: Mapping[str, PolicySpec], folder: Path

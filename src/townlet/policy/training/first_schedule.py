@@ -6,8 +6,6 @@ from math import ceil, floor, log10
 
 from attrs import frozen
 
-from townlet.dto.codec import did_you_mean
-from townlet.dto.policy_ref import is_reference
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError
 from townlet.estimate import error_per_look
@@ -35,12 +33,6 @@ def first_schedule(spec: EnvironmentSpec, teacher: str, source: EnvironmentSourc
     """Return a schedule for an environment and a teacher, after a pilot; BadInputError where there can be none."""
     environments = source.with_teacher(spec, teacher)
     description = environments.describe(spec.scenario)
-    if not is_reference(teacher) and teacher not in description.teachers:
-        known = ", ".join(description.teachers) or "none"
-        raise BadInputError(
-            f"environment {spec.id!r} has no teacher {teacher!r}{did_you_mean(teacher, description.teachers)}; it has "
-            f"{known}; a function of your own is named MODULE:FUNCTION"
-        )
     if description.decisions_per_day is not None:
         raise BadInputError(f"environment {spec.id!r} has schedules already: see townlet schedules")
     pilot = play_pilot(environments, spec.scenario, environments.teacher(spec.scenario, teacher), seed=_SEED)
