@@ -76,8 +76,8 @@ class ComparisonResult(Record):
     """``greedy`` or ``stochastic``."""
     episodes: int
     """Number of pairs of episodes."""
-    days: int
-    """Length of an episode in days."""
+    days: int | None
+    """Length of an episode in days; None in an environment without days."""
     seed: int
     """Seed of the episodes."""
     confidence: float

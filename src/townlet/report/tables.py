@@ -211,9 +211,10 @@ def runs_table(runs: Iterable[RunListing], now: datetime) -> Grid:
 
 def comparison_table(result: ComparisonResult) -> Grid:
     """Return every KPI of two policies, with the one-sided bounds of their paired difference."""
+    length = "" if result.days is None else f" of {result.days} days"
     table = Grid(
         f"{result.scenario}: {short_ref(result.candidate)} against {short_ref(result.baseline)}, {result.episodes} "
-        f"paired episodes of {result.days} days, {result.actions} actions, "
+        f"paired episodes{length}, {result.actions} actions, "
         f"one-sided bounds at {number(100 * result.confidence)}%",
         (
             _number("metric"),

@@ -144,7 +144,7 @@ def compare(
         baseline=baseline.name,
         actions=actions,
         episodes=episodes,
-        days=days,
+        days=days if description.decisions_per_day else None,
         seed=seed,
         confidence=confidence,
         missing=missing,
