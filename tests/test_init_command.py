@@ -25,6 +25,7 @@ def init(*words: str) -> int:
     return run_command(["init", *words])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("environment", TEACHERS)
 def test_what_it_writes_passes_check(environment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For choices, numbers and several agents; the printed commands name the file."""

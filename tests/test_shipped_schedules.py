@@ -26,6 +26,8 @@ from townlet.policy.training.strategies.base import TrainingStrategy, catalogue
 
 ROOT = Path(__file__).parents[1]
 SCHEDULES = sorted([*(ROOT / "schedules").glob("*.yaml"), *(ROOT / "tests" / "schedules").glob("*.yaml")])
+FOREIGN = ("lunar_lander", "simple_spread", "inventory")
+PLAYED = [pytest.param(path, marks=[pytest.mark.long] if path.stem in FOREIGN else []) for path in SCHEDULES]
 IMPORTS = Imports(("or_gymnasium",))
 RANDOM, MIXED, GOOD = ("good", "good", "bad", "mixed", "mixed"), ("mixed",), ("good",)
 
@@ -122,7 +124,7 @@ class FakeStrategy:
         return cls(weights=target, discarded=None, target="accepted", parity=None, scale=scale)
 
 
-@pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
 def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each edge of each state is taken by some run, and every run ends or holds; what is played is not the question."""
     monkeypatch.setattr(launch, "check_promises", lambda *_: ())
@@ -146,7 +148,7 @@ def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch
 
 @pytest.mark.torch
 @pytest.mark.slow
-@pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
 def test_a_rehearsal_learns_and_takes_every_look(path: Path, tmp_path: Path) -> None:
     """The policy changes in every visit to ppo, and no look is left out."""
     pytest.importorskip("torch")

@@ -86,6 +86,7 @@ def test_a_notebook_shows_it_escaped(result: townlet.AnnealResult) -> None:
     assert "&lt;b&gt;" in evolve(result, state="hold", reason="<b>bold</b>")._repr_html_()
 
 
+@pytest.mark.long
 def test_the_policy_of_the_town_acts_on_features(tmp_path: Path) -> None:
     """[F], [N, F] and [W, N, F] give actions of the leading axes."""
     policy = townlet.run("quickstart", rehearse=True, home=tmp_path).policy

@@ -82,9 +82,19 @@ def test_the_default_environments_are_the_promised_ones() -> None:
     tox = _tox()
 
     assert DEFAULT == [name.strip() for name in tox["tox"]["env_list"].split(",")]
-    assert {*DEFAULT, "py313", "bench", "clients", "compare", "soak", "learning", "floors", "gaming", "wheel"} == {
-        name.removeprefix("testenv:") for name in tox if name.startswith("testenv:")
-    }
+    assert {
+        *DEFAULT,
+        "py313",
+        "bench",
+        "clients",
+        "compare",
+        "environments",
+        "soak",
+        "learning",
+        "floors",
+        "gaming",
+        "wheel",
+    } == {name.removeprefix("testenv:") for name in tox if name.startswith("testenv:")}
 
 
 def test_the_table_of_missing_parts_uses_two_words() -> None:

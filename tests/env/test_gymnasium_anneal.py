@@ -76,21 +76,14 @@ def test_a_function_that_returns_no_action_is_named_before_anything_is_written(t
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["cartpole"])
-def test_a_script_is_replaced_by_a_policy(name: str, tmp_path: Path) -> None:
-    """The whole schedule promotes, and does so again with the same bits."""
-    one, other = (
-        PolicyTrainingOrchestrator(SCHEDULES / f"{name}.yaml", home=tmp_path / home).run() for home in ("a", "b")
-    )
-    assert one.champion_moved
-    assert (one.weights, one.semantic_hash) == (other.weights, other.semantic_hash)
-
-
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     """`kill -9` while ppo trains, then `townlet resume`: what a run that was not killed ends with."""
-    text = (SCHEDULES / "cartpole.yaml").read_text().replace("agent_steps: 200000", "agent_steps: 100000")
+    text = (SCHEDULES / "cartpole.yaml").read_text()
+    for whole, short in (("agent_steps: 200000", "agent_steps: 60000"), ("episodes: 200", "episodes: 24")):
+        assert whole in text
+        text = text.replace(whole, short)
+    text = text.replace("episodes: [48, 192]", "episodes: [20, 30]")
     (tmp_path / "short.yaml").write_text(text)
     whole = PolicyTrainingOrchestrator(tmp_path / "short.yaml", home=tmp_path / "whole").run()
     home = tmp_path / "killed"

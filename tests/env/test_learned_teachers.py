@@ -12,7 +12,7 @@ from townlet.env.gymnasium_provider import GymnasiumProvider
 from townlet.errors import BadInputError
 from townlet.ports import teacher_actions
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.long]
 SCHEDULE = """\
 schedule: townlet/v1
 name: next

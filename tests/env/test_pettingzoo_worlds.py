@@ -234,6 +234,7 @@ def test_simple_spread_keeps_every_promise_but_the_snapshot() -> None:
     assert ["snapshot"] == [promise.promise for promise in report.promises if promise.outcome != "kept"]
 
 
+@pytest.mark.long
 def test_the_script_of_simple_spread_is_worth_cloning() -> None:
     """Standing still costs far more."""
     spread = provider(SPREAD)
@@ -258,6 +259,7 @@ def test_keyword_arguments_of_a_schedule_reach_the_environment() -> None:
 
 
 @pytest.mark.torch
+@pytest.mark.long
 def test_several_agents_are_annealed_in_the_short_form(tmp_path: Path) -> None:
     """Twice, with the same bits."""
     hashes = {

@@ -19,7 +19,7 @@ from townlet import api
 from townlet.env.workers import WorkerProvider, with_workers
 from townlet.errors import BadInputError, EnvironmentFaultError
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("_leaves_nothing")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("_leaves_nothing")]
 
 
 def test_an_error_reads_as_in_one_process() -> None:

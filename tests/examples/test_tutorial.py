@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.torch
-@pytest.mark.once
+@pytest.mark.long
 def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
     """From the controller to a schedule, a check and a run that ends."""
     (tmp_path / "controllers.py").write_text(blocks("python")[0])
