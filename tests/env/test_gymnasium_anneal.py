@@ -76,7 +76,7 @@ def test_a_function_that_returns_no_action_is_named_before_anything_is_written(t
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     """`kill -9` while ppo trains, then `townlet resume`: what a run that was not killed ends with."""
     text = (SCHEDULES / "cartpole.yaml").read_text()
