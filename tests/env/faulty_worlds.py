@@ -91,6 +91,7 @@ class FaultyProvider:
         return kind(
             self.describe(scenario),
             envs,
+            GymnasiumProvider("tests:faulty", factory=lambda: Faulty("nothing")).layouts(),
             InfoTallies({}, worlds),
             seed=seed,
             max_steps=max_steps,

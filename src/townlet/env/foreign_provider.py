@@ -13,11 +13,16 @@ from townlet.dto.codec import did_you_mean
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import InfoMetricSpec, MetricSpec
 from townlet.dto.schedule import EnvironmentSpec
-from townlet.env.info_tallies import SUCCESS
+from townlet.env.info_tallies import SUCCESS, InfoTallies
+from townlet.env.libraries import needed
+from townlet.env.scripted_teacher import ScriptTeacher
 from townlet.env.scripts import SCRIPTS
 from townlet.errors import BadInputError
 from townlet.imports import Imports
 from townlet.ports import Environment, EnvironmentDescription, Script, Teacher
+
+with needed("gymnasium", extra="env"):
+    from townlet.env.spaces import Layouts
 
 __all__ = ["METRICS", "SCENARIO", "ForeignProvider", "discount_of"]
 
@@ -88,17 +93,44 @@ class ForeignProvider(ABC):
             raise BadInputError(f"unknown teacher {name!r}{did_you_mean(name, tuple(self._scripts))} of {self.id}")
         return self.teacher_of(self._scripts[name])
 
-    @abstractmethod
     def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Environment:
         """Return `worlds` copies, whose episodes are cut after `max_steps` decisions at the latest."""
+        environments = [self.make_one() for _ in range(worlds)]
+        worlds_of: Callable[..., Environment] = self._worlds
+        return worlds_of(
+            self.describe(scenario),
+            environments,
+            self._layouts(environments[0]),
+            InfoTallies(self.metrics, worlds),
+            seed=seed,
+            max_steps=max_steps,
+            first_world=first_world,
+        )
 
-    @abstractmethod
+    def layouts(self) -> Layouts:
+        """Return how own observations and actions, of one agent, are read and written."""
+        environment = self.make_one()
+        environment.close()
+        return self._layouts(environment)
+
     def teacher_of(self, script: Script) -> Teacher:
-        """Return a teacher that asks a script `observation -> action`, both as the environment has them."""
+        """Return a teacher that asks a script `observation -> action`, both as an agent has them."""
+        environment = self.make_one()
+        environment.close()
+        layouts, agents = self._layouts(environment), tuple(map(str, getattr(environment, "possible_agents", ())))
+        return ScriptTeacher(script=script, observations=layouts.observations, actions=layouts.action, agents=agents)
 
     @abstractmethod
     def make_one(self) -> Any:
         """Return one environment; BadInputError, with the reason, where it cannot be made."""
+
+    @property
+    @abstractmethod
+    def _worlds(self) -> type[Any]:
+        """The class of the copies, which is an `Environment`."""
+
+    @abstractmethod
+    def _layouts(self, environment: Any) -> Layouts: ...
 
     @abstractmethod
     def _describe(self, environment: Any) -> EnvironmentDescription: ...

@@ -17,7 +17,7 @@ from townlet.ports import EnvironmentDescription
 from townlet.rng import mix
 
 if TYPE_CHECKING:
-    from townlet.env.spaces import ActionLayout, ObservationLayout
+    from townlet.env.spaces import Layouts
 
 __all__ = ["ForeignWorlds"]
 
@@ -28,23 +28,21 @@ _SEED_BITS = np.uint64(32)
 class ForeignWorlds:
     """Holds what the worlds show, and names the place of whatever is wrong with it."""
 
-    _environments: list[Any]
-    """The worlds, as the library makes them."""
-
     def __init__(
         self,
         description: EnvironmentDescription,
-        layouts: "tuple[ObservationLayout, ActionLayout]",
+        environments: list[Any],
+        layouts: "Layouts",
         infos: InfoTallies,
         *,
-        worlds: int,
         seed: int,
         max_steps: int,
         first_world: int,
     ) -> None:
+        worlds = len(environments)
         self.description, self.worlds, self.max_steps = description, worlds, max_steps
-        self._observations, self._actions = layouts
-        self._infos = infos
+        self._environments, self._infos = environments, infos
+        self._observations, self._actions = layouts.observations, layouts.action
         self._world_ids = first_world + np.arange(worlds)
         self._world_keys = mix(seed, self._world_ids.astype(np.uint64))
         self._episodes, self._steps = np.zeros(worlds, np.uint64), np.zeros(worlds, np.int64)

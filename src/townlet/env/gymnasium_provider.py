@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import frozen
 
 from townlet.env.foreign_provider import METRICS, SCENARIO, ForeignProvider, discount_of
-from townlet.env.info_tallies import InfoTallies, metric_specs
+from townlet.env.info_tallies import metric_specs
 from townlet.env.libraries import needed
-from townlet.env.scripted_teacher import ScriptTeacher
 from townlet.errors import BadInputError
-from townlet.ports import EnvironmentDescription, Script, Teacher
+from townlet.ports import EnvironmentDescription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,30 +31,15 @@ class GymnasiumProvider(ForeignProvider):
 
     family: ClassVar[str] = "gymnasium"
 
-    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> GymnasiumWorlds:
-        """Return `worlds` copies, whose episodes are cut after `max_steps` decisions at the latest."""
-        return GymnasiumWorlds(
-            self.describe(scenario),
-            [self.make_one() for _ in range(worlds)],
-            InfoTallies(self.metrics, worlds),
-            seed=seed,
-            max_steps=max_steps,
-            first_world=first_world,
-        )
+    @property
+    def _worlds(self) -> type[GymnasiumWorlds]:
+        return GymnasiumWorlds
 
-    def layouts(self) -> Layouts:
-        """Return how own observations and actions are read and written."""
-        environment = self.make_one()
-        environment.close()
+    def _layouts(self, environment: "gymnasium.Env[Any, Any]") -> Layouts:
         return Layouts(
             observations=ObservationLayout.of(environment.observation_space, self.id),
             action=ActionLayout.of(environment.action_space, self.id),
         )
-
-    def teacher_of(self, script: Script) -> Teacher:
-        """Return a teacher that asks a script `observation -> action`, both as the environment has them."""
-        layouts = self.layouts()
-        return ScriptTeacher(script=script, observations=layouts.observations, actions=layouts.action)
 
     def make_one(self) -> "gymnasium.Env[Any, Any]":
         """Return one environment; BadInputError with Gymnasium's reason, or the function's, where it cannot be made."""

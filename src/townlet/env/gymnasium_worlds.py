@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
-from townlet.env.info_tallies import InfoTallies
 from townlet.env.libraries import needed
 from townlet.ports import EnvironmentDescription, Tallies
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 with needed("gymnasium", extra="env"):
     from townlet.env.foreign_worlds import ForeignWorlds
-    from townlet.env.spaces import MASK, ActionLayout, ObservationLayout
+    from townlet.env.spaces import MASK
 
 __all__ = ["GymnasiumWorlds"]
 
@@ -25,25 +24,8 @@ __all__ = ["GymnasiumWorlds"]
 class GymnasiumWorlds(ForeignWorlds):
     """W environments with one agent each, stepped one after the other."""
 
-    def __init__(
-        self,
-        description: EnvironmentDescription,
-        environments: "list[gymnasium.Env[Any, Any]]",
-        infos: InfoTallies,
-        *,
-        seed: int,
-        max_steps: int,
-        first_world: int,
-    ) -> None:
-        layouts = (
-            ObservationLayout.of(environments[0].observation_space, description.id),
-            ActionLayout.of(environments[0].action_space, description.id),
-        )
-        worlds = len(environments)
-        super().__init__(
-            description, layouts, infos, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world
-        )
-        self._environments = environments
+    def __init__(self, description: EnvironmentDescription, environments: list[Any], *more: Any, **named: Any) -> None:
+        super().__init__(description, environments, *more, **named)
         self._masks = [_mask_method(environment) for environment in environments]
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:

@@ -10,11 +10,10 @@ from attrs import frozen
 from townlet.dto.fields import Direction
 from townlet.dto.metrics import MetricSpec
 from townlet.env.foreign_provider import METRICS, SCENARIO, ForeignProvider, discount_of
-from townlet.env.info_tallies import InfoTallies, metric_specs
+from townlet.env.info_tallies import metric_specs
 from townlet.env.libraries import needed
-from townlet.env.scripted_teacher import ScriptTeacher
 from townlet.errors import BadInputError
-from townlet.ports import EnvironmentDescription, Script, Teacher
+from townlet.ports import EnvironmentDescription
 
 with needed("gymnasium", "pettingzoo", extra="env"):
     import pettingzoo
@@ -38,30 +37,9 @@ class PettingZooProvider(ForeignProvider):
 
     family: ClassVar[str] = "pettingzoo"
 
-    def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> PettingZooWorlds:
-        """Return `worlds` copies, whose episodes are cut after `max_steps` decisions at the latest."""
-        return PettingZooWorlds(
-            self.describe(scenario),
-            [self.make_one() for _ in range(worlds)],
-            InfoTallies(self.metrics, worlds),
-            seed=seed,
-            max_steps=max_steps,
-            first_world=first_world,
-        )
-
-    def layouts(self) -> Layouts:
-        """Return how an agent's own observations and actions are read and written."""
-        environment = self.make_one()
-        environment.close()
-        return self._layouts(environment)
-
-    def teacher_of(self, script: Script) -> Teacher:
-        """Return a teacher that asks a script `observation -> action` for each agent; `agent` is its name."""
-        environment = self.make_one()
-        environment.close()
-        layouts = self._layouts(environment)
-        names = tuple(map(str, environment.possible_agents))
-        return ScriptTeacher(script=script, observations=layouts.observations, actions=layouts.action, agents=names)
+    @property
+    def _worlds(self) -> type[PettingZooWorlds]:
+        return PettingZooWorlds
 
     def _layouts(self, environment: "pettingzoo.ParallelEnv[Any, Any, Any]") -> Layouts:
         first = environment.possible_agents[0]

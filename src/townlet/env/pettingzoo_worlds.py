@@ -1,23 +1,19 @@
 """Any parallel environment of PettingZoo as a `townlet.ports.Environment`: W copies with N slots each."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
-from townlet.env.info_tallies import InfoTallies
 from townlet.env.libraries import needed
 from townlet.errors import EnvironmentFaultError
 from townlet.ports import EnvironmentDescription, Tallies
 
-if TYPE_CHECKING:
-    import pettingzoo
-
 with needed("gymnasium", extra="env"):
     from townlet.env.foreign_worlds import ForeignWorlds
-    from townlet.env.spaces import MASK, ActionLayout, ObservationLayout
+    from townlet.env.spaces import MASK
 
 __all__ = ["PettingZooWorlds"]
 
@@ -29,27 +25,10 @@ class PettingZooWorlds(ForeignWorlds):
     from one life to the next.
     """
 
-    def __init__(
-        self,
-        description: EnvironmentDescription,
-        environments: "list[pettingzoo.ParallelEnv[Any, Any, Any]]",
-        infos: InfoTallies,
-        *,
-        seed: int,
-        max_steps: int,
-        first_world: int,
-    ) -> None:
+    def __init__(self, description: EnvironmentDescription, environments: list[Any], *more: Any, **named: Any) -> None:
+        super().__init__(description, environments, *more, **named)
         self._names: tuple[Any, ...] = tuple(environments[0].possible_agents)
-        layouts = (
-            ObservationLayout.of(environments[0].observation_space(self._names[0]), description.id),
-            ActionLayout.of(environments[0].action_space(self._names[0]), description.id),
-        )
-        worlds = len(environments)
-        super().__init__(
-            description, layouts, infos, worlds=worlds, seed=seed, max_steps=max_steps, first_world=first_world
-        )
-        self._environments = environments
-        self._alive, self._lived = np.zeros((2, worlds, len(self._names)), np.bool_)
+        self._alive, self._lived = np.zeros((2, self.worlds, len(self._names)), np.bool_)
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default; each has a seed of its own."""
