@@ -1,4 +1,4 @@
-"""What a hand-off from cloning to PPO costs: ``python docs/benchmarks/handoff.py --out DIR --seeds 5``.
+"""What a hand-off from cloning to PPO costs: ``python tests/benchmarks/handoff.py --out DIR --seeds 5``.
 
 Three learners get the same agent-steps and the same numbers: Townlet on the schedule that ``townlet init`` writes;
 Stable-Baselines3's PPO from a clone of the data that Townlet recorded (a cold critic, no ramps, no anchor); and
@@ -113,7 +113,7 @@ def anneal(name: str, seed: int, home: Path) -> tuple[Row, Demonstrations]:
     """Run the schedule that ``townlet init`` writes, with one round of PPO, and return its looks and its recording."""
     schedule, looks = home / "schedule.yaml", list[tuple[int, float]]()
     command = ["init", "--env", f"gymnasium:{name}", "--teacher", TEACHERS[name], "--out", str(schedule)]
-    subprocess.run([sys.executable, "-m", "townlet", *command], check=True, capture_output=True)  # noqa: S603 - our own words
+    subprocess.run([sys.executable, "-m", "townlet", *command], check=True, capture_output=True)
     schedule.write_text(schedule.read_text().replace("{visits_to: ppo, below: 2}", "{visits_to: ppo, below: 1}"))
     began = perf_counter()
     with looking(name, looks):

@@ -1,4 +1,4 @@
-"""How fast PPO learns CartPole beside other learners: ``OMP_NUM_THREADS=1 python docs/benchmarks/speed.py``.
+"""How fast PPO learns CartPole beside other learners: ``OMP_NUM_THREADS=1 python tests/benchmarks/speed.py``.
 
 Every contestant gets 64 worlds in one process, 128 decisions an iteration, 2 passes, minibatches of 4,096 and networks
 of [64, 64], actor and critic apart. They take turns, and a ratio is the median of the rounds' ratios, so that a machine
