@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve, frozen
-from broken_corridors import Unseeded
+from broken_corridors import ConstantKeys
 from corridor import CorridorProvider, Keeping
 from corridor_schedules import WEIGHTS_FILE, write
 from homes import Town
@@ -219,7 +219,7 @@ def test_scenarios_that_an_accepted_edit_adds_are_checked(tmp_path: Path, *, is_
     walker.listen = lambda _: None
 
     if is_broken:
-        walker.environments = TwoScenarios(Unseeded)
+        walker.environments = TwoScenarios(ConstantKeys)
         with pytest.raises(BadInputError, match="environment corridor/narrow breaks what a run rests on: "):
             walker.resume(accept_schedule=True)
         assert before == run.journal.read_bytes()

@@ -42,7 +42,8 @@ class Unseeded(Corridor):
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin anywhere."""
         super().reset(worlds)
-        self.position = np.random.default_rng().integers(0, 9, self.position.shape)
+        anywhere = np.random.default_rng().integers(0, 9, self.position.shape)
+        self.position = anywhere if worlds is None else np.where(worlds[:, None], anywhere, self.position)
         return self._observe()
 
 
