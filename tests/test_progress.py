@@ -117,6 +117,7 @@ def test_the_least_work_after_a_state_is_that_of_the_shortest_way() -> None:
     assert after["bc"] - after["ppo"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words", ["run plays.yaml", "evaluate teacher:random --episodes 2 --days 1 --scenario queue_conflict"]
 )

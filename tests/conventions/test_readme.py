@@ -88,11 +88,11 @@ def test_the_default_environments_are_the_promised_ones() -> None:
         "bench",
         "clients",
         "compare",
-        "environments",
         "soak",
         "learning",
         "floors",
         "gaming",
+        "long",
         "wheel",
     } == {name.removeprefix("testenv:") for name in tox if name.startswith("testenv:")}
 

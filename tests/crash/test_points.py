@@ -54,7 +54,9 @@ def test_the_undisturbed_run_is_eventful(undisturbed: tuple[AnnealSummary, list[
     assert len(calls) > 300
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize(
+    "share", [pytest.param(share, marks=[pytest.mark.long] if share % 2 else []) for share in range(SHARES)]
+)
 def test_a_run_killed_at_any_point_ends_the_same(
     tmp_path: Path, undisturbed: tuple[AnnealSummary, list[str]], share: int
 ) -> None:

@@ -61,6 +61,7 @@ def ends(folder: Path) -> tuple[object, ...]:
     return found[-1][0], promoted, json.loads(head.read_text())["semantic"]
 
 
+@pytest.mark.long
 def test_an_added_strategy_runs_to_a_promotion_and_survives_a_kill(python: Path, tmp_path: Path) -> None:
     """Check, forecast, rehearsal, run, kill -9, resume, audit and replay: nothing treats it unlike a built-in one."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -40,6 +40,7 @@ def evidence(summary: AnnealSummary) -> str:
     return next(stage.result.blobs["evidence"] for stage in summary.stages if stage.state == "evaluate")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("budget", "state"), [("500ms", "capture"), ("2s", "evaluate")])
 def test_a_slow_environment_does_not_outlast_the_budget_and_a_retry_continues_the_visit(
     tmp_path: Path, budget: str, state: str
