@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.array_fields import array
-from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.dto.boundary import ObservationBatchDTO, RecordedEpisode, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
@@ -25,6 +25,7 @@ __all__ = [
     "Environment",
     "EnvironmentDescription",
     "EnvironmentProvider",
+    "RecordedProvider",
     "Script",
     "ScriptableProvider",
     "StatefulTeacher",
@@ -267,6 +268,18 @@ class ScriptableProvider(EnvironmentProvider, Protocol):
 
     def teacher_of(self, script: Script) -> Teacher:
         """Return a teacher that asks the script for each living agent."""
+        ...
+
+
+@runtime_checkable
+class RecordedProvider(EnvironmentProvider, Protocol):
+    """A provider that reads episodes which were recorded outside, in the format of its library."""
+
+    def recorded(self, name: str, sha256: str) -> tuple[RecordedEpisode, ...]:
+        """Return the episodes of a data set.
+
+        BadInputError where it is missing, where its digest is another, and where it does not fit the environment.
+        """
         ...
 
 

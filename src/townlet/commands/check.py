@@ -46,6 +46,7 @@ def _forecast(schedule: Path, allow_import: tuple[str, ...], *, wide: bool, json
 
     from townlet.imports import Imports
     from townlet.machine.schedule.forecast import forecast
+    from townlet.policy.training.data_sets import check_data_sets
     from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
@@ -57,6 +58,7 @@ def _forecast(schedule: Path, allow_import: tuple[str, ...], *, wide: bool, json
     reports = check_promises(environments, plan.schedule)
     refuse_broken(reports)
     check_custom_teacher(environments, plan.schedule)
+    check_data_sets(plan, environments)
     described, suites = source.describe(plan.schedule.environment), source.describe_suites(plan.schedule)
     prediction = evolve(forecast(plan, catalogue(), described, suites), environment_reports=reports)
     if json:

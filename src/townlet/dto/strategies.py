@@ -128,7 +128,7 @@ class StrategySpec(Record):
 
 @frozen(kw_only=True)
 class DataSpec(Record):
-    """A data set from outside: a manifest, or one sample."""
+    """A data set from outside: a manifest, one sample, or a data set of Minari."""
 
     manifest: str | None = None
     """Path of a manifest of samples, JSON or YAML; relative to the working directory."""
@@ -136,10 +136,12 @@ class DataSpec(Record):
     """Path of one sample, an NPZ file."""
     meta: str | None = None
     """Path of its JSON; the same stem where not given."""
+    minari: str | None = None
+    """Id of a local data set of Minari, such as ``cartpole/expert-v0``; a source of bc alone."""
     sha256: str
     """Digest over everything the data set names; another one is refused."""
 
-    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("manifest", "sample")
+    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("manifest", "sample", "minari")
     NEEDS: ClassVar[Mapping[str, str]] = {"meta": "sample"}
 
     def __attrs_post_init__(self) -> None:
@@ -172,7 +174,7 @@ class BCSpec(StrategySpec):
     """Behaviour cloning of the captured teacher."""
 
     data: DataSpec | None = None
-    """Samples that this version wrote, instead of what the run captured."""
+    """Demonstrations from outside, instead of what the run captured."""
     update_epochs: int = count(10)
     """Passes over the training episodes at the most."""
     learning_rate: float = positive(1.0e-3)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
+from townlet.dto.boundary import RecordedEpisode
 from townlet.env.foreign_provider import METRICS, SCENARIO, ForeignProvider, discount_of
 from townlet.env.info_tallies import metric_specs
 from townlet.env.libraries import needed
@@ -53,6 +54,12 @@ class GymnasiumProvider(ForeignProvider):
             return gymnasium.make(self.name, disable_env_checker=True, **limit, **self.arguments)
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
             raise BadInputError(f"{self.id} cannot be made: {error}") from error
+
+    def recorded(self, name: str, sha256: str) -> tuple[RecordedEpisode, ...]:
+        """Return the episodes of a local data set of Minari; see `townlet.env.minari_data.read_minari`."""
+        from townlet.env.minari_data import read_minari
+
+        return read_minari(name, sha256, self.layouts(), self.describe(SCENARIO))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with the registration of the id: a worker process has not run the program that made it."""

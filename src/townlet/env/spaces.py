@@ -82,6 +82,11 @@ class ObservationLayout:
             return np.array(observation, np.float32).ravel()
         return np.array(spaces.flatten(self.space, observation), np.float32)
 
+    def flatten_rows(self, observations: Any) -> NDArray[np.float32]:
+        """Return the features [B, F] of a batch of observations, one structure whose arrays have a leading axis B."""
+        parts = zip(_leaves(self.space, "", ""), _parts(self.space, observations), strict=True)
+        return np.concatenate([_columns_of(leaf, np.asarray(part)) for (_, leaf), part in parts], axis=1)
+
     def unflatten(self, features: NDArray[np.float32]) -> Any:
         """Return the observation of features [F], in the environment's own structure."""
         return spaces.unflatten(self.space, features)
@@ -97,6 +102,17 @@ def _width(leaf: Leaf) -> int:
     if isinstance(leaf, spaces.Box | spaces.MultiBinary):
         return int(np.prod(leaf.shape))
     return sum(count for _, count in _options(leaf))
+
+
+def _columns_of(leaf: Leaf, rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the features [B, F] of the values [B, …] of a leaf: numbers as they are, options one-hot."""
+    if isinstance(leaf, spaces.Box | spaces.MultiBinary):
+        return rows.reshape(len(rows), -1).astype(np.float32)
+    chosen = rows.reshape(len(rows), -1)
+    one_hot = [
+        chosen[:, column, None] == least + np.arange(count) for column, (least, count) in enumerate(_options(leaf))
+    ]
+    return np.concatenate(one_hot, axis=1).astype(np.float32)
 
 
 def _rows_of(leaf: Leaf, columns: NDArray[np.float32]) -> NDArray[Any]:
@@ -222,8 +238,7 @@ class Layouts:
             return self.observations.flatten(observation)[None], False
         if any(part.shape[1:] != shape or not part.ndim for part, shape in zip(parts, shapes, strict=True)):
             raise ValueError(f"parts of shapes {[part.shape for part in parts]} are neither one of {space} nor a batch")
-        rows = [_nest(space, iter([part[row] for part in parts])) for row in range(len(parts[0]))]
-        return np.stack([self.observations.flatten(row) for row in rows]), True
+        return self.observations.flatten_rows(observation), True
 
     def actions(self, columns: NDArray[Any], *, is_batch: bool) -> Any:
         """Return the environment's own action of columns [B, C], or a batch of them with a leading axis B."""

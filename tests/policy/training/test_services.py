@@ -20,6 +20,7 @@ from townlet.policy.data.imported import data_spec
 from townlet.policy.data.samples import trajectories_to_samples
 from townlet.policy.model.initialise import fresh_weights
 from townlet.policy.model.weights import Weights
+from townlet.policy.training.data_sets import read_demonstrations
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.services import (
     PromotionServiceAdapter,
@@ -154,7 +155,7 @@ def test_samples_come_back_as_the_play_they_were(tmp_path: Path) -> None:
     recording = record(learner())
     manifest = save_samples(tmp_path, trajectories_to_samples(recording.experience))
     service = ReplayDatasetService(BlobStore(tmp_path / "blobs"))
-    back = service.trainable(data_spec(manifest=manifest), ABOUT, for_ppo=True)
+    back = service.trainable(data_spec(manifest=manifest), ABOUT)
     worlds_and_agents = (24, 4 * AGENTS, 1)
     for mine, theirs in (
         (recording.experience.actions[..., 0], back.actions[..., 0]),
@@ -210,8 +211,10 @@ def test_ppo_does_not_learn_from_a_script(tmp_path: Path) -> None:
     data = data_spec(manifest=save_samples(tmp_path, trajectories_to_samples(record(Walker("lazy")).experience)))
     service = ReplayDatasetService(BlobStore(tmp_path / "blobs"))
     with pytest.raises(BadInputError, match="a script without probabilities"):
-        service.trainable(data, ABOUT, for_ppo=True)
-    assert (24, 4 * AGENTS, 1, 1) == service.trainable(data, ABOUT, for_ppo=False).dataset.labels.shape
+        service.trainable(data, ABOUT)
+    cloned = read_demonstrations(data, CorridorProvider(Corridor), ABOUT)
+    assert (24, 4 * AGENTS, 1, 1) == cloned.dataset.labels.shape
+    assert () == cloned.missing
 
 
 def journalled(folder: Path) -> tuple[list[Entry], PromotionServiceAdapter]:

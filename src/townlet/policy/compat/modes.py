@@ -16,6 +16,7 @@ from townlet.dto.strategies import IGNORED, BCSpec, CaptureSpec, DataSpec, Ignor
 from townlet.dto.train import TrainRequest
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.policy.data.demonstrations import demonstrations_of_samples
 from townlet.policy.data.imported import data_spec, open_dataset
 from townlet.policy.data.samples import samples_to_trajectories
 from townlet.ports import EnvironmentDescription
@@ -116,11 +117,11 @@ def find_data(request: TrainRequest, description: EnvironmentDescription) -> Dat
         )
     if request.bc_manifest is not None:
         demonstrations = data_spec(manifest=Path(request.bc_manifest))
-        samples_to_trajectories(tuple(open_dataset(demonstrations).samples(accepted=True)), description, for_ppo=False)
+        demonstrations_of_samples(tuple(open_dataset(demonstrations).samples(accepted=True)), description)
     if replay is not None:
         dataset = open_dataset(replay)
         if request.train_ppo or request.mode == "ppo":
-            samples_to_trajectories(tuple(dataset.samples(accepted=True)), description, for_ppo=True)
+            samples_to_trajectories(tuple(dataset.samples(accepted=True)), description)
     return Data(replay=replay, demonstrations=demonstrations)
 
 

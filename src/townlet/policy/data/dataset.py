@@ -13,7 +13,7 @@ from townlet.canonical import read_tensors, write_tensors
 from townlet.dto.actions import Actions, ActionSpec, StoredActions
 from townlet.dto.array_fields import array
 from townlet.dto.codec import CodecError, Record, structure
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, StrategyFailedError
 from townlet.policy.model.inference import normalise
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "label_entropy",
     "read_dataset",
     "read_dataset_and_extras",
+    "split_episodes",
 ]
 
 _KEY = "townlet"
@@ -198,3 +199,14 @@ def flatten(
         action_mask=dataset.action_mask[:, episodes][unforced],
         labels=dataset.labels[:, episodes][unforced].astype(dataset.metadata.spec.dtype),
     )
+
+
+def split_episodes(
+    episodes: int, heldout: float, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return training and held-out episodes: by episode, never by shuffled steps."""
+    if episodes < 2:
+        raise StrategyFailedError(f"cloning needs at least 2 episodes, one of them held out; found {episodes}")
+    order = rng.permutation(episodes)
+    count = min(max(1, round(heldout * episodes)), episodes - 1)
+    return np.sort(order[count:]), np.sort(order[:count])

@@ -15,7 +15,7 @@ from townlet.policy.data.trajectories import Trajectories, trajectory_metrics
 from townlet.ports import EnvironmentDescription
 from townlet.store.samples import REQUIRED_FEATURES, ReplaySample
 
-__all__ = ["samples_to_trajectories", "trajectories_to_samples"]
+__all__ = ["check_origin", "samples_to_trajectories", "stacked", "trajectories_to_samples"]
 
 
 def trajectories_to_samples(trajectories: Trajectories) -> tuple[tuple[str, ReplaySample], ...]:
@@ -76,18 +76,34 @@ def _select(trajectories: Trajectories, world: int, agent: int) -> Trajectories:
     )
 
 
-def samples_to_trajectories(
-    samples: Sequence[ReplaySample], description: EnvironmentDescription, *, for_ppo: bool
-) -> Trajectories:
-    """Return samples as trajectories: each sample is one world with one agent, features are matched by name.
+def samples_to_trajectories(samples: Sequence[ReplaySample], description: EnvironmentDescription) -> Trajectories:
+    """Return the samples of a policy as trajectories: each sample is one world with one agent.
 
-    BadInputError naming the sample that cannot be used: one that this version did not write, one of another
-    environment, or (`for_ppo`) one of a script, which has no log-probabilities.
+    BadInputError naming the sample that ppo cannot learn from: one that this version did not write, one of another
+    environment, or one of a script, which has no log-probabilities.
+    """
+    for sample in samples:
+        if sample.origin is None:
+            raise BadInputError(
+                f"{sample.source}: not written by this version; ppo learns from the play of this version's weights, bc "
+                "from older samples too"
+            )
+        check_origin(sample, description)
+        if parse_teacher(sample.origin.player) is not None:
+            raise BadInputError(
+                f"{sample.source}: played by {sample.origin.player}, a script without probabilities; ppo learns from "
+                "the play of a policy (--mode rollout --rollout-save-dir), bc from a script's (--mode bc --bc-manifest)"
+            )
+    return stacked(samples, description)
+
+
+def stacked(samples: Sequence[ReplaySample], description: EnvironmentDescription) -> Trajectories:
+    """Return samples with masks, living agents and all features of an environment; BadInputError where there is none.
+
+    Features are matched by name; the shorter samples end with dead rows.
     """
     if not samples:
         raise BadInputError("the data set holds no accepted sample; there is nothing to train on")
-    for sample in samples:
-        _check_trainable(sample, description, for_ppo=for_ppo)
     longest, count = max(sample.timesteps for sample in samples), len(samples)
     shape, spec = (longest, count, 1), description.actions
     arrays: dict[str, Any] = {
@@ -113,18 +129,19 @@ def samples_to_trajectories(
         predictions[: len(sample.value_preds), s, 0] = sample.value_preds
         truncations[t - 1, s, 0] = True
     origin = samples[0].origin
-    assert origin is not None, "_check_trainable refuses samples without an origin"
-    metadata = DatasetMetadata(
-        features=description.features,
-        actions=description.actions.outputs,
-        heads=description.actions.stored_heads,
-        environment=description.signature,
-        scenario=origin.scenario,
-        teacher=origin.player,
-        discount=description.discount,
-    )
     return Trajectories(
-        dataset=Dataset(metadata=metadata, **arrays),
+        dataset=Dataset(
+            metadata=DatasetMetadata(
+                features=description.features,
+                actions=spec.outputs,
+                heads=spec.stored_heads,
+                environment=description.signature,
+                scenario=description.scenario if origin is None else origin.scenario,
+                teacher="" if origin is None else origin.player,
+                discount=description.discount,
+            ),
+            **arrays,
+        ),
         log_probs=log_probs,
         predictions=predictions,
         truncations=truncations,
@@ -132,12 +149,10 @@ def samples_to_trajectories(
     )
 
 
-def _check_trainable(sample: ReplaySample, description: EnvironmentDescription, *, for_ppo: bool) -> None:
+def check_origin(sample: ReplaySample, description: EnvironmentDescription) -> None:
+    """Raise BadInputError where a sample of this version was recorded in another environment."""
     origin = sample.origin
-    if origin is None:
-        raise BadInputError(
-            f"{sample.source}: not written by this version; older samples are summarised, training on them comes later"
-        )
+    assert origin is not None, "the caller asks for samples of this version"
     if origin.environment != description.signature or origin.spec != description.actions:
         raise BadInputError(
             f"{sample.source}: recorded in another environment ({origin.scenario}, signature "
@@ -146,8 +161,3 @@ def _check_trainable(sample: ReplaySample, description: EnvironmentDescription, 
     missing = [name for name in description.features if name not in sample.feature_names]
     if missing:
         raise BadInputError(f"{sample.source}: array 'features' has no {missing[0]!r}, which this environment shows")
-    if for_ppo and parse_teacher(origin.player) is not None:
-        raise BadInputError(
-            f"{sample.source}: played by {origin.player}, a script without probabilities; ppo learns from the play of "
-            "a policy (--mode rollout --rollout-save-dir), bc from a script's (--mode bc --bc-manifest)"
-        )

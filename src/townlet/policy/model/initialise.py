@@ -11,7 +11,7 @@ from townlet.policy.model.inference import Layers
 from townlet.policy.model.weights import Weights, WeightsMetadata
 from townlet.ports import EnvironmentDescription
 
-__all__ = ["fresh_layers", "fresh_log_std", "fresh_weights", "with_normaliser"]
+__all__ = ["fresh_layers", "fresh_log_std", "fresh_weights", "with_normaliser", "without_inputs"]
 
 
 def fresh_layers(rng: np.random.Generator, sizes: tuple[int, ...], last_gain: float) -> Layers:
@@ -25,6 +25,17 @@ def fresh_layers(rng: np.random.Generator, sizes: tuple[int, ...], last_gain: fl
         weight = q if inputs >= outputs else q.T
         layers.append((np.ascontiguousarray(gain * weight, np.float32), np.zeros(outputs, np.float32)))
     return tuple(layers)
+
+
+def without_inputs(unseen: NDArray[np.bool_], layers: Layers) -> Layers:
+    """Return layers whose first has no weight for the features [F] that are never seen while they are fitted.
+
+    Such inputs are 0 then, so the weights stay 0 until a training that sees them moves them.
+    """
+    if not unseen.any():
+        return layers
+    (weight, bias), *rest = layers
+    return ((np.where(unseen[:, None], np.float32(0), weight), bias), *rest)
 
 
 def fresh_weights(

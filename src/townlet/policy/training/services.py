@@ -182,7 +182,7 @@ def _predicted(seen: ObservationBatchDTO, weights: Weights) -> NDArray[np.float3
 
 @frozen
 class ReplayDatasetService:
-    """Reads data sets: by content hash what runs recorded, by manifest what comes from outside."""
+    """Reads data sets: by content hash what runs recorded, by their names what comes from outside."""
 
     blobs: BlobStore
     """Where recorded ones are stored."""
@@ -199,9 +199,9 @@ class ReplayDatasetService:
         """Return a data set from outside, its digest verified; BadInputError naming the file that is unfit."""
         return open_dataset(data, streaming=streaming)
 
-    def trainable(self, data: DataSpec, description: EnvironmentDescription, *, for_ppo: bool) -> Trajectories:
-        """Return the accepted samples as one recording of an environment; BadInputError naming the unfit one."""
-        return samples_to_trajectories(tuple(self.open(data).samples(accepted=True)), description, for_ppo=for_ppo)
+    def trainable(self, data: DataSpec, description: EnvironmentDescription) -> Trajectories:
+        """Return the accepted samples as play that ppo learns from; BadInputError naming the unfit one."""
+        return samples_to_trajectories(tuple(self.open(data).samples(accepted=True)), description)
 
 
 @frozen(kw_only=True)

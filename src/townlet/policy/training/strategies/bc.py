@@ -17,11 +17,13 @@ from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError, StrategyFailedError
 from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
 from townlet.policy.advantages import discounted_returns, return_horizon
-from townlet.policy.data.dataset import Dataset, flatten
+from townlet.policy.data.dataset import Dataset, flatten, split_episodes
+from townlet.policy.data.demonstrations import Demonstrations
 from townlet.policy.model.inference import normalise
-from townlet.policy.model.initialise import fresh_layers
+from townlet.policy.model.initialise import fresh_layers, without_inputs
 from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.data_sets import read_demonstrations
 from townlet.policy.training.strategies.base import require_torch
 from townlet.rng import seed_sequence
 
@@ -102,7 +104,7 @@ class BCStrategy:
         if spec.data is None:
             context.input("dataset")
         else:
-            context.services.replay.trainable(spec.data, context.description, for_ppo=False)
+            read_demonstrations(spec.data, context.environments, context.description)
 
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
@@ -116,19 +118,22 @@ class BCStrategy:
         from townlet.policy.training.bc_progress import CloneFits
 
         started, spec = perf_counter(), context.options_as(BCSpec)
-        dataset, digest = _demonstrations(context, spec)
+        demonstrations, digest = _demonstrations(context, spec)
+        dataset = demonstrations.dataset
         rng = np.random.default_rng(seed_sequence(context.visit.seed, "bc"))
-        training, heldout = _split(dataset.labels.shape[1], spec.heldout, rng)
+        training, heldout = split_episodes(dataset.labels.shape[1], spec.heldout, rng)
         mean, scale = dataset.normaliser()
         train, held = flatten(dataset, training, mean, scale), flatten(dataset, heldout, mean, scale)
         if not len(train.labels) or not len(held.labels):
             raise StrategyFailedError(f"data set {digest[:12]} holds no decision at which the teacher had a choice")
         inputs, actions = len(dataset.metadata.features), dataset.metadata.spec
-        actor = fresh_layers(rng, (inputs, *spec.hidden_sizes, len(actions.outputs)), 0.01)
+        actor = without_inputs(
+            ~demonstrations.known, fresh_layers(rng, (inputs, *spec.hidden_sizes, len(actions.outputs)), 0.01)
+        )
         returns = _complete_returns(spec, dataset, training)
         fits = CloneFits.for_visit(context, spec)
         fit = fits.clone(actor, actions, train, held, rng).result(spec, len(train.labels))
-        weights, value_loss = _with_critic(spec, dataset, training, returns, fit, (mean, scale), fits, rng)
+        weights, value_loss = _with_critic(spec, demonstrations, training, returns, fit, (mean, scale), fits, rng)
         seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
         rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
@@ -136,7 +141,7 @@ class BCStrategy:
         weights = attrs.evolve(weights, probe=probe, metadata=attrs.evolve(weights.metadata, parity=difference))
         return BCTrainingResult(
             weights=context.blobs.put(weights.to_bytes()),
-            flags=("early_stop",) if fit.stopped_early else (),
+            flags=("early_stop",) * fit.stopped_early + ("features_missing",) * bool(demonstrations.missing),
             heldout_accuracy=fit.heldout_accuracy,
             heldout_nll=fit.heldout_nll,
             train_accuracy=fit.train_accuracy,
@@ -146,7 +151,7 @@ class BCStrategy:
             epochs=fit.epochs,
             samples=len(train.labels),
             dataset=digest,
-            manifest="" if spec.data is None else spec.data.manifest or "",
+            manifest="" if spec.data is None else spec.data.manifest or spec.data.minari or "",
             parity=difference,
             device=device_name(choose_device(spec.device)),
             resumable="exact" if spec.checkpoint_every else "none",
@@ -155,22 +160,12 @@ class BCStrategy:
         )
 
 
-def _demonstrations(context: TrainingContext, spec: BCSpec) -> tuple[Dataset, str]:
-    """Return the data set and its digest: what the run captured, or the accepted samples of a manifest."""
+def _demonstrations(context: TrainingContext, spec: BCSpec) -> tuple[Demonstrations, str]:
+    """Return what is cloned and its digest: what the run captured, or a data set from outside."""
     if spec.data is None:
         digest = context.input("dataset")
-        return context.services.replay.load(digest), digest
-    play = context.services.replay.trainable(spec.data, context.description, for_ppo=False).dataset
-    return play, spec.data.sha256
-
-
-def _split(episodes: int, heldout: float, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return training and held-out episodes: by episode, never by shuffled steps."""
-    if episodes < 2:
-        raise StrategyFailedError(f"cloning needs at least 2 episodes, one of them held out; found {episodes}")
-    order = rng.permutation(episodes)
-    count = min(max(1, round(heldout * episodes)), episodes - 1)
-    return np.sort(order[count:]), np.sort(order[:count])
+        return Demonstrations(dataset=context.services.replay.load(digest)), digest
+    return read_demonstrations(spec.data, context.environments, context.description), spec.data.sha256
 
 
 def _complete_returns(
@@ -197,7 +192,7 @@ def _complete_returns(
 
 def _with_critic(
     spec: BCSpec,
-    dataset: Dataset,
+    demonstrations: Demonstrations,
     episodes: NDArray[np.intp],
     captured: tuple[NDArray[np.float32], NDArray[np.bool_]],
     fit: "CloneResult",
@@ -207,12 +202,13 @@ def _with_critic(
 ) -> tuple[Weights, float]:
     """Return the clone with a critic fitted to the captured returns, and the fit's loss."""
     returns, complete = captured
+    dataset = demonstrations.dataset
     targets = returns[complete]
     value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0
     value_scale = max(float(targets.std(dtype=np.float64)), 1e-3) if len(targets) else 1.0
     features = normalise(dataset.observations[:, episodes][complete], *normaliser)
     inputs = len(dataset.metadata.features)
-    critic = fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0)
+    critic = without_inputs(~demonstrations.known, fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0))
     scaled = ((targets - value_mean) / value_scale).astype(np.float32)
     fitted = fits.critic(critic, features, scaled, rng)
     metadata = WeightsMetadata(

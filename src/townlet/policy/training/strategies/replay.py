@@ -1,18 +1,26 @@
 """replay: a data set from outside is read, checked and summarised; what this version wrote can go on to ppo."""
 
+from collections.abc import Iterator
 from time import perf_counter
 
 import numpy as np
 from attrs import frozen
 
+from townlet.dto.codec import Problem
 from townlet.dto.policy import ReplayResult
 from townlet.dto.strategies import ReplaySpec
 from townlet.errors import BadInputError
-from townlet.machine.catalogue import Cost, StrategyEntry
+from townlet.machine.catalogue import Cost, CostContext, StrategyEntry
 from townlet.policy.training.contexts import TrainingContext
 from townlet.rng import seed_sequence
 
 __all__ = ["ENTRIES", "ReplayStrategy"]
+
+
+def _problems(options: ReplaySpec, context: CostContext) -> Iterator[Problem]:
+    """Yield a data set that holds no samples."""
+    if options.data.minari is not None:
+        yield Problem(("data", "minari"), "a data set of Minari is a source of bc; replay reads a manifest or a sample")
 
 
 ENTRIES = (
@@ -26,6 +34,7 @@ ENTRIES = (
         produces=frozenset({"experience"}),
         produces_with=lambda options: frozenset({"experience"} if options.train else ()),
         cost=lambda options, context: Cost(),
+        problems=_problems,
     ),
 )
 
@@ -65,7 +74,7 @@ class ReplayStrategy:
         context.telemetry.emit(len(batches), {}, of=len(batches))
         blobs = {}
         if spec.train:
-            experience = context.services.replay.trainable(spec.data, context.description, for_ppo=True)
+            experience = context.services.replay.trainable(spec.data, context.description)
             blobs["experience"] = context.blobs.put(experience.to_bytes())
         return ReplayResult(
             samples=dataset.summaries(),
