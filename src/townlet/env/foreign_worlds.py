@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ForeignWorlds"]
 
-_SEED_BITS = np.uint64(32)
+_SEED_BITS = 32
 """Bits of a seed that every environment takes, those of numpy's old generator too."""
 
 
@@ -46,10 +47,12 @@ class ForeignWorlds:
         self._world_ids = first_world + np.arange(worlds)
         self._world_keys = mix(seed, self._world_ids.astype(np.uint64))
         self._episodes, self._steps = np.zeros(worlds, np.uint64), np.zeros(worlds, np.int64)
+        self._episode_keys = mix(self._world_keys, self._episodes)
         shape = (worlds, description.agents)
         self._features = np.zeros((*shape, len(description.features)), np.float32)
         self._mask = np.ones((*shape, description.actions.logits), np.bool_)
         self._over, self._returns = np.ones(worlds, np.bool_), np.zeros(shape)
+        self._row, self._is_masked = layouts.observations.row, False
 
     def snapshot(self) -> bytes:
         """Return nothing: the state of a foreign environment cannot be stored."""
@@ -73,6 +76,7 @@ class ForeignWorlds:
         """Begin the next episode of the marked worlds [W], all by default, and return their numbers."""
         chosen = np.ones(self.worlds, np.bool_) if worlds is None else worlds
         self._episodes[chosen] += np.uint64(1)
+        self._episode_keys = mix(self._world_keys, self._episodes)
         self._steps[chosen], self._returns[chosen], self._over[chosen] = 0, 0.0, False
         begun: list[int] = np.flatnonzero(chosen).tolist()
         for w in begun:
@@ -81,24 +85,38 @@ class ForeignWorlds:
 
     def _seed(self, w: int) -> int:
         """Return the seed with which the running episode of world w was reset."""
-        return int(mix(self._world_keys[w], self._episodes[w]) >> (np.uint64(64) - _SEED_BITS))
+        return int(self._episode_keys[w]) >> (64 - _SEED_BITS)
 
     def _see(self, w: int, n: int, observation: Any, info: Mapping[str, Any], mask: Any) -> None:
         """Keep what slot n of world w shows: features, mask, and the KPIs of its info."""
+        if type(observation) is np.ndarray and observation.shape == self._row:  # most are: copied as they are
+            self._features[w, n] = observation
+        else:
+            self._features[w, n] = self._flat(w, observation)
+        if mask is None and isinstance(observation, Mapping):
+            mask = observation.get(MASK)
+        if mask is not None and self._mask.shape[2]:
+            self._mask[w, n], self._is_masked = np.ravel(mask).astype(np.bool_), True
+        elif self._is_masked:
+            self._mask[w, n] = True
+        if info:
+            self._read(w, info)
+
+    def _flat(self, w: int, observation: Any) -> NDArray[np.float32]:
+        """Return the features [F] of an observation of world w."""
         try:
             features = self._observations.flatten(observation)
         except Exception as error:  # another shape, another key: the environment's own
             raise self._fault(w, "an observation is not of its space:", error) from error
-        if features.shape != self._features[w, n].shape:
+        if features.size != len(self.description.features):
             raise EnvironmentFaultError(
                 f"environment {self.description.id}: an observation of {features.size} numbers in {self._place(w)}; "
                 f"expected {len(self.description.features)}"
             )
-        self._features[w, n] = features
-        if mask is None and isinstance(observation, Mapping):
-            mask = observation.get(MASK)
-        if self._mask.shape[2]:
-            self._mask[w, n] = True if mask is None else np.ravel(mask).astype(np.bool_)
+        return features
+
+    def _read(self, w: int, info: Mapping[str, Any]) -> None:
+        """Keep the KPIs of an info of world w."""
         try:
             self._infos.add(w, info)
         except ValueError as error:
@@ -116,7 +134,7 @@ class ForeignWorlds:
 
     def _finite(self, w: int, number: float, what: str) -> float:
         """Return a finite number; EnvironmentFaultError naming the place for any other."""
-        if np.isfinite(number):
+        if isfinite(number):
             return number
         raise EnvironmentFaultError(
             f"environment {self.description.id}: {what} is not finite in {self._place(w)}; expected finite numbers"
@@ -144,7 +162,7 @@ class ForeignWorlds:
             observations=self._features.copy(),
             action_mask=self._mask.copy(),
             alive=alive.copy(),
-            keys=mix(mix(self._world_keys, self._episodes), self._steps.astype(np.uint64)),
+            keys=mix(self._episode_keys, self._steps.astype(np.uint64)),
         )
 
     def _check(self, actions: Actions) -> None:

@@ -76,6 +76,11 @@ class ObservationLayout:
             )
         return cls(space=space, names=names)
 
+    @property
+    def row(self) -> tuple[int, ...] | None:
+        """Shape of an observation that is a row of features already; None where there is more to do."""
+        return self.space.shape if isinstance(self.space, spaces.Box) and len(self.space.shape) == 1 else None
+
     def flatten(self, observation: Any) -> NDArray[np.float32]:
         """Return the features [F] of an observation, a copy."""
         if isinstance(self.space, spaces.Box):  # most are, and asking Gymnasium costs more than many an environment

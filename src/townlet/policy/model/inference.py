@@ -93,6 +93,8 @@ class ActingPolicy:
     def draws(self, keys: NDArray[np.uint64], agents: int) -> NDArray[np.float32]:
         """Return one uniform number per agent slot and column [W·N, C] from the worlds' keys [W]."""
         slots = mix(mix(keys, self.stream)[:, None], np.arange(agents, dtype=np.uint64)).reshape(-1, 1)
+        if self.spec.columns == 1:
+            return uniform(slots)
         columns = np.arange(1, self.spec.columns, dtype=np.uint64)
         return uniform(np.concatenate((slots, mix(slots, columns)), axis=1))
 
