@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.array_fields import array
-from townlet.dto.boundary import ObservationBatchDTO, RecordedEpisode, StepResult
+from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
@@ -25,6 +25,7 @@ __all__ = [
     "Environment",
     "EnvironmentDescription",
     "EnvironmentProvider",
+    "RecordedEpisode",
     "RecordedProvider",
     "Script",
     "ScriptableProvider",
@@ -269,6 +270,22 @@ class ScriptableProvider(EnvironmentProvider, Protocol):
     def teacher_of(self, script: Script) -> Teacher:
         """Return a teacher that asks the script for each living agent."""
         ...
+
+
+@frozen(kw_only=True)
+class RecordedEpisode(Checked):
+    """One agent's decisions in one episode, recorded outside: T decisions, F features, A options, C columns."""
+
+    observations: NDArray[np.float32] = array("T F", np.float32)
+    """What was seen before each decision."""
+    action_mask: NDArray[np.bool_] = array("T A", np.bool_)
+    """Which options were legal."""
+    actions: NDArray[np.int64] | NDArray[np.float32] = array("T C", np.int64, np.float32)
+    """What was done."""
+    rewards: NDArray[np.float32] = array("T", np.float32)
+    """What it was worth."""
+    is_terminated: bool
+    """Whether the agent's life ended with the last decision; otherwise the recording was cut."""
 
 
 @runtime_checkable

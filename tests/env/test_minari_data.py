@@ -11,9 +11,9 @@ import pytest
 from gymnasium import spaces
 
 from townlet.cli import run_command
-from townlet.dto.boundary import RecordedEpisode
 from townlet.env.gymnasium_provider import GymnasiumProvider
 from townlet.errors import BadInputError
+from townlet.ports import RecordedEpisode
 
 minari = pytest.importorskip("minari")
 pytest.importorskip("h5py")

@@ -11,7 +11,6 @@ from townlet.dto.codec import Record
 
 __all__ = [
     "ObservationBatchDTO",
-    "RecordedEpisode",
     "RewardBreakdownDTO",
     "RolloutFrameDTO",
     "StepResult",
@@ -57,22 +56,6 @@ class StepResult(Record):
     """Agents whose life was cut, by time or because they left: bootstrap from what they see. Not those that ended."""
     over: NDArray[np.bool_] = array("W", np.bool_)
     """Worlds whose episode has ended, because no agent goes on or by time: true until `reset` is asked for them."""
-
-
-@frozen(kw_only=True)
-class RecordedEpisode(Record):
-    """One agent's decisions in one episode, recorded outside: T decisions, F features, A options, C columns."""
-
-    observations: NDArray[np.float32] = array("T F", np.float32)
-    """What was seen before each decision."""
-    action_mask: NDArray[np.bool_] = array("T A", np.bool_)
-    """Which options were legal."""
-    actions: NDArray[np.int64] | NDArray[np.float32] = array("T C", np.int64, np.float32)
-    """What was done."""
-    rewards: NDArray[np.float32] = array("T", np.float32)
-    """What it was worth."""
-    is_terminated: bool
-    """Whether the agent's life ended with the last decision; otherwise the recording was cut."""
 
 
 @frozen(kw_only=True)

@@ -82,8 +82,8 @@ class BCTrainingResult(TrainingResult):
 
     heldout_accuracy: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """Share of held-out unforced decisions at which the greedy action is the teacher's."""
-    heldout_nll: float = metric("nat", LOWER, low=0.0)
-    """Held-out negative log-likelihood of the teacher's actions."""
+    heldout_nll: float = metric("nat", LOWER)
+    """Held-out negative log-likelihood of the teacher's actions; a density, so below 0 too, where there are numbers."""
     train_accuracy: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """The same share on the training episodes, last pass."""
     train_loss: float = metric("nat", LOWER, low=0.0)
@@ -92,6 +92,8 @@ class BCTrainingResult(TrainingResult):
     """Value loss after the pre-fit, in units of the value normaliser."""
     worst_recall: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """Least recall over the actions that are at least 0.5 % of the held-out labels."""
+    heldout_r2: float | None = metric("1", HIGHER, high=1.0, default=None, semantic=False)
+    """R² of the mean action in the box heads on held-out decisions: 1 is exact, 0 as good as the labels' mean."""
     epochs: int = 0
     """Passes made."""
     samples: int = 0

@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
-from townlet.dto.boundary import RecordedEpisode
 from townlet.env.foreign_provider import METRICS, SCENARIO, ForeignProvider, discount_of
 from townlet.env.info_tallies import metric_specs
 from townlet.env.libraries import needed
 from townlet.errors import BadInputError
-from townlet.ports import EnvironmentDescription
+from townlet.ports import EnvironmentDescription, RecordedEpisode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

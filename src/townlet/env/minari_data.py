@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.dto.boundary import RecordedEpisode
 from townlet.env.libraries import needed
 from townlet.errors import BadInputError
-from townlet.ports import EnvironmentDescription
+from townlet.ports import EnvironmentDescription, RecordedEpisode
 
 with needed("minari", "h5py", "PIL", extra="minari"):
     from minari import MinariDataset

@@ -1,6 +1,7 @@
 """Live progress of a run: states, iterations, agent-steps per second, time left, and every verdict."""
 
 from collections.abc import Iterator, Mapping
+from math import isfinite, nan
 from threading import Event, Lock, Thread
 from time import perf_counter
 from types import TracebackType
@@ -195,7 +196,8 @@ class RunProgress:
             parts.append(f"run at least {duration(left + self._steps_after[state] / self._fastest)} left")
         if point.agent_steps and seconds > 0:
             parts.append(f"{point.agent_steps / seconds:,.0f} agent-steps/s")
-        return parts + [f"{name} {number(point.numbers[name])}" for name in _HEADLINE_METRICS if name in point.numbers]
+        shown = {name: value for name in _HEADLINE_METRICS if isfinite(value := point.numbers.get(name, nan))}
+        return parts + [f"{name} {number(value)}" for name, value in shown.items()]
 
     def _tick(self) -> None:
         """Print or rewrite a line at every pause, until the run ends."""

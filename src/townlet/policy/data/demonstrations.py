@@ -11,11 +11,10 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.actions import ActionSpec
-from townlet.dto.boundary import RecordedEpisode
 from townlet.errors import BadInputError
 from townlet.policy.data.dataset import Dataset, DatasetMetadata, label_dtype
 from townlet.policy.data.samples import check_origin, stacked
-from townlet.ports import EnvironmentDescription
+from townlet.ports import EnvironmentDescription, RecordedEpisode
 from townlet.store.samples import ReplaySample
 
 __all__ = ["Demonstrations", "demonstrations_of_episodes", "demonstrations_of_samples"]
