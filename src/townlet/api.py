@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from os import write
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, evolve
 
 from townlet.dto.journal import Entry, RunCreated
+from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
 from townlet.dto.strategies import Device
 from townlet.env.python_factory import PythonProvider
@@ -22,6 +23,7 @@ from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training.anneal_result import AnnealResult
 from townlet.policy.training.argument_checks import (
     as_environment,
+    as_metrics,
     as_teacher,
     require_callable,
     require_imports,
@@ -91,6 +93,7 @@ def anneal(
     *,
     environment: EnvironmentProvider | Callable[..., Any] | str | None = None,
     teacher: Teacher | Script | str | None = None,
+    metrics: Mapping[str, InfoMetricSpec | Mapping[str, str]] | Sequence[str] = (),
     strategies: Strategies | None = None,
     allow_imports: Sequence[str] = (),
     home: Path | str = _HOME,
@@ -106,9 +109,12 @@ def anneal(
     `environment` replaces the schedule's: an id such as ``gymnasium:CartPole-v1``, a function that returns a new
     environment of Gymnasium, or a provider. `teacher` replaces the schedule's: the name of one of the environment's
     teachers, an object with `act`, or, where the environment has observations of its own, a function from its
-    observation to its action, or a controller with `reset`. `townlet.resume` wants the same objects again. Other
-    arguments and errors are those of `townlet.run`.
+    observation to its action, or a controller with `reset`. `townlet.resume` wants the same objects again.
+
+    `metrics` are KPIs from the environment's infos beside the schedule's, as its `environment.metrics` has them, or
+    names of infos whose last value counts. Other arguments and errors are those of `townlet.run`.
     """
+    replaced: dict[str, Any] = {"metrics": found} if (found := as_metrics(metrics)) else {}
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
     with _Call.open(home, progress, stopping) as call:
@@ -118,10 +124,11 @@ def anneal(
         else:
             config = _schedule(schedule)
         orchestrator = call.orchestrator(config, own, strategies, allow_imports, seed=seed)
-        if isinstance(own_teacher, str):
-            orchestrator = _with_teacher(orchestrator, own_teacher)
-        elif own_teacher is not None:
-            orchestrator = _with_teacher(evolve(orchestrator, teacher=own_teacher), CUSTOM)
+        if own_teacher is not None:
+            replaced["teacher"] = own_teacher if isinstance(own_teacher, str) else CUSTOM
+            orchestrator = evolve(orchestrator, teacher=None if isinstance(own_teacher, str) else own_teacher)
+        if replaced:
+            orchestrator = _with(orchestrator, replaced)
         return AnnealResult.of(orchestrator.run(rehearse=rehearse), orchestrator.source)
 
 
@@ -306,10 +313,10 @@ def _first_schedule(source: EnvironmentSource, teacher: Teacher | Script | str |
     return ScheduleSource(text=made.text().encode(), name=made.name, folder=Path(), file=None)
 
 
-def _with_teacher(orchestrator: PolicyTrainingOrchestrator, teacher: str) -> PolicyTrainingOrchestrator:
-    """Return an orchestrator of the same schedule with another teacher."""
+def _with(orchestrator: PolicyTrainingOrchestrator, replaced: Mapping[str, Any]) -> PolicyTrainingOrchestrator:
+    """Return an orchestrator of the same schedule with another teacher, or with more metrics."""
     source = ScheduleSource.of(orchestrator.config)
-    schedule = orchestrator.plan(source, teacher).schedule
+    schedule = orchestrator.plan(source, **replaced).schedule
     return evolve(orchestrator, config=with_absolute_files(schedule, source.folder))
 
 

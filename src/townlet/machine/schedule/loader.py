@@ -7,6 +7,7 @@ from typing import Any
 
 from townlet.dto import codec
 from townlet.dto.codec import Problem
+from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.catalogue import StrategyCatalogue
@@ -81,6 +82,7 @@ def load_text(
     scenario: str | None = None,
     worlds: int | None = None,
     teacher: str | None = None,
+    metrics: Mapping[str, InfoMetricSpec] = MappingProxyType({}),
     stored: bool = False,
 ) -> Plan:
     """Return the plan of a schedule's `text`, called `name` in messages; its files are looked for in `folder`.
@@ -98,6 +100,7 @@ def load_text(
         ("environment", "scenario"): scenario,
         ("environment", "worlds"): worlds,
         ("teacher",): teacher,
+        **{("environment", "metrics", name): metric.model_dump() for name, metric in metrics.items()},
     }
     overrides = {path: value for path, value in replacements.items() if value is not None}
     data = _overridden(document.data, overrides)
@@ -122,7 +125,7 @@ def _overridden(data: Any, overrides: Mapping[tuple[str, ...], Any]) -> Any:
     for path, value in overrides.items():
         if not isinstance(data, dict):
             return data
-        inner = value if len(path) == 1 else _overridden(data.get(path[0]), {path[1:]: value})
+        inner = value if len(path) == 1 else _overridden(data.get(path[0], {}), {path[1:]: value})
         data = data | {path[0]: inner}
     return data
 

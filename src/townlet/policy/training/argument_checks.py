@@ -7,6 +7,8 @@ from importlib.metadata import entry_points
 from pathlib import PurePath
 from typing import Any
 
+from townlet.dto.codec import CodecError, structure
+from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.problems import short_repr
 from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError
@@ -15,6 +17,7 @@ from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Script
 
 __all__ = [
     "as_environment",
+    "as_metrics",
     "as_teacher",
     "require_callable",
     "require_imports",
@@ -135,6 +138,29 @@ def require_imports(value: object) -> Imports:
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(each, str) for each in names):
         raise BadInputError(f"allow_imports is {_kind(value)}; pass a list of names of modules, such as ['mypkg']")
     return Imports(names)
+
+
+def as_metrics(metrics: object) -> Mapping[str, InfoMetricSpec]:
+    """Return KPIs from infos by name, as a schedule's `environment.metrics` holds them; BadInputError for others.
+
+    A name alone stands for the last value of the info with that name.
+    """
+    if isinstance(metrics, Sequence) and not isinstance(metrics, str):
+        metrics = {name: {"info": name, "direction": "none"} for name in metrics}
+    if not isinstance(metrics, Mapping):
+        raise BadInputError(
+            f"metrics is {_kind(metrics)}; pass names of infos, such as ['energy'], or what a schedule holds: "
+            "{'energy': {'info': 'energy', 'reduce': 'sum', 'unit': 'kWh/episode', 'direction': 'lower'}}"
+        )
+    return {str(name): _metric(name, each) for name, each in metrics.items()}
+
+
+def _metric(name: object, metric: object) -> InfoMetricSpec:
+    """Return a KPI from infos; BadInputError naming it."""
+    try:
+        return metric if isinstance(metric, InfoMetricSpec) else structure(metric, InfoMetricSpec)
+    except CodecError as error:
+        raise BadInputError(f"metrics: {name!r}: {error}; pass what environment.metrics of a schedule holds") from error
 
 
 def require_mapping(name: str, value: object, expected: str) -> None:

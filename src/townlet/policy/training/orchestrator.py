@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 from attrs import define
@@ -82,13 +83,13 @@ class PolicyTrainingOrchestrator:
     """Last iteration of ppo in the last call of a mode, as a line of the training log."""
     _summary: AnnealSummary | None = attrs.field(default=None, init=False)
 
-    def plan(self, source: ScheduleSource | None = None, teacher: str | None = None) -> Plan:
+    def plan(self, source: ScheduleSource | None = None, **replaced: Any) -> Plan:
         """Return the schedule, or what was read of it, proven sound; ScheduleError with every mistake.
 
-        `teacher` takes the place of the schedule's.
+        A `teacher` takes the place of the schedule's, `metrics` stand beside those of its environment.
         """
         source = source or ScheduleSource.of(self.config)
-        plan = self._load(source, teacher)
+        plan = self._load(source, **replaced)
         self.source.of_schedule(plan.schedule, source.folder)  # refuses a teacher that is not there
         return plan
 
@@ -196,10 +197,9 @@ class PolicyTrainingOrchestrator:
         """Where environment and teacher come from."""
         return EnvironmentSource(passed=self.environments, teacher=self.teacher, imports=self.imports, home=self.home)
 
-    def _load(self, source: ScheduleSource, teacher: str | None = None) -> Plan:
-        known, at = catalogue(self.strategies), source.folder
-        describe = self.source.describe
-        return load_text(source.text, source.name, known, describe, folder=at, seed=self.seed, teacher=teacher)
+    def _load(self, source: ScheduleSource, **replaced: Any) -> Plan:
+        known, at, describe = catalogue(self.strategies), source.folder, self.source.describe
+        return load_text(source.text, source.name, known, describe, folder=at, seed=self.seed, **replaced)
 
     def _launcher(self, plan: Plan, folder: Path, listen: Callable[[Entry], None], points: Telemetry) -> RunLauncher:
         return RunLauncher(

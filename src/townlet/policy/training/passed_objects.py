@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from townlet.dto.policy_ref import is_reference
+from townlet.dto.policy_ref import NO_TEACHER, is_reference
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.snapshot import RunSnapshot, first_record, load_run
@@ -58,9 +58,9 @@ def source_of_run(
         return source
     if not is_custom:
         found = repr(teacher) if isinstance(teacher, str) else f"an object of {type(teacher).__name__}"
+        begun = "without a teacher" if name == NO_TEACHER else f"with the environment's teacher {name!r}"
         raise BadInputError(
-            f"run {run.id} was begun with the environment's teacher {name!r}, and {found} was passed; leave teacher "
-            "out, or begin another run"
+            f"run {run.id} was begun {begun}, and {found} was passed; leave teacher out, or begin another run"
         )
     assert teacher is not None
     assert not isinstance(teacher, str)
