@@ -56,6 +56,7 @@ SB3 = {
 LEARNERS = {
     "townlet": "Townlet, BC → PPO",
     "sb3_clone": "SB3, BC → PPO, the same numbers",
+    "imitation": "imitation's BC → SB3's PPO, the same numbers",
     "sb3_clone_3e-4": "SB3, BC → PPO, its own learning rate 3e-4",
     "sb3_scratch": "SB3, PPO from scratch, the same numbers",
 }
