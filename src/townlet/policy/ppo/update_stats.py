@@ -64,7 +64,7 @@ class UpdateStatistics:
     finite: bool = True
     """False if a loss or gradient was not finite; the weights are those before that minibatch."""
     empty_masks: int = 0
-    """Decisions of living agents whose mask allowed no option of some head; what was drawn there is not learned from."""
+    """Number of decisions by living agents whose mask allowed no option of some head; nothing is learned from them."""
 
     def row(self) -> list[float]:
         """Return the values in the order of the fields."""
