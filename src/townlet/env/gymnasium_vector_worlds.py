@@ -101,6 +101,7 @@ class GymnasiumVectorWorlds(ForeignWorlds):
             observations, infos = self._environments[0].reset(seed=seeds, options=options)
         except Exception as error:  # the environment is foreign code
             raise self._fault_among(marked, "reset raised", error) from error
+        self._check_infos(marked, infos)
         features = self._rows(marked, observations)
         if self._latest is not None and not np.array_equal(features[~marked], self._latest[~marked], equal_nan=True):
             raise EnvironmentFaultError(
@@ -121,6 +122,7 @@ class GymnasiumVectorWorlds(ForeignWorlds):
             self._steps[running] -= 1  # this decision was not played
             raise self._fault_among(running, "step raised", error) from error
         observations, rewards, terminated, truncated, infos = answer
+        self._check_infos(running, infos)
         played = _Played(
             observations=observations,
             rewards=self._numbers(running, "rewards", rewards, np.float64),
@@ -208,6 +210,14 @@ class GymnasiumVectorWorlds(ForeignWorlds):
                 f"expected ({self.worlds},), one for each world"
             )
         return numbers
+
+    def _check_infos(self, worlds: NDArray[np.bool_], infos: Any) -> None:
+        """Raise EnvironmentFaultError where infos are no mapping."""
+        if not isinstance(infos, Mapping):
+            raise EnvironmentFaultError(
+                f"environment {self.description.id}: infos of type {type(infos).__name__} in {self._places(worlds)}; "
+                "expected a dictionary of arrays with an entry for each world; leave the wrapper DictInfoToList out"
+            )
 
     def _places(self, worlds: NDArray[np.bool_]) -> str:
         """Return where an answer to the marked worlds [W] belongs; it does not say which of them it is about."""
