@@ -150,12 +150,12 @@ def test_environments_of_other_libraries_are_named(tmp_path: Path) -> None:
     pytest.importorskip("pettingzoo")
     from townlet.env import parallel_env
 
-    for environment, words in (
-        (gymnasium.make("CartPole-v1"), "a Gymnasium environment"),
-        (gymnasium.make_vec("CartPole-v1", 2), "a Gymnasium environment"),
-        (parallel_env(), "a PettingZoo environment"),
+    for environment, words, function in (
+        (gymnasium.make("CartPole-v1"), "a Gymnasium environment", "lambda: …"),
+        (gymnasium.make_vec("CartPole-v1", 2), "a Gymnasium environment", "lambda num_envs: …"),
+        (parallel_env(), "a PettingZoo environment", "lambda: …"),
     ):
-        complaint = f"environment is {words}.*without describe, make, teacher.*pass a function that makes it"
+        complaint = f"environment is {words}.*without describe, make, teacher.*function that makes it.*{function}"
         refused(tmp_path, complaint, environment=environment)
 
 

@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from controllers import steer
+from vector_worlds import cartpoles
 
 from townlet import api
 from townlet.errors import BadInputError
@@ -60,6 +64,23 @@ def test_a_function_teaches_from_python(tmp_path: Path) -> None:
     )
     assert ("done", True) == (summary.state, summary.rehearsal)
     assert {(4,)} == {np.shape(each) for each in seen}
+
+
+@pytest.mark.parametrize("mode", ["Disabled", pytest.param("SameStep", marks=pytest.mark.slow)])
+def test_a_vector_environment_goes_through_the_whole_machine(mode: str, tmp_path: Path) -> None:
+    """A function of num_envs makes it; the numbers are those of single environments."""
+    arguments: Any = {"teacher": steer, "home": tmp_path, "rehearse": True}
+    vector = api.anneal(environment=partial(cartpoles, mode=mode), **arguments)
+    single = api.anneal(environment=partial(gymnasium.make, "CartPole-v1"), **arguments)
+    assert ("done", True) == (vector.state, vector.rehearsal)
+    assert vector.weights == single.weights
+
+
+@pytest.mark.slow
+def test_a_vector_environment_anneals_to_a_promotion(tmp_path: Path) -> None:
+    """CartPole's SyncVectorEnv, without a schedule: the policy is no worse than the script, and takes its place."""
+    summary = api.anneal(environment=cartpoles, teacher=steer, home=tmp_path)
+    assert ("done", True) == (summary.state, summary.champion_moved)
 
 
 @pytest.mark.parametrize("answer", [7, 0.5, None, "left"])

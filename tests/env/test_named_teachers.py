@@ -16,7 +16,6 @@ from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.env.gymnasium_provider import GymnasiumProvider
 from townlet.env.info_tallies import InfoTallies
-from townlet.env.python_factory import provider_of
 from townlet.env.scripted_teacher import ScriptTeacher
 from townlet.errors import BadInputError, EnvironmentFaultError
 from townlet.imports import Imports
@@ -148,19 +147,6 @@ def test_an_environment_that_cannot_be_made_is_named(spec: EnvironmentSpec, mess
     """One sentence, with what is wrong."""
     with pytest.raises(BadInputError, match=message):
         provider(spec, Imports(("controllers",))).describe(spec.scenario)
-
-
-@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
-def test_a_vector_environment_is_refused_with_advice(mode: str) -> None:
-    """In each of its modes: one environment is asked for, and worlds."""
-    import gymnasium
-
-    def make() -> Any:
-        kwargs = {"autoreset_mode": gymnasium.vector.AutoresetMode(mode)}
-        return gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync", vector_kwargs=kwargs)
-
-    with pytest.raises(BadInputError, match=r"a vector environment \(.*return one environment, and say worlds"):
-        provider_of(make, "python:tests:make", EnvironmentSpec(id="python:tests:make"), Imports())
 
 
 def test_the_limit_of_a_schedule_takes_the_place_of_the_environments_own() -> None:

@@ -2,7 +2,8 @@
 
 Other traps have their tests beside what they are about: 4 to 7, 12, 15, 16 and 18 in test_gymnasium_worlds.py, 8 and 9
 in test_pettingzoo_worlds.py, 11, 13 and 14 in test_spaces.py and the tests of distributions; 3, vector environments
-handed in, is a refusal in test_named_teachers.py.
+handed in, in test_gymnasium_vector_worlds.py; that draws from an empty mask are counted, and not learned from (10), in
+tests/policy/test_learner.py.
 """
 
 from typing import Any

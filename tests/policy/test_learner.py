@@ -147,6 +147,46 @@ def test_both_gradient_backends_make_the_same_update(monkeypatch: pytest.MonkeyP
             assert a == pytest.approx(b, abs=1e-4)
 
 
+def _with_empty_masks(drawn: int) -> tuple[Altered, Weights]:
+    """Return a rollout in which the masks of its second world are empty, and where this option was drawn there."""
+    rollout, weights = _played(0.0)
+    altered = Altered(rollout, rollout.actions.copy(), rollout.log_probs.copy())
+    rollout.action_mask[:, 1] = False
+    altered.actions[:, 1], altered.log_probs[:, 1] = drawn, -np.log(np.float32(ABOUT.actions.logits))
+    return altered, weights
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["numpy", "torch"])
+def test_a_draw_from_an_empty_mask_is_counted_and_not_learned_from(ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses are finite, the update is the same whatever was drawn, and each such decision is counted once."""
+    if not ours:
+        monkeypatch.setattr(learner_module, "choose_backend", lambda network, spec, device: TorchBackend(network, spec))
+    (one, statistics), (other, _) = (_updated(*_with_empty_masks(drawn), PLAIN) for drawn in (0, 2))
+    assert statistics.finite
+    assert np.isfinite(statistics.row()).all()
+    assert one.to_bytes() == other.to_bytes()
+    altered, _ = _with_empty_masks(0)
+    assert int(altered.alive[:, 1].sum()) == statistics.empty_masks > 0
+
+
+def test_the_actor_learns_nothing_where_all_masks_are_empty() -> None:
+    """Its gradient there is 0; the critic learns from the rewards."""
+    altered, weights = _with_empty_masks(0)
+    altered.rollout.action_mask[:] = False
+    altered.log_probs[:] = -np.log(np.float32(ABOUT.actions.logits))
+    updated, statistics = _updated(altered, weights, PLAIN)
+    assert _same(weights, updated, "actor")
+    assert not _same(weights, updated, "critic")
+    assert altered.alive.sum() == statistics.empty_masks
+
+
+def test_statistics_of_before_empty_masks_were_counted_are_read() -> None:
+    """A checkpoint of an earlier version lacks the number; it reads as 0."""
+    assert UpdateStatistics(samples=7) == UpdateStatistics.from_row(UpdateStatistics(samples=7).row()[:-1])
+    with pytest.raises(ValueError, match="zip"):
+        UpdateStatistics.from_row(UpdateStatistics().row()[:-2])
+
+
 @pytest.mark.parametrize("broken", [np.nan, -np.inf])
 def test_a_loss_that_is_not_finite_stops_the_update_before_the_weights_change(broken: float) -> None:
     """Log-probabilities that are not finite: the actor is unchanged, the critic only rescaled by its normaliser."""

@@ -146,6 +146,13 @@ class ActionSpec(Record):
         choices = mask.sum(-1) > len(self.discrete)
         return choices | True if self.box else choices
 
+    def is_empty(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which rows [...] of a mask [..., A] allow no option of some head: the environment's mistake."""
+        empty = np.zeros(mask.shape[:-1], np.bool_)
+        for options in self.segments(mask):
+            empty |= ~options.any(-1)
+        return empty
+
     def problem(self, actions: Any, *rows: int) -> str:
         """Return why an object is no array of actions [rows, C] that can be played; empty where it is one."""
         expected = f"expected {self.dtype} actions of shape {(*rows, self.columns)}"

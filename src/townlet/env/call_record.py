@@ -10,6 +10,8 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
+from townlet.env.info_tallies import world_info
+
 __all__ = ["CallRecord", "RecordableWorlds", "RecordingEnvironment"]
 
 
@@ -79,10 +81,13 @@ class RecordingEnvironment:
         return answer
 
     def _numbers(self, info: Any) -> Iterator[tuple[str, float]]:
-        """Yield the numbers of an info; of the infos of all agents where there are several."""
+        """Yield the numbers of an info; of the infos of all agents, or of all worlds, where there are several."""
         if hasattr(self._inner, "possible_agents") and isinstance(info, Mapping):
             for own in info.values():
                 yield from _numbers(own, "")
+        elif hasattr(self._inner, "num_envs") and isinstance(info, Mapping):
+            for world in range(self._inner.num_envs):
+                yield from _numbers(world_info(info, world), "")
         else:
             yield from _numbers(info, "")
 

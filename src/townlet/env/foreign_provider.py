@@ -95,7 +95,7 @@ class ForeignProvider(ABC):
 
     def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Environment:
         """Return `worlds` copies, whose episodes are cut after `max_steps` decisions at the latest."""
-        environments = [self.make_one() for _ in range(worlds)]
+        environments = self._environments(worlds)
         worlds_of: Callable[..., Environment] = self._worlds
         return worlds_of(
             self.describe(scenario),
@@ -123,6 +123,10 @@ class ForeignProvider(ABC):
     @abstractmethod
     def make_one(self) -> Any:
         """Return one environment; BadInputError, with the reason, where it cannot be made."""
+
+    def _environments(self, worlds: int) -> list[Any]:
+        """Return what so many worlds are stepped with: an environment for each."""
+        return [self.make_one() for _ in range(worlds)]
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ from townlet.env.call_record import CallRecord, RecordingEnvironment
 from townlet.env.info_tallies import InfoTallies
 from townlet.env.spaces import MASK
 from townlet.errors import BadInputError, EnvironmentFaultError
-from townlet.ports import EnvironmentDescription
+from townlet.ports import EnvironmentDescription, Tallies
 from townlet.rng import mix
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ class ForeignWorlds:
         seed: int,
         max_steps: int,
         first_world: int,
+        worlds: int | None = None,
     ) -> None:
-        worlds = len(environments)
+        """Hold an environment for each world, or so many `worlds` of one environment."""
+        worlds = len(environments) if worlds is None else worlds
         self.description, self.worlds, self.max_steps = description, worlds, max_steps
         self._environments, self._infos = environments, infos
         self._observations, self._actions = layouts.observations, layouts.action
@@ -53,6 +55,12 @@ class ForeignWorlds:
         self._mask = np.ones((*shape, description.actions.logits), np.bool_)
         self._over, self._returns = np.ones(worlds, np.bool_), np.zeros(shape)
         self._row, self._is_masked = layouts.observations.row, False
+
+    def tallies(self) -> Tallies:
+        """Return the KPI sums of each world over its running or just finished episode."""
+        sums = np.concatenate(([self._returns[:, 0], self._steps.astype(np.float64)], self._infos.sums))
+        begun = (self._steps > 0).astype(np.float64)
+        return Tallies(sums=sums, exposures=np.concatenate(([begun, begun], begun * self._infos.exposures)))
 
     def snapshot(self) -> bytes:
         """Return nothing: the state of a foreign environment cannot be stored."""
@@ -95,12 +103,11 @@ class ForeignWorlds:
             self._features[w, n] = self._flat(w, observation)
         if mask is None and isinstance(observation, Mapping):
             mask = observation.get(MASK)
-        if mask is not None and self._mask.shape[2]:
-            self._mask[w, n], self._is_masked = np.ravel(mask).astype(np.bool_), True
-        elif self._is_masked:
-            self._mask[w, n] = True
+        self._is_masked |= mask is not None
+        if self._is_masked:
+            self._mask[w, n] = self._legal(w, mask)
         if info:
-            self._read(w, info)
+            self._tell(w, info)
 
     def _flat(self, w: int, observation: Any) -> NDArray[np.float32]:
         """Return the features [F] of an observation of world w."""
@@ -115,8 +122,21 @@ class ForeignWorlds:
             )
         return features
 
-    def _read(self, w: int, info: Mapping[str, Any]) -> None:
-        """Keep the KPIs of an info of world w."""
+    def _legal(self, w: int, mask: Any) -> NDArray[np.bool_]:
+        """Return which options [A] a mask of world w allows, all where it is None."""
+        count = self._mask.shape[2]
+        if mask is None or not count:
+            return np.ones(count, np.bool_)
+        legal = np.ravel(mask).astype(np.bool_)
+        if legal.shape != (count,):
+            raise EnvironmentFaultError(
+                f"environment {self.description.id}: an action mask of {legal.size} options in {self._place(w)}; "
+                f"expected {count}"
+            )
+        return legal
+
+    def _tell(self, w: int, info: Mapping[str, Any]) -> None:
+        """Add an info of world w to its KPIs."""
         try:
             self._infos.add(w, info)
         except ValueError as error:

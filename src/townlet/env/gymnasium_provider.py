@@ -32,16 +32,25 @@ class GymnasiumProvider(ForeignProvider):
     family: ClassVar[str] = "gymnasium"
 
     @property
-    def _worlds(self) -> type[GymnasiumWorlds]:
+    def _worlds(self) -> type[Any]:
         return GymnasiumWorlds
 
-    def _layouts(self, environment: "gymnasium.Env[Any, Any]") -> Layouts:
+    def _layouts(self, environment: Any) -> Layouts:
+        observations, actions = self._spaces(environment)
         return Layouts(
-            observations=ObservationLayout.of(environment.observation_space, self.id),
-            action=ActionLayout.of(environment.action_space, self.id),
+            observations=ObservationLayout.of(observations, self.id), action=ActionLayout.of(actions, self.id)
         )
 
-    def make_one(self) -> "gymnasium.Env[Any, Any]":
+    def _spaces(self, environment: Any) -> tuple[Any, Any]:
+        """Return the spaces of the observations and of the actions of one world."""
+        return environment.observation_space, environment.action_space
+
+    def _limit(self, environment: Any) -> int | None:
+        """Return the decisions after which the environment itself cuts an episode; None where it does not say."""
+        limit: int | None = None if environment.spec is None else environment.spec.max_episode_steps
+        return limit
+
+    def make_one(self) -> Any:
         """Return one environment; BadInputError with Gymnasium's reason, or the function's, where it cannot be made."""
         if self.factory is not None:
             return self._made_by(self.factory)
@@ -64,13 +73,18 @@ class GymnasiumProvider(ForeignProvider):
         """Travel with the registration of the id: a worker process has not run the program that made it."""
         registration = gymnasium.registry.get(self.name) if self.factory is None else None
         state = self.name, self.arguments, self.max_steps, self.metrics, self.factory, self.imports
-        return _arrived, (registration, *state)
+        return _arrived, (type(self), registration, *state)
 
-    def _made_by(self, factory: "Callable[..., gymnasium.Env[Any, Any]]") -> "gymnasium.Env[Any, Any]":
+    def _call(self, factory: "Callable[..., Any]", **more: int) -> object:
+        """Return what a function makes of the keyword arguments; BadInputError with what it raised."""
         try:
-            made: object = factory(**self.arguments)
+            made: object = factory(**more, **self.arguments)
         except Exception as error:  # the function is the user's
             raise BadInputError(f"{self.id} cannot be made: it raised {type(error).__name__}: {error}") from error
+        return made
+
+    def _made_by(self, factory: "Callable[..., Any]") -> "gymnasium.Env[Any, Any]":
+        made = self._call(factory)
         if not isinstance(made, gymnasium.Env):
             raise BadInputError(
                 f"{self.id} returned an object of {type(made).__name__}; expected a new environment of Gymnasium "
@@ -78,11 +92,10 @@ class GymnasiumProvider(ForeignProvider):
             )
         return made
 
-    def _describe(self, environment: "gymnasium.Env[Any, Any]") -> EnvironmentDescription:
-        observations = ObservationLayout.of(environment.observation_space, self.id)
-        actions = ActionLayout.of(environment.action_space, self.id).spec
-        own = None if environment.spec is None else environment.spec.max_episode_steps
-        limit = own if self.max_steps is None else self.max_steps
+    def _describe(self, environment: Any) -> EnvironmentDescription:
+        layouts = self._layouts(environment)
+        observations, actions = layouts.observations, layouts.action.spec
+        limit = self._limit(environment) if self.max_steps is None else self.max_steps
         meaning = {
             "id": self.name if self.factory is None else self.id,
             "features": list(observations.names),
@@ -105,8 +118,8 @@ class GymnasiumProvider(ForeignProvider):
         )
 
 
-def _arrived(registration: Any, *state: Any) -> GymnasiumProvider:
+def _arrived(kind: type[GymnasiumProvider], registration: Any, *state: Any) -> GymnasiumProvider:
     """Return a provider in another process, where its id is registered."""
     if registration is not None:
         gymnasium.registry.setdefault(registration.id, registration)
-    return GymnasiumProvider(*state)
+    return kind(*state)

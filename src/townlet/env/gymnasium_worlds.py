@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.env.libraries import needed
-from townlet.ports import EnvironmentDescription, Tallies
+from townlet.ports import EnvironmentDescription
 
 if TYPE_CHECKING:
     import gymnasium
@@ -78,12 +78,6 @@ class GymnasiumWorlds(ForeignWorlds):
             return info[MASK]
         method = self._masks[w]
         return None if method is None else method()
-
-    def tallies(self) -> Tallies:
-        """Return the KPI sums of each world over its running or just finished episode."""
-        sums = np.concatenate(([self._returns[:, 0], self._steps.astype(np.float64)], self._infos.sums))
-        begun = (self._steps > 0).astype(np.float64)
-        return Tallies(sums=sums, exposures=np.concatenate(([begun, begun], begun * self._infos.exposures)))
 
 
 def _mask_method(environment: "gymnasium.Env[Any, Any]") -> Callable[[], Any] | None:

@@ -11,7 +11,7 @@ from townlet.dto.fields import Direction
 from townlet.dto.metrics import InfoMetricSpec, MetricSpec
 from townlet.errors import BadInputError
 
-__all__ = ["SUCCESS", "InfoTallies", "metric_specs"]
+__all__ = ["SUCCESS", "InfoTallies", "metric_specs", "row_of", "world_info"]
 
 SUCCESS = MetricSpec(name="success", unit="share", direction=Direction.HIGHER, exposure="episodes", low=0.0, high=1.0)
 """Whether an episode succeeded, where infos say ``is_success`` or ``success``."""
@@ -30,6 +30,30 @@ def metric_specs(metrics: Mapping[str, InfoMetricSpec], built_in: tuple[MetricSp
 def _spec(name: str, metric: InfoMetricSpec) -> MetricSpec:
     low, high = (0.0, 1.0) if metric.reduce in _SHARES else (None, None)
     return MetricSpec(name=name, unit=metric.unit, direction=metric.direction, exposure="episodes", low=low, high=high)
+
+
+def row_of(batch: Any, world: int) -> Any:
+    """Return the part of one world of arrays [W, …], or of a mapping or a tuple of such."""
+    if isinstance(batch, Mapping):
+        return {key: row_of(part, world) for key, part in batch.items()}
+    return tuple(row_of(part, world) for part in batch) if isinstance(batch, tuple) else batch[world]
+
+
+def world_info(infos: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """Return what the infos of a vector environment of Gymnasium say about one world.
+
+    The mask ``_key`` [W] marks the worlds that a key is about; without one it is about all, and so is what is no array.
+    """
+    own = dict[str, Any]()
+    for key, values in infos.items():
+        about = infos.get(f"_{key}")
+        if (key.startswith("_") and key[1:] in infos) or (about is not None and not about[world]):
+            continue
+        if isinstance(values, Mapping):
+            own[key] = world_info(values, world)
+        else:
+            own[key] = values[world] if getattr(values, "ndim", isinstance(values, list | tuple)) else values
+    return own
 
 
 @frozen

@@ -100,12 +100,10 @@ def _episode(episode: Any, layouts: Layouts, where: str) -> RecordedEpisode:
     if not steps:
         raise BadInputError(f"{where}: it has no step")
     try:
-        features = layouts.observations.flatten_rows(episode.observations)
+        features = layouts.observations.flatten_rows(episode.observations, steps + 1)
         actions = layouts.action.from_native_rows(episode.actions, steps)
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{where}: {error}") from error
-    if len(features) != steps + 1:
-        raise BadInputError(f"{where}: {len(features)} observations for {steps} steps; expected {steps + 1}")
     rewards = np.asarray(episode.rewards, np.float32)
     for values, names in ((features, layouts.observations.names), (rewards[:, None], ("the reward",))):
         if not np.isfinite(values).all():

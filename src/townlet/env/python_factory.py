@@ -1,6 +1,7 @@
 """Environments that a Python function makes: ``python:MODULE:FUNCTION`` in a schedule, a callable in a call."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -25,8 +26,10 @@ def provider_of(factory: Callable[..., Any], name: str, spec: EnvironmentSpec, i
     """
     if all(callable(getattr(factory, method, None)) for method in _METHODS) and not isinstance(factory, type):
         return configured(_checked(factory), spec, imports)
+    parameters = _parameters(factory)
+    one_world = {"num_envs": 1} if "num_envs" in parameters.keys() - spec.with_.keys() else {}
     try:
-        made = factory(**spec.with_)
+        made = factory(**spec.with_, **one_world)
     except Exception as error:  # the function is the user's
         raise BadInputError(f"environment {name}: {type(error).__name__}: {error}") from error
     if all(callable(getattr(made, method, None)) for method in _METHODS):
@@ -34,17 +37,30 @@ def provider_of(factory: Callable[..., Any], name: str, spec: EnvironmentSpec, i
     close = getattr(made, "close", None)
     if callable(close):
         close()
-    return _kind_of(made, name)(name.partition(":")[2], factory=factory).configured(spec, imports)
+    can_take = "num_envs" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return _kind_of(made, name, can_take)(name.partition(":")[2], factory=factory).configured(spec, imports)
 
 
-def _kind_of(made: object, name: str) -> "type[ForeignProvider]":
+def _parameters(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a function; none where it does not say."""
+    try:
+        return inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # it is not written in Python
+        return {}
+
+
+def _kind_of(made: object, name: str, can_take_worlds: bool) -> "type[ForeignProvider]":
     """Return the class that provides such environments; BadInputError for any other object."""
     from townlet.env.gymnasium_provider import GymnasiumProvider
 
     if hasattr(made, "num_envs"):
+        from townlet.env.gymnasium_vector_provider import GymnasiumVectorProvider
+
+        if can_take_worlds:
+            return GymnasiumVectorProvider
         raise BadInputError(
-            f"environment {name} returned a vector environment ({type(made).__name__}), which resets itself under "
-            "seeds that are not the run's; return one environment, and say worlds: and workers: in the schedule"
+            f"environment {name} returned a vector environment ({type(made).__name__}) and takes no num_envs; give it "
+            "a parameter num_envs, the number of sub-environments to return"
         )
     if callable(getattr(made, "step", None)):
         if hasattr(made, "possible_agents"):

@@ -87,10 +87,18 @@ class ObservationLayout:
             return np.array(observation, np.float32).ravel()
         return np.array(spaces.flatten(self.space, observation), np.float32)
 
-    def flatten_rows(self, observations: Any) -> NDArray[np.float32]:
-        """Return the features [B, F] of a batch of observations, one structure whose arrays have a leading axis B."""
-        parts = zip(_leaves(self.space, "", ""), _parts(self.space, observations), strict=True)
-        return np.concatenate([_columns_of(leaf, np.asarray(part)) for (_, leaf), part in parts], axis=1)
+    def flatten_rows(self, batch: Any, count: int) -> NDArray[np.float32]:
+        """Return the features [B, F] of a batch of observations, arrays with a leading axis B, as a copy.
+
+        ValueError, naming the part, for another shape and for an option that does not exist.
+        """
+        columns = list[NDArray[Any]]()
+        for (path, leaf), part in zip(_leaves(self.space, "", ""), _parts(self.space, batch), strict=True):
+            rows, shape = np.asarray(part), (count, *(leaf.shape or ()))
+            if rows.shape != shape:
+                raise ValueError(f"{path or 'a batch'} of shape {rows.shape}, expected {shape}")
+            columns.append(_columns_of(leaf, rows.reshape(count, -1)))
+        return np.concatenate(columns, axis=1, dtype=np.float32)
 
     def unflatten(self, features: NDArray[np.float32]) -> Any:
         """Return the observation of features [F], in the environment's own structure."""
@@ -109,17 +117,6 @@ def _width(leaf: Leaf) -> int:
     return sum(count for _, count in _options(leaf))
 
 
-def _columns_of(leaf: Leaf, rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the features [B, F] of the values [B, …] of a leaf: numbers as they are, options one-hot."""
-    if isinstance(leaf, spaces.Box | spaces.MultiBinary):
-        return rows.reshape(len(rows), -1).astype(np.float32)
-    chosen = rows.reshape(len(rows), -1)
-    one_hot = [
-        chosen[:, column, None] == least + np.arange(count) for column, (least, count) in enumerate(_options(leaf))
-    ]
-    return np.concatenate(one_hot, axis=1).astype(np.float32)
-
-
 def _rows_of(leaf: Leaf, columns: NDArray[np.float32]) -> NDArray[Any]:
     """Return the values [B, …] of a leaf, of its features [B, F]."""
     if isinstance(leaf, spaces.Box | spaces.MultiBinary):
@@ -127,6 +124,16 @@ def _rows_of(leaf: Leaf, columns: NDArray[np.float32]) -> NDArray[Any]:
     parts = np.split(columns, np.cumsum([count for _, count in _options(leaf)])[:-1], 1)
     chosen = np.stack([part.argmax(1) + least for part, (least, _) in zip(parts, _options(leaf), strict=True)], 1)
     return chosen[:, 0] if isinstance(leaf, spaces.Discrete) else chosen.reshape(len(columns), *leaf.shape)
+
+
+def _columns_of(leaf: Leaf, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the features [B, F] of the values [B, …] of a leaf; ValueError for an option that does not exist."""
+    if isinstance(leaf, spaces.Box | spaces.MultiBinary):
+        return rows
+    columns = [rows[:, [choice]] == least + np.arange(count) for choice, (least, count) in enumerate(_options(leaf))]
+    if not all(each.any(1).all() for each in columns):
+        raise ValueError(f"an option that is not one of {leaf}")
+    return np.concatenate(columns, axis=1)
 
 
 def _feature_names(path: str, leaf: Leaf) -> Iterator[str]:
@@ -170,23 +177,29 @@ class ActionLayout:
         """Return the environment's own action for each of the actions [B, C]."""
         if isinstance(self.space, spaces.Discrete):  # the same as below without its detours, for what is most frequent
             return list(actions[:, 0].astype(np.int64) + int(self.space.start))
+        return [_nest(self.space, self._values(*row)) for row in zip(*self._split(actions), strict=True)]
+
+    def to_native_rows(self, actions: NDArray[Any]) -> Any:
+        """Return actions [B, C] as one of the environment's own, whose arrays have a leading axis B."""
+        return _nest(self.space, self._values(*self._split(actions)))
+
+    def _split(self, actions: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the options of the discrete heads, and the numbers of the others in their own units."""
         heads = len(self.spec.discrete)
-        options = actions[:, :heads].astype(np.int64)
-        numbers = self.spec.to_native(actions[:, heads:].astype(np.float32))
-        return [_nest(self.space, self._values(*row)) for row in zip(options, numbers, strict=True)]
+        return actions[:, :heads].astype(np.int64), self.spec.to_native(actions[:, heads:].astype(np.float32))
 
     def _values(self, options: NDArray[np.int64], numbers: NDArray[np.float32]) -> Iterator[Any]:
-        """Yield the value of each leaf."""
-        option = number = 0
+        """Yield the value of each leaf: of options [K] and numbers [D], or of rows [B, K] and [B, D] of them."""
+        option, number, rows = 0, 0, options.shape[:-1]
         for leaf in self.leaves:
             if isinstance(leaf, spaces.Box):
                 size = int(np.prod(leaf.shape))
-                yield numbers[number : number + size].reshape(leaf.shape).astype(leaf.dtype)
+                yield numbers[..., number : number + size].reshape(*rows, *leaf.shape).astype(leaf.dtype)
                 number += size
             else:
                 least = np.array([each for each, _ in _options(leaf)])
-                chosen = options[option : option + len(least)] + least
-                yield np.int64(chosen[0]) if isinstance(leaf, spaces.Discrete) else chosen.reshape(leaf.shape)
+                chosen = options[..., option : option + len(least)] + least
+                yield chosen[..., 0] if isinstance(leaf, spaces.Discrete) else chosen.reshape(*rows, *leaf.shape)
                 option += len(least)
 
     def from_native(self, action: Any) -> NDArray[Any]:
@@ -243,15 +256,11 @@ class Layouts:
             return self.observations.flatten(observation)[None], False
         if any(part.shape[1:] != shape or not part.ndim for part, shape in zip(parts, shapes, strict=True)):
             raise ValueError(f"parts of shapes {[part.shape for part in parts]} are neither one of {space} nor a batch")
-        return self.observations.flatten_rows(observation), True
+        return self.observations.flatten_rows(observation, len(parts[0])), True
 
     def actions(self, columns: NDArray[Any], *, is_batch: bool) -> Any:
         """Return the environment's own action of columns [B, C], or a batch of them with a leading axis B."""
-        native = self.action.to_native(columns)
-        if not is_batch:
-            return native[0]
-        parts = zip(*(list(_parts(self.action.space, each)) for each in native), strict=True)
-        return _nest(self.action.space, (np.stack(part) for part in parts))
+        return self.action.to_native_rows(columns) if is_batch else self.action.to_native(columns)[0]
 
 
 def _box_heads(path: str, leaf: spaces.Box) -> Iterator[BoxHead]:

@@ -196,6 +196,7 @@ class Learner:
             reward_advantage_corr=correlation(rollout.rewards[alive], advantage),
             samples=len(advantage),
             learning_rate=self.spec.learning_rate * ramp.actor,
+            empty_masks=int((alive & self.parent.spec.is_empty(rollout.action_mask)).sum()),
         )
 
     def _update_value_normaliser(self, returns: NDArray[np.float32]) -> None:

@@ -63,6 +63,8 @@ class UpdateStatistics:
     """Learning rate of the actor."""
     finite: bool = True
     """False if a loss or gradient was not finite; the weights are those before that minibatch."""
+    empty_masks: int = 0
+    """Number of decisions by living agents whose mask allowed no option of some head; nothing is learned from them."""
 
     def row(self) -> list[float]:
         """Return the values in the order of the fields."""
@@ -70,9 +72,10 @@ class UpdateStatistics:
 
     @classmethod
     def from_row(cls, numbers: list[float]) -> "UpdateStatistics":
-        """Return the statistics of a row that `row` returned."""
+        """Return the statistics of a row that `row` returned; rows of before `empty_masks` was counted lack it."""
         kinds = {field.name: cast("type", field.type) for field in attrs.fields(cls)}
-        return cls(**{name: kind(number) for (name, kind), number in zip(kinds.items(), numbers, strict=True)})
+        row = [*numbers, 0.0] if len(numbers) == len(kinds) - 1 else numbers
+        return cls(**{name: kind(number) for (name, kind), number in zip(kinds.items(), row, strict=True)})
 
 
 class MinibatchStatistics(NamedTuple):

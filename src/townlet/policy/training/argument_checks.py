@@ -75,7 +75,8 @@ def as_environment(environment: object) -> EnvironmentProvider | str:
                 f", such as {environment.__name__}.{name}()" for name in _classes_with(environment, _METHODS)
             )
         elif _is_environment(environment):
-            more = "; for one environment, pass a function that makes it: environment=lambda: …"
+            function = "lambda num_envs: …" if hasattr(environment, "num_envs") else "lambda: …"
+            more = f"; for one environment, pass a function that makes it: environment={function}"
         raise BadInputError(
             f"environment is {_kind(environment)}, without {', '.join(missing)}; pass {_PROVIDER}{more}"
         )

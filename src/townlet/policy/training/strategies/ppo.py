@@ -198,6 +198,7 @@ def _result(
         anchor_kl=mean("anchor_kl"),
         approx_kl_p95=float(np.percentile([statistics.approx_kl for statistics in progress.history], 95)),
         nonfinite_updates=float(progress.nonfinite),
+        empty_masks=float(sum(statistics.empty_masks for statistics in progress.history)),
         reward_per_decision=float(np.mean(progress.rewards[-_LAST:])),
         queue_intensity=data.rate("queue_intensity"),
         total_loss=mean("total_loss"),
