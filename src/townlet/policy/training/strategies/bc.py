@@ -1,7 +1,7 @@
 """bc: a network is cloned from the recorded teacher; it warm-starts both the actor and the critic of ppo."""
 
 from collections.abc import Iterator
-from math import ceil, inf, nan
+from math import ceil, inf
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,13 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.codec import Problem
 from townlet.dto.policy import BCTrainingResult
 from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError, StrategyFailedError
 from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
 from townlet.policy.advantages import discounted_returns, return_horizon
+from townlet.policy.bc.heldout_scores import heldout_r2, worst_recall
 from townlet.policy.data.dataset import Dataset, flatten
 from townlet.policy.model.inference import normalise
 from townlet.policy.model.initialise import fresh_layers
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from townlet.policy.training.bc_progress import CloneFits
 
 __all__ = ["ENTRIES", "BCStrategy"]
-
-_COMMON = 0.005
-"""Share of the held-out labels above which an action's recall counts."""
 
 
 def _cost(options: BCSpec, context: CostContext) -> Cost:
@@ -139,10 +136,11 @@ class BCStrategy:
             flags=("early_stop",) if fit.stopped_early else (),
             heldout_accuracy=fit.heldout_accuracy,
             heldout_nll=fit.heldout_nll,
+            heldout_r2=heldout_r2(fit.layers, held, actions),
             train_accuracy=fit.train_accuracy,
             train_loss=fit.train_loss,
             value_loss=value_loss,
-            worst_recall=_worst_recall(fit.recalls, held.labels, actions),
+            worst_recall=worst_recall(fit.recalls, held.labels, actions),
             epochs=fit.epochs,
             samples=len(train.labels),
             dataset=digest,
@@ -233,14 +231,3 @@ def _with_critic(
         value_scale=value_scale,
         log_std=fit.log_std,
     ), fitted.loss
-
-
-def _worst_recall(recalls: NDArray[np.float64], labels: Actions, actions: ActionSpec) -> float:
-    """Return the least recall over the options that are common among the labels; NaN where no head has options."""
-    if not actions.discrete:
-        return nan
-    common = []
-    for column, head in enumerate(actions.segments(recalls)):
-        shares = np.bincount(labels[:, column].astype(np.int64), minlength=len(head)) / len(labels)
-        common += head[shares >= _COMMON].tolist()
-    return min(common, default=0.0)
