@@ -17,6 +17,7 @@ from controllers import steer
 from vector_worlds import cartpoles
 
 from townlet import api
+from townlet.dto.policy import BCTrainingResult
 from townlet.errors import BadInputError
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
@@ -125,3 +126,35 @@ def _has_checkpoint(home: Path, state: str) -> bool:
     """Return whether a run has stored a checkpoint of a visit to a state."""
     lines = [line for each in home.glob("runs/*/journal.jsonl") for line in each.read_text().splitlines()]
     return any('"kind":"checkpoint"' in line and f'"state":"{state}"' in line for line in lines)
+
+
+CLONES_NUMBERS = """\
+schedule: townlet/v1
+name: numbers
+seed: 1
+environment: {id: "gymnasium:Pendulum-v1", worlds: 8}
+teacher: swing_up
+registry: {name: numbers, champion: champion}
+guards: {cloned: {metric: bc.heldout_r2, at_least: 0.3}}
+initial: capture
+states:
+  capture: {strategy: capture, with: {episodes: 40}, next: [{to: bc}]}
+  bc:
+    strategy: bc
+    with: {update_epochs: 6, learning_rate: 2.0e-3, minibatch_size: 256, value_epochs: 0}
+    next: [{to: done, when: [cloned]}, {to: hold, why: the clone is too weak}]
+"""
+
+
+def test_a_clone_of_numbers_is_judged_by_the_share_it_explains(tmp_path: Path) -> None:
+    """The guard asks for R²; each epoch reports it in the place of the accuracy, which only choices have."""
+    (tmp_path / "numbers.yaml").write_text(CLONES_NUMBERS)
+    result = api.run(tmp_path / "numbers.yaml", home=tmp_path / "home")
+    assert "done" == result.state, result.reason
+    clone = result.stages[-1].result
+    assert isinstance(clone, BCTrainingResult)
+    assert clone.heldout_r2 is not None
+    epochs = result.metrics("bc")
+    assert clone.heldout_r2 == epochs["heldout_r2"][epochs["heldout_nll"].argmin()]
+    assert 0.3 <= clone.heldout_r2 <= 1.0
+    assert "heldout_accuracy" not in epochs

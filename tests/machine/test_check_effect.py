@@ -49,6 +49,7 @@ AT_WORK = (
         ((CLONED, "metric: bc.heldout_accuracy, at_most: 1"), "never fail: bc.heldout_accuracy lies between 0 and 1"),
         ((CLONED, "metric: bc.heldout_accuracy, between: [1.1, 2]"), "can never pass"),
         ((CLONED, "metric: bc.heldout_accuracy, between: [0, 1]"), "can never fail"),
+        ((CLONED, "metric: bc.heldout_r2, at_least: 1.1"), "never pass: bc.heldout_r2 is at most 1"),
         (("metric: ppo.approx_kl_p95, at_most: 0.05", "metric: ppo.approx_kl_p95, at_most: -1"), "is at least 0"),
         (
             ("metric: capture.episodes, at_least: 200", "metric: capture.episodes, at_least: 257"),
@@ -63,6 +64,14 @@ AT_WORK = (
 def test_a_guard_that_no_value_can_pass_or_fail_is_refused(change: tuple[str, str], message: str) -> None:
     """The range of the metric is in the message."""
     assert message in refused(change)
+
+
+@pytest.mark.parametrize(
+    "clone", ["heldout_nll, at_most: -0.5", "heldout_r2, at_least: 0.8", "heldout_r2, at_least: -1"]
+)
+def test_what_only_box_heads_reach_is_taken(clone: str) -> None:
+    """Their density may be above 1, so that its negative logarithm is below 0; R² has no least value."""
+    assert load_text(edited((CLONED, f"metric: bc.{clone}")), "x.yaml", catalogue(), describe)
 
 
 @given(limit=st.floats(-2, 3), relation=st.sampled_from(["at_least", "at_most"]))

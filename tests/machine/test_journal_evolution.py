@@ -15,7 +15,7 @@ from townlet.dto.codec import CodecError, Record, structure
 from townlet.dto.evolution import earlier_name, evolved, schema_version, stored_as
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import RECORDS, SEMANTIC_KINDS, VisitStarted
-from townlet.dto.policy import PPOTrainingResult
+from townlet.dto.policy import BCTrainingResult, PPOTrainingResult
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.result_codec import dump_result, load_result
@@ -96,6 +96,17 @@ def test_equal_records_of_two_versions_have_the_same_semantic_part() -> None:
     new = {"place": "hill", "wind": 2.0, "rain": 0.0, "height": 80.0}
     assert old == semantic_part(old, Weather) == semantic_part(new, Weather)
     assert {**old, "rain": 1.5} == semantic_part({**new, "rain": 1.5}, Weather)
+
+
+def test_a_metric_that_came_later_counts_where_it_has_a_value() -> None:
+    """A clone without box heads has no R²: its semantic part is that of before, and its earlier file is read."""
+    old = {"heldout_accuracy": 0.9, "heldout_nll": 0.2, "train_accuracy": 0.9, "train_loss": 0.2, "value_loss": 0.3}
+    old |= {"worst_recall": 0.8}
+    clone = structure(old, BCTrainingResult)
+    assert clone.heldout_r2 is None
+    assert old == semantic_part(old, BCTrainingResult)
+    assert semantic_part(old | {"heldout_r2": None}, BCTrainingResult) == old
+    assert {**old, "heldout_r2": 0.9} == semantic_part(old | {"heldout_r2": 0.9}, BCTrainingResult)
 
 
 def test_each_line_states_the_version_of_its_kind(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from townlet.dto.guards import (
     Verdict,
     VisitCountSpec,
 )
-from townlet.dto.policy import CaptureResult
+from townlet.dto.policy import BCTrainingResult, CaptureResult
 from townlet.machine.journal.run_state import Accepted
 
 
@@ -61,6 +61,24 @@ def test_what_is_not_known_is_unknown(metric: str, changes: Mapping[str, Any], w
     report = asked(guard(metric=metric, at_least=0.0), known(**changes))
     assert Verdict.UNKNOWN is report.verdict
     assert why in report.sentence
+
+
+def test_a_statistic_without_a_value_is_unknown() -> None:
+    """`heldout_r2` of a clone without box heads is missing; of one with them it is judged as any number."""
+    clone = BCTrainingResult(
+        weights=CANDIDATE,
+        heldout_accuracy=0.9,
+        heldout_nll=0.2,
+        train_accuracy=0.9,
+        train_loss=0.2,
+        value_loss=0.3,
+        worst_recall=0.8,
+    )
+    question = guard(metric="bc.heldout_r2", at_least=0.8)
+    report = asked(question, known(results={"bc": clone}))
+    assert (Verdict.UNKNOWN, True) == (report.verdict, "its value is missing" in report.sentence)
+    for value, verdict in ((0.81, Verdict.PASS), (0.79, Verdict.FAIL)):
+        assert verdict is asked(question, known(results={"bc": evolve(clone, heldout_r2=value)})).verdict
 
 
 def test_a_measurement_on_other_weights_is_unknown() -> None:

@@ -16,6 +16,7 @@ DIRECTION = "direction"
 LOW = "low"
 HIGH = "high"
 SEMANTIC = "semantic"
+SINCE = "since"
 
 
 class Direction(StrEnum):
@@ -34,13 +35,15 @@ def metric(
     high: float | None = None,
     default: Any = attrs.NOTHING,
     semantic: bool = True,
+    since: int = 1,
 ) -> Any:
     """Return a field that guards may judge: its unit, better direction and range travel in the metadata.
 
     `low` and `high` are the least and the largest value it can have; `check` refuses a limit that no value in between
     can reach. `semantic=False` marks what may differ between two runs of the same bits (durations, rates).
+    `since` is the version of the record that added the metric; a metric that has no value everywhere is None there.
     """
-    metadata = {UNIT: unit, DIRECTION: better, LOW: low, HIGH: high, SEMANTIC: semantic}
+    metadata = {UNIT: unit, DIRECTION: better, LOW: low, HIGH: high, SEMANTIC: semantic, SINCE: since}
     return attrs.field(default=default, metadata=metadata)
 
 

@@ -83,17 +83,17 @@ class BCTrainingResult(TrainingResult):
     heldout_accuracy: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """Share of held-out unforced decisions at which the greedy action is the teacher's."""
     heldout_nll: float = metric("nat", LOWER)
-    """Held-out negative log-likelihood of the teacher's actions; a density, so below 0 too, where there are numbers."""
+    """Held-out negative log-likelihood of the teacher's actions; below 0 where the density of box heads is above 1."""
+    heldout_r2: float | None = metric("1", HIGHER, high=1.0, default=None, since=2)
+    """R² of the greedy action's box columns on held-out decisions, mean over the columns; none without box heads."""
     train_accuracy: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """The same share on the training episodes, last pass."""
-    train_loss: float = metric("nat", LOWER, low=0.0)
+    train_loss: float = metric("nat", LOWER)
     """Smoothed cross-entropy, mean of the last pass."""
     value_loss: float = metric("1", LOWER, low=0.0)
     """Value loss after the pre-fit, in units of the value normaliser."""
     worst_recall: float = metric("fraction", HIGHER, low=0.0, high=1.0)
     """Least recall over the actions that are at least 0.5 % of the held-out labels."""
-    heldout_r2: float | None = metric("1", HIGHER, high=1.0, default=None, semantic=False)
-    """R² of the mean action in the box heads on held-out decisions: 1 is exact, 0 as good as the labels' mean."""
     epochs: int = 0
     """Passes made."""
     samples: int = 0

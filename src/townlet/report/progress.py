@@ -38,6 +38,7 @@ _HEADLINE_METRICS = (
     "reward",
     "value_loss",
     "heldout_accuracy",
+    "heldout_r2",
     "train_loss",
     "explained_variance",
     "watched_difference",

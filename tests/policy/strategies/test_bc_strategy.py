@@ -48,6 +48,11 @@ def test_a_clone_predicts_the_teacher_on_episodes_it_never_saw(clone: tuple[Anne
     assert _result(clone[0]).heldout_accuracy > 0.97
 
 
+def test_a_clone_of_choices_has_no_share_of_numbers(clone: tuple[AnnealSummary, BlobStore]) -> None:
+    """R² is of box heads, which the corridor's action does not have."""
+    assert _result(clone[0]).heldout_r2 is None
+
+
 def test_a_clone_brings_a_critic_that_explains_most_of_the_returns(clone: tuple[AnnealSummary, BlobStore]) -> None:
     """Half the mean square of normalised returns is ½ for a cold critic."""
     assert _result(clone[0]).value_loss < 0.5

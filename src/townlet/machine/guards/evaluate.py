@@ -252,8 +252,9 @@ def _finite_value(value: float | None, direction: Direction) -> MetricValue:
     return MetricValue(value=value, direction=direction)
 
 
-def _statistic(result: TrainingResult, name: str) -> float:
-    return float(getattr(result, name))
+def _statistic(result: TrainingResult, name: str) -> float | None:
+    value = getattr(result, name)
+    return None if value is None else float(value)
 
 
 def _baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardContext) -> MetricValue:
@@ -271,7 +272,7 @@ def _baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardC
         for each in context.accepted
         if each.state == source and metric.name in statistics(type(each.result))
     ]
-    finite = [value for value in values if math.isfinite(value)]
+    finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return MetricValue()
     sign = orientation(direction, guard.metric)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import ActionSpec
 from townlet.dto.strategies import BCSpec
+from townlet.policy.bc.heldout_scores import heldout_r2
 from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.autograd import ActionDistribution
@@ -119,7 +120,10 @@ def clone_actor(
         seconds = state.seconds + perf_counter() - start_time
         nll, accuracy, recalls = _evaluate(network, heldout_tensors)
         epoch, layers = state.epoch + 1, network.layers()
-        report(epoch, {"train_loss": loss_sum / len(label), "heldout_nll": nll, "heldout_accuracy": accuracy})
+        numbers = {"train_loss": loss_sum / len(label), "heldout_nll": nll}
+        numbers |= {"heldout_accuracy": accuracy} if heads else {}
+        r2 = heldout_r2(layers, heldout, actions)
+        report(epoch, numbers if r2 is None else numbers | {"heldout_r2": r2})
         state = attrs.evolve(
             state,
             layers=layers,

@@ -106,7 +106,7 @@ class FirstSchedule:
         first, last = self._looks
         judged = f"evaluate.{self.description.objective}"
         is_box = not self.description.actions.discrete
-        cloned = "bc.heldout_r2, at_least: 0.5}" if is_box else "bc.heldout_accuracy, at_least: 0.7}"
+        cloned = "bc.heldout_r2, at_least: 0.7}" if is_box else "bc.heldout_accuracy, at_least: 0.7}"
         return [
             "evidence:",
             f"  # Candidate and baseline play the same episodes; {last} where the first {first} do not decide.",

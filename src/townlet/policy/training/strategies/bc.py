@@ -16,7 +16,7 @@ from townlet.dto.strategies import PROBE_ROWS, BCSpec
 from townlet.errors import BadInputError, StrategyFailedError
 from townlet.machine.catalogue import Cost, CostContext, Input, StrategyEntry
 from townlet.policy.advantages import discounted_returns, return_horizon
-from townlet.policy.bc.scores import coefficient_of_determination, worst_recall
+from townlet.policy.bc.heldout_scores import heldout_r2, worst_recall
 from townlet.policy.data.dataset import Dataset, flatten, split_episodes
 from townlet.policy.data.demonstrations import Demonstrations
 from townlet.policy.model.inference import normalise
@@ -141,7 +141,7 @@ class BCStrategy:
             flags=("early_stop",) * fit.stopped_early + ("features_missing",) * bool(demonstrations.missing),
             heldout_accuracy=fit.heldout_accuracy,
             heldout_nll=fit.heldout_nll,
-            heldout_r2=coefficient_of_determination(fit.layers, held, actions),
+            heldout_r2=heldout_r2(fit.layers, held, actions),
             train_accuracy=fit.train_accuracy,
             train_loss=fit.train_loss,
             value_loss=value_loss,
