@@ -19,6 +19,7 @@ FREE: Mapping[str, str] = {
         "is how a record becomes plain data",
     ),
     "townlet.env.info_tallies.InfoTallies.add": "reads what a foreign environment says",
+    "townlet.env.info_tallies.world_info": "reads what a foreign environment says",
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
     "townlet.machine.journal.result_codec.dump_result": "is how a result enters the journal",
