@@ -98,6 +98,15 @@ def test_equal_records_of_two_versions_have_the_same_semantic_part() -> None:
     assert {**old, "rain": 1.5} == semantic_part({**new, "rain": 1.5}, Weather)
 
 
+def test_a_count_that_was_added_to_a_result_is_semantic_where_it_counts_something() -> None:
+    """A run without empty masks has the hash that it had before they were counted; one with some has another."""
+    plain, counted = (
+        semantic_part(dump_result(ppo_result(None, empty_masks=n)), PPOTrainingResult) for n in (0.0, 3.0)
+    )
+    assert "empty_masks" not in plain
+    assert counted == plain | {"empty_masks": 3.0}
+
+
 def test_each_line_states_the_version_of_its_kind(tmp_path: Path) -> None:
     """An earlier Townlet reads on until the first record it does not know."""
     bench = Bench(tmp_path)

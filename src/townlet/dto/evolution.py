@@ -8,13 +8,11 @@ from typing import Any, get_args
 
 import attrs
 
-from townlet.dto.fields import SEMANTIC
+from townlet.dto.fields import SEMANTIC, SINCE, WAS
 
 __all__ = ["disk_name", "earlier_name", "evolved", "is_unused_addition", "schema_version", "stored_as"]
 
 _ON_DISK = "on_disk"
-_SINCE = "since"
-_WAS = "was"
 
 
 def evolved(*, since: int, was: str = "", default: Any = attrs.NOTHING, semantic: bool = True) -> Any:
@@ -24,7 +22,7 @@ def evolved(*, since: int, was: str = "", default: Any = attrs.NOTHING, semantic
     """
     if not was and default is attrs.NOTHING:
         raise TypeError("expected `was` or `default`: files of earlier versions hold neither this name nor a value")
-    return attrs.field(default=default, metadata={_SINCE: since, _WAS: was, SEMANTIC: semantic})
+    return attrs.field(default=default, metadata={SINCE: since, WAS: was, SEMANTIC: semantic})
 
 
 def stored_as(name: str) -> Any:
@@ -39,7 +37,7 @@ def disk_name(attribute: "attrs.Attribute[Any]") -> str:
 
 def earlier_name(attribute: "attrs.Attribute[Any]") -> str:
     """Return the key that version 1 wrote a field under; of a field that was never renamed its present one."""
-    return attribute.metadata.get(_WAS) or disk_name(attribute)
+    return attribute.metadata.get(WAS) or disk_name(attribute)
 
 
 def is_unused_addition(attribute: "attrs.Attribute[Any]", value: Any) -> bool:
@@ -49,14 +47,14 @@ def is_unused_addition(attribute: "attrs.Attribute[Any]", value: Any) -> bool:
     """
     metadata = attribute.metadata
     item = tuple(value) if isinstance(value, list) else value
-    return metadata.get(_SINCE, 1) > 1 and not metadata[_WAS] and bool(item == attribute.default)
+    return metadata.get(SINCE, 1) > 1 and not metadata[WAS] and bool(item == attribute.default)
 
 
 def schema_version(cls: type) -> int:
     """Return the version of a record: the latest at which it, or a record within it, gained or renamed a field."""
     versions = [1]
     for attribute in attrs.fields(cls):
-        versions.append(attribute.metadata.get(_SINCE, 1))
+        versions.append(attribute.metadata.get(SINCE, 1))
         versions += [schema_version(kind) for kind in _kinds(attribute.type) if attrs.has(kind)]
     return max(versions)
 

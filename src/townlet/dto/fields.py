@@ -15,7 +15,7 @@ UNIT = "unit"
 DIRECTION = "direction"
 LOW = "low"
 HIGH = "high"
-SEMANTIC = "semantic"
+SEMANTIC, SINCE, WAS = "semantic", "since", "was"
 
 
 class Direction(StrEnum):
@@ -34,13 +34,15 @@ def metric(
     high: float | None = None,
     default: Any = attrs.NOTHING,
     semantic: bool = True,
+    since: int = 1,
 ) -> Any:
     """Return a field that guards may judge: its unit, better direction and range travel in the metadata.
 
     `low` and `high` are the least and the largest value it can have; `check` refuses a limit that no value in between
-    can reach. `semantic=False` marks what may differ between two runs of the same bits (durations, rates).
+    can reach. `semantic=False` marks what may differ between two runs of the same bits (durations, rates). `since` is
+    the version of the record that added the field: at its default it is no part of the semantic hash.
     """
-    metadata = {UNIT: unit, DIRECTION: better, LOW: low, HIGH: high, SEMANTIC: semantic}
+    metadata = {UNIT: unit, DIRECTION: better, LOW: low, HIGH: high, SEMANTIC: semantic, SINCE: since, WAS: ""}
     return attrs.field(default=default, metadata=metadata)
 
 
