@@ -100,9 +100,8 @@ def test_equal_records_of_two_versions_have_the_same_semantic_part() -> None:
 
 def test_a_count_that_was_added_to_a_result_is_semantic_where_it_counts_something() -> None:
     """A run without empty masks has the hash that it had before they were counted; one with some has another."""
-    plain, counted = (
-        semantic_part(dump_result(ppo_result(None, empty_masks=n)), PPOTrainingResult) for n in (0.0, 3.0)
-    )
+    results = (ppo_result(None, empty_masks=number) for number in (0.0, 3.0))
+    plain, counted = (semantic_part(dump_result(each, PPOTrainingResult), PPOTrainingResult) for each in results)
     assert "empty_masks" not in plain
     assert counted == plain | {"empty_masks": 3.0}
 
