@@ -109,6 +109,14 @@ def test_a_metric_that_came_later_counts_where_it_has_a_value() -> None:
     assert {**old, "heldout_r2": 0.9} == semantic_part(old | {"heldout_r2": 0.9}, BCTrainingResult)
 
 
+def test_a_count_that_was_added_to_a_result_is_semantic_where_it_counts_something() -> None:
+    """A run without empty masks has the hash that it had before they were counted; one with some has another."""
+    results = (ppo_result(None, empty_masks=number) for number in (0.0, 3.0))
+    plain, counted = (semantic_part(dump_result(each, PPOTrainingResult), PPOTrainingResult) for each in results)
+    assert "empty_masks" not in plain
+    assert counted == plain | {"empty_masks": 3.0}
+
+
 def test_each_line_states_the_version_of_its_kind(tmp_path: Path) -> None:
     """An earlier Townlet reads on until the first record it does not know."""
     bench = Bench(tmp_path)

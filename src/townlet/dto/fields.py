@@ -41,7 +41,7 @@ def metric(
 
     `low` and `high` are the least and the largest value it can have; `check` refuses a limit that no value in between
     can reach. `semantic=False` marks what may differ between two runs of the same bits (durations, rates).
-    `since` is the version of the record that added the metric; a metric that has no value everywhere is None there.
+    `since` is the version of the record that added the metric: at its default it is no part of the semantic hash.
     """
     metadata = {UNIT: unit, DIRECTION: better, LOW: low, HIGH: high, SEMANTIC: semantic, SINCE: since}
     return attrs.field(default=default, metadata=metadata)

@@ -147,7 +147,7 @@ class PPOTrainingResult(FineTuningResult):
     """KL(parent ‖ policy)."""
     nonfinite_updates: float = metric("updates", LOWER, low=0.0)
     """Updates refused because the loss or the gradient was not finite; the first one ends the visit."""
-    empty_masks: float = metric("decisions", LOWER, low=0.0, default=0.0)
+    empty_masks: float = metric("decisions", LOWER, low=0.0, default=0.0, since=2)
     """Decisions of living agents whose mask allowed no option, over the visit; what was drawn there is not learned
     from."""
     reward_per_decision: float = metric("1/agent-step", HIGHER)
