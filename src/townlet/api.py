@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from os import write
 from pathlib import Path
@@ -13,15 +13,18 @@ from typing import Any
 from attrs import define, evolve
 
 from townlet.dto.journal import Entry, RunCreated
+from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
 from townlet.dto.strategies import Device
 from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError, ResourceFaultError, StoppedError, UnfitInputError
 from townlet.machine.engine.visit import never
+from townlet.machine.schedule.loader import Replacements
 from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training.anneal_result import AnnealResult
 from townlet.policy.training.argument_checks import (
     as_environment,
+    as_metrics,
     as_teacher,
     require_callable,
     require_imports,
@@ -91,6 +94,7 @@ def anneal(
     *,
     environment: EnvironmentProvider | Callable[..., Any] | str | None = None,
     teacher: Teacher | Script | str | None = None,
+    metrics: Mapping[str, InfoMetricSpec | Mapping[str, str]] | Sequence[str] = (),
     strategies: Strategies | None = None,
     allow_imports: Sequence[str] = (),
     home: Path | str = _HOME,
@@ -106,22 +110,27 @@ def anneal(
     `environment` replaces the schedule's: an id such as ``gymnasium:CartPole-v1``, a function that returns a new
     environment of Gymnasium, or a provider. `teacher` replaces the schedule's: the name of one of the environment's
     teachers, an object with `act`, or, where the environment has observations of its own, a function from its
-    observation to its action, or a controller with `reset`. `townlet.resume` wants the same objects again. Other
-    arguments and errors are those of `townlet.run`.
+    observation to its action, or a controller with `reset`. `townlet.resume` wants the same objects again.
+
+    `metrics` are KPIs from the infos of the environment, beside the schedule's: by name what a schedule says under
+    ``environment.metrics``, or a list of keys of infos, each a KPI of its last value and without a better direction.
+    They are part of the run, so `townlet.resume` knows them. Other arguments and errors are those of `townlet.run`.
     """
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
+    own_metrics = as_metrics(metrics)
     with _Call.open(home, progress, stopping) as call:
         if schedule is None:
             source = EnvironmentSource(passed=own, imports=require_imports(allow_imports))
-            config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher)
+            config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher, own_metrics)
         else:
             config = _schedule(schedule)
         orchestrator = call.orchestrator(config, own, strategies, allow_imports, seed=seed)
-        if isinstance(own_teacher, str):
-            orchestrator = _with_teacher(orchestrator, own_teacher)
-        elif own_teacher is not None:
-            orchestrator = _with_teacher(evolve(orchestrator, teacher=own_teacher), CUSTOM)
+        name = own_teacher if own_teacher is None or isinstance(own_teacher, str) else CUSTOM
+        if own_teacher is not None and not isinstance(own_teacher, str):
+            orchestrator = evolve(orchestrator, teacher=own_teacher)
+        if name is not None or own_metrics:
+            orchestrator = _replaced(orchestrator, Replacements(teacher=name, metrics=own_metrics))
         return AnnealResult.of(orchestrator.run(rehearse=rehearse), orchestrator.source)
 
 
@@ -288,7 +297,9 @@ def _schedule(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
     return find_schedule(schedule)
 
 
-def _first_schedule(source: EnvironmentSource, teacher: Teacher | Script | str | None) -> ScheduleSource:
+def _first_schedule(
+    source: EnvironmentSource, teacher: Teacher | Script | str | None, metrics: Mapping[str, InfoMetricSpec]
+) -> ScheduleSource:
     """Return the text of `townlet init` for an environment and a teacher that were passed."""
     if teacher is None or source.passed is None:
         raise BadInputError("schedule is None; pass one, or an environment and a teacher: a schedule is made for them")
@@ -302,14 +313,14 @@ def _first_schedule(source: EnvironmentSource, teacher: Teacher | Script | str |
         name = teacher
     else:
         name, source = CUSTOM, evolve(source, teacher=teacher)
-    made = first_schedule(EnvironmentSpec(id=environment), name, source)
+    made = first_schedule(EnvironmentSpec(id=environment, metrics=metrics), name, source)
     return ScheduleSource(text=made.text().encode(), name=made.name, folder=Path(), file=None)
 
 
-def _with_teacher(orchestrator: PolicyTrainingOrchestrator, teacher: str) -> PolicyTrainingOrchestrator:
-    """Return an orchestrator of the same schedule with another teacher."""
+def _replaced(orchestrator: PolicyTrainingOrchestrator, replaced: Replacements) -> PolicyTrainingOrchestrator:
+    """Return an orchestrator of the same schedule with what a call says in its place."""
     source = ScheduleSource.of(orchestrator.config)
-    schedule = orchestrator.plan(source, teacher).schedule
+    schedule = orchestrator.plan(source, replaced).schedule
     return evolve(orchestrator, config=with_absolute_files(schedule, source.folder))
 
 

@@ -7,6 +7,10 @@ from importlib.metadata import entry_points
 from pathlib import PurePath
 from typing import Any
 
+from townlet.dto.codec import CodecError, structure
+from townlet.dto.fields import Direction
+from townlet.dto.metric_name import MetricName
+from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.problems import short_repr
 from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError
@@ -15,6 +19,7 @@ from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Script
 
 __all__ = [
     "as_environment",
+    "as_metrics",
     "as_teacher",
     "require_callable",
     "require_imports",
@@ -25,6 +30,10 @@ __all__ = [
 
 _PROVIDER = "an object with the methods describe, make and teacher (docs/reference/environment.md shows a whole one)"
 _TEACHER = "the name of one of the environment's teachers, or an object with a method act(observations)"
+_METRICS = (
+    "a mapping of names to what a schedule says under environment.metrics, such as {'cost': {'info': 'cost', "
+    "'reduce': 'sum', 'direction': 'lower'}}, or a list of keys of infos, such as ['cost']"
+)
 _METHODS = ("describe", "make", "teacher")
 _LIBRARIES = {
     "gymnasium": "a Gymnasium environment",
@@ -99,6 +108,38 @@ def as_teacher(teacher: object) -> Teacher | Script | str:
         raise BadInputError(f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}{more}")
     _require_signature("teacher", checked.act, "observations")
     return checked  # type: ignore[no-any-return]
+
+
+def as_metrics(metrics: object) -> dict[str, InfoMetricSpec]:
+    """Return KPIs from infos by name; BadInputError, with what to pass instead, for what is none.
+
+    A list names keys of infos: each is a KPI by the last part of its name, without a better direction.
+    """
+    if isinstance(metrics, Mapping):
+        specs = {name: _info_metric(name, spec) for name, spec in metrics.items()}
+    elif isinstance(metrics, Sequence) and not isinstance(metrics, str | bytes):
+        specs = {}
+        for key in metrics:
+            name = key.rpartition(".")[2] if isinstance(key, str) else key
+            if name in specs:
+                raise BadInputError(f"metrics: two infos give the KPI {name!r}; pass a mapping, with two names")
+            specs[name] = _info_metric(name, {"info": key, "direction": Direction.NONE.value})
+    else:
+        raise BadInputError(f"metrics is {_kind(metrics)}; pass {_METRICS}")
+    return specs
+
+
+def _info_metric(name: object, spec: object) -> InfoMetricSpec:
+    """Return a KPI from infos; BadInputError where no guard could name it, or where it is not what a schedule says."""
+    if not isinstance(name, str) or MetricName.parse(f"evaluate.{name}") is None:
+        found = repr(name) if isinstance(name, str) else _kind(name)
+        raise BadInputError(
+            f"metrics: {found} cannot be the name of a KPI, which has no dot or bracket; pass {_METRICS}"
+        )
+    try:
+        return spec if isinstance(spec, InfoMetricSpec) else structure(spec, InfoMetricSpec)
+    except CodecError as error:
+        raise BadInputError(f"metrics: {name!r}: {error}; pass {_METRICS}") from error
 
 
 def teacher_maker(environment: EnvironmentProvider, teacher: Teacher | Script) -> Callable[[], Teacher]:
