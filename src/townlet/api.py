@@ -19,6 +19,7 @@ from townlet.dto.strategies import Device
 from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError, ResourceFaultError, StoppedError, UnfitInputError
 from townlet.machine.engine.visit import never
+from townlet.machine.schedule.loader import Replacements
 from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training.anneal_result import AnnealResult
 from townlet.policy.training.argument_checks import (
@@ -111,24 +112,26 @@ def anneal(
     teachers, an object with `act`, or, where the environment has observations of its own, a function from its
     observation to its action, or a controller with `reset`. `townlet.resume` wants the same objects again.
 
-    `metrics` are KPIs from the environment's infos beside the schedule's, as its `environment.metrics` has them, or
-    names of infos whose last value counts. Other arguments and errors are those of `townlet.run`.
+    `metrics` are KPIs from the infos of the environment, beside the schedule's: by name what a schedule says under
+    ``environment.metrics``, or a list of keys of infos, each a KPI of its last value and without a better direction.
+    They are part of the run, so `townlet.resume` knows them. Other arguments and errors are those of `townlet.run`.
     """
     replaced: dict[str, Any] = {"metrics": found} if (found := as_metrics(metrics)) else {}
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
+    own_metrics = as_metrics(metrics)
     with _Call.open(home, progress, stopping) as call:
         if schedule is None:
             source = EnvironmentSource(passed=own, imports=require_imports(allow_imports))
-            config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher)
+            config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher, own_metrics)
         else:
             config = _schedule(schedule)
         orchestrator = call.orchestrator(config, own, strategies, allow_imports, seed=seed)
-        if own_teacher is not None:
-            replaced["teacher"] = own_teacher if isinstance(own_teacher, str) else CUSTOM
-            orchestrator = evolve(orchestrator, teacher=None if isinstance(own_teacher, str) else own_teacher)
-        if replaced:
-            orchestrator = _with(orchestrator, replaced)
+        name = own_teacher if own_teacher is None or isinstance(own_teacher, str) else CUSTOM
+        if own_teacher is not None and not isinstance(own_teacher, str):
+            orchestrator = evolve(orchestrator, teacher=own_teacher)
+        if name is not None or own_metrics:
+            orchestrator = _replaced(orchestrator, Replacements(teacher=name, metrics=own_metrics))
         return AnnealResult.of(orchestrator.run(rehearse=rehearse), orchestrator.source)
 
 
@@ -295,7 +298,9 @@ def _schedule(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
     return find_schedule(schedule)
 
 
-def _first_schedule(source: EnvironmentSource, teacher: Teacher | Script | str | None) -> ScheduleSource:
+def _first_schedule(
+    source: EnvironmentSource, teacher: Teacher | Script | str | None, metrics: Mapping[str, InfoMetricSpec]
+) -> ScheduleSource:
     """Return the text of `townlet init` for an environment and a teacher that were passed."""
     if teacher is None or source.passed is None:
         raise BadInputError("schedule is None; pass one, or an environment and a teacher: a schedule is made for them")
@@ -309,14 +314,14 @@ def _first_schedule(source: EnvironmentSource, teacher: Teacher | Script | str |
         name = teacher
     else:
         name, source = CUSTOM, evolve(source, teacher=teacher)
-    made = first_schedule(EnvironmentSpec(id=environment), name, source)
+    made = first_schedule(EnvironmentSpec(id=environment, metrics=metrics), name, source)
     return ScheduleSource(text=made.text().encode(), name=made.name, folder=Path(), file=None)
 
 
-def _with(orchestrator: PolicyTrainingOrchestrator, replaced: Mapping[str, Any]) -> PolicyTrainingOrchestrator:
-    """Return an orchestrator of the same schedule with another teacher, or with more metrics."""
+def _replaced(orchestrator: PolicyTrainingOrchestrator, replaced: Replacements) -> PolicyTrainingOrchestrator:
+    """Return an orchestrator of the same schedule with what a call says in its place."""
     source = ScheduleSource.of(orchestrator.config)
-    schedule = orchestrator.plan(source, **replaced).schedule
+    schedule = orchestrator.plan(source, replaced).schedule
     return evolve(orchestrator, config=with_absolute_files(schedule, source.folder))
 
 

@@ -1,5 +1,6 @@
 """`townlet.resume` continues what `townlet.anneal` began, with the same objects passed again."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,16 @@ OBJECTS: dict[str, tuple[dict[str, Any], Callable[[], dict[str, Any]], str]] = {
         lambda: {"environment": CorridorProvider()},
         "a teacher that was passed as an object, and none was passed; pass the object again: townlet.resume",
     ),
+    "none for a name": (
+        {},
+        lambda: {"environment": CorridorProvider(), "teacher": "none"},
+        "begun with the environment's teacher 'lazy', and 'none', which stands for no teacher, was passed; leave",
+    ),
+    "none for an object": (
+        {"teacher": Walker("lazy")},
+        lambda: {"environment": CorridorProvider(), "teacher": "none"},
+        "passed as an object, and 'none' stands for no teacher; pass the object again: townlet.resume",
+    ),
     "a name for an object": (
         {"teacher": Walker("lazy")},
         lambda: {"environment": CorridorProvider(), "teacher": "lazy"},
@@ -111,6 +122,43 @@ def test_other_objects_are_refused_before_anything_is_written(tmp_path: Path, na
         townlet.resume(home=tmp_path / "home", **wrong())
     assert before == every_byte(tmp_path / "home")
     assert "done" == townlet.resume(home=tmp_path / "home", environment=CorridorProvider(), **began).state
+
+
+WITHOUT_TEACHER = """\
+schedule: townlet/v1
+name: reads
+seed: 3
+environment: {id: corridor, scenario: plain, worlds: 4}
+teacher: none
+registry: {name: reads}
+initial: replay
+states:
+  replay: {strategy: replay, with: {data: {sample: play.npz, sha256: abc}}, next: [{to: done}]}
+"""
+PASSED: dict[str, tuple[Any, str]] = {
+    "an object": (Walker("lazy"), "an object of Walker was passed"),
+    "a function": (lambda observation: 0, "a lambda was passed"),
+    "a name": ("lazy", "'lazy' was passed"),
+}
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_a_run_without_a_teacher_goes_on_without_one(tmp_path: Path, name: str) -> None:
+    """The sentence says that it has none; `none` is its name."""
+    teacher, found = PASSED[name]
+    call: dict[str, Any] = {"environment": CorridorProvider(), "home": tmp_path / "home", "stopping": lambda: True}
+    (tmp_path / "reads.yaml").write_text(WITHOUT_TEACHER)
+    with pytest.raises(townlet.StoppedError):
+        townlet.anneal(tmp_path / "reads.yaml", **call)
+    before = every_byte(tmp_path / "home")
+    run = RunDirectory.find(tmp_path / "home", "latest").id
+    sentence = f"run {run} was begun without a teacher (teacher: none), and {found}; leave teacher out"
+    with pytest.raises(townlet.BadInputError, match=f"^{re.escape(sentence)}, or begin another run$"):
+        townlet.resume(teacher=teacher, **call)
+    assert before == every_byte(tmp_path / "home")
+    for same in (None, "none"):
+        with pytest.raises(townlet.StoppedError):
+            townlet.resume(teacher=same, **call)
 
 
 def test_a_teacher_by_its_name_may_be_named_again(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from attrs import frozen
+
 from townlet.dto import codec
 from townlet.dto.codec import Problem
 from townlet.dto.metrics import InfoMetricSpec
@@ -21,10 +23,20 @@ from townlet.machine.schedule.reachability import Reachability
 from townlet.machine.schedule.yaml_source import MAX_BYTES, Document, SourceError, SourceSyntaxError, read
 from townlet.store.files import read_stream
 
-__all__ = ["ScheduleError", "load", "load_text", "read_schedule", "require_torch", "torch_needs"]
+__all__ = ["Replacements", "ScheduleError", "load", "load_text", "read_schedule", "require_torch", "torch_needs"]
 
 MAX_SHOWN = 50
 MAX_WIDTH = 110
+
+
+@frozen(kw_only=True)
+class Replacements:
+    """What a call says in place of a schedule."""
+
+    teacher: str | None = None
+    """The teacher; None: the schedule's own."""
+    metrics: Mapping[str, InfoMetricSpec] = MappingProxyType({})
+    """KPIs from infos, by name; the schedule's others stay."""
 
 
 class ScheduleError(BadInputError):
@@ -81,11 +93,12 @@ def load_text(
     seed: int | None = None,
     scenario: str | None = None,
     worlds: int | None = None,
-    teacher: str | None = None,
-    metrics: Mapping[str, InfoMetricSpec] = MappingProxyType({}),
+    replaced: Replacements | None = None,
     stored: bool = False,
 ) -> Plan:
     """Return the plan of a schedule's `text`, called `name` in messages; its files are looked for in `folder`.
+
+    `seed`, `scenario`, `worlds` and what is `replaced` take the place of what the text says.
 
     Raises ScheduleError with every mistake; what only a sound machine can tell (strategies' own problems, a budget
     that does not last) comes once there is no other. `stored` is true for the schedule of a run that exists: it is
@@ -95,14 +108,15 @@ def load_text(
         document = read(text)
     except SourceSyntaxError as error:
         raise ScheduleError(name, (error.error,), error.lines) from error
-    replacements: dict[tuple[str, ...], Any] = {
+    replaced = replaced or Replacements()
+    arguments: dict[tuple[str, ...], Any] = {
         ("seed",): seed,
         ("environment", "scenario"): scenario,
         ("environment", "worlds"): worlds,
-        ("teacher",): teacher,
-        **{("environment", "metrics", name): metric.model_dump() for name, metric in metrics.items()},
+        ("teacher",): replaced.teacher,
+        **{("environment", "metrics", metric): spec.model_dump() for metric, spec in replaced.metrics.items()},
     }
-    overrides = {path: value for path, value in replacements.items() if value is not None}
+    overrides = {path: value for path, value in arguments.items() if value is not None}
     data = _overridden(document.data, overrides)
     partial, problems = parse_sections(data, catalogue, describe)
     problems += [*check(partial), *check_policies(partial, folder), *check_edges(partial)]

@@ -8,6 +8,8 @@ from pathlib import PurePath
 from typing import Any
 
 from townlet.dto.codec import CodecError, structure
+from townlet.dto.fields import Direction
+from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.problems import short_repr
 from townlet.env.python_factory import PythonProvider
@@ -19,6 +21,7 @@ __all__ = [
     "as_environment",
     "as_metrics",
     "as_teacher",
+    "kind_of",
     "require_callable",
     "require_imports",
     "require_mapping",
@@ -28,6 +31,10 @@ __all__ = [
 
 _PROVIDER = "an object with the methods describe, make and teacher (docs/reference/environment.md shows a whole one)"
 _TEACHER = "the name of one of the environment's teachers, or an object with a method act(observations)"
+_METRICS = (
+    "a mapping of names to what a schedule says under environment.metrics, such as {'cost': {'info': 'cost', "
+    "'reduce': 'sum', 'direction': 'lower'}}, or a list of keys of infos, such as ['cost']"
+)
 _METHODS = ("describe", "make", "teacher")
 _LIBRARIES = {
     "gymnasium": "a Gymnasium environment",
@@ -57,7 +64,7 @@ def as_environment(environment: object) -> EnvironmentProvider | str:
             provider(f"gymnasium:{environment}").describe("default")
         except BadInputError as error:
             raise BadInputError(
-                f"environment is {_kind(environment)}, which names no environment ({error}); pass an id such as "
+                f"environment is {kind_of(environment)}, which names no environment ({error}); pass an id such as "
                 f"'gymnasium:CartPole-v1', or {_PROVIDER}"
             ) from error
         return f"gymnasium:{environment}"
@@ -78,7 +85,7 @@ def as_environment(environment: object) -> EnvironmentProvider | str:
             function = "lambda num_envs: …" if hasattr(environment, "num_envs") else "lambda: …"
             more = f"; for one environment, pass a function that makes it: environment={function}"
         raise BadInputError(
-            f"environment is {_kind(environment)}, without {', '.join(missing)}; pass {_PROVIDER}{more}"
+            f"environment is {kind_of(environment)}, without {', '.join(missing)}; pass {_PROVIDER}{more}"
         )
     checked: Any = environment
     _require_signature("environment", checked.describe, "scenario")
@@ -100,9 +107,41 @@ def as_teacher(teacher: object) -> Teacher | Script | str:
         more = ""
         if callable(getattr(teacher, "predict", None)):
             more = "; an object with predict becomes one in a class whose act calls it"
-        raise BadInputError(f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}{more}")
+        raise BadInputError(f"teacher is {kind_of(teacher)}, without act; pass {_TEACHER}{more}")
     _require_signature("teacher", checked.act, "observations")
     return checked  # type: ignore[no-any-return]
+
+
+def as_metrics(metrics: object) -> dict[str, InfoMetricSpec]:
+    """Return KPIs from infos by name; BadInputError, with what to pass instead, for what is none.
+
+    A list names keys of infos: each is a KPI by the last part of its name, without a better direction.
+    """
+    if isinstance(metrics, Mapping):
+        specs = {name: _info_metric(name, spec) for name, spec in metrics.items()}
+    elif isinstance(metrics, Sequence) and not isinstance(metrics, str | bytes):
+        specs = {}
+        for key in metrics:
+            name = key.rpartition(".")[2] if isinstance(key, str) else key
+            if name in specs:
+                raise BadInputError(f"metrics: two infos give the KPI {name!r}; pass a mapping, with two names")
+            specs[name] = _info_metric(name, {"info": key, "direction": Direction.NONE.value})
+    else:
+        raise BadInputError(f"metrics is {kind_of(metrics)}; pass {_METRICS}")
+    return specs
+
+
+def _info_metric(name: object, spec: object) -> InfoMetricSpec:
+    """Return a KPI from infos; BadInputError where no guard could name it, or where it is not what a schedule says."""
+    if not isinstance(name, str) or MetricName.parse(f"evaluate.{name}") is None:
+        found = repr(name) if isinstance(name, str) else kind_of(name)
+        raise BadInputError(
+            f"metrics: {found} cannot be the name of a KPI, which has no dot or bracket; pass {_METRICS}"
+        )
+    try:
+        return spec if isinstance(spec, InfoMetricSpec) else structure(spec, InfoMetricSpec)
+    except CodecError as error:
+        raise BadInputError(f"metrics: {name!r}: {error}; pass {_METRICS}") from error
 
 
 def teacher_maker(environment: EnvironmentProvider, teacher: Teacher | Script) -> Callable[[], Teacher]:
@@ -116,7 +155,7 @@ def teacher_maker(environment: EnvironmentProvider, teacher: Teacher | Script) -
         environment.teacher_of(teacher)  # what is wrong with it is said now
         return functools.partial(environment.teacher_of, teacher)
     raise BadInputError(
-        f"teacher is {_kind(teacher)}, without act; pass {_TEACHER}; a function becomes one as the method act of a "
+        f"teacher is {kind_of(teacher)}, without act; pass {_TEACHER}; a function becomes one as the method act of a "
         "class"
     )
 
@@ -124,20 +163,20 @@ def teacher_maker(environment: EnvironmentProvider, teacher: Teacher | Script) -
 def require_text(name: str, value: object, expected: str) -> None:
     """Raise BadInputError where `value`, passed as argument `name`, is neither text nor a path."""
     if not isinstance(value, str | PurePath):
-        raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+        raise BadInputError(f"{name} is {kind_of(value)}; pass {expected}")
 
 
 def require_callable(name: str, value: object, expected: str) -> None:
     """Raise BadInputError where `value`, passed as argument `name`, cannot be called, or would have to be awaited."""
     if not callable(value) or inspect.isclass(value) or inspect.iscoroutinefunction(value):
-        raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+        raise BadInputError(f"{name} is {kind_of(value)}; pass {expected}")
 
 
 def require_imports(value: object) -> Imports:
     """Return the modules that a caller allows; BadInputError where `value` is no list of names."""
     names = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(each, str) for each in names):
-        raise BadInputError(f"allow_imports is {_kind(value)}; pass a list of names of modules, such as ['mypkg']")
+        raise BadInputError(f"allow_imports is {kind_of(value)}; pass a list of names of modules, such as ['mypkg']")
     return Imports(names)
 
 
@@ -167,7 +206,7 @@ def _metric(name: object, metric: object) -> InfoMetricSpec:
 def require_mapping(name: str, value: object, expected: str) -> None:
     """Raise BadInputError where `value`, passed as argument `name`, is no mapping."""
     if not isinstance(value, Mapping):
-        raise BadInputError(f"{name} is {_kind(value)}; pass {expected}")
+        raise BadInputError(f"{name} is {kind_of(value)}; pass {expected}")
 
 
 def _class_sentence(name: str, passed: type, methods: tuple[str, ...], expected: str) -> str:
@@ -204,7 +243,7 @@ def _is_environment(value: object) -> bool:
     return isinstance(value, Environment) or all(callable(getattr(value, name, None)) for name in ("reset", "step"))
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Return what an object is, in words."""
     if value is None:
         return "None"
@@ -229,7 +268,7 @@ def _kind_of_code(value: object) -> str:
     if inspect.iscoroutine(value) or inspect.isgenerator(value) or inspect.isasyncgen(value):
         return f"the {type(value).__name__.replace('_', ' ')} {value.__name__}(…)"
     if isinstance(value, functools.partial):
-        return f"a partial of {_kind(value.func)}"
+        return f"a partial of {kind_of(value.func)}"
     if inspect.isroutine(value):
         return "a lambda" if value.__name__ == "<lambda>" else f"the function {value.__name__}"
     return ""

@@ -92,6 +92,9 @@ class FirstSchedule:
             parts.append(f"with: {json.dumps(dict(spec.with_), ensure_ascii=False)}")
         if spec.max_steps is not None:
             parts.append(f"max_steps: {spec.max_steps}")
+        if spec.metrics:
+            metrics = {name: metric.model_dump() for name, metric in spec.metrics.items()}
+            parts.append(f"metrics: {json.dumps(metrics, ensure_ascii=False)}")
         parts.append(f"worlds: {self._worlds}")
         if spec.workers:
             parts.append(f"workers: {spec.workers}")

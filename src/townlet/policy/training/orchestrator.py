@@ -24,7 +24,7 @@ from townlet.imports import Imports
 from townlet.machine.audit.snapshot import load_run
 from townlet.machine.catalogue import StrategyAvailability
 from townlet.machine.engine.visit import never
-from townlet.machine.schedule.loader import load_text
+from townlet.machine.schedule.loader import Replacements, load_text
 from townlet.policy.compat.frames import captured_frames
 from townlet.policy.compat.legacy import last_result
 from townlet.policy.compat.modes import check_request, requested_schedule
@@ -83,13 +83,13 @@ class PolicyTrainingOrchestrator:
     """Last iteration of ppo in the last call of a mode, as a line of the training log."""
     _summary: AnnealSummary | None = attrs.field(default=None, init=False)
 
-    def plan(self, source: ScheduleSource | None = None, **replaced: Any) -> Plan:
+    def plan(self, source: ScheduleSource | None = None, replaced: Replacements | None = None) -> Plan:
         """Return the schedule, or what was read of it, proven sound; ScheduleError with every mistake.
 
-        A `teacher` takes the place of the schedule's, `metrics` stand beside those of its environment.
+        What is `replaced` takes the place of what the schedule says.
         """
         source = source or ScheduleSource.of(self.config)
-        plan = self._load(source, **replaced)
+        plan = self._load(source, replaced)
         self.source.of_schedule(plan.schedule, source.folder)  # refuses a teacher that is not there
         return plan
 
@@ -197,9 +197,10 @@ class PolicyTrainingOrchestrator:
         """Where environment and teacher come from."""
         return EnvironmentSource(passed=self.environments, teacher=self.teacher, imports=self.imports, home=self.home)
 
-    def _load(self, source: ScheduleSource, **replaced: Any) -> Plan:
-        known, at, describe = catalogue(self.strategies), source.folder, self.source.describe
-        return load_text(source.text, source.name, known, describe, folder=at, seed=self.seed, **replaced)
+    def _load(self, source: ScheduleSource, replaced: Replacements | None = None) -> Plan:
+        known, at = catalogue(self.strategies), source.folder
+        describe = self.source.describe
+        return load_text(source.text, source.name, known, describe, folder=at, seed=self.seed, replaced=replaced)
 
     def _launcher(self, plan: Plan, folder: Path, listen: Callable[[Entry], None], points: Telemetry) -> RunLauncher:
         return RunLauncher(

@@ -7,6 +7,7 @@ from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.audit.snapshot import RunSnapshot, first_record, load_run
 from townlet.machine.catalogue import StrategyCatalogue
+from townlet.policy.training.argument_checks import kind_of
 from townlet.policy.training.custom_teacher import CUSTOM_NAMES
 from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.ports import EnvironmentProvider, Script, Teacher
@@ -46,25 +47,36 @@ def source_of_run(
         )
     name = snapshot.schedule.teacher
     is_custom = name in CUSTOM_NAMES and name not in description.teachers
-    if teacher is None and not is_custom:
-        return source
     if is_custom and (teacher is None or isinstance(teacher, str)):
-        found = "none was passed" if teacher is None else f"{teacher!r} is a name"
+        means = "stands for no teacher" if teacher == NO_TEACHER else "is a name"
+        found = "none was passed" if teacher is None else f"{teacher!r} {means}"
         raise BadInputError(
             f"run {run.id} was begun with a teacher that was passed as an object, and {found}; pass the object again: "
             f"townlet.resume({str(run.path.absolute())!r}, teacher=…)"
         )
-    if isinstance(teacher, str) and teacher == name:
+    if teacher is None or (isinstance(teacher, str) and teacher == name):
         return source
-    if not is_custom:
-        found = repr(teacher) if isinstance(teacher, str) else f"an object of {type(teacher).__name__}"
-        begun = "without a teacher" if name == NO_TEACHER else f"with the environment's teacher {name!r}"
-        raise BadInputError(
-            f"run {run.id} was begun {begun}, and {found} was passed; leave teacher out, or begin another run"
-        )
-    assert teacher is not None
-    assert not isinstance(teacher, str)
-    return evolve(source, teacher=teacher)
+    if is_custom and not isinstance(teacher, str):
+        return evolve(source, teacher=teacher)
+    raise BadInputError(
+        f"run {run.id} was begun {_with(name)}, and {_passed(teacher)} was passed; leave teacher out, or begin another "
+        "run"
+    )
+
+
+def _with(teacher: str) -> str:
+    """Return which teacher a schedule names, in words."""
+    if teacher == NO_TEACHER:
+        return f"without a teacher (teacher: {NO_TEACHER})"
+    owner = "the teacher" if is_reference(teacher) else "the environment's teacher"
+    return f"with {owner} {teacher!r}"
+
+
+def _passed(teacher: Teacher | Script | str) -> str:
+    """Return which teacher a call passed, in words."""
+    if not isinstance(teacher, str):
+        return kind_of(teacher)
+    return f"{teacher!r}, which stands for no teacher," if teacher == NO_TEACHER else repr(teacher)
 
 
 def _snapshot(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
