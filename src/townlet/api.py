@@ -116,7 +116,6 @@ def anneal(
     ``environment.metrics``, or a list of keys of infos, each a KPI of its last value and without a better direction.
     They are part of the run, so `townlet.resume` knows them. Other arguments and errors are those of `townlet.run`.
     """
-    replaced: dict[str, Any] = {"metrics": found} if (found := as_metrics(metrics)) else {}
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
     own_metrics = as_metrics(metrics)

@@ -168,18 +168,6 @@ def test_a_teacher_by_its_name_may_be_named_again(tmp_path: Path) -> None:
     assert "done" == townlet.resume(home=tmp_path / "home", **objects).state  # type: ignore[arg-type]
 
 
-def test_a_run_without_a_teacher_takes_none(tmp_path: Path) -> None:
-    """What was captured once plays no part in it."""
-    plays = write_plays(tmp_path)
-    text = plays.read_text().replace("teacher: lazy\n", "").replace("episodes: 8", "player: fresh, episodes: 8")
-    plays.write_text(text)
-    with pytest.raises(townlet.StoppedError):
-        townlet.anneal(plays, environment=CorridorProvider(), home=tmp_path / "home", stopping=lambda: True)
-    complaint = "was begun without a teacher, and an object of Walker was passed; leave teacher out"
-    with pytest.raises(townlet.BadInputError, match=complaint):
-        townlet.resume(home=tmp_path / "home", environment=CorridorProvider(), teacher=Walker("lazy"))
-
-
 def test_another_environment_takes_no_edited_schedule_over(tmp_path: Path) -> None:
     """The edit would be journalled before the environment is found to be another."""
     run = stopped(tmp_path, environment=CorridorProvider())

@@ -180,29 +180,6 @@ def require_imports(value: object) -> Imports:
     return Imports(names)
 
 
-def as_metrics(metrics: object) -> Mapping[str, InfoMetricSpec]:
-    """Return KPIs from infos by name, as a schedule's `environment.metrics` holds them; BadInputError for others.
-
-    A name alone stands for the last value of the info with that name.
-    """
-    if isinstance(metrics, Sequence) and not isinstance(metrics, str):
-        metrics = {name: {"info": name, "direction": "none"} for name in metrics}
-    if not isinstance(metrics, Mapping):
-        raise BadInputError(
-            f"metrics is {_kind(metrics)}; pass names of infos, such as ['energy'], or what a schedule holds: "
-            "{'energy': {'info': 'energy', 'reduce': 'sum', 'unit': 'kWh/episode', 'direction': 'lower'}}"
-        )
-    return {str(name): _metric(name, each) for name, each in metrics.items()}
-
-
-def _metric(name: object, metric: object) -> InfoMetricSpec:
-    """Return a KPI from infos; BadInputError naming it."""
-    try:
-        return metric if isinstance(metric, InfoMetricSpec) else structure(metric, InfoMetricSpec)
-    except CodecError as error:
-        raise BadInputError(f"metrics: {name!r}: {error}; pass what environment.metrics of a schedule holds") from error
-
-
 def require_mapping(name: str, value: object, expected: str) -> None:
     """Raise BadInputError where `value`, passed as argument `name`, is no mapping."""
     if not isinstance(value, Mapping):
