@@ -95,6 +95,7 @@ def _edited(name: str, tensor: object) -> bytes:
         (_edited("normaliser.scale", np.zeros(6, np.float32)), "scale is not above 0"),
         (_edited("actor.0.bias", np.full(8, np.nan, np.float32)), "not finite"),
         (_edited("actor.0.weight", np.zeros((6, 8))), "float64"),
+        (_edited("value.normaliser", np.array([1e44, 1.0])), "beyond ±1e\\+30"),
         (_edited("surplus", np.zeros(1)), "unknown tensors surplus"),
     ],
 )

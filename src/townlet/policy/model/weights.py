@@ -23,6 +23,8 @@ PARITY = 1.0e-4
 _KEY = "townlet"
 LIMIT = 64 * 2**20
 """Largest size of a weights file, bytes."""
+_LARGEST = 1e30
+"""Largest number of a weights file: products and sums of larger ones would not stay finite in single precision."""
 
 
 @frozen(kw_only=True)
@@ -219,6 +221,10 @@ class _Reader:
             )
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise BadInputError(f"{self.source}: tensor {name!r} holds numbers that are not finite")
+        if tensor.dtype.kind == "f" and (np.abs(tensor) > _LARGEST).any():
+            raise BadInputError(
+                f"{self.source}: tensor {name!r} holds numbers beyond ±{_LARGEST:g}; nothing learns such"
+            )
         return tensor
 
     def layers(self, name: str, count: int, inputs: int, outputs: int) -> Layers:
