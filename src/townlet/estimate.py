@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from attrs import frozen
-from scipy.special import nctdtr, nctdtrinc, stdtrit
+from scipy.special import nctdtr, nctdtrinc, stdtr, stdtrit
 
 __all__ = [
     "MIN_PAIRS",
@@ -26,8 +26,10 @@ __all__ = [
     "paired_bounds",
     "pass_chance",
     "probability_of_improvement",
+    "quantile",
     "undetected_rate",
     "unpaired_bounds",
+    "unpaired_p_value",
     "worst_case_pairs",
 ]
 
@@ -134,7 +136,7 @@ def bounds(differences: Sequence[float], alpha: float) -> tuple[float, float]:
     """
     _finite(differences, "differences", 2)
     sample = paired(differences)
-    half_width = _quantile(sample.n, alpha) * sample.sd / math.sqrt(sample.n)
+    half_width = quantile(sample.n, alpha) * sample.sd / math.sqrt(sample.n)
     return sample.mean - half_width, sample.mean + half_width
 
 
@@ -143,16 +145,31 @@ def unpaired_bounds(values: Sequence[float], baselines: Sequence[float], alpha: 
 
     x̄ − b̄ ∓ t(1 − α, ν) · √(s²ₓ÷n + s²_b÷m), ν by Satterthwaite (1946). ValueError as in `bounds`.
     """
+    difference, error, freedom = _welch(values, baselines)
+    half_width = quantile(freedom + 1, alpha) * error if error else 0.0
+    return difference - half_width, difference + half_width
+
+
+def unpaired_p_value(values: Sequence[float], baselines: Sequence[float], limit: float) -> float:
+    """Return the one-sided p-value of a difference of means of at most `limit`, as in `unpaired_bounds`.
+
+    Where neither side varies it is 0 above the limit, else 1.
+    """
+    difference, error, freedom = _welch(values, baselines)
+    return float(stdtr(freedom, (limit - difference) / error)) if error else float(difference <= limit)
+
+
+def _welch(values: Sequence[float], baselines: Sequence[float]) -> tuple[float, float, float]:
+    """Return the difference of two means, its standard error and its degrees of freedom."""
     _finite(values, "values", 2)
     _finite(baselines, "baseline values", 2)
     own, other = paired(values), paired(baselines)
     parts = own.sd**2 / own.n, other.sd**2 / other.n
-    difference, variance = own.mean - other.mean, sum(parts)
+    variance = sum(parts)
     if variance == 0:
-        return difference, difference
+        return own.mean - other.mean, 0.0, math.inf
     freedom = variance**2 / (parts[0] ** 2 / (own.n - 1) + parts[1] ** 2 / (other.n - 1))
-    half_width = _quantile(freedom + 1, alpha) * math.sqrt(variance)
-    return difference - half_width, difference + half_width
+    return own.mean - other.mean, math.sqrt(variance), freedom
 
 
 def error_per_look(confidence: float, looks: int, visits: int) -> float:
@@ -163,7 +180,8 @@ def error_per_look(confidence: float, looks: int, visits: int) -> float:
     return (1 - confidence) / (looks * visits)
 
 
-def _quantile(pairs: float, alpha: float) -> float:
+def quantile(pairs: float, alpha: float) -> float:
+    """Return t(1 − `alpha`, `pairs` − 1); ValueError for fewer than 2 pairs or an `alpha` outside (0, ½]."""
     if pairs < 2:
         raise ValueError(f"expected at least 2 pairs, found {pairs}")
     if not 0 < alpha <= 0.5:
@@ -199,7 +217,7 @@ def detectable_difference(pairs: int, alpha: float, power: float) -> float:
     """
     if not alpha < power < 1:
         raise ValueError(f"expected a power between alpha and 1, found {power}")
-    return float(nctdtrinc(pairs - 1, 1 - power, _quantile(pairs, alpha))) / math.sqrt(pairs)
+    return float(nctdtrinc(pairs - 1, 1 - power, quantile(pairs, alpha))) / math.sqrt(pairs)
 
 
 def pass_chance(pairs: int, alpha: float, margin: float) -> float:
@@ -208,7 +226,7 @@ def pass_chance(pairs: int, alpha: float, margin: float) -> float:
     An equal policy has margin 0 for ``better_by: 0`` (it passes with chance α), and tolerance ÷ sd for
     `not_worse_than`.
     """
-    return 1.0 - float(nctdtr(pairs - 1, margin * math.sqrt(pairs), _quantile(pairs, alpha)))
+    return 1.0 - float(nctdtr(pairs - 1, margin * math.sqrt(pairs), quantile(pairs, alpha)))
 
 
 def undetected_rate(episodes: int, chance: float = 0.05) -> float:
