@@ -22,7 +22,8 @@ from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec
 from townlet.machine.guards.context import GuardContext
-from townlet.machine.guards.evaluate import evaluate_guard, evaluate_visits, is_decided
+from townlet.machine.guards.evaluate import evaluate_guard, is_decided
+from townlet.machine.guards.look_errors import evaluate_visits
 from townlet.machine.guards.verdicts import names
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.ports import provider

@@ -31,7 +31,7 @@ FREE: Mapping[str, str] = {
             "townlet.dto.constraints.presence_schema",
             *(
                 f"townlet.dto.constraints.{kind}.schema"
-                for kind in ("Constraint", "Growing", "Items", "Limits", "Points", "Text", "Widths")
+                for kind in ("Constraint", "Growing", "Items", "Limits", "Points", "Shares", "Text", "Widths")
             ),
         ),
         "is a part of a JSON Schema",

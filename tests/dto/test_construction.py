@@ -34,6 +34,7 @@ from townlet.env.libraries import MissingLibraryError
 from townlet.errors import BadInputError
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.baseline_margin import BaselineMargin
+from townlet.machine.guards.look_errors import LookErrors
 from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
 from townlet.policy.data.dataset import Dataset
 from townlet.policy.data.trajectories import Trajectories
@@ -208,8 +209,7 @@ def test_a_metric_whose_direction_is_written_in_words_is_judged_by_it() -> None:
         candidate=tuple(461.5 + i % 7 for i in range(40)),
         baseline=tuple(500.0 + i % 5 for i in range(40)),
         looks=(40,),
-        declared=(40,),
-        alpha=0.05,
+        errors=LookErrors(total=0.05, each=(0.05,), looks=(40,)),
         seed=7,
     )
 

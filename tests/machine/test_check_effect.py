@@ -151,3 +151,26 @@ def test_the_messages_are_those_of_the_golden_file() -> None:
     with pytest.raises(ScheduleError) as caught:
         load_text(text, "hopeless.yaml", catalogue(), describe)
     assert (DATA / "hopeless.txt").read_text("utf-8") == f"{caught.value}\n"
+
+
+CONFIDENCE = "episodes: [50, 100], days: 14, confidence: 95%"
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ("[50%, 25%]", "2 shares for at most 4 visits to evaluate; expected 4"),
+        ("[50%, 25%, 15%, 15%]", "expected shares of the error above 0% that add up to at most 100%"),
+        ("[100%, 0%, 0%, 0%]", "expected shares of the error above 0%"),
+    ],
+)
+def test_shares_of_the_error_fit_the_visits(shares: str, message: str) -> None:
+    """One for each visit that the counters allow, and no more than the whole together."""
+    assert message in refused((CONFIDENCE, f"{CONFIDENCE}, visits: {shares}"))
+
+
+@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock", "bonferroni"])
+def test_the_error_may_be_spent_in_three_ways(spending: str) -> None:
+    """And divided over the visits as declared."""
+    text = edited((CONFIDENCE, f"{CONFIDENCE}, spending: {spending}, visits: [70%, 10%, 10%, 10%]"))
+    assert spending == load_text(text, "x.yaml", catalogue(), describe).schedule.evidence["full"].spending

@@ -39,12 +39,12 @@ def test_where_the_walk_can_go_is_told(told: Forecast) -> None:
 
 
 def test_the_gate_says_what_it_can_see(told: Forecast) -> None:
-    """Two looks and four visits share 5 %; 100 pairs then find a third of a standard deviation in 80 % of visits."""
+    """Four visits share 5 %, the last look has most of it: 100 pairs find 0.31 sd in 80 % of visits."""
     better = next(guard for guard in told.guards if guard.guard == "better")
     assert (("evaluate",), ("evaluate → promote",), 100) == (better.asked_at, better.decides, better.pairs)
-    assert 0.05 / 8 == pytest.approx(better.alpha)
+    assert 0.05 / 4 > better.alpha > 0.9 * 0.05 / 4
     assert 0.05 / 4 == pytest.approx(better.equal_passes)
-    assert better.detectable == pytest.approx(0.339, abs=0.001)
+    assert better.detectable == pytest.approx(0.313, abs=0.002)
     assert better.undetected_rate == pytest.approx(1 - 0.05**0.01)
     tolerant = next(guard for guard in told.guards if guard.guard == "lives")
     assert tolerant.equal_passes is None

@@ -6,7 +6,7 @@ integers are integers, floats are finite, extra keys are refused, and all proble
 
 import copyreg
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType, UnionType
@@ -148,6 +148,10 @@ def _originates(*origins: Any) -> Callable[[Any], bool]:
     return lambda kind: get_origin(kind) in origins
 
 
+def _write_each(write: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+    return [write(value) for value in values]
+
+
 def _call_parser(parse: Callable[[object], Any], value: object, _: Any) -> Any:
     return parse(value)
 
@@ -182,6 +186,8 @@ def _build() -> cattrs.Converter:
         is_kind = partial(operator.is_, kind)
         built.register_structure_hook_func(is_kind, partial(_call_parser, parse))
         built.register_unstructure_hook_func(is_kind, cast("Any", write))
+        several: Any = tuple[kind, ...]  # type: ignore[valid-type]
+        built.register_unstructure_hook_func(partial(operator.eq, several), partial(_write_each, cast("Any", write)))
     return built
 
 

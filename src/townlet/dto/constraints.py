@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import fsum
 from typing import Any, Protocol
 
 import attrs
@@ -109,6 +110,23 @@ class Growing:
     def schema(self, kind: Any) -> Mapping[str, Any]:
         """Return what draft 07 can say: at least one, from 1, none twice; that they grow it cannot."""
         return {"minItems": 1, "uniqueItems": True, "items": {"minimum": 1}}
+
+
+@frozen(kw_only=True)
+class Shares:
+    """Fractions above 0 that together are at most 1."""
+
+    words: str
+    """What is expected."""
+
+    def __call__(self, instance: Any, attribute: Any, value: Any) -> None:
+        """Raise ValueError for a share of nothing, or for more than the whole."""
+        if any(share <= 0 for share in value) or fsum(value) > 1 + 1e-12:
+            raise ValueError(f"expected {self.words}, found {', '.join(f'{share:.4g}' for share in value)}")
+
+    def schema(self, kind: Any) -> Mapping[str, Any]:
+        """Return nothing: what percentages add up to draft 07 cannot say."""
+        return {}
 
 
 @frozen(kw_only=True)

@@ -421,3 +421,7 @@ class GuardReport(Record):
     """Episodes in which the candidate has exposure and the baseline has none."""
     rule: int = evolved(since=2, default=1, semantic=False)
     """Version of the rule that the comparison was decided by; a verdict is derived again by the same."""
+    p_value: float | None = evolved(since=3, default=None)
+    """Stage-wise p-value of what the guard asserts, within the visit; none where all differences are equal."""
+    skewness: float | None = evolved(since=3, default=None)
+    """Skewness of the differences that were compared."""

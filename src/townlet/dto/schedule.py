@@ -7,7 +7,7 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
-from townlet.dto.constraints import Growing, Limits, Text, check_presence
+from townlet.dto.constraints import Growing, Limits, Shares, Text, check_presence
 from townlet.dto.guards import GuardSpec, When
 from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.policy_ref import NO_TEACHER
@@ -42,6 +42,7 @@ _seed = Limits(least=0, below=2**63, words="a seed between 0 and 2**63 - 1")
 _count = Limits(least=1, words="more than 0")
 _workers = Limits(least=0, most=1024, words="0 to 1,024 processes")
 _ascending = Growing(words="growing numbers of episodes")
+_shares = Shares(words="shares of the error above 0% that add up to at most 100%")
 _confidence = Limits(above=0.5, below=1, words="a confidence between 50% and 100%")
 
 
@@ -93,6 +94,10 @@ class RegistrySpec(Record):
     """File of OpenSSH public keys (Ed25519), beside the schedule; one of them must sign each promotion."""
 
 
+Spending = Literal["obrien_fleming", "pocock", "bonferroni"]
+"""How an error is divided over looks."""
+
+
 @frozen(kw_only=True)
 class EvidenceSpec(Record):
     """How a candidate is compared with a baseline."""
@@ -105,6 +110,11 @@ class EvidenceSpec(Record):
     """The most decisions of an episode; takes the place of days."""
     confidence: Percent = attrs.field(validator=_confidence)
     """1 − the chance, over the whole run, that an equal policy passes."""
+    spending: Spending = "obrien_fleming"
+    """How the error of a visit is divided over its looks: `obrien_fleming` keeps nearly all of it for the last look,
+    `pocock` divides it nearly equally, `bonferroni` equally and without regard to what the looks share."""
+    visits: tuple[Percent, ...] = attrs.field(default=(), validator=_shares)
+    """Shares of the error that the first, the second, … visit may use; equal shares where not given."""
     seeds: Literal["fresh", "fixed"] = "fresh"
     """`fresh`: keyed by run seed, visit and candidate; `fixed`: the same episodes at every visit."""
     actions: Literal["greedy", "stochastic"] = "greedy"

@@ -13,7 +13,7 @@ from townlet.dto.schedule import BaselineSpec, Plan
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError, HoldError, StrategyFailedError
 from townlet.machine.catalogue import StrategyEntry
-from townlet.machine.guards.evaluate import evaluate_visits
+from townlet.machine.guards.look_errors import evaluate_visits
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.rng import derive
 

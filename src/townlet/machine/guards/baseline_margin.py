@@ -15,7 +15,7 @@ from townlet.estimate import ROUNDING
 
 __all__ = ["RULE", "BaselineMargin", "orientation"]
 
-RULE = 2
+RULE = 3
 """Version of the rule that comparisons are decided by. Rule 1 took differences of rounding for differences, and dropped
 episodes that only one side had exposure in; its verdicts are still derived again by it."""
 

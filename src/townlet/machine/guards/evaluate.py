@@ -31,16 +31,16 @@ from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import EvaluationResult, TrainingResult, statistics
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
-from townlet.estimate import error_per_look
 from townlet.machine.guards.baseline_margin import RULE, BaselineMargin, orientation
 from townlet.machine.guards.context import GuardContext
+from townlet.machine.guards.look_errors import look_errors
 from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
 from townlet.machine.guards.verdicts import guards_of
 from townlet.machine.journal.run_state import OpenVisit, RunState
 from townlet.machine.journal.semantic_hash import semantic_form
 from townlet.store.blobs import BlobStore
 
-__all__ = ["GuardEvaluator", "evaluate_guard", "evaluate_visits", "is_decided", "report_hash"]
+__all__ = ["GuardEvaluator", "evaluate_guard", "is_decided", "report_hash"]
 
 
 @frozen(kw_only=True)
@@ -112,11 +112,6 @@ def is_decided(table: EvidenceTable, state: str, context: GuardContext) -> bool:
         and _metric_name(guard).state == state
     ]
     return all(not each.baseline or sequential_paired_test(each).settled for each in comparisons)
-
-
-def evaluate_visits(plan: Plan) -> int:
-    """Return the most evaluate visits the counters allow in a run, at least 1: what the error is divided over."""
-    return max(1, sum(plan.most_visits[state] for state in plan.gathers))
 
 
 # One function per kind of guard
@@ -307,8 +302,7 @@ def _paired_comparison(
         baseline=row.values.get(baseline, ()) if baseline in context.baseline_digests else (),
         invalid=(row.invalid.get("candidate", ()), row.invalid.get(baseline, ())),
         looks=table.looks,
-        declared=evidence.episodes,
-        alpha=error_per_look(evidence.confidence, len(evidence.episodes), evaluate_visits(context.plan)),
+        errors=look_errors(evidence, context.plan, max(1, context.visits.get(metric.state, 0)), context.rule),
         seed=table.seed,
         unpaired=table.unpaired,
     )

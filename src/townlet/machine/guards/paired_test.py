@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
+from townlet.confidence.skewness import skewness, wider_bounds, wider_p_value
 from townlet.dto.guards import ComparisonSpec, GuardReport, PairedComparisonSpec, Relation, Verdict
 from townlet.dto.metrics import named_episodes
 from townlet.estimate import (
@@ -19,9 +20,11 @@ from townlet.estimate import (
     pair_sizes,
     undetected_rate,
     unpaired_bounds,
+    unpaired_p_value,
     worst_case_pairs,
 )
 from townlet.machine.guards.baseline_margin import BaselineMargin
+from townlet.machine.guards.look_errors import LookErrors
 
 __all__ = [
     "PairedComparison",
@@ -53,10 +56,8 @@ class PairedComparison:
     """The same for the baseline."""
     looks: tuple[int, ...]
     """Episodes at each look that was taken."""
-    declared: tuple[int, ...]
-    """Episodes at each look that was declared before the run."""
-    alpha: float
-    """Error of one look in one visit."""
+    errors: LookErrors
+    """The looks that were declared before the run, and the error of each."""
     seed: int
     """Keys the episodes."""
     invalid: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
@@ -91,9 +92,9 @@ def sequential_paired_test(comparison: PairedComparison) -> SequentialDecision:
     for look in range(1, len(comparison.looks) + 1):
         report = _at_look(comparison, look)
         is_void = _has_missing(comparison, report) or bool(_invalid_reason(comparison, comparison.looks[look - 1]))
-        if report.verdict in _DECISIVE or is_void or look == len(comparison.declared):
+        if report.verdict in _DECISIVE or is_void or look == len(comparison.errors.looks):
             return SequentialDecision(report=report, settled=True)
-    reason = f"the evidence ends at look {len(comparison.looks)} of {len(comparison.declared)} without a decision"
+    reason = f"the evidence ends at look {len(comparison.looks)} of {len(comparison.errors.looks)} without a decision"
     return SequentialDecision(report=_unknown(comparison, reason), settled=False)
 
 
@@ -126,18 +127,23 @@ def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
     mean = math.fsum(b for _, b in pairs) / len(pairs)
     distance, tolerance = margin.distance(mean)
     contrasts, limit = _contrasts(margin, pairs, mean, distance, tolerance)
+    alpha, own, other = comparison.errors.each[look - 1], list[float](), list[float]()
     if comparison.unpaired:
         # Whatever moved into the contrasts belongs to the baseline: they are two samples again.
         own = [margin.sign * x for x, _ in pairs]
         other = [value - contrast for value, contrast in zip(own, contrasts, strict=True)]
-        low, high = unpaired_bounds(own, other, comparison.alpha)
+        low, high = unpaired_bounds(own, other, alpha)
         equal = low if low == high else None
     else:
         equal = _common_contrast(margin, contrasts, pairs, limit)
-        low, high = bounds(contrasts, comparison.alpha) if equal is None else (equal, equal)
+        test = bounds if margin.rule < 3 else wider_bounds
+        low, high = test(contrasts, alpha) if equal is None else (equal, equal)
     verdict = margin.decide(low, high, limit) or Verdict.UNDECIDED
-    if equal is not None and look < len(comparison.declared):
+    if equal is not None and look < len(comparison.errors.looks):
         verdict = Verdict.UNDECIDED
+    if margin.rule > 2 and equal is None:
+        counts = evolve(counts, p_value=_p_value(comparison, look, contrasts, (own, other), limit))
+        counts = evolve(counts, skewness=skewness(contrasts))
     report = evolve(
         counts,
         verdict=verdict,
@@ -149,6 +155,20 @@ def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
         tolerance=tolerance,
     )
     return evolve(report, sentence=_sentence(comparison, report, degenerate=equal is not None))
+
+
+def _p_value(
+    comparison: PairedComparison,
+    look: int,
+    contrasts: list[float],
+    samples: tuple[list[float], list[float]],
+    limit: float,
+) -> float:
+    """Return the stage-wise p-value of what the guard asserts: that the mean contrast is above, or below, its limit."""
+    if comparison.margin.guard.relation == Relation.WORSE_BY:
+        contrasts, limit, samples = [-contrast for contrast in contrasts], -limit, (samples[1], samples[0])
+    nominal = unpaired_p_value(*samples, limit) if comparison.unpaired else wider_p_value(contrasts, limit)
+    return comparison.errors.p_value(nominal, look)
 
 
 def _common_contrast(
@@ -224,7 +244,7 @@ def _sentence(comparison: PairedComparison, report: GuardReport, *, degenerate: 
         f"{margin.guard.metric} {baseline + value:.4g} {margin.phrase(report.verdict)} {margin.baseline_name} "
         f"{baseline:.4g}: difference {value:.4g}"
     )
-    confidence = f"{100 * (1 - comparison.alpha):.4g}%"
+    confidence = _percent(comparison.errors.each[report.look - 1], margin.rule)
     if degenerate:
         middle = f"all {report.pairs} differences equal"
     elif report.verdict == Verdict.UNDECIDED:
@@ -241,7 +261,14 @@ def _sentence(comparison: PairedComparison, report: GuardReport, *, degenerate: 
     missing = {"worst": "counted at the worst", "drop": "dropped"}.get(_missing(margin.guard) or "", "")
     note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
     counted = f"unpaired, {report.pairs} episodes each" if comparison.unpaired else f"{report.pairs} pairs"
-    return f"{opening}, {middle}{scale} ({counted}{note}, look {report.look} of {len(comparison.declared)})"
+    chance = "" if report.p_value is None else f", p {report.p_value:.2g}"
+    looks = f"look {report.look} of {len(comparison.errors.looks)}"
+    return f"{opening}, {middle}{scale} ({counted}{note}, {looks}{chance})"
+
+
+def _percent(alpha: float, rule: int) -> str:
+    """Return the confidence 1 − `alpha` as text, with two digits of what is missing to 100 %; earlier rules rounded."""
+    return f"{100 * (1 - alpha):.4g}%" if rule < 3 else f"{100 - float(f'{100 * alpha:.2g}'):.10g}%"
 
 
 def _empty_report(margin: BaselineMargin) -> GuardReport:

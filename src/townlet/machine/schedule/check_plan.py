@@ -28,7 +28,28 @@ def check_plan(
         for problem in entry.problems(plan.options[name], context):
             yield attrs.evolve(problem, path=("states", name, "with", *problem.path))
     yield from _check_evidence_lengths(plan, environment, suites)
+    yield from _check_visit_shares(plan)
     yield from _check_budget(plan, visit_costs(plan, catalogue, environment, suites))
+
+
+def _check_visit_shares(plan: Plan) -> Iterator[Problem]:
+    """Yield declared shares of the error that are not one for each evaluate visit of a run."""
+    visits = {state: plan.most_visits[state] for state in plan.gathers}
+    for name, evidence in plan.schedule.evidence.items():
+        if not evidence.visits or name not in plan.gathers.values():
+            continue
+        if len(visits) > 1:
+            states = " and ".join(visits)
+            yield Problem(
+                ("evidence", name, "visits"),
+                f"shares belong to the visits of one state, and {states} gather evidence; leave visits out, so that "
+                "all of them have equal shares",
+            )
+        elif len(evidence.visits) != (most := sum(visits.values())):
+            yield Problem(
+                ("evidence", name, "visits"),
+                f"{len(evidence.visits)} shares for at most {most} visits to {next(iter(visits))}; expected {most}",
+            )
 
 
 def visit_costs(

@@ -10,9 +10,10 @@ from townlet.dto.environment_report import EnvironmentReport
 from townlet.dto.guards import GuardSpec, PairedComparisonSpec, Relation
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, Plan
-from townlet.estimate import detectable_difference, error_per_look, undetected_rate
+from townlet.estimate import detectable_difference, undetected_rate
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.guards.evaluate import evaluate_visits
+from townlet.machine.guards.baseline_margin import RULE
+from townlet.machine.guards.look_errors import look_errors
 from townlet.machine.guards.verdicts import names
 from townlet.machine.schedule.check_plan import visit_costs
 from townlet.machine.schedule.first_run import missing_comparisons
@@ -146,8 +147,8 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tup
     if not isinstance(guard, PairedComparisonSpec):
         return GuardForecast(guard=name, asked_at=asked_at, decides=decides)
     evidence = plan.schedule.evidence[guard.evidence]
-    pairs, looks = evidence.episodes[-1], len(evidence.episodes)
-    alpha = error_per_look(evidence.confidence, looks, evaluate_visits(plan))
+    pairs, errors = evidence.episodes[-1], look_errors(evidence, plan, 1, RULE)
+    alpha = errors.each[-1]
     tolerant = guard.relation == Relation.NOT_WORSE_THAN and bool(guard.margin.relative or guard.margin.absolute)
     return GuardForecast(
         guard=name,
@@ -156,6 +157,6 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tup
         pairs=pairs,
         alpha=alpha,
         detectable=detectable_difference(pairs, alpha, POWER),
-        equal_passes=None if tolerant else looks * alpha,
+        equal_passes=None if tolerant else errors.total,
         undetected_rate=undetected_rate(pairs),
     )

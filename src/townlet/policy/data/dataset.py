@@ -15,15 +15,18 @@ from townlet.dto.array_fields import array
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError, StrategyFailedError
 from townlet.policy.model.inference import normalise
+from townlet.ports import EnvironmentDescription
 
 __all__ = [
     "Dataset",
     "DatasetMetadata",
     "Samples",
+    "blank_arrays",
     "flatten",
     "label_counts",
     "label_dtype",
     "label_entropy",
+    "metadata_of",
     "read_dataset",
     "read_dataset_and_extras",
     "split_episodes",
@@ -115,6 +118,32 @@ class Dataset(Record):
         """Return the safetensors file, with `extras` as further arrays; equal data sets give equal bytes."""
         labels = self.metadata.spec.to_stored(self.tensors["labels"])
         return write_tensors({**self.tensors, "labels": labels, **extras}, _KEY, self.metadata.model_dump())
+
+
+def blank_arrays(shape: tuple[int, int, int], description: EnvironmentDescription) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a data set of [T, W, N] decisions in which no agent lives."""
+    spec = description.actions
+    return {
+        "observations": np.zeros((*shape, len(description.features)), np.float32),
+        "action_mask": np.zeros((*shape, spec.logits), np.bool_),
+        "labels": np.zeros((*shape, spec.columns), label_dtype(spec)),
+        "alive": np.zeros(shape, np.bool_),
+        "rewards": np.zeros(shape, np.float32),
+        "terminations": np.zeros(shape, np.bool_),
+    }
+
+
+def metadata_of(description: EnvironmentDescription, scenario: str, teacher: str) -> DatasetMetadata:
+    """Return the metadata of what a teacher did in a scenario of an environment."""
+    return DatasetMetadata(
+        features=description.features,
+        actions=description.actions.outputs,
+        heads=description.actions.stored_heads,
+        environment=description.signature,
+        scenario=scenario,
+        teacher=teacher,
+        discount=description.discount,
+    )
 
 
 def label_dtype(spec: ActionSpec) -> np.dtype[Any]:

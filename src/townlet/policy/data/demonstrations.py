@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import attrs
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import ActionSpec
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import Dataset, DatasetMetadata, label_dtype
+from townlet.policy.data.dataset import Dataset, blank_arrays, metadata_of
 from townlet.policy.data.samples import check_origin, stacked
 from townlet.ports import EnvironmentDescription, RecordedEpisode
 from townlet.store.samples import ReplaySample
@@ -102,16 +101,8 @@ def demonstrations_of_episodes(
     episodes: Sequence[RecordedEpisode], description: EnvironmentDescription, teacher: str
 ) -> Demonstrations:
     """Return recorded episodes as demonstrations, each a world with one agent; shorter ones end with dead rows."""
-    longest, spec = max(len(episode.rewards) for episode in episodes), description.actions
-    shape = (longest, len(episodes), 1)
-    arrays: dict[str, NDArray[Any]] = {
-        "observations": np.zeros((*shape, len(description.features)), np.float32),
-        "action_mask": np.zeros((*shape, spec.logits), np.bool_),
-        "labels": np.zeros((*shape, spec.columns), label_dtype(spec)),
-        "alive": np.zeros(shape, np.bool_),
-        "rewards": np.zeros(shape, np.float32),
-        "terminations": np.zeros(shape, np.bool_),
-    }
+    longest = max(len(episode.rewards) for episode in episodes)
+    arrays = blank_arrays((longest, len(episodes), 1), description)
     for e, episode in enumerate(episodes):
         t = len(episode.rewards)
         arrays["observations"][:t, e, 0] = episode.observations
@@ -120,13 +111,5 @@ def demonstrations_of_episodes(
         arrays["alive"][:t, e, 0] = True
         arrays["rewards"][:t, e, 0] = episode.rewards
         arrays["terminations"][t - 1, e, 0] = episode.is_terminated
-    metadata = DatasetMetadata(
-        features=description.features,
-        actions=spec.outputs,
-        heads=spec.stored_heads,
-        environment=description.signature,
-        scenario=description.scenario,
-        teacher=teacher,
-        discount=description.discount,
-    )
+    metadata = metadata_of(description, description.scenario, teacher)
     return Demonstrations(dataset=Dataset(metadata=metadata, **arrays))

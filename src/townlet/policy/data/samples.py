@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.samples import SampleOrigin
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import Dataset, DatasetMetadata, label_counts, label_dtype
+from townlet.policy.data.dataset import Dataset, blank_arrays, label_counts, metadata_of
 from townlet.policy.data.trajectories import Trajectories, trajectory_metrics
 from townlet.ports import EnvironmentDescription
 from townlet.store.samples import REQUIRED_FEATURES, ReplaySample
@@ -105,15 +105,8 @@ def stacked(samples: Sequence[ReplaySample], description: EnvironmentDescription
     if not samples:
         raise BadInputError("the data set holds no accepted sample; there is nothing to train on")
     longest, count = max(sample.timesteps for sample in samples), len(samples)
-    shape, spec = (longest, count, 1), description.actions
-    arrays: dict[str, Any] = {
-        "observations": np.zeros((*shape, len(description.features)), np.float32),
-        "action_mask": np.zeros((*shape, spec.logits), np.bool_),
-        "labels": np.zeros((*shape, spec.columns), label_dtype(spec)),
-        "alive": np.zeros(shape, np.bool_),
-        "rewards": np.zeros(shape, np.float32),
-        "terminations": np.zeros(shape, np.bool_),
-    }
+    shape = longest, count, 1
+    arrays = blank_arrays(shape, description)
     log_probs, truncations = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
     predictions = np.zeros((longest + 1, count, 1), np.float32)
     for s, sample in enumerate(samples):
@@ -129,19 +122,10 @@ def stacked(samples: Sequence[ReplaySample], description: EnvironmentDescription
         predictions[: len(sample.value_preds), s, 0] = sample.value_preds
         truncations[t - 1, s, 0] = True
     origin = samples[0].origin
+    scenario, player = (description.scenario, "") if origin is None else (origin.scenario, origin.player)
+    metadata = metadata_of(description, scenario, player)
     return Trajectories(
-        dataset=Dataset(
-            metadata=DatasetMetadata(
-                features=description.features,
-                actions=spec.outputs,
-                heads=spec.stored_heads,
-                environment=description.signature,
-                scenario=description.scenario if origin is None else origin.scenario,
-                teacher="" if origin is None else origin.player,
-                discount=description.discount,
-            ),
-            **arrays,
-        ),
+        dataset=Dataset(metadata=metadata, **arrays),
         log_probs=log_probs,
         predictions=predictions,
         truncations=truncations,

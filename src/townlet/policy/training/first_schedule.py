@@ -6,9 +6,9 @@ from math import ceil, floor, log10
 
 from attrs import frozen
 
+from townlet.confidence.spending import nominal_levels
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError
-from townlet.estimate import error_per_look
 from townlet.policy.advantages import return_horizon
 from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.pilot import Pilot, play_pilot
@@ -149,7 +149,8 @@ class FirstSchedule:
         """What the last look can find, in a sentence."""
         if self.pilot.sd == 0:
             return "The teacher's episodes of the pilot all have one return, so only the candidate's own vary."
-        found = self.pilot.detectable(self._looks[-1], error_per_look(_CONFIDENCE, len(self._looks), _VISITS))
+        level = nominal_levels((1 - _CONFIDENCE) / _VISITS, self._looks, "obrien_fleming")[-1]
+        found = self.pilot.detectable(self._looks[-1], level)
         return f"The last look finds a true difference of {_number(found)} in 9 of 10 runs, less if pairs are alike."
 
     def _states(self) -> list[str]:

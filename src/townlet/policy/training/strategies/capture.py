@@ -16,7 +16,7 @@ from townlet.dto.policy_ref import teacher_ref
 from townlet.dto.strategies import CaptureSpec
 from townlet.errors import StrategyFailedError
 from townlet.machine.catalogue import FLOAT32, Cost, CostContext, Input, Product, Ranges, StrategyEntry
-from townlet.policy.data.dataset import DatasetMetadata, label_counts, label_entropy
+from townlet.policy.data.dataset import label_counts, label_entropy, metadata_of
 from townlet.policy.data.trajectories import trajectory_metrics
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Weights
@@ -127,15 +127,8 @@ class CaptureStrategy:
                 if done < decisions and context.visit.stopping():
                     checkpoints.stop("without a checkpoint; a data set is recorded in one go")
 
-        metadata = DatasetMetadata(
-            features=description.features,
-            actions=description.actions.outputs,
-            heads=description.actions.stored_heads,
-            environment=description.signature,
-            scenario=description.scenario,
-            teacher=teacher_ref(context.schedule.teacher) if stored is None else stored,
-            discount=description.discount,
-        )
+        teacher = teacher_ref(context.schedule.teacher) if stored is None else stored
+        metadata = metadata_of(description, description.scenario, teacher)
         recording = context.services.capture.record(environment, player, decisions, spec.perturbed, metadata, report)
         played = len(recording.dataset.labels)
         result = _result(recording, description)

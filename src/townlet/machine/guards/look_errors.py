@@ -1,0 +1,50 @@
+"""The error that each look may make, so that a whole run keeps the confidence that its evidence declares."""
+
+from attrs import frozen
+
+from townlet.confidence.sequential import stagewise_p_value
+from townlet.confidence.spending import nominal_levels
+from townlet.dto.schedule import EvidenceSpec, Plan
+from townlet.estimate import error_per_look
+
+__all__ = ["LookErrors", "evaluate_visits", "look_errors"]
+
+_LEAST = 1e-300
+"""Error of a look so early that what it may spend is no floating-point number; its bounds are far, and finite."""
+
+
+@frozen(kw_only=True)
+class LookErrors:
+    """How the error of one visit is divided over its declared looks."""
+
+    total: float
+    """Error of the visit."""
+    each: tuple[float, ...]
+    """Nominal one-sided error of each look."""
+    looks: tuple[int, ...]
+    """Episodes at each look."""
+
+    def p_value(self, nominal: float, look: int) -> float:
+        """Return the stage-wise p-value of a test that ended at a look, counted from 1, with a nominal p-value."""
+        return stagewise_p_value(nominal, look, self.looks, self.each)
+
+
+def evaluate_visits(plan: Plan) -> int:
+    """Return the most evaluate visits the counters allow in a run, at least 1: what the error is divided over."""
+    return max(1, sum(plan.most_visits[state] for state in plan.gathers))
+
+
+def look_errors(evidence: EvidenceSpec, plan: Plan, visit: int, rule: int) -> LookErrors:
+    """Return how the error of a visit, counted from 1, is divided over the looks of its evidence.
+
+    The error 1 − confidence is divided over the visits, equally or by the shares that the evidence declares, and within
+    a visit spent over the looks. Rules 1 and 2 gave each look of each visit the same.
+    """
+    looks, visits = evidence.episodes, evaluate_visits(plan)
+    if rule < 3:
+        same = error_per_look(evidence.confidence, len(looks), visits)
+        return LookErrors(total=same * len(looks), each=(same,) * len(looks), looks=looks)
+    share = evidence.visits[visit - 1] if evidence.visits else 1 / visits
+    total = (1 - evidence.confidence) * share
+    each = tuple(max(level, _LEAST) for level in nominal_levels(total, looks, evidence.spending))
+    return LookErrors(total=total, each=each, looks=looks)
