@@ -148,7 +148,7 @@ def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch
 
 @pytest.mark.torch
 @pytest.mark.slow
-@pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
 def test_a_rehearsal_learns_and_takes_every_look(path: Path, tmp_path: Path) -> None:
     """The policy changes in every visit to ppo, and no look is left out."""
     pytest.importorskip("torch")
