@@ -1,11 +1,13 @@
 """What the versions of the rule decide: by each its own, and how rule 3 spends the error and counts skewness."""
 
 import pytest
+from attrs import evolve
 from cases import PLAN, asked, compared, known, table, waves
 from plans import make_plan
 
 from townlet.dto.guards import Verdict
 from townlet.estimate import bounds
+from townlet.machine.guards.evaluate import is_decided
 from townlet.machine.guards.look_errors import look_errors
 
 BETTER = compared("better_by", evidence=True, absolute=0)
@@ -66,3 +68,28 @@ def test_verdicts_of_the_first_rule_are_derived_by_it() -> None:
         assert (now, 3) == ((report := asked(BETTER, known(table=stored))).verdict, report.rule)
         first = asked(BETTER, known(table=stored, rule=1))
         assert (Verdict.PASS, 1, (), ()) == (first.verdict, first.rule, first.candidate_missing, first.baseline_missing)
+
+
+def test_a_visit_beyond_the_declared_shares_decides_nothing_and_raises_nothing() -> None:
+    """Neither where the looks are stopped nor where the guard is evaluated."""
+    evidence = {"full": {"episodes": [20, 40], "confidence": "95%", "visits": ["25%", "25%", "25%", "25%"]}}
+    gathered = table(waves(5.0, 20))
+    beyond = known(table=gathered, plan=make_plan(evidence=evidence), visits={"evaluate": 5})
+    assert is_decided(gathered, "evaluate", beyond) in {True, False}
+    assert Verdict.UNKNOWN is asked(BETTER, beyond).verdict
+
+
+@pytest.mark.parametrize("gain", [1e6, -1e6])
+def test_a_difference_of_any_size_has_a_p_value(gain: float) -> None:
+    """Far in the tail it is 0 or 1, and never missing."""
+    for episodes in (20, 40):
+        report = asked(BETTER, known(table=table(waves(gain, episodes))))
+        assert report.p_value == pytest.approx(0.0 if gain > 0 else 1.0)
+
+
+def test_episodes_that_are_not_pairs_have_a_p_value_and_no_skewness() -> None:
+    """Welch's test at the same errors."""
+    report = asked(BETTER, known(table=evolve(table(waves(3.0, 20), waves(0.0, 20, size=0.5)), unpaired=True)))
+    assert (Verdict.PASS, None) == (report.verdict, report.skewness)
+    assert report.p_value is not None
+    assert report.p_value < 1e-4

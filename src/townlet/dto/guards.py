@@ -424,4 +424,4 @@ class GuardReport(Record):
     p_value: float | None = evolved(since=3, default=None)
     """Stage-wise p-value of what the guard asserts, within the visit; none where all differences are equal."""
     skewness: float | None = evolved(since=3, default=None)
-    """Skewness of the differences that were compared."""
+    """Skewness of the paired differences that were compared; none where the episodes are not pairs."""

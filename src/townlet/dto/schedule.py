@@ -95,7 +95,7 @@ class RegistrySpec(Record):
 
 
 Spending = Literal["obrien_fleming", "pocock", "bonferroni"]
-"""How an error is divided over looks."""
+"""How an error is divided over looks; `confidence.spending` has the same words, and imports scipy."""
 
 
 @frozen(kw_only=True)

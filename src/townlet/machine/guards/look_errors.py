@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from townlet.confidence.sequential import stagewise_p_value
+from townlet.confidence.sequential import error_per_visit, stagewise_p_value
 from townlet.confidence.spending import nominal_levels
 from townlet.dto.schedule import EvidenceSpec, Plan
 from townlet.estimate import error_per_look
@@ -44,7 +44,8 @@ def look_errors(evidence: EvidenceSpec, plan: Plan, visit: int, rule: int) -> Lo
     if rule < 3:
         same = error_per_look(evidence.confidence, len(looks), visits)
         return LookErrors(total=same * len(looks), each=(same,) * len(looks), looks=looks)
-    share = evidence.visits[visit - 1] if evidence.visits else 1 / visits
-    total = (1 - evidence.confidence) * share
+    shares = evidence.visits or (1 / visits,) * visits
+    totals = error_per_visit(1 - evidence.confidence, shares, len(shares))
+    total = totals[min(visit, len(totals)) - 1]  # a guard on a visit beyond the last one is UNKNOWN by itself
     each = tuple(max(level, _LEAST) for level in nominal_levels(total, looks, evidence.spending))
     return LookErrors(total=total, each=each, looks=looks)

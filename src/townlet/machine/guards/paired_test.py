@@ -142,8 +142,8 @@ def _at_look(comparison: PairedComparison, look: int) -> GuardReport:
     if equal is not None and look < len(comparison.errors.looks):
         verdict = Verdict.UNDECIDED
     if margin.rule > 2 and equal is None:
-        counts = evolve(counts, p_value=_p_value(comparison, look, contrasts, (own, other), limit))
-        counts = evolve(counts, skewness=skewness(contrasts))
+        p_value = _p_value(comparison, look, contrasts, (own, other), limit)
+        counts = evolve(counts, p_value=p_value, skewness=None if comparison.unpaired else skewness(contrasts))
     report = evolve(
         counts,
         verdict=verdict,
