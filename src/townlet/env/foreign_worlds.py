@@ -1,8 +1,10 @@
 """What environments of other libraries share: W worlds of N agents that are stepped one after the other."""
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from math import isfinite
+from os import _exit, getpid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +57,7 @@ class ForeignWorlds:
         self._mask = np.ones((*shape, description.actions.logits), np.bool_)
         self._over, self._returns = np.ones(worlds, np.bool_), np.zeros(shape)
         self._row, self._is_masked = layouts.observations.row, False
+        self._process = getpid()
 
     def tallies(self) -> Tallies:
         """Return the KPI sums of each world over its running or just finished episode."""
@@ -82,6 +85,7 @@ class ForeignWorlds:
 
     def _begin(self, worlds: NDArray[np.bool_] | None) -> list[int]:
         """Begin the next episode of the marked worlds [W], all by default, and return their numbers."""
+        self._process = getpid()
         chosen = np.ones(self.worlds, np.bool_) if worlds is None else worlds
         self._episodes[chosen] += np.uint64(1)
         self._episode_keys = mix(self._world_keys, self._episodes)
@@ -97,6 +101,7 @@ class ForeignWorlds:
 
     def _see(self, w: int, n: int, observation: Any, info: Mapping[str, Any], mask: Any) -> None:
         """Keep what slot n of world w shows: features, mask, and the KPIs of its info."""
+        self._end_fork(w)
         if type(observation) is np.ndarray and observation.shape == self._row:  # most are: copied as they are
             self._features[w, n] = observation
         else:
@@ -168,9 +173,21 @@ class ForeignWorlds:
 
     def _fault(self, w: int, what: str, error: Exception) -> EnvironmentFaultError:
         """Return what the environment raised, or brought about, with its place."""
+        self._end_fork(w)
         return EnvironmentFaultError(
             f"environment {self.description.id}: {what} {type(error).__name__}: {error} in {self._place(w)}"
         )
+
+    def _end_fork(self, w: int) -> None:
+        """End this process where the environment forked it in a call and came back: two would write one journal."""
+        if getpid() != self._process:
+            sys.stderr.write(
+                f"environment {self.description.id} forked the process {self._process} in {self._place(w)}, and its "
+                f"child {getpid()} came back from the call; the child ends here, and the process goes on; let a child "
+                "end with os._exit\n"
+            )
+            sys.stderr.flush()
+            _exit(EnvironmentFaultError.exit_code)
 
     def _batch(self, alive: NDArray[np.bool_]) -> ObservationBatchDTO:
         """Return copies of what all worlds show, finite; `alive` is [W, N]."""
@@ -186,6 +203,7 @@ class ForeignWorlds:
         )
 
     def _check(self, actions: Actions) -> None:
+        self._process = getpid()
         problem = self.description.actions.problem(actions, self.worlds, self.description.agents)
         if problem:
             raise BadInputError(f"step: {problem}")

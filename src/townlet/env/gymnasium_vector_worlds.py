@@ -213,6 +213,7 @@ class GymnasiumVectorWorlds(ForeignWorlds):
 
     def _check_infos(self, worlds: NDArray[np.bool_], infos: Any) -> None:
         """Raise EnvironmentFaultError where infos are no mapping."""
+        self._end_fork(int(np.argmax(worlds)))
         if not isinstance(infos, Mapping):
             raise EnvironmentFaultError(
                 f"environment {self.description.id}: infos of type {type(infos).__name__} in {self._places(worlds)}; "
@@ -227,6 +228,7 @@ class GymnasiumVectorWorlds(ForeignWorlds):
 
     def _fault_among(self, worlds: NDArray[np.bool_], what: str, error: Exception) -> EnvironmentFaultError:
         """Return what the environment raised for the marked worlds, or brought about, with their place."""
+        self._end_fork(int(np.argmax(worlds)))
         return EnvironmentFaultError(
             f"environment {self.description.id}: {what} {type(error).__name__}: {error} in {self._places(worlds)}"
         )
