@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from townlet.dto.guards import AllOf, AnyOf, NotOf, Verdict
+from townlet.dto.conditions import AllOf, AnyOf, NotOf
+from townlet.dto.guards import Verdict
 from townlet.dto.schedule import EdgeSpec
 from townlet.errors import BadInputError
 from townlet.machine.guards.verdicts import EdgeChoice, all_of, any_of, choose, evaluate_condition, names, not_of

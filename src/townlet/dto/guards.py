@@ -16,25 +16,20 @@ from townlet.dto.quantities import Percent
 
 __all__ = [
     "GUARD_KINDS",
-    "AllOf",
-    "AnyOf",
     "BetweenSpec",
     "ComparisonSpec",
-    "Condition",
     "EvidenceTable",
     "GuardReport",
     "GuardSpec",
     "LimitSpec",
     "MarginSpec",
     "MetricGuardSpec",
-    "NotOf",
     "PairedComparisonSpec",
     "PairedMetric",
     "Relation",
     "ThresholdSpec",
     "Verdict",
     "VisitCountSpec",
-    "When",
 ]
 
 
@@ -300,54 +295,6 @@ def _structure_guard(value: Any, _: Any) -> GuardSpec:
 
 converter.register_structure_hook_func(
     lambda kind: isinstance(kind, type) and issubclass(kind, GuardSpec), _structure_guard
-)
-
-
-@frozen(kw_only=True)
-class AllOf(Record):
-    """A condition that holds where all parts hold."""
-
-    all: tuple["When", ...]
-    """Parts."""
-
-
-@frozen(kw_only=True)
-class AnyOf(Record):
-    """A condition that holds where at least one part holds."""
-
-    any: tuple["When", ...]
-    """Parts."""
-
-
-@frozen(kw_only=True)
-class NotOf(Record):
-    """A condition that holds where its part does not."""
-
-    not_: "When"
-    """Part."""
-
-
-Condition = AllOf | AnyOf | NotOf
-When = str | AllOf | AnyOf | NotOf
-attrs.resolve_types(AllOf)
-attrs.resolve_types(AnyOf)
-attrs.resolve_types(NotOf)
-
-
-def _structure_when(value: Any, _: Any) -> When:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Mapping) and len(value) == 1:
-        kinds: dict[str, type[AllOf | AnyOf | NotOf]] = {"all": AllOf, "any": AnyOf, "not": NotOf}
-        kind = kinds.get(next(iter(value)))
-        if kind is not None:
-            return converter.structure(value, kind)
-    raise ValueError(f"expected a guard's name, {{all: […]}}, {{any: […]}} or {{not: x}}; found {value!r}")
-
-
-converter.register_structure_hook_func(lambda kind: kind == When, _structure_when)
-converter.register_unstructure_hook_func(
-    lambda kind: kind == When, lambda value: value if isinstance(value, str) else converter.unstructure(value)
 )
 
 

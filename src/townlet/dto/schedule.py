@@ -7,8 +7,9 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.conditions import When
 from townlet.dto.constraints import Growing, Limits, Shares, Text, check_presence
-from townlet.dto.guards import GuardSpec, When
+from townlet.dto.guards import GuardSpec
 from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.quantities import Bytes, Duration, Percent

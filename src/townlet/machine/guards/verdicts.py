@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from townlet.dto.guards import AllOf, AnyOf, Verdict, When
+from townlet.dto.conditions import AllOf, AnyOf, When
+from townlet.dto.guards import Verdict
 from townlet.dto.schedule import EdgeSpec, ScheduleSpec
 from townlet.errors import BadInputError
 

@@ -5,17 +5,8 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from townlet.dto.codec import Problem
-from townlet.dto.guards import (
-    AllOf,
-    AnyOf,
-    ComparisonSpec,
-    GuardSpec,
-    NotOf,
-    PairedComparisonSpec,
-    Relation,
-    VisitCountSpec,
-    When,
-)
+from townlet.dto.conditions import AllOf, AnyOf, NotOf, When
+from townlet.dto.guards import ComparisonSpec, GuardSpec, PairedComparisonSpec, Relation, VisitCountSpec
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.dto.strategies import PromoteSpec
 from townlet.machine.guards.verdicts import names

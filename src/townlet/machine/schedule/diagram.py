@@ -2,7 +2,7 @@
 
 import re
 
-from townlet.dto.guards import AllOf, NotOf, When
+from townlet.dto.conditions import AllOf, NotOf, When
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec, ScheduleSpec
 
 __all__ = ["condition", "mermaid"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from townlet.dto.guards import AllOf, AnyOf, ComparisonSpec, When
+from townlet.dto.conditions import AllOf, AnyOf, When
+from townlet.dto.guards import ComparisonSpec
 from townlet.dto.schedule import BaselineSpec, ScheduleSpec
 
 __all__ = ["missing_comparisons"]

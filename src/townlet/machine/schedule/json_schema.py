@@ -10,9 +10,10 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 import attrs
 
 from townlet.dto.codec import converter
+from townlet.dto.conditions import When
 from townlet.dto.constraints import constraints_of, presence_schema
 from townlet.dto.fields import field_docs
-from townlet.dto.guards import GUARD_KINDS, GuardSpec, When
+from townlet.dto.guards import GUARD_KINDS, GuardSpec
 from townlet.dto.quantities import Bytes, Duration, Percent
 from townlet.dto.schedule import BudgetSpec, EvidenceSpec, PolicySpec, ScheduleSpec, StateSpec
 from townlet.dto.strategies import StrategySpec

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from townlet.dto.guards import AllOf, AnyOf, GuardSpec, NotOf, VisitCountSpec, When
+from townlet.dto.conditions import AllOf, AnyOf, NotOf, When
+from townlet.dto.guards import GuardSpec, VisitCountSpec
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.machine.guards.verdicts import names
 
