@@ -11,7 +11,8 @@ from pebbles import pebble
 
 from townlet.dto import policy
 from townlet.dto.codec import unstructure
-from townlet.dto.guards import ComparisonSpec, EvidenceTable, PairedMetric, Relation, ThresholdSpec
+from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.guards import ComparisonSpec, Relation, ThresholdSpec
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan

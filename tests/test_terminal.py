@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townlet.dto.comparison import ComparisonResult, MetricComparison
-from townlet.dto.guards import EvidenceTable, PairedMetric
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.registry import AliasMove
 from townlet.escapes import one_line, printable
 from townlet.numerals import number, plain_numbers

@@ -16,7 +16,8 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from townlet.dto.guards import ComparisonSpec, EvidenceTable, PairedMetric, Relation, Verdict
+from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.guards import ComparisonSpec, Relation, Verdict
 from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan

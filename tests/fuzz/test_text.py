@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from townlet.dto import codec
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.journal import RECORDS
 from townlet.dto.policy import AnnealSummary, EvaluationResult, PPOTrainingResult
 from townlet.dto.registry import LedgerEntry

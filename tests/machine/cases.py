@@ -8,7 +8,8 @@ from fakes import ppo_result
 from plans import METRICS, make_plan
 
 from townlet.dto.codec import structure
-from townlet.dto.guards import EvidenceTable, GuardReport, GuardSpec, PairedMetric
+from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.guards import GuardReport, GuardSpec
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import Plan

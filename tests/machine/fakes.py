@@ -18,7 +18,7 @@ from pebbles import pebble, text_of
 from plans import CATALOGUE, METRICS, make_plan
 
 from townlet.dto.codec import structure
-from townlet.dto.guards import EvidenceTable, PairedMetric
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.journal import Entry, RunCreated
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import (

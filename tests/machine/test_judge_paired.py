@@ -13,7 +13,8 @@ from attrs import evolve
 from cases import CHAMPION, OTHER, PLAN, QUEUES, RETURN, asked, compared, guard, known, table, waves
 from plans import make_plan
 
-from townlet.dto.guards import PairedMetric, Verdict
+from townlet.dto.evidence import PairedMetric
+from townlet.dto.guards import Verdict
 from townlet.machine.guards.evaluate import is_decided
 from townlet.machine.guards.look_errors import evaluate_visits
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from pebbles import pebble
 
-from townlet.dto.guards import EvidenceTable, PairedMetric
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.metrics import Measurement
 from townlet.dto.policy import (
     BCTrainingResult,

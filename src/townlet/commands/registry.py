@@ -58,7 +58,7 @@ def history(*, run: Run | None = None, wide: Wide = False, home: Home = HOME, js
     from json import loads
 
     from townlet.dto.codec import structure
-    from townlet.dto.guards import EvidenceTable
+    from townlet.dto.evidence import EvidenceTable
     from townlet.report import tables, terminal
     from townlet.store.blobs import BlobStore
 

@@ -1,4 +1,4 @@
-"""Guards as records: one class per kind of guard, the stored evidence, and the report on a guard."""
+"""Guards as records: one class per kind of guard, and the report on a guard."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,15 +18,17 @@ __all__ = [
     "GUARD_KINDS",
     "BetweenSpec",
     "ComparisonSpec",
-    "EvidenceTable",
+    "EvidenceGuardSpec",
     "GuardReport",
     "GuardSpec",
     "LimitSpec",
     "MarginSpec",
     "MetricGuardSpec",
     "PairedComparisonSpec",
-    "PairedMetric",
     "Relation",
+    "ShareLimitSpec",
+    "ShareMarginSpec",
+    "TailSpec",
     "ThresholdSpec",
     "Verdict",
     "VisitCountSpec",
@@ -45,6 +47,7 @@ class Verdict(StrEnum):
 
 _not_negative = Limits(least=0, words="at least 0")
 _positive = Limits(above=0, words="more than 0")
+_share = Limits(above=0, below=1, words="more than 0% and less than 100%")
 
 
 @frozen(kw_only=True)
@@ -102,6 +105,11 @@ class MetricGuardSpec(GuardSpec):
     def subject(self) -> str:
         """The metric."""
         return self.metric
+
+    @property
+    def baseline(self) -> str | None:
+        """Name of the baseline that it compares with; none for a guard with fixed limits."""
+        return None
 
 
 @frozen(kw_only=True)
@@ -206,6 +214,11 @@ class ComparisonSpec(MetricGuardSpec):
         """The baseline, and the distance from it."""
         return next(self._margins())[1]
 
+    @property
+    def baseline(self) -> str:
+        """Name of the baseline."""
+        return self.margin.baseline
+
 
 @frozen(kw_only=True)
 class PairedComparisonSpec(ComparisonSpec):
@@ -216,6 +229,68 @@ class PairedComparisonSpec(ComparisonSpec):
     missing: Literal["worst", "drop"] | None = None
     """What an episode counts as in which only one side has exposure: `worst`, the worst of all values for the candidate
     and the best for the baseline; `drop`, nothing. Without it such an episode makes the guard UNKNOWN."""
+    test: Literal["mean", "count"] = "mean"
+    """What decides: `mean`, bounds of the mean difference; `count`, the exact conditional test of two rates of events,
+    for a metric that counts events."""
+
+
+@frozen(kw_only=True)
+class ShareLimitSpec(Record):
+    """The largest share of episodes that may lie on the wrong side of a limit."""
+
+    limit: float
+    """In the metric's unit; an episode at the limit is not on the wrong side."""
+    at_most: Percent = attrs.field(validator=_share)
+    """The largest share of such episodes."""
+
+
+@frozen(kw_only=True)
+class ShareMarginSpec(MarginSpec):
+    """The largest share of episodes that may be worse than the baseline's same episode by more than the distance."""
+
+    at_most: Percent = attrs.field(validator=_share)
+    """The largest share of such episodes."""
+
+
+@frozen(kw_only=True)
+class TailSpec(MetricGuardSpec):
+    """A limit on the share of bad episodes, with confidence: what a mean cannot see."""
+
+    TAGS = ("share_below", "share_above", "share_worse")
+
+    share_below: ShareLimitSpec | None = None
+    """Episodes with a value below a limit."""
+    share_above: ShareLimitSpec | None = None
+    """Episodes with a value above a limit."""
+    share_worse: ShareMarginSpec | None = None
+    """Episodes that are worse than the baseline's same episode by more than a distance."""
+    evidence: str
+    """The episodes that are counted."""
+    missing: Literal["worst", "drop"] | None = None
+    """What an episode without exposure counts as: `worst`, a bad one; `drop`, nothing. In `share_worse` an episode
+    without exposure on both sides counts as nothing. Without it such an episode makes the guard UNKNOWN."""
+    without_baseline: Literal["unknown", "skip"] = "unknown"
+    """`skip`: where the baseline does not exist the guard is SKIPPED and counts as a pass."""
+
+    @property
+    def tag(self) -> str:
+        """The key that says which episodes are bad."""
+        return next(tag for tag in self.TAGS if getattr(self, tag) is not None)
+
+    @property
+    def limits(self) -> ShareLimitSpec | ShareMarginSpec:
+        """Which episodes are bad, and the largest share of them."""
+        found: ShareLimitSpec | ShareMarginSpec = getattr(self, self.tag)
+        return found
+
+    @property
+    def baseline(self) -> str | None:
+        """Name of the baseline; none where episodes are compared with a fixed limit."""
+        return None if self.share_worse is None else self.share_worse.baseline
+
+
+EvidenceGuardSpec = PairedComparisonSpec | TailSpec
+"""Kinds of guards that are decided by stored episodes, look by look."""
 
 
 @frozen(kw_only=True)
@@ -240,6 +315,7 @@ GUARD_KINDS: tuple[type[GuardSpec], ...] = (
     BetweenSpec,
     ComparisonSpec,
     PairedComparisonSpec,
+    TailSpec,
     VisitCountSpec,
 )
 """Every kind of guard a schedule may contain; the reader and the JSON Schema are made from this list."""
@@ -299,40 +375,6 @@ converter.register_structure_hook_func(
 
 
 @frozen(kw_only=True)
-class PairedMetric(Record):
-    """One metric of the candidate and of each baseline over the same episodes."""
-
-    may_be_nan: ClassVar[bool] = True
-
-    metric: str
-    """``NAME``, or ``[SCENARIO].NAME`` in a suite."""
-    values: Mapping[str, tuple[float | None, ...]]
-    """Per policy (`candidate` or a baseline's name), each episode's ratio; none where it had no exposure."""
-    invalid: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
-    """Per policy, the episodes in which it has no valid number; of policies without such episodes nothing."""
-
-
-@frozen(kw_only=True)
-class EvidenceTable(Record):
-    """The paired measurements behind verdicts, stored as a blob so that every verdict can be derived again."""
-
-    evidence: str
-    """Name in the schedule."""
-    candidate: str
-    """Digest of the weights under test."""
-    baselines: Mapping[str, str]
-    """What each baseline's name was pinned to: a weights digest, or ``teacher:NAME``."""
-    seed: int
-    """Seed that keys the episodes; episode i is world i."""
-    looks: tuple[int, ...]
-    """Episodes at each look that was taken."""
-    metrics: tuple[PairedMetric, ...]
-    """One row per metric; the lists are as long as the last look."""
-    unpaired: bool = False
-    """True where the environment does not obey its seed: episode i of two policies is not the same episode."""
-
-
-@frozen(kw_only=True)
 class GuardReport(Record):
     """A guard's verdict with the numbers it was derived from."""
 
@@ -372,3 +414,16 @@ class GuardReport(Record):
     """Stage-wise p-value of what the guard asserts, within the visit; none where all differences are equal."""
     skewness: float | None = evolved(since=3, default=None)
     """Skewness of the paired differences that were compared; none where the episodes are not pairs."""
+    test: str = evolved(since=4, default="")
+    """What decided: `mean`, `count` or `share`; empty for a guard without episodes, and in earlier versions."""
+    check: str = evolved(since=4, default="")
+    """Which other bounds were computed beside those that decided: `mean` beside a count, `betting` for a bounded
+    metric; empty where none were."""
+    check_low: float | None = evolved(since=4, default=None)
+    """Lower bound by the other method, in the unit of `low`."""
+    check_high: float | None = evolved(since=4, default=None)
+    """Upper bound by the other method."""
+    worst: float | None = evolved(since=4, default=None)
+    """Difference of the pair that is worst for the candidate; for `share_below` and `share_above` the worst value."""
+    worst_episode: int | None = evolved(since=4, default=None)
+    """That episode, counted from 0."""

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from townlet.dto.codec import Record
 from townlet.dto.comparison import ComparisonResult
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import missing_episodes, paired_bounds

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.journal import (
     ApprovalRequested,
     Checkpoint,

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from attrs import evolve, fields, frozen
 
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.journal import EffectDone, VisitStarted
 from townlet.dto.policy import TrainingResult
 from townlet.dto.policy_ref import teacher_ref

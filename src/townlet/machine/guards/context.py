@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import Plan

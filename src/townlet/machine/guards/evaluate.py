@@ -12,16 +12,15 @@ from attrs import evolve, frozen
 
 from townlet.canonical import digest_of
 from townlet.dto.codec import structure
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import (
     ComparisonSpec,
-    EvidenceTable,
     GuardReport,
     GuardSpec,
     LimitSpec,
     MetricGuardSpec,
     PairedComparisonSpec,
-    PairedMetric,
     Verdict,
     VisitCountSpec,
 )

@@ -6,7 +6,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from townlet.dto.guards import PairedMetric
+from townlet.dto.evidence import PairedMetric
 from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.schedule import EvidenceSpec
 from townlet.policy.evaluation.episodes import Episodes, play

@@ -5,7 +5,8 @@ from time import perf_counter
 from attrs import frozen
 
 from townlet.canonical import canonical_json
-from townlet.dto.guards import ComparisonSpec, EvidenceTable
+from townlet.dto.evidence import EvidenceTable
+from townlet.dto.guards import ComparisonSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.policy import EvaluationResult
