@@ -209,7 +209,7 @@ def test_a_metric_whose_direction_is_written_in_words_is_judged_by_it() -> None:
         candidate=tuple(461.5 + i % 7 for i in range(40)),
         baseline=tuple(500.0 + i % 5 for i in range(40)),
         looks=(40,),
-        errors=LookErrors(total=0.05, each=(0.05,), looks=(40,)),
+        errors=LookErrors(total=0.05, each=(0.05,), exact=(0.05,), looks=(40,)),
         seed=7,
     )
 

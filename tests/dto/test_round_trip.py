@@ -28,6 +28,9 @@ from townlet.dto.guards import (
     MarginSpec,
     MetricGuardSpec,
     PairedComparisonSpec,
+    ShareLimitSpec,
+    ShareMarginSpec,
+    TailSpec,
     ThresholdSpec,
     VisitCountSpec,
 )
@@ -77,6 +80,10 @@ SPECIAL[ActionSpec] = st.builds(
 )
 POINTS = st.just(((0.0, 0.0), (100.0, 0.5)))
 SPECIAL[RampSpec] = st.builds(RampSpec, actor=POINTS, critic=POINTS, anchor_kl=POINTS, bc_weight=POINTS)
+SPECIAL[ShareMarginSpec] = st.builds(ShareMarginSpec, baseline=WORDS, absolute=SHARE, at_most=SHARE)
+SPECIAL[TailSpec] = st.builds(
+    TailSpec, metric=WORDS, share_below=st.builds(ShareLimitSpec, limit=SHARE, at_most=SHARE), evidence=WORDS
+) | st.builds(TailSpec, metric=WORDS, share_worse=SPECIAL[ShareMarginSpec], evidence=WORDS)
 SPECIAL[ThresholdSpec] = st.builds(ThresholdSpec, metric=WORDS, at_least=SHARE)
 SPECIAL[BetweenSpec] = st.builds(BetweenSpec, metric=WORDS, between=st.tuples(SHARE, SHARE).map(sorted).map(tuple))
 SPECIAL[ComparisonSpec] = st.builds(ComparisonSpec, metric=WORDS, worse_by=SPECIAL[MarginSpec])
@@ -85,7 +92,9 @@ SPECIAL[PairedComparisonSpec] = st.builds(
 )
 SPECIAL[VisitCountSpec] = st.builds(VisitCountSpec, visits_to=WORDS, below=WHOLE)
 SPECIAL[LimitSpec] = SPECIAL[ThresholdSpec] | SPECIAL[BetweenSpec]
-SPECIAL[MetricGuardSpec] = SPECIAL[LimitSpec] | SPECIAL[ComparisonSpec] | SPECIAL[PairedComparisonSpec]
+SPECIAL[MetricGuardSpec] = (
+    SPECIAL[LimitSpec] | SPECIAL[ComparisonSpec] | SPECIAL[PairedComparisonSpec] | SPECIAL[TailSpec]
+)
 SPECIAL[GuardSpec] = SPECIAL[MetricGuardSpec] | SPECIAL[VisitCountSpec]
 
 

@@ -12,6 +12,7 @@ from corridor import CorridorProvider
 from record import played, town
 
 from townlet.canonical import GENESIS, canonical_json, seal_line
+from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, TransitionTaken, VisitFinished, VisitStarted
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
@@ -143,9 +144,12 @@ def _engine(home: Path, journal: Journal, recorded: Sequence[Entry], registry: P
 def _decisions(entries: Iterable[Entry]) -> list[JournalRecord]:
     """Return verdicts and transitions, without what belongs to the rule that decided them: bounds and words."""
     records = (entry.record for entry in entries)
-    rule: dict[str, Any] = {"rule": 1, "low": None, "high": None, "sentence": "", "p_value": None, "skewness": None}
+    names = ("rule", "low", "high", "limit", "sentence", "p_value", "skewness", "test", "worst", "worst_episode")
+    blank: dict[str, Any] = {
+        name: getattr(GuardReport(guard="", verdict=Verdict.PASS, sentence=""), name) for name in names
+    }
     return [
-        evolve(record, reports=tuple(evolve(report, **rule) for report in record.reports))
+        evolve(record, reports=tuple(evolve(report, **blank) for report in record.reports))
         if isinstance(record, GuardsJudged)
         else record
         for record in records

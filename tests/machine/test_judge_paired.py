@@ -81,16 +81,17 @@ def test_intervals_decide_in_the_better_direction(
 
 
 def test_a_relative_tolerance_counts_the_noise_of_the_baseline() -> None:
-    """Ten per cent of a baseline of 10 ± 5: the differences are x − b + 0.1·b, held against 0."""
+    """Ten per cent of a baseline of 10 ± 5: x − b + 0.1·b is held against 0, and the report shows both less 1."""
     baseline = waves(10.0, 20, size=5.0)
     candidate = [b - 0.5 for b in baseline]
     report = asked(
         compared("not_worse_than", evidence=True, relative="10%", floor=1.0), known(table=table(candidate, baseline))
     )
     # contrasts are −0.5 + 0.1·b: mean 0.5, half-width 0.1 · 5 · 0.9104
-    assert (Verdict.PASS, 0.0, "relative") == (report.verdict, report.limit, report.tolerance)
+    assert (Verdict.PASS, -1.0, "relative") == (report.verdict, report.limit, report.tolerance)
     assert report.value == pytest.approx(-0.5)
-    assert (report.low, report.high) == (pytest.approx(0.5 - 0.4552, abs=1e-3), pytest.approx(0.5 + 0.4552, abs=1e-3))
+    expected = (pytest.approx(-0.5 - 0.4552, abs=1e-3), pytest.approx(-0.5 + 0.4552, abs=1e-3))
+    assert expected == (report.low, report.high)
 
 
 def test_a_relative_tolerance_of_a_negative_baseline_keeps_its_sign() -> None:

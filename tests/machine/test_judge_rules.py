@@ -7,6 +7,7 @@ from plans import make_plan
 
 from townlet.dto.guards import Verdict
 from townlet.estimate import bounds
+from townlet.machine.guards.baseline_margin import RULE
 from townlet.machine.guards.evaluate import is_decided
 from townlet.machine.guards.look_errors import look_errors
 
@@ -65,7 +66,7 @@ def test_verdicts_of_the_first_rule_are_derived_by_it() -> None:
     """A journal of an earlier Townlet holds what that one decided."""
     rounding, gaps = table([0.1 + 0.2] * 40, [0.3] * 40), table([None] * 4 + waves(FAR, 36), [0.0] * 40)
     for stored, now in ((rounding, Verdict.FAIL), (gaps, Verdict.UNKNOWN)):
-        assert (now, 3) == ((report := asked(BETTER, known(table=stored))).verdict, report.rule)
+        assert (now, RULE) == ((report := asked(BETTER, known(table=stored))).verdict, report.rule)
         first = asked(BETTER, known(table=stored, rule=1))
         assert (Verdict.PASS, 1, (), ()) == (first.verdict, first.rule, first.candidate_missing, first.baseline_missing)
 

@@ -70,7 +70,7 @@ def _forecast(schedule: Path, allow_import: tuple[str, ...], *, wide: bool, json
         terminal.show(report.summary)
         for sentence in report.reservation_sentences:
             terminal.warn(sentence)
-    for sentence in prediction.first_run:
+    for sentence in (*prediction.first_run, *prediction.unguarded_tails):
         terminal.warn(sentence)
     if prediction.torch:
         names = ", ".join(prediction.torch)

@@ -32,6 +32,8 @@ class MetricSpec(Record):
     """Least value it can have; `check` refuses limits that no value can reach. None where there is no such value."""
     high: float | None = None
     """Largest value it can have; 1 for a share. None where there is no such value."""
+    is_count: bool = False
+    """True where the sum is a number of events, such as deaths; a guard may then say ``test: count``."""
 
 
 @frozen(kw_only=True)
@@ -46,6 +48,8 @@ class InfoMetricSpec(Record):
     """Unit of that number."""
     direction: Direction
     """Which way the metric improves."""
+    is_count: bool = False
+    """True where it is a number of events; a guard may then say ``test: count``."""
 
 
 @frozen(kw_only=True)

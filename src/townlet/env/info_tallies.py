@@ -28,8 +28,16 @@ def metric_specs(metrics: Mapping[str, InfoMetricSpec], built_in: tuple[MetricSp
 
 
 def _spec(name: str, metric: InfoMetricSpec) -> MetricSpec:
-    low, high = (0.0, 1.0) if metric.reduce in _SHARES else (None, None)
-    return MetricSpec(name=name, unit=metric.unit, direction=metric.direction, exposure="episodes", low=low, high=high)
+    low, high = (0.0, 1.0) if metric.reduce in _SHARES else (0.0 if metric.is_count else None, None)
+    return MetricSpec(
+        name=name,
+        unit=metric.unit,
+        direction=metric.direction,
+        exposure="episodes",
+        low=low,
+        high=high,
+        is_count=metric.is_count,
+    )
 
 
 def row_of(batch: Any, world: int) -> Any:

@@ -62,8 +62,8 @@ def _number(name: str, *, optional: bool = False) -> Column:
     return Column(name, is_number=True, is_optional=optional)
 
 
-def forecast_tables(forecast: Forecast) -> tuple[Grid, Grid]:
-    """Return two tables: what a run can visit and cost at most, and which differences its guards can detect."""
+def forecast_tables(forecast: Forecast) -> tuple[Grid, ...]:
+    """Return tables: what a run can visit and cost at most, what its guards can detect, and what its looks exclude."""
     states = Grid(
         f"{forecast.name}: at most {forecast.agent_steps:,} agent-steps, {forecast.disk / 2**20:,.0f} MiB; "
         f"may end in {', '.join(forecast.ends)}",
@@ -82,6 +82,7 @@ def forecast_tables(forecast: Forecast) -> tuple[Grid, Grid]:
             _text("decides"),
             _number("detectable (sd)"),
             _number("equal policy passes"),
+            _number("passes from", optional=True),
         ),
     )
     for guard in forecast.guards:
@@ -91,8 +92,16 @@ def forecast_tables(forecast: Forecast) -> tuple[Grid, Grid]:
             ", ".join(guard.decides),
             number(guard.detectable),
             number(guard.equal_passes),
+            "" if guard.passes_from is None else f"{guard.passes_from} episodes",
         )
-    return states, guards
+    excluded = Grid(
+        "shares of bad episodes that are excluded where none is seen",
+        (_text("evidence"), _number("episodes"), _number("by a tail guard"), _number("alone, at 95%", optional=True)),
+    )
+    for look in forecast.exclusions:
+        shares = (f"{number(100 * share)}%" for share in (look.share, look.share_alone))
+        excluded.add_row(look.evidence, str(look.episodes), *shares)
+    return (states, guards, excluded) if forecast.exclusions else (states, guards)
 
 
 def schedules_table(rows: Iterable[ScheduleRow]) -> Grid:

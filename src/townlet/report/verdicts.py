@@ -46,8 +46,11 @@ def other_bound(report: GuardReport) -> str:
 def _shift(report: GuardReport) -> float:
     """Return what a relative tolerance added to each difference: r·b̄, by which the journal's bounds are moved.
 
-    The bounds are symmetric about the mean of what was tested, x − b ± r·b; the difference is the mean of x − b.
+    The bounds are symmetric about the mean of what was tested, x − b ± r·b; the difference is the mean of x − b. From
+    rule 4 on the journal holds bounds of the difference.
     """
-    if report.tolerance != "relative" or report.low is None or report.high is None or report.value is None:
+    if report.rule > 3 or report.tolerance != "relative":
+        return 0.0
+    if report.low is None or report.high is None or report.value is None:
         return 0.0
     return (report.low + report.high) / 2 - report.value

@@ -52,6 +52,8 @@ class Kpi(NamedTuple):
     """Least value of the ratio; None where there is none."""
     high: float | None = None
     """Largest value of the ratio; None where there is none."""
+    is_count: bool = False
+    """True where the sum is a number of events."""
 
 
 def _gini(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -112,10 +114,10 @@ _KPIS = (
         lambda c: c.agents["episode_return"].min(axis=1) / np.maximum(c.days(), 1 / DAY),
         low=None,
     ),
-    Kpi("conflicts", _PER_DAY, Direction.LOWER, _TIME, _count("conflicts")),
+    Kpi("conflicts", _PER_DAY, Direction.LOWER, _TIME, _count("conflicts"), is_count=True),
     Kpi("queue_intensity", _PER_DAY, Direction.LOWER, _TIME, _count("intensity")),
     Kpi("wait_ticks", "ticks/agent-day", Direction.LOWER, _TIME, _waits),
-    Kpi("deaths", _PER_DAY, Direction.LOWER, _TIME, _count("deaths")),
+    Kpi("deaths", _PER_DAY, Direction.LOWER, _TIME, _count("deaths"), is_count=True),
     Kpi("attendance", "share", Direction.HIGHER, "scheduled ticks", _count("worked_ticks"), high=1.0),
     Kpi("late_starts", "share", Direction.LOWER, "scheduled starts", _count("late_starts"), high=1.0),
     Kpi("self_sufficiency", "share", Direction.HIGHER, "whole agent-days", _count("sufficient_days"), high=1.0),
@@ -128,7 +130,7 @@ _KPIS = (
         high=1.0,
     ),
     Kpi("escalation", "share", Direction.LOWER, "conflicts", _count("escalations"), high=1.0),
-    Kpi("evictions", _PER_DAY, Direction.LOWER, _TIME, _count("evictions")),
+    Kpi("evictions", _PER_DAY, Direction.LOWER, _TIME, _count("evictions"), is_count=True),
     Kpi("chats", _PER_DAY, Direction.NONE, _TIME, _count("chats")),
     Kpi("chats_failed", _PER_DAY, Direction.NONE, _TIME, _count("failed_chats")),
     Kpi("shared_meals", _PER_DAY, Direction.NONE, _TIME, _count("meals_shared")),
@@ -147,7 +149,13 @@ def metrics(spec: TownSpec) -> tuple[MetricSpec, ...]:
     """Return the KPIs of a town."""
     return tuple(
         MetricSpec(
-            name=kpi.name, unit=kpi.unit, direction=kpi.direction, exposure=kpi.exposure, low=kpi.low, high=kpi.high
+            name=kpi.name,
+            unit=kpi.unit,
+            direction=kpi.direction,
+            exposure=kpi.exposure,
+            low=kpi.low,
+            high=kpi.high,
+            is_count=kpi.is_count,
         )
         for kpi in _kpis(spec)
     )

@@ -9,15 +9,15 @@ from typing import assert_never
 from attrs import frozen
 
 from townlet.dto.fields import Direction
-from townlet.dto.guards import ComparisonSpec, GuardReport, Relation, Verdict
+from townlet.dto.guards import ComparisonSpec, GuardReport, MarginSpec, Relation, Verdict
 from townlet.errors import BadInputError
 from townlet.estimate import ROUNDING
 
-__all__ = ["RULE", "BaselineMargin", "orientation"]
+__all__ = ["RULE", "BaselineMargin", "distance_from", "orientation"]
 
-RULE = 3
-"""Version of the rule that comparisons are decided by. Rule 1 took differences of rounding for differences, and dropped
-episodes that only one side had exposure in; its verdicts are still derived again by it."""
+RULE = 4
+"""Version of the rule that guards on episodes are decided by; `docs/reference/evidence.md` lists what each changed.
+Verdicts of earlier versions are derived again by theirs."""
 
 _RELATION_PHRASE = {
     Relation.NOT_WORSE_THAN: "not worse than",
@@ -35,6 +35,20 @@ def orientation(direction: Direction, metric: str) -> float:
             return -1.0
         case _:
             raise BadInputError(f"{metric} has no better direction; nothing can be better or worse in it")
+
+
+def distance_from(margin: MarginSpec, baseline: float, *, largest: bool) -> tuple[float, str]:
+    """Return a margin in the metric's unit at this baseline, and the tolerance it comes from.
+
+    A relative margin is r·max(|b|, floor); where an absolute one stands beside it, the larger or the smaller of both.
+    """
+    distances = []
+    if margin.relative is not None and margin.floor is not None:
+        kind = "relative" if abs(baseline) >= margin.floor else "floor"
+        distances.append((margin.relative * max(abs(baseline), margin.floor), kind))
+    if margin.absolute is not None:
+        distances.append((margin.absolute, "absolute"))
+    return max(distances) if largest else min(distances)
 
 
 @frozen(kw_only=True)
@@ -63,20 +77,7 @@ class BaselineMargin:
         A relative margin is r·max(|b|, floor). Where an absolute one stands beside it the looser applies: for
         `not_worse_than` the larger, for `better_by` and `worse_by` the smaller.
         """
-        spec, distances = self.guard.margin, []
-        if spec.relative is not None and spec.floor is not None:
-            distances.append(
-                (spec.relative * max(abs(baseline), spec.floor), "relative" if abs(baseline) >= spec.floor else "floor")
-            )
-        if spec.absolute is not None:
-            distances.append((spec.absolute, "absolute"))
-        match self.guard.relation:
-            case Relation.NOT_WORSE_THAN:
-                return max(distances)
-            case Relation.BETTER_BY | Relation.WORSE_BY:
-                return min(distances)
-            case relation:
-                assert_never(relation)
+        return distance_from(self.guard.margin, baseline, largest=self.guard.relation == Relation.NOT_WORSE_THAN)
 
     def limit(self, distance: float) -> float:
         """Return the limit of the oriented difference: +distance for `better_by`, −distance for the others."""

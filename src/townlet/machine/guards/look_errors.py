@@ -1,9 +1,11 @@
 """The error that each look may make, so that a whole run keeps the confidence that its evidence declares."""
 
+import math
+
 from attrs import frozen
 
 from townlet.confidence.sequential import error_per_visit, stagewise_p_value
-from townlet.confidence.spending import nominal_levels
+from townlet.confidence.spending import nominal_levels, spent_at_looks
 from townlet.dto.schedule import EvidenceSpec, Plan
 from townlet.estimate import error_per_look
 
@@ -20,13 +22,19 @@ class LookErrors:
     total: float
     """Error of the visit."""
     each: tuple[float, ...]
-    """Nominal one-sided error of each look."""
+    """Nominal one-sided error of each look's test of a mean."""
+    exact: tuple[float, ...]
+    """Error of each look's exact test; together they are `total`."""
     looks: tuple[int, ...]
     """Episodes at each look."""
 
     def p_value(self, nominal: float, look: int) -> float:
         """Return the stage-wise p-value of a test that ended at a look, counted from 1, with a nominal p-value."""
         return stagewise_p_value(nominal, look, self.looks, self.each)
+
+    def exact_p_value(self, nominal: float, look: int) -> float:
+        """Return an upper bound of the stage-wise p-value of an exact test: what was spent before, and its own."""
+        return min(1.0, math.fsum((*self.exact[: look - 1], nominal)))
 
 
 def evaluate_visits(plan: Plan) -> int:
@@ -43,9 +51,13 @@ def look_errors(evidence: EvidenceSpec, plan: Plan, visit: int, rule: int) -> Lo
     looks, visits = evidence.episodes, evaluate_visits(plan)
     if rule < 3:
         same = error_per_look(evidence.confidence, len(looks), visits)
-        return LookErrors(total=same * len(looks), each=(same,) * len(looks), looks=looks)
+        each = (same,) * len(looks)
+        return LookErrors(total=same * len(looks), each=each, exact=each, looks=looks)
     shares = evidence.visits or (1 / visits,) * visits
     totals = error_per_visit(1 - evidence.confidence, shares, len(shares))
     total = totals[min(visit, len(totals)) - 1]  # a guard on a visit beyond the last one is UNKNOWN by itself
-    each = tuple(max(level, _LEAST) for level in nominal_levels(total, looks, evidence.spending))
-    return LookErrors(total=total, each=each, looks=looks)
+    each, exact = (
+        tuple(max(level, _LEAST) for level in levels(total, looks, evidence.spending))
+        for levels in (nominal_levels, spent_at_looks)
+    )
+    return LookErrors(total=total, each=each, exact=exact, looks=looks)

@@ -6,7 +6,7 @@ import attrs
 
 from townlet.dto.codec import Problem
 from townlet.dto.conditions import AllOf, AnyOf, NotOf, When
-from townlet.dto.guards import ComparisonSpec, GuardSpec, PairedComparisonSpec, Relation, VisitCountSpec
+from townlet.dto.guards import ComparisonSpec, GuardSpec, PairedComparisonSpec, Relation, TailSpec, VisitCountSpec
 from townlet.dto.schedule import BUILT_IN_STATES, EdgeSpec
 from townlet.dto.strategies import PromoteSpec
 from townlet.machine.guards.verdicts import names
@@ -81,7 +81,7 @@ def _check_when(
         guard = partial.guards.get(when)
         if when not in partial.guards:
             yield unknown_name("guard", when, partial.guards, path)
-        elif negated and isinstance(guard, ComparisonSpec) and guard.without_baseline == "skip":
+        elif negated and isinstance(guard, ComparisonSpec | TailSpec) and guard.without_baseline == "skip":
             yield Problem(
                 path, f"not over {when!r}, which is skipped without a baseline: a skipped guard has no opposite"
             )

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 from townlet.dto.codec import Problem
 from townlet.dto.fields import DIRECTION, Direction
-from townlet.dto.guards import ComparisonSpec, GuardSpec, MetricGuardSpec, PairedComparisonSpec, VisitCountSpec
+from townlet.dto.guards import (
+    ComparisonSpec,
+    EvidenceGuardSpec,
+    GuardSpec,
+    MetricGuardSpec,
+    PairedComparisonSpec,
+    TailSpec,
+    VisitCountSpec,
+)
 from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import statistics
 from townlet.machine.schedule.partial import PartialSchedule, PartialState, unknown_name
@@ -46,10 +54,16 @@ def _check_metric_guard(partial: PartialSchedule, guard: MetricGuardSpec, path: 
         yield unknown_name("state", metric.state, partial.states, (*path, "metric"))
     else:
         yield from _check_metric(partial, guard, metric, path)
-    if isinstance(guard, PairedComparisonSpec) and guard.evidence not in partial.evidence:
+    if isinstance(guard, EvidenceGuardSpec) and guard.evidence not in partial.evidence:
         yield unknown_name("evidence", guard.evidence, partial.evidence, (*path, "evidence"))
-    if isinstance(guard, ComparisonSpec):
-        yield from _check_baseline(partial, guard, metric, (*path, guard.relation, "baseline"))
+    if isinstance(guard, TailSpec) and guard.baseline is None and guard.without_baseline == "skip":
+        yield Problem(
+            (*path, "without_baseline"),
+            f"{guard.tag} has no baseline that could be missing; leave without_baseline out",
+        )
+    if guard.baseline is not None:
+        tag = guard.relation if isinstance(guard, ComparisonSpec) else "share_worse"
+        yield from _check_baseline(partial, guard, guard.baseline, metric, (*path, tag, "baseline"))
 
 
 def _check_metric(
@@ -63,15 +77,15 @@ def _check_metric(
     if metric.name not in directions:
         yield unknown_name(f"metric of {metric.state}", metric.name, directions, metric_path)
         return
-    if isinstance(guard, ComparisonSpec) and directions[metric.name] == Direction.NONE:
+    if guard.baseline is not None and directions[metric.name] == Direction.NONE:
         yield Problem(
             metric_path,
-            f"{metric.name!r} has no better direction, so nothing can be better or worse; expected at_least, at_most "
-            "or between",
+            f"{metric.name!r} has no better direction, so nothing can be better or worse; expected at_least, at_most, "
+            "between, share_below or share_above",
         )
     statistic = metric.name in statistics(state.strategy.result)
     yield from _check_scenario(partial, metric, state.gathers, metric_path, statistic=statistic)
-    if not isinstance(guard, PairedComparisonSpec) or guard.evidence not in partial.evidence:
+    if not isinstance(guard, EvidenceGuardSpec) or guard.evidence not in partial.evidence:
         return
     if statistic or not state.strategy.measures:
         yield Problem(
@@ -81,6 +95,26 @@ def _check_metric(
         )
     elif state.gathers in partial.evidence and state.gathers != guard.evidence:
         yield Problem((*path, "evidence"), f"state {metric.state!r} gathers {state.gathers!r}, not {guard.evidence!r}")
+    elif isinstance(guard, PairedComparisonSpec) and guard.test == "count":
+        yield from _check_count(partial, guard, metric, path)
+
+
+def _check_count(
+    partial: PartialSchedule, guard: PairedComparisonSpec, metric: MetricName, path: Path
+) -> Iterator[Problem]:
+    """Yield where events cannot be counted: the metric is none, or an episode may stand for unknown events."""
+    measured = partial.environment.metrics if partial.environment else ()
+    if not next((spec.is_count for spec in measured if spec.name == metric.name), True):
+        counts = ", ".join(spec.name for spec in measured if spec.is_count) or "none of this environment"
+        yield Problem(
+            (*path, "test"),
+            f"{metric.name!r} is not declared as a number of events ({counts} are); leave test out, or declare the KPI "
+            "with is_count: true",
+        )
+    if guard.missing == "worst":
+        yield Problem(
+            (*path, "missing"), "nobody knows how many events an episode without exposure stands for; expected drop"
+        )
 
 
 def _directions(partial: PartialSchedule, state: PartialState, scenario: str | None) -> dict[str, Direction] | None:
@@ -115,10 +149,9 @@ def _check_scenario(
 
 
 def _check_baseline(
-    partial: PartialSchedule, guard: ComparisonSpec, metric: MetricName | None, path: Path
+    partial: PartialSchedule, guard: MetricGuardSpec, name: str, metric: MetricName | None, path: Path
 ) -> Iterator[Problem]:
     """Yield where a comparison could never be made: the baseline does not have the metric, or no episodes."""
-    name = guard.margin.baseline
     if name not in partial.baselines:
         yield unknown_name("baseline", name, partial.baselines, path)
         return
@@ -127,7 +160,7 @@ def _check_baseline(
         return
     statistic = metric.name in statistics(state.strategy.result)
     if name == "accepted":
-        if isinstance(guard, PairedComparisonSpec) or not statistic:
+        if isinstance(guard, EvidenceGuardSpec) or not statistic:
             yield Problem(
                 path,
                 "'accepted' remembers the best training statistic of earlier visits and has no episodes; "

@@ -6,10 +6,11 @@ from heapq import heappop, heappush
 import attrs
 
 from townlet.dto.codec import Problem
-from townlet.dto.guards import ComparisonSpec
+from townlet.dto.guards import MetricGuardSpec, TailSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.schedule import Plan
 from townlet.machine.catalogue import Cost, CostContext, Product, StrategyCatalogue
+from townlet.machine.schedule.tails import episodes_needed, first_passing_look
 from townlet.ports import EnvironmentDescription
 
 __all__ = ["check_plan", "visit_costs"]
@@ -29,6 +30,7 @@ def check_plan(
             yield attrs.evolve(problem, path=("states", name, "with", *problem.path))
     yield from _check_evidence_lengths(plan, environment, suites)
     yield from _check_visit_shares(plan)
+    yield from _check_tails(plan)
     yield from _check_budget(plan, visit_costs(plan, catalogue, environment, suites))
 
 
@@ -49,6 +51,20 @@ def _check_visit_shares(plan: Plan) -> Iterator[Problem]:
             yield Problem(
                 ("evidence", name, "visits"),
                 f"{len(evidence.visits)} shares for at most {most} visits to {next(iter(visits))}; expected {most}",
+            )
+
+
+def _check_tails(plan: Plan) -> Iterator[Problem]:
+    """Yield the tail guards that no visit can pass: too few episodes, even where none of them is bad."""
+    for name, guard in plan.schedule.guards.items():
+        if not isinstance(guard, TailSpec) or guard.evidence not in plan.gathers.values():
+            continue
+        if first_passing_look(guard, plan) is None:
+            yield Problem(
+                ("guards", name, guard.tag, "at_most"),
+                f"this guard can never pass: even where none is bad, it takes {episodes_needed(guard, plan)} episodes "
+                f"to exclude {100 * guard.limits.at_most:.3g}%, and evidence {guard.evidence!r} has "
+                f"{plan.schedule.evidence[guard.evidence].episodes[-1]}; raise at_most, or play more",
             )
 
 
@@ -98,9 +114,12 @@ def _contexts(
 def _baselines(plan: Plan, state: str) -> frozenset[str]:
     """Return the baselines that guards compare this state's measurements with."""
     return frozenset(
-        guard.margin.baseline
+        guard.baseline
         for guard in plan.schedule.guards.values()
-        if isinstance(guard, ComparisonSpec) and (metric := MetricName.parse(guard.metric)) and metric.state == state
+        if isinstance(guard, MetricGuardSpec)
+        and guard.baseline is not None
+        and (metric := MetricName.parse(guard.metric))
+        and metric.state == state
     )
 
 

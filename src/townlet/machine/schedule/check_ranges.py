@@ -8,7 +8,15 @@ from attrs import frozen
 
 from townlet.dto.codec import Problem
 from townlet.dto.fields import DIRECTION, HIGH, LOW, Direction
-from townlet.dto.guards import BetweenSpec, ComparisonSpec, MetricGuardSpec, ThresholdSpec, Verdict
+from townlet.dto.guards import (
+    BetweenSpec,
+    ComparisonSpec,
+    MetricGuardSpec,
+    ShareLimitSpec,
+    TailSpec,
+    ThresholdSpec,
+    Verdict,
+)
 from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import statistics
 from townlet.machine.guards.baseline_margin import BaselineMargin
@@ -86,6 +94,14 @@ def _problems(guard: MetricGuardSpec, values: MetricRange, path: tuple[str, ...]
         case BetweenSpec(between=(low, high)):
             can_pass, can_fail = low <= values.high and high >= values.low, low > values.low or high < values.high
             yield from _outcome(guard, values, (*path, "between"), can_pass, can_fail)
+        case TailSpec(share_below=ShareLimitSpec(limit=limit)):
+            yield from _outcome(
+                guard, values, (*path, "share_below", "limit"), limit <= values.high, limit > values.low
+            )
+        case TailSpec(share_above=ShareLimitSpec(limit=limit)):
+            yield from _outcome(
+                guard, values, (*path, "share_above", "limit"), limit >= values.low, limit < values.high
+            )
         case ComparisonSpec() if values.direction != Direction.NONE:
             verdicts = _verdicts(guard, values)
             yield from _outcome(

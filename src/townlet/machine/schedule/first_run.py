@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from townlet.dto.conditions import AllOf, AnyOf, When
-from townlet.dto.guards import ComparisonSpec
+from townlet.dto.guards import ComparisonSpec, TailSpec
 from townlet.dto.schedule import BaselineSpec, ScheduleSpec
 
 __all__ = ["missing_comparisons"]
@@ -13,12 +13,12 @@ def missing_comparisons(schedule: ScheduleSpec) -> Iterator[str]:
     """Yield a sentence for each guard, and each edge, that needs a champion before there is one."""
     unknown = set()
     for name, guard in schedule.guards.items():
-        if not isinstance(guard, ComparisonSpec) or not _needs_champion(schedule, guard.margin.baseline):
+        if not isinstance(guard, ComparisonSpec | TailSpec) or not _needs_champion(schedule, guard.baseline or ""):
             continue
         answer = "it is skipped" if guard.without_baseline == "skip" else "it cannot pass"
         unknown |= set() if guard.without_baseline == "skip" else {name}
         yield (
-            f"{name}: compared with {guard.margin.baseline}; in a first run there is no champion and nothing takes its "
+            f"{name}: compared with {guard.baseline}; in a first run there is no champion and nothing takes its "
             f"place: {answer}"
         )
     for name, state in schedule.states.items():

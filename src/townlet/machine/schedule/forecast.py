@@ -3,22 +3,24 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from townlet.confidence.sequential import sequential_detectable_difference
 from townlet.dto.codec import Record
 from townlet.dto.environment_report import EnvironmentReport
-from townlet.dto.guards import GuardSpec, PairedComparisonSpec, Relation
+from townlet.dto.guards import EvidenceGuardSpec, GuardSpec, Relation, TailSpec
 from townlet.dto.quantities import Bytes
 from townlet.dto.schedule import BUILT_IN_STATES, Plan
 from townlet.estimate import detectable_difference, undetected_rate
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.baseline_margin import RULE
-from townlet.machine.guards.look_errors import look_errors
+from townlet.machine.guards.look_errors import LookErrors, look_errors
 from townlet.machine.guards.verdicts import names
 from townlet.machine.schedule.check_plan import visit_costs
 from townlet.machine.schedule.first_run import missing_comparisons
 from townlet.machine.schedule.loader import torch_needs
 from townlet.machine.schedule.reachability import explore
+from townlet.machine.schedule.tails import Exclusion, exclusions, first_passing_look, unguarded_tails
 from townlet.ports import EnvironmentDescription
 
 __all__ = ["Forecast", "GuardForecast", "StateForecast", "forecast"]
@@ -60,13 +62,16 @@ class GuardForecast(Record):
     alpha: float | None = None
     """Error one look may make, so that the whole run keeps the declared confidence."""
     detectable: float | None = None
-    """Smallest true difference from the limit, in standard deviations of a pair, found in 80 % of visits."""
+    """Smallest true difference from the limit, in standard deviations of a pair, found in 80 % of visits; none for
+    counts and shares."""
     equal_passes: float | None = None
     """Bound on the chance that a policy equal to the baseline passes it in one visit; none where that hangs on the
     metric's spread: a tolerance of `detectable` standard deviations passes it in 80 % of visits."""
     undetected_rate: float | None = None
     """Share of episodes: what happens in fewer is absent from all pairs with a chance of 5 % or more, and no mean can
     show it."""
+    passes_from: int | None = None
+    """Episodes of the first look at which a tail guard passes, where none of them is bad."""
 
 
 @frozen(kw_only=True)
@@ -89,8 +94,12 @@ class Forecast(Record):
     """States that cannot run here because torch is not installed."""
     environment_reports: tuple[EnvironmentReport, ...] = ()
     """Checks of an environment that is not built in, one for each scenario."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """Which shares of bad episodes each look excludes."""
     first_run: tuple[str, ...] = ()
     """Sentences about comparisons that cannot be made while there is no champion."""
+    unguarded_tails: tuple[str, ...] = ()
+    """Sentences about promotions that a mean decides with no limit on bad episodes beside it."""
 
 
 def forecast(
@@ -131,7 +140,9 @@ def forecast(
         disk=Bytes(sum(state.most_visits * state.disk for state in states)),
         guards=tuple(_guard(plan, name, guard, reachability.enabled_edges) for name, guard in schedule.guards.items()),
         torch=torch_needs(plan, catalogue),
+        exclusions=tuple(exclusions(plan)),
         first_run=tuple(missing_comparisons(plan.schedule)),
+        unguarded_tails=tuple(unguarded_tails(plan)),
     )
 
 
@@ -144,19 +155,31 @@ def _guard(plan: Plan, name: str, guard: GuardSpec, enabled_edges: frozenset[tup
     ]
     asked_at = tuple(dict.fromkeys(state for state, _, _ in asking))
     decides = tuple(f"{state} → {to}" for state, index, to in asking if (state, index) in enabled_edges)
-    if not isinstance(guard, PairedComparisonSpec):
-        return GuardForecast(guard=name, asked_at=asked_at, decides=decides)
+    forecast = GuardForecast(guard=name, asked_at=asked_at, decides=decides)
+    if not isinstance(guard, EvidenceGuardSpec):
+        return forecast
     evidence = plan.schedule.evidence[guard.evidence]
     pairs, errors = evidence.episodes[-1], look_errors(evidence, plan, 1, RULE)
-    alpha = errors.each[-1]
+    if isinstance(guard, TailSpec):
+        return evolve(forecast, pairs=pairs, alpha=errors.exact[-1], passes_from=first_passing_look(guard, plan))
     tolerant = guard.relation == Relation.NOT_WORSE_THAN and bool(guard.margin.relative or guard.margin.absolute)
-    return GuardForecast(
-        guard=name,
-        asked_at=asked_at,
-        decides=decides,
-        pairs=pairs,
-        alpha=alpha,
-        detectable=detectable_difference(pairs, alpha, POWER),
-        equal_passes=None if tolerant else errors.total,
-        undetected_rate=undetected_rate(pairs),
+    forecast = evolve(
+        forecast, pairs=pairs, undetected_rate=undetected_rate(pairs), equal_passes=None if tolerant else errors.total
+    )
+    if guard.test == "count":  # its power hangs on how many events there are, and not on a spread
+        return evolve(forecast, alpha=errors.exact[-1])
+    return evolve(forecast, alpha=errors.each[-1], detectable=_detectable(errors))
+
+
+def _detectable(errors: LookErrors) -> float:
+    """Return the difference that the looks together find with `POWER`.
+
+    The looks are counted by the normal distribution, and Student's needs a little more: as much more as at the last
+    look alone.
+    """
+    pairs, alpha = errors.looks[-1], errors.each[-1]
+    students = detectable_difference(pairs, alpha, POWER)
+    return students * (
+        sequential_detectable_difference(errors.looks, errors.each, POWER)
+        / sequential_detectable_difference((pairs,), (alpha,), POWER)
     )

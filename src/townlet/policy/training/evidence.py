@@ -27,6 +27,8 @@ class EvidenceCollector:
     """Keys the episodes."""
     policies: Mapping[str, str]
     """Policy (weights digest or ``teacher:NAME``) by name; several names may share one."""
+    counted: frozenset[str] = frozenset()
+    """Rows whose sums and exposures are evidence too, because a guard counts their events."""
     played: dict[tuple[str, str], Episodes] = field(factory=dict)
     """By (policy, scenario)."""
 
@@ -89,17 +91,20 @@ class EvidenceCollector:
     def rows(self) -> tuple[PairedMetric, ...]:
         """Return each metric's values per policy name, episode by episode."""
         return tuple(
-            PairedMetric(
-                metric=f"[{scenario}].{spec.name}" if self.evidence.scenarios else spec.name,
-                values={name: self.played[policy, scenario].ratios(index) for name, policy in self.policies.items()},
-                invalid={
-                    name: episodes
-                    for name, policy in self.policies.items()
-                    if (episodes := self.played[policy, scenario].invalid(index))
-                },
-            )
+            self._row(f"[{scenario}].{spec.name}" if self.evidence.scenarios else spec.name, scenario, index)
             for scenario in self.scenarios
             for index, spec in enumerate(self.context.environments.describe(scenario).metrics)
+        )
+
+    def _row(self, name: str, scenario: str, index: int) -> PairedMetric:
+        played = {policy_name: self.played[policy, scenario] for policy_name, policy in self.policies.items()}
+        counted = played if name in self.counted else {}
+        return PairedMetric(
+            metric=name,
+            values={policy: episodes.ratios(index) for policy, episodes in played.items()},
+            invalid={policy: found for policy, episodes in played.items() if (found := episodes.invalid(index))},
+            sums={policy: tuple(episodes.sums[index].tolist()) for policy, episodes in counted.items()},
+            exposures={policy: tuple(episodes.exposures[index].tolist()) for policy, episodes in counted.items()},
         )
 
     def measurements(self) -> tuple[Measurement, ...]:

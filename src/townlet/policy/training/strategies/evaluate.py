@@ -1,12 +1,13 @@
 """evaluate: candidate and baselines play the same fresh episodes; the weights are only read."""
 
+from collections.abc import Iterator
 from time import perf_counter
 
 from attrs import frozen
 
 from townlet.canonical import canonical_json
 from townlet.dto.evidence import EvidenceTable
-from townlet.dto.guards import ComparisonSpec
+from townlet.dto.guards import MetricGuardSpec, PairedComparisonSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.policy import EvaluationResult
@@ -86,6 +87,7 @@ class EvaluateStrategy:
             evidence=evidence,
             seed=_seed(context, spec.evidence, evidence, candidate),
             policies={CANDIDATE: candidate} | baselines,
+            counted=_counted(context),
         )
         checkpoints = VisitCheckpoints(context=context, every=1)
         checkpoint = checkpoints.load()
@@ -138,16 +140,27 @@ def _candidate(context: TrainingContext) -> str:
 
 
 def _baselines(context: TrainingContext) -> tuple[str, ...]:
-    """Return the baselines that any guard compares with by evidence, in the order of the schedule."""
-    return tuple(
-        dict.fromkeys(
-            guard.margin.baseline
-            for guard in context.schedule.guards.values()
-            if isinstance(guard, ComparisonSpec)
-            and (metric := MetricName.parse(guard.metric))
-            and metric.state == context.visit.state
-        )
+    """Return the baselines that any guard of this state compares with, in the order of the schedule."""
+    return tuple(dict.fromkeys(guard.baseline for guard in _guards(context) if guard.baseline is not None))
+
+
+def _counted(context: TrainingContext) -> frozenset[str]:
+    """Return the rows whose events a guard on this state's evidence counts."""
+    return frozenset(
+        metric.row
+        for guard in _guards(context)
+        if isinstance(guard, PairedComparisonSpec)
+        and guard.test == "count"
+        and (metric := MetricName.parse(guard.metric))
     )
+
+
+def _guards(context: TrainingContext) -> Iterator[MetricGuardSpec]:
+    """Yield the guards on metrics of this state."""
+    for guard in context.schedule.guards.values():
+        metric = MetricName.parse(guard.metric) if isinstance(guard, MetricGuardSpec) else None
+        if isinstance(guard, MetricGuardSpec) and metric is not None and metric.state == context.visit.state:
+            yield guard
 
 
 def _seed(context: TrainingContext, name: str, evidence: EvidenceSpec, candidate: str) -> int:
@@ -184,6 +197,7 @@ def _canonical(table: EvidenceTable) -> bytes:
     if not table.unpaired:
         del plain["unpaired"]
     for row in plain["metrics"]:
-        if not row["invalid"]:
-            del row["invalid"]
+        for addition in ("invalid", "sums", "exposures"):
+            if not row[addition]:
+                del row[addition]
     return canonical_json(plain)

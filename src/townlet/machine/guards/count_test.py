@@ -1,0 +1,124 @@
+"""The test of a guard on events: bounds of the difference of two rates from the events themselves.
+
+``docs/reference/evidence.md`` shows the formulas. A mean of episodes that hold 0 events, or 1, is far from normal;
+given how many events there were, which side had them is a coin with a known weight.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from townlet.confidence.counts import EventCounts, rate_difference_bounds, rate_ratio_bounds
+from townlet.dto.guards import Verdict
+from townlet.machine.guards.paired_comparison import PairedComparison, Tested
+
+__all__ = ["EventRates", "count_test", "event_problem", "least_error"]
+
+_STEPS = 50
+"""Halvings of the interval in which a p-value is searched."""
+
+
+@frozen(kw_only=True)
+class EventRates:
+    """Events and exposures of both sides, summed over the episodes of a look."""
+
+    counts: EventCounts
+    """Events of both sides, and what they are divided by."""
+
+    @classmethod
+    def of(
+        cls, own: Sequence[float], other: Sequence[float], exposure: Sequence[float], other_exposure: Sequence[float]
+    ) -> "EventRates":
+        """Return the sums over episodes."""
+        return cls(
+            counts=EventCounts(
+                events=int(math.fsum(own)),
+                exposure=math.fsum(exposure),
+                baseline_events=int(math.fsum(other)),
+                baseline_exposure=math.fsum(other_exposure),
+            )
+        )
+
+    @property
+    def phrase(self) -> str:
+        """The events of both sides in words."""
+        return f"{self.counts.events} events against {self.counts.baseline_events}"
+
+    @property
+    def candidate(self) -> float:
+        """The candidate's rate."""
+        return self.counts.events / self.counts.exposure
+
+    @property
+    def baseline(self) -> float:
+        """The baseline's rate."""
+        return self.counts.baseline_events / self.counts.baseline_exposure
+
+    def bounds(self, alpha: float, tolerance: str, *, has_two_tolerances: bool) -> tuple[float, float]:
+        """Return one-sided bounds of the difference of the rates, each at confidence of at least 1 − `alpha`.
+
+        `tolerance` ``relative``: (ρ − 1)·μ̂ at the bounds of the ratio ρ, to be compared with a share of μ̂; otherwise
+        bounds of λ − μ. Where the tolerance is chosen from the data, `has_two_tolerances`, each has half of the error.
+        """
+        alpha = alpha / 2 if has_two_tolerances else alpha
+        if tolerance != "relative":
+            return rate_difference_bounds(self.counts, alpha)
+        low, high = rate_ratio_bounds(self.counts, alpha)
+        return (low - 1) * self.baseline, (high - 1) * self.baseline
+
+
+def least_error(passes: Callable[[float], bool]) -> float:
+    """Return the p-value of an exact test: the least error at which it passes, by bisection; 1 where none up to ½ does.
+
+    `passes` tells whether the bound at an error is on the right side of the limit; it is monotone.
+    """
+    low, high = 0.0, 0.5
+    if not passes(high):
+        return 1.0
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high
+
+
+def event_problem(comparison: PairedComparison, episodes: int) -> str:
+    """Return why the sums of the first episodes are no numbers of events; empty where they are."""
+    for name, sums in zip(("the candidate", comparison.margin.baseline_name), comparison.sums, strict=True):
+        if len(sums) < episodes:
+            return f"the evidence has no events of {name}"
+        for episode, events in enumerate(sums[:episodes]):
+            if events < 0 or events != math.floor(events):
+                return (
+                    f"{name} has {events:.4g} events in episode {episode}, expected a whole number of at least 0; "
+                    "leave `test: count` out"
+                )
+    return ""
+
+
+def count_test(comparison: PairedComparison, look: int) -> Tested:
+    """Return the bounds of the difference of the rates at a look, counted from 1, over the episodes of both sides."""
+    margin, episodes = comparison.margin, comparison.looks[look - 1]
+    both = [i for i in range(episodes) if comparison.candidate[i] is not None and comparison.baseline[i] is not None]
+    (own, other), (exposure, other_exposure) = (
+        [[each[i] for i in both] for each in columns] for columns in (comparison.sums, comparison.exposures)
+    )
+    rates = EventRates.of(own, other, exposure, other_exposure)
+    distance, tolerance = margin.distance(rates.baseline)
+    limit, two = margin.limit(distance), margin.guard.margin.relative is not None
+
+    def oriented(alpha: float) -> tuple[float, float]:
+        return comparison.as_measured(*rates.bounds(alpha, tolerance, has_two_tolerances=two))
+
+    low, high = oriented(comparison.errors.exact[look - 1])
+    p_value = least_error(lambda alpha: margin.decide(*oriented(alpha), limit) == Verdict.PASS)
+    return Tested(
+        value=rates.candidate - rates.baseline,
+        baseline=rates.baseline,
+        low=low,
+        high=high,
+        limit=limit,
+        tolerance=tolerance,
+        p_value=comparison.errors.exact_p_value(p_value, look),
+        events=rates.phrase,
+    )

@@ -1,0 +1,63 @@
+"""Paired episodes with the margin they are compared with, and what a test of them finds at a look."""
+
+from attrs import frozen
+
+from townlet.dto.guards import PairedComparisonSpec
+from townlet.machine.guards.baseline_margin import BaselineMargin
+from townlet.machine.guards.episodes import StoredEpisodes
+
+__all__ = ["PairedComparison", "Tested"]
+
+
+@frozen(kw_only=True)
+class PairedComparison(StoredEpisodes):
+    """Paired episodes of the candidate and one baseline, with the margin they are compared with."""
+
+    margin: BaselineMargin
+    """The margin."""
+    limits: tuple[float | None, float | None] = (None, None)
+    """Least and largest value that the metric can have, where there are such."""
+    sums: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    """Events of the candidate and of the baseline in each episode, for a guard that counts them."""
+    exposures: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    """What they are divided by."""
+
+    @property
+    def missing(self) -> str | None:
+        """What an episode counts as in which only one side has exposure."""
+        return self.margin.guard.missing if isinstance(self.margin.guard, PairedComparisonSpec) else None
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether the events of both sides decide, and not the mean difference."""
+        return isinstance(self.margin.guard, PairedComparisonSpec) and self.margin.guard.test == "count"
+
+    def as_measured(self, low: float, high: float) -> tuple[float, float]:
+        """Return oriented bounds as bounds of candidate − baseline."""
+        return (low, high) if self.margin.sign > 0 else (-high, -low)
+
+
+@frozen(kw_only=True)
+class Tested:
+    """What a test found at a look, in the metric's better direction."""
+
+    value: float
+    """The candidate's mean or rate, less the baseline's; as measured, not oriented."""
+    baseline: float
+    """The baseline's mean or rate, as measured."""
+    low: float
+    """Lower bound."""
+    high: float
+    """Upper bound."""
+    limit: float
+    """What the bounds are compared with."""
+    tolerance: str
+    """Where the limit comes from."""
+    p_value: float | None = None
+    """Stage-wise p-value; none where all differences are equal."""
+    skewness: float | None = None
+    """Skewness of what was tested; none where there are no pairs, or they are equal."""
+    equal: bool = False
+    """True where all differences are the same, so that only the last look decides."""
+    events: str = ""
+    """The events of both sides in words, where they were counted."""

@@ -1,0 +1,48 @@
+"""The sentence of a comparison over episodes: both values, the difference, the bound that decided, and how."""
+
+import math
+
+from townlet.dto.guards import GuardReport, Relation, Verdict
+from townlet.machine.guards.paired_comparison import PairedComparison, Tested
+
+__all__ = ["comparison_sentence", "percent"]
+
+
+def comparison_sentence(comparison: PairedComparison, report: GuardReport, tested: Tested) -> str:
+    """Return a report's sentence; the report has the numbers."""
+    margin, errors = comparison.margin, comparison.errors
+    value, baseline, limit, low, high = (
+        math.nan if number is None else number
+        for number in (report.value, report.baseline, report.limit, report.low, report.high)
+    )
+    opening = (
+        f"{margin.guard.metric} {baseline + value:.4g} {margin.phrase(report.verdict)} {margin.baseline_name} "
+        f"{baseline:.4g}: difference {value:.4g}"
+    )
+    levels = errors.exact if comparison.counts_events else errors.each
+    confidence = percent(levels[report.look - 1], margin.rule)
+    if tested.equal:
+        middle = f"all {report.pairs} differences equal"
+    elif report.verdict == Verdict.UNDECIDED:
+        middle = f"{confidence} bounds {low:.4g} and {high:.4g} on both sides of limit {limit:.4g}"
+    else:
+        # PASS of better_by and not_worse_than and FAIL of worse_by follow from the oriented lower bound
+        lower = (report.verdict == Verdict.PASS) != (margin.guard.relation == Relation.WORSE_BY)
+        bound = low if lower == (margin.sign > 0) else high
+        side = "above" if bound > limit else "below" if bound < limit else "at"
+        middle = f"{confidence} bound {bound:.4g} {side} limit {limit:.4g}"
+    relative = margin.guard.margin.relative
+    scale = "" if report.tolerance == "absolute" else f", tolerance {relative:.3g} {report.tolerance}"
+    one_sided = len(report.candidate_missing) + len(report.baseline_missing)
+    missing = {"worst": "counted at the worst", "drop": "dropped"}.get(comparison.missing or "", "")
+    note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
+    counted = f"unpaired, {report.pairs} episodes each" if comparison.unpaired else f"{report.pairs} pairs"
+    counted = f"{tested.events}, {counted}" if tested.events else counted
+    chance = "" if report.p_value is None else f", p {report.p_value:.2g}"
+    looks = f"look {report.look} of {len(errors.looks)}"
+    return f"{opening}, {middle}{scale} ({counted}{note}, {looks}{chance})"
+
+
+def percent(alpha: float, rule: int) -> str:
+    """Return the confidence 1 − `alpha` as text, with two digits of what is missing to 100 %; earlier rules rounded."""
+    return f"{100 * (1 - alpha):.4g}%" if rule < 3 else f"{100 - float(f'{100 * alpha:.2g}'):.10g}%"
