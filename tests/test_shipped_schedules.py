@@ -20,6 +20,7 @@ from townlet.dto.strategies import EvaluateSpec, RollbackSpec
 from townlet.errors import BadInputError
 from townlet.imports import Imports
 from townlet.machine.schedule.shipped import find_schedule, shipped_schedules
+from townlet.machine.schedule.tails import unguarded_tails
 from townlet.policy.training import launch
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -99,7 +100,14 @@ class FakeStrategy:
             values = {name: tuple(10 + x for x in noise) for name in baselines}
             values["candidate"] = tuple(10 + shift + x + self.random.gauss(0, 0.1) for x in noise)
             place = f"[{scenario}]" if evidence.scenarios else ""
-            rows.append(PairedMetric(metric=f"{place}.{kpi.name}" if place else kpi.name, values=values))
+            counted = values if kpi.is_count else {}
+            events = {name: tuple(float(round(x)) for x in each) for name, each in counted.items()}
+            rows.append(
+                PairedMetric(
+                    metric=f"{place}.{kpi.name}" if place else kpi.name, values=values, sums=events,
+                    exposures={name: (1.0,) * len(each) for name, each in events.items()},
+                )
+            )  # fmt: skip
             point = self._value(context.plan, f"{context.visit.state}{place}.{kpi.name}", outcome)
             measured.append(
                 Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=scenario,
@@ -159,6 +167,13 @@ def test_a_rehearsal_learns_and_takes_every_look(path: Path, tmp_path: Path) -> 
     assert all(r.approx_kl_p95 > 0 for r in results.values() if isinstance(r, policy.PPOTrainingResult))
     looks = len(PolicyTrainingOrchestrator(path, imports=IMPORTS).plan().schedule.evidence["full"].episodes)
     assert {looks} == {r.looks for r in results.values() if isinstance(r, policy.EvaluationResult)}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "schedules").glob("*.yaml")), ids=lambda path: path.stem)
+def test_no_shipped_promotion_ignores_rare_losses(path: Path) -> None:
+    """Beside each mean that promotes stands a limit on the share of bad episodes."""
+    plan = PolicyTrainingOrchestrator(path, imports=IMPORTS).plan()
+    assert [] == list(unguarded_tails(plan))
 
 
 def test_a_shipped_schedule_has_a_name_and_one_sentence() -> None:

@@ -24,7 +24,7 @@ from townlet.dto.journal import (
 from townlet.errors import BadInputError
 from townlet.escapes import one_line
 from townlet.machine.guards.paired_test import mean_warning
-from townlet.numerals import plain_numbers
+from townlet.numerals import number, plain_numbers
 from townlet.report.verdicts import other_bound, verdict_sentence
 
 __all__ = ["show", "why"]
@@ -74,6 +74,12 @@ def _details(report: GuardReport) -> Iterator[str]:
     """Yield what the sentence of a report leaves out."""
     if bound := other_bound(report):
         yield bound
+    if report.check_low is not None and report.check_high is not None:
+        name = "bounds of the mean" if report.check == "mean" else f"{report.check} bounds"
+        yield f"{name} {number(report.check_low)} and {number(report.check_high)}"
+    if report.worst is not None:
+        what = "difference" if report.tolerance else "value"  # a limit on values has no tolerance
+        yield f"worst {what} {number(report.worst)} in episode {report.worst_episode}"
     if report.dropped:
         yield f"{report.dropped} pairs without exposure on both sides"
     yield from _missing(report)
@@ -86,10 +92,13 @@ def _operands(report: GuardReport) -> Iterator[str]:
         "limit": report.limit,
         "low": report.low,
         "high": report.high,
+        "check low": report.check_low,
+        "check high": report.check_high,
+        "worst": report.worst,
     }
-    for name, number in numbers.items():
-        if number is not None:
-            yield f"{name} {number!r}"
+    for name, operand in numbers.items():
+        if operand is not None:
+            yield f"{name} {operand!r}"
     if report.pairs or report.dropped:
         yield f"pairs {report.pairs}, dropped {report.dropped}, look {report.look}"
     if report.tolerance:

@@ -35,9 +35,12 @@ def verdict_sentence(report: GuardReport) -> str:
 
 
 def other_bound(report: GuardReport) -> str:
-    """Return the bound of a paired difference that the sentence does not name; empty where it names both, or none."""
+    """Return the bound of a paired difference that the sentence does not name; empty where it names both, or none.
+
+    A share of bad episodes has one that matters.
+    """
     match = _BOUND.search(report.sentence)
-    if match is None or report.low is None or report.high is None:
+    if match is None or report.test == "share" or report.low is None or report.high is None:
         return ""
     bound = report.high if match[1] == f"{report.low:.4g}" else report.low
     return f"other bound {number(bound - _shift(report))}"

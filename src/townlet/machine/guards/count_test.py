@@ -15,8 +15,8 @@ from townlet.machine.guards.paired_comparison import PairedComparison, Tested
 
 __all__ = ["EventRates", "count_test", "event_problem", "least_error"]
 
-_STEPS = 50
-"""Halvings of the interval in which a p-value is searched."""
+_STEPS, _LEAST_LOG = 50, -690.0
+"""Halvings of the interval in which the logarithm of a p-value is searched, and its lower end."""
 
 
 @frozen(kw_only=True)
@@ -71,15 +71,16 @@ class EventRates:
 def least_error(passes: Callable[[float], bool]) -> float:
     """Return the p-value of an exact test: the least error at which it passes, by bisection; 1 where none up to ½ does.
 
-    `passes` tells whether the bound at an error is on the right side of the limit; it is monotone.
+    `passes` tells whether the bound at an error is on the right side of the limit; it is monotone. The bisection is one
+    of logarithms, so that small p-values have as many digits as large ones.
     """
-    low, high = 0.0, 0.5
-    if not passes(high):
+    low, high = _LEAST_LOG, math.log(0.5)
+    if not passes(0.5):
         return 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if passes(middle) else (middle, high)
-    return high
+        low, high = (low, middle) if passes(math.exp(middle)) else (middle, high)
+    return math.exp(high)
 
 
 def event_problem(comparison: PairedComparison, episodes: int) -> str:

@@ -26,6 +26,9 @@ _JUDGED, _LEAST_PAIRS, _MOST_PAIRS = 60_000, 192, 512
 """Decisions of the last look that evidence aims at, and the fewest and the most pairs for them."""
 _TOLERANCE_SD, _TOLERANCE_MEAN = 0.25, 0.02
 """A candidate may be worse by a quarter of the teacher's spread between episodes, or by 2 % of its return."""
+_COLLAPSE, _RARE = 10, 0.05
+"""An episode that is worse than the champion's by ten tolerances is a loss that no mean makes up for; the largest share
+of such episodes."""
 _STEPS_DISCRETE, _STEPS_BOX = 200_000, 400_000
 
 
@@ -127,6 +130,9 @@ class FirstSchedule:
             "  # What the policy may cost at most: write down your own number, in the unit of the metric.",
             f"  as_good: {{metric: {judged}, not_worse_than: "
             f"{{baseline: champion, absolute: {_number(self.tolerance)}}}, evidence: full}}",
+            f"  # No mean shows rare losses: few episodes may be worse than the champion's by {_COLLAPSE} times as much.",
+            f"  rarely_worse: {{metric: {judged}, share_worse: {{baseline: champion, "
+            f"absolute: {_number(_COLLAPSE * self.tolerance)}, at_most: {_RARE:.0%}}}, evidence: full}}",
             f"  rounds_left: {{visits_to: ppo, below: {_VISITS}}}",
             "",
         ]
@@ -192,8 +198,8 @@ class FirstSchedule:
             "  evaluate:                     # fresh episodes decide",
             "    strategy: evaluate",
             "    next:",
-            "      - {to: promote, when: [better, small_updates], why: better than the champion}",
-            "      - {to: promote, when: [as_good, small_updates], why: as good as the champion within the tolerance}",
+            "      - {to: promote, when: [better, rarely_worse, small_updates], why: better than the champion}",
+            "      - {to: promote, when: [as_good, rarely_worse, small_updates], why: as good within the tolerance}",
             "      - {to: ppo, when: [rounds_left], why: not yet good enough}",
             "      - {to: rollback, why: no round produced a policy that is good enough}",
             "  promote: {strategy: promote, next: [{to: done, why: the champion moved}]}",
