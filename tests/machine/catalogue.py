@@ -1,5 +1,7 @@
 """A catalogue of the seven strategies and an environment's description, as the checker would be handed them."""
 
+from typing import Any
+
 from attrs import evolve
 
 from townlet.dto.actions import ActionSpec
@@ -23,7 +25,7 @@ KPIS = {
     "chats": ("1/agent-day", Direction.NONE, "agent-days"),
 }
 
-RANGES: dict[str, dict[str, float]] = {"deaths": {"low": 0.0}, "attendance": {"low": 0.0, "high": 1.0}}
+RANGES: dict[str, dict[str, Any]] = {"deaths": {"low": 0.0, "is_count": True}, "attendance": {"low": 0.0, "high": 1.0}}
 
 
 def catalogue(*, torch: bool = True) -> StrategyCatalogue:

@@ -130,7 +130,7 @@ class FirstSchedule:
             "  # What the policy may cost at most: write down your own number, in the unit of the metric.",
             f"  as_good: {{metric: {judged}, not_worse_than: "
             f"{{baseline: champion, absolute: {_number(self.tolerance)}}}, evidence: full}}",
-            f"  # No mean shows rare losses: few episodes may be worse than the champion's by {_COLLAPSE} times as much.",
+            f"  # A mean hides rare losses: few episodes may be worse by {_COLLAPSE} times as much.",
             f"  rarely_worse: {{metric: {judged}, share_worse: {{baseline: champion, "
             f"absolute: {_number(_COLLAPSE * self.tolerance)}, at_most: {_RARE:.0%}}}, evidence: full}}",
             f"  rounds_left: {{visits_to: ppo, below: {_VISITS}}}",
