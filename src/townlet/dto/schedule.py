@@ -13,7 +13,7 @@ from townlet.dto.guards import GuardSpec
 from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.quantities import Bytes, Duration, Percent
-from townlet.dto.strategies import StrategySpec, count
+from townlet.dto.strategies import DataSpec, StrategySpec, count
 
 __all__ = [
     "BUILT_IN_STATES",
@@ -134,10 +134,12 @@ class BaselineSpec(Record):
     """A state whose visits bring weights; the baseline is called `parent` or `accepted`."""
     policy: str | None = None
     """`teacher`, or a name under `policies`."""
+    data: DataSpec | None = None
+    """A data set of Minari: the returns of its episodes are compared with, unpaired."""
     otherwise: str | None = None
     """Baseline used where this one does not exist yet: another baseline's name, or `teacher`."""
 
-    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("alias", "of", "policy")
+    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("alias", "of", "policy", "data")
 
     def __attrs_post_init__(self) -> None:
         check_presence(self)

@@ -137,7 +137,7 @@ class DataSpec(Record):
     meta: str | None = None
     """Path of its JSON; the same stem where not given."""
     minari: str | None = None
-    """Id of a local data set of Minari, such as ``cartpole/expert-v0``; a source of bc alone."""
+    """Id of a local data set of Minari, such as ``cartpole/expert-v0``; a source of bc, and a baseline."""
     sha256: str
     """Digest over everything the data set names; another one is refused."""
 

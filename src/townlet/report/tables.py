@@ -10,10 +10,10 @@ from attrs import frozen
 
 from townlet.dto.codec import Record
 from townlet.dto.comparison import ComparisonResult
-from townlet.dto.evidence import EvidenceTable
-from townlet.dto.policy_ref import short_ref
+from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.policy_ref import is_data, short_ref
 from townlet.dto.registry import AliasMove, Version
-from townlet.estimate import missing_episodes, paired_bounds
+from townlet.estimate import missing_episodes, paired_bounds, unpaired_bounds
 from townlet.machine.audit.run_list import RunListing
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.paired_test import mean_warning
@@ -264,30 +264,25 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
     )
     for row in evidence.metrics:
         for name, policy in evidence.baselines.items():
-            pairs = [
-                (candidate, baseline)
-                for candidate, baseline in zip(row.values["candidate"], row.values[name], strict=True)
-                if candidate is not None and baseline is not None
-            ]
-            sides = row.values["candidate"], row.values[name]
-            if row.invalid or missing_episodes(*sides) or missing_episodes(*reversed(sides)):
-                against = f"{name} ({short_ref(policy)})"
-                table.add_row(row.metric, against, "", "", "", "unknown", f"{len(pairs)} of {len(sides[0])}")
-                continue
-            if len(pairs) < 2:
-                continue
-            candidates, baselines = zip(*pairs, strict=True)
-            differences = [candidate - baseline for candidate, baseline in pairs]
-            low, high = paired_bounds(candidates, baselines, 0.025)
-            means = (sum(column) / len(pairs) for column in (candidates, baselines, differences))
-            table.add_row(
-                row.metric,
-                f"{name} ({short_ref(policy)})",
-                *map(number, means),
-                f"[{number(low)}, {number(high)}]",
-                str(len(pairs)),
-            )
+            if name in row.values:  # a data set does not tell every metric
+                against, unpaired = f"{name} ({short_ref(policy)})", evidence.unpaired or is_data(policy)
+                table.add_row(row.metric, against, *_compared(row, name, unpaired=unpaired, recorded=is_data(policy)))
     return table
+
+
+def _compared(row: PairedMetric, baseline: str, *, unpaired: bool, recorded: bool) -> tuple[str, ...]:
+    """Return the cells of one metric against one baseline: both means, their difference, its interval, the pairs."""
+    candidates, others = row.values["candidate"], row.values[baseline]
+    if row.invalid or (not recorded and (missing_episodes(candidates, others) or missing_episodes(others, candidates))):
+        both = sum(x is not None and b is not None for x, b in zip(candidates, others, strict=False))
+        return "", "", "", "unknown", f"{both} of {len(candidates)}"
+    own, other = ([value for value in side if value is not None] for side in (candidates, others))
+    counted = f"{len(own)} and {len(other)}" if unpaired else str(len(own))
+    if min(len(own), len(other)) < 2:
+        return "", "", "", "", counted
+    low, high = (unpaired_bounds if unpaired else paired_bounds)(own, other, 0.025)
+    means = [sum(side) / len(side) for side in (own, other)]
+    return (*map(number, (*means, means[0] - means[1])), f"[{number(low)}, {number(high)}]", counted)
 
 
 def _seconds_since(moment: str, now: datetime) -> float:

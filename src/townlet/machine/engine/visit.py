@@ -8,7 +8,7 @@ from attrs import evolve, fields, frozen
 from townlet.dto.evidence import EvidenceTable
 from townlet.dto.journal import EffectDone, VisitStarted
 from townlet.dto.policy import TrainingResult
-from townlet.dto.policy_ref import teacher_ref
+from townlet.dto.policy_ref import data_ref, teacher_ref
 from townlet.dto.schedule import BaselineSpec, Plan
 from townlet.dto.strategies import StrategySpec
 from townlet.errors import BadInputError, HoldError, StrategyFailedError
@@ -234,6 +234,8 @@ def _declared_policy(
     """Return the policy a baseline's own entry names, whatever its `otherwise`: alias, policy, accepted or parent."""
     if spec.alias is not None:
         return inputs.get("champion") if spec.alias == plan.schedule.registry.champion else None
+    if spec.data is not None:
+        return data_ref(spec.data.sha256)
     if spec.policy is not None:
         return teacher_ref(plan.schedule.teacher) if spec.policy == "teacher" else inputs.get(spec.policy)
     if name == "accepted":

@@ -30,7 +30,9 @@ class StoredEpisodes:
     invalid: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     """Episodes in which the candidate has no valid number, and those in which the baseline has none."""
     unpaired: bool = False
-    """Whether the episodes are not pairs, because the environment does not obey its seed."""
+    """Whether the episodes are not pairs: the environment does not obey its seed, or the baseline is a data set."""
+    recorded: bool = False
+    """Whether the baseline is a data set: all of its episodes stand beside the candidate's at every look."""
 
     @property
     def has_baseline(self) -> bool:
@@ -41,7 +43,7 @@ class StoredEpisodes:
         """Return that a side has another number of values than the looks say; empty where both fit."""
         episodes = self.looks[-1] if self.looks else 0
         candidates, baselines = len(self.candidate), len(self.baseline)
-        if candidates == episodes and (baselines == episodes or not self.has_baseline):
+        if candidates == episodes and (baselines == episodes or self.recorded or not self.has_baseline):
             return ""
         of_baseline = f" and {baselines} of the baseline" if self.has_baseline else ""
         return f"expected {episodes} episodes, found {candidates} values of the candidate{of_baseline}"

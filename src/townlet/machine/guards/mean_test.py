@@ -14,39 +14,45 @@ from townlet.machine.guards.paired_comparison import PairedComparison, Tested
 __all__ = ["mean_test"]
 
 
-def mean_test(comparison: PairedComparison, look: int, pairs: Sequence[tuple[float, float]]) -> Tested:
-    """Return the bounds of the mean difference at a look, counted from 1, over the pairs that are compared."""
-    margin, mean = comparison.margin, math.fsum(b for _, b in pairs) / len(pairs)
+def mean_test(comparison: PairedComparison, look: int, values: Sequence[float], baselines: Sequence[float]) -> Tested:
+    """Return the bounds of the mean difference at a look, counted from 1: over pairs, or of two samples.
+
+    All looks share the episodes of a recorded baseline. Their statistics have more in common than the levels assume, so
+    the error is smaller.
+    """
+    margin, mean = comparison.margin, math.fsum(baselines) / len(baselines)
     distance, tolerance = margin.distance(mean)
-    contrasts, limit = _contrasts(margin, pairs, mean, distance, tolerance)
-    alpha, own, other = comparison.errors.each[look - 1], list[float](), list[float]()
+    limit = margin.limit(distance)
+    share = _share(margin, mean, limit) if tolerance == "relative" else 0.0
+    contrast_limit = 0.0 if tolerance == "relative" else limit
+    alpha = comparison.errors.each[look - 1]
+    contrasts, samples = _contrasts(comparison, values, baselines, share)
     if comparison.unpaired:
-        # Whatever moved into the contrasts belongs to the baseline: they are two samples again.
-        own = [margin.sign * x for x, _ in pairs]
-        other = [value - contrast for value, contrast in zip(own, contrasts, strict=True)]
-        low, high = unpaired_bounds(own, other, alpha)
+        low, high = unpaired_bounds(*samples, alpha)
         equal = low if low == high else None
     else:
-        equal = _common_contrast(margin, contrasts, pairs, limit)
+        equal = _common_contrast(margin, contrasts, values, baselines, contrast_limit)
         test = bounds if margin.rule < 3 else wider_bounds
         low, high = test(contrasts, alpha) if equal is None else (equal, equal)
     tested = Tested(
-        value=math.fsum(x - b for x, b in pairs) / len(pairs),
+        value=math.fsum(values) / len(values) - mean
+        if comparison.recorded
+        else math.fsum(x - b for x, b in zip(values, baselines, strict=True)) / len(values),
         baseline=mean,
         low=low,
         high=high,
-        limit=limit,
+        limit=contrast_limit,
         tolerance=tolerance,
         equal=equal is not None,
     )
     if margin.rule > 2 and equal is None:
-        p_value = _p_value(comparison, look, contrasts, (own, other), limit)
+        p_value = _p_value(comparison, look, contrasts, samples, contrast_limit)
         tested = evolve(tested, p_value=p_value, skewness=None if comparison.unpaired else skewness(contrasts))
     if margin.rule < 4:
         return tested
     # The contrasts hold a relative margin; reports show bounds of the difference, and the margin as its limit.
-    shift = margin.limit(distance) - limit
-    return evolve(tested, low=low + shift, high=high + shift, limit=limit + shift)
+    shift = limit - contrast_limit
+    return evolve(tested, low=low + shift, high=high + shift, limit=contrast_limit + shift)
 
 
 def _p_value(
@@ -64,28 +70,38 @@ def _p_value(
 
 
 def _common_contrast(
-    margin: BaselineMargin, contrasts: Sequence[float], pairs: Sequence[tuple[float, float]], limit: float
+    margin: BaselineMargin,
+    contrasts: Sequence[float],
+    values: Sequence[float],
+    baselines: Sequence[float],
+    limit: float,
 ) -> float | None:
     """Return the number that all contrasts are equal to, the limit where it can be that; None where they differ."""
     if margin.rule > 1:
-        return common_value(contrasts, pair_sizes([x for x, _ in pairs], [b for _, b in pairs]), limit)
+        return common_value(contrasts, pair_sizes(values, baselines), limit)
     largest = max(abs(contrast) for contrast in contrasts)
     if max(contrasts) - min(contrasts) > ROUNDING * largest:
         return None
     return math.fsum(contrasts) / len(contrasts)
 
 
-def _contrasts(
-    margin: BaselineMargin, pairs: Sequence[tuple[float, float]], mean: float, distance: float, tolerance: str
-) -> tuple[list[float], float]:
-    """Return the oriented differences and their limit; a relative margin moves into the differences.
+def _share(margin: BaselineMargin, mean: float, limit: float) -> float:
+    """Return which share of the baseline's value a relative margin adds to a difference."""
+    return math.copysign(margin.guard.margin.relative or 0.0, mean) * (-1.0 if limit > 0 else 1.0)
 
-    σ·(xᵢ − bᵢ) ± r·sign(b̄)·bᵢ against 0, so that the noise of the baseline counts too (σ the orientation, b̄ the
-    baseline's mean; + for `not_worse_than` and `worse_by`, − for `better_by`).
+
+def _contrasts(
+    comparison: PairedComparison, values: Sequence[float], baselines: Sequence[float], share: float
+) -> tuple[list[float], tuple[list[float], list[float]]]:
+    """Return the oriented differences of pairs, and both sides as samples whose means differ by their mean.
+
+    A relative margin moves into the differences: σ·(xᵢ − bᵢ) ± r·sign(b̄)·bᵢ against 0, so that the noise of the
+    baseline counts too (σ the orientation, b̄ the baseline's mean; + for `not_worse_than` and `worse_by`, − for
+    `better_by`). Whatever moves there belongs to the baseline's sample. Of a recorded baseline there are no pairs.
     """
-    differences = [margin.sign * (x - b) for x, b in pairs]
-    limit, relative = margin.limit(distance), margin.guard.margin.relative
-    if tolerance != "relative" or relative is None:
-        return differences, limit
-    share = math.copysign(relative, mean) * (-1.0 if limit > 0 else 1.0)
-    return [difference + share * b for difference, (_, b) in zip(differences, pairs, strict=True)], 0.0
+    sign = comparison.margin.sign
+    own = [sign * x for x in values]
+    if comparison.recorded:
+        return [], (own, [sign * b - share * b for b in baselines])
+    contrasts = [sign * (x - b) + share * b for x, b in zip(values, baselines, strict=True)]
+    return contrasts, (own, [value - contrast for value, contrast in zip(own, contrasts, strict=True)])

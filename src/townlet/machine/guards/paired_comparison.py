@@ -1,5 +1,8 @@
 """Paired episodes with the margin they are compared with, and what a test of them finds at a look."""
 
+import math
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from townlet.dto.guards import PairedComparisonSpec
@@ -31,6 +34,19 @@ class PairedComparison(StoredEpisodes):
     def counts_events(self) -> bool:
         """Whether the events of both sides decide, and not the mean difference."""
         return isinstance(self.margin.guard, PairedComparisonSpec) and self.margin.guard.test == "count"
+
+    def sides(self, episodes: int) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+        """Return the first values of both sides; beside each of the candidate's a recorded baseline has its mean."""
+        baseline = self.baseline[:episodes]
+        if self.recorded:
+            values = [value for value in self.baseline if value is not None]
+            baseline = (math.fsum(values) / len(values),) * episodes
+        return self.candidate[:episodes], baseline
+
+    def samples(self, pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+        """Return the values of both sides that are compared; of a recorded baseline those of all its episodes."""
+        values, baselines = [x for x, _ in pairs], [b for _, b in pairs]
+        return values, [value for value in self.baseline if value is not None] if self.recorded else baselines
 
     def as_measured(self, low: float, high: float) -> tuple[float, float]:
         """Return oriented bounds as bounds of candidate − baseline."""

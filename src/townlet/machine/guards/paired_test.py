@@ -49,7 +49,7 @@ def sequential_paired_test(comparison: PairedComparison) -> SequentialDecision:
 def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tuple[GuardReport, bool]:
     """Return the report on the episodes up to one look, counted from 1, and whether later looks cannot mend it."""
     margin, episodes = comparison.margin, comparison.looks[look - 1]
-    candidates, baselines = comparison.candidate[:episodes], comparison.baseline[:episodes]
+    candidates, baselines = comparison.sides(episodes)
     pairs = [(x, b) for x, b in zip(candidates, baselines, strict=True) if x is not None and b is not None]
     lacks = (missing_episodes(candidates, baselines), missing_episodes(baselines, candidates))
     report = evolve(empty, look=look, pairs=len(pairs), dropped=episodes - len(pairs))
@@ -58,22 +58,30 @@ def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tup
     reason = comparison.invalid_reason(episodes, margin.baseline_name)
     if not reason and margin.rule > 1 and comparison.missing is None:
         reason = comparison.missing_reason(episodes, margin.baseline_name, lacks)
+    if not reason and comparison.counts_events:
+        reason = event_problem(comparison, episodes)
     if reason:
         return with_reason(report, reason), True
     if len(pairs) < MIN_PAIRS:
         reason = f"only {len(pairs)} of {episodes} pairs had exposure, expected at least {MIN_PAIRS}"
         return with_reason(report, reason), False
+    if comparison.recorded and len(comparison.baseline) < MIN_PAIRS:
+        reason = f"the data set has {len(comparison.baseline)} episodes, expected at least {MIN_PAIRS}"
+        return with_reason(report, reason), True
     if comparison.missing == "worst":
         pairs = worst_case_pairs(candidates, baselines, margin.sign)
         report = evolve(report, pairs=len(pairs), dropped=episodes - len(pairs))
     if not all(math.isfinite(x) and math.isfinite(b) for x, b in pairs):
         return with_reason(report, "an episode's value is not finite"), False
-    mean = mean_test(comparison, look, pairs)
-    if comparison.counts_events and (reason := event_problem(comparison, episodes)):
-        return with_reason(report, reason), True
-    tested = count_test(comparison, look) if comparison.counts_events else mean
+    mean = mean_test(comparison, look, *comparison.samples(pairs))
+    return _judged(comparison, report, count_test(comparison, look) if comparison.counts_events else mean, mean), False
+
+
+def _judged(comparison: PairedComparison, report: GuardReport, tested: Tested, mean: Tested) -> GuardReport:
+    """Return the report with the verdict of what a test found; the mean's stands beside it."""
+    margin = comparison.margin
     verdict = margin.decide(tested.low, tested.high, tested.limit) or Verdict.UNDECIDED
-    if tested.equal and look < len(comparison.errors.looks):
+    if tested.equal and report.look < len(comparison.errors.looks):
         verdict = Verdict.UNDECIDED
     low, high = comparison.as_measured(tested.low, tested.high)
     report = evolve(
@@ -89,35 +97,37 @@ def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tup
         skewness=tested.skewness,
     )
     if margin.rule > 3:
-        report = _beside(comparison, report, pairs, mean)
-    return evolve(report, sentence=comparison_sentence(comparison, report, tested)), False
+        report = _beside(comparison, report, mean)
+    return evolve(report, sentence=comparison_sentence(comparison, report, tested))
 
 
-def _beside(
-    comparison: PairedComparison, report: GuardReport, pairs: Sequence[tuple[float, float]], mean: Tested
-) -> GuardReport:
+def _beside(comparison: PairedComparison, report: GuardReport, mean: Tested) -> GuardReport:
     """Return the report with what stands beside the verdict: the test, other bounds, and the worst pair."""
     margin, episodes = comparison.margin, comparison.looks[report.look - 1]
+    report = evolve(report, test="count" if comparison.counts_events else "mean")
     if comparison.counts_events:
         low, high = comparison.as_measured(mean.low, mean.high)
-        report = evolve(report, test="count", check="mean", check_low=low, check_high=high)
-    else:
-        report = evolve(report, test="mean")
-        if not comparison.unpaired and not mean.equal and (found := _betting(comparison, pairs)):
-            low, high = comparison.as_measured(*found)
-            report = evolve(report, check="betting", check_low=low, check_high=high)
+        report = evolve(report, check="mean", check_low=low, check_high=high)
     if comparison.unpaired:
         return report
     complete = zip(comparison.candidate[:episodes], comparison.baseline[:episodes], strict=True)
-    differences = [(margin.sign * (x - b), i) for i, (x, b) in enumerate(complete) if x is not None and b is not None]
-    worst, episode = min(differences)
-    return evolve(report, worst=margin.sign * worst, worst_episode=episode)
+    pairs = [(x, b, i) for i, (x, b) in enumerate(complete) if x is not None and b is not None]
+    worst, episode = min((margin.sign * (x - b), i) for x, b, i in pairs)
+    report = evolve(report, worst=margin.sign * worst, worst_episode=episode)
+    found = None if comparison.counts_events or mean.equal else _betting(comparison, pairs)
+    if found is None:
+        return report
+    low, high = comparison.as_measured(*found)
+    return evolve(report, check="betting", check_low=low, check_high=high)
 
 
-def _betting(comparison: PairedComparison, pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+def _betting(comparison: PairedComparison, pairs: Sequence[tuple[float, float, int]]) -> tuple[float, float] | None:
     """Return bounds of the oriented difference that assume nothing but the metric's limits; None where it has none."""
     least, largest = comparison.limits
-    if least is None or largest is None or not all(least <= value <= largest for pair in pairs for value in pair):
+    if least is None or largest is None or least == largest:
         return None
-    differences, width = [comparison.margin.sign * (x - b) for x, b in pairs], largest - least
-    return betting_bounds(differences, comparison.errors.total, -width, width) if width > 0 else None
+    if not all(least <= x <= largest and least <= b <= largest for x, b, _ in pairs):
+        return None
+    width = largest - least
+    differences = [comparison.margin.sign * (x - b) for x, b, _ in pairs]
+    return betting_bounds(differences, comparison.errors.total, -width, width)

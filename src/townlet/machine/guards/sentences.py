@@ -36,7 +36,11 @@ def comparison_sentence(comparison: PairedComparison, report: GuardReport, teste
     one_sided = len(report.candidate_missing) + len(report.baseline_missing)
     missing = {"worst": "counted at the worst", "drop": "dropped"}.get(comparison.missing or "", "")
     note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
-    counted = f"unpaired, {report.pairs} episodes each" if comparison.unpaired else f"{report.pairs} pairs"
+    counted = f"{report.pairs} pairs"
+    if comparison.recorded:
+        counted = f"unpaired, {report.pairs} episodes against {len(comparison.baseline)} recorded"
+    elif comparison.unpaired:
+        counted = f"unpaired, {report.pairs} episodes each"
     counted = f"{tested.events}, {counted}" if tested.events else counted
     chance = "" if report.p_value is None else f", p {report.p_value:.2g}"
     looks = f"look {report.look} of {len(errors.looks)}"

@@ -63,10 +63,8 @@ def sequential_share_test(question: ShareQuestion) -> SequentialDecision:
 def _pairing_problem(question: ShareQuestion) -> str:
     if not question.unpaired or not question.has_baseline:
         return ""
-    return (
-        "the environment does not obey its seed, so no two episodes are the same one; compare with a fixed limit, "
-        "share_below or share_above"
-    )
+    why = "the baseline is a data set" if question.recorded else "the environment does not obey its seed"
+    return f"{why}, so no two episodes are the same one; compare with a fixed limit, share_below or share_above"
 
 
 def _at_look(question: ShareQuestion, empty: GuardReport, look: int) -> tuple[GuardReport, bool]:

@@ -20,6 +20,8 @@ from townlet.machine.schedule.partial import PartialSchedule, PartialState, unkn
 __all__ = ["check_guards"]
 
 Path = tuple[str, ...]
+EPISODE_LENGTH = "episode_length"
+"""What every environment that reads recorded episodes calls their decisions."""
 
 
 def check_guards(partial: PartialSchedule) -> Iterator[Problem]:
@@ -159,7 +161,9 @@ def _check_baseline(
     if metric is None or state is None or state.strategy is None or baseline is None:
         return
     statistic = metric.name in statistics(state.strategy.result)
-    if name == "accepted":
+    if baseline.data is not None:
+        yield from _check_data(partial, guard, metric, path)
+    elif name == "accepted":
         if isinstance(guard, EvidenceGuardSpec) or not statistic:
             yield Problem(
                 path,
@@ -173,4 +177,17 @@ def _check_baseline(
             path,
             f"{metric.state}.{metric.name} is a training statistic, which baseline {name!r} does "
             "not have; expected 'accepted'",
+        )
+
+
+def _check_data(partial: PartialSchedule, guard: MetricGuardSpec, metric: MetricName, path: Path) -> Iterator[Problem]:
+    """Yield where recorded episodes do not say what a guard asks: they have returns and lengths, and no pairs."""
+    objective = partial.environment.objective if partial.environment else metric.name
+    if metric.name not in (objective, EPISODE_LENGTH):
+        yield Problem(path, f"recorded episodes tell {objective} and {EPISODE_LENGTH}, and no {metric.name}")
+    elif not isinstance(guard, PairedComparisonSpec) or guard.test == "count":
+        yield Problem(
+            path,
+            "recorded episodes are compared by their mean, with confidence; expected not_worse_than, better_by or "
+            "worse_by with evidence",
         )

@@ -118,9 +118,16 @@ def _baselines(plan: Plan, state: str) -> frozenset[str]:
         for guard in plan.schedule.guards.values()
         if isinstance(guard, MetricGuardSpec)
         and guard.baseline is not None
+        and not _is_recorded(plan, guard.baseline)
         and (metric := MetricName.parse(guard.metric))
         and metric.state == state
     )
+
+
+def _is_recorded(plan: Plan, baseline: str) -> bool:
+    """Tell whether a baseline is a data set, which is not played."""
+    spec = plan.schedule.baselines.get(baseline)
+    return spec is not None and spec.data is not None
 
 
 def _check_evidence_lengths(

@@ -143,6 +143,8 @@ def _check_baseline(partial: PartialSchedule, name: str, baseline: BaselineSpec)
         yield unknown_name("policy", baseline.policy, ("teacher", *partial.policies), (*here, "policy"))
     if name == "teacher" and (baseline.policy is None or baseline.policy in partial.policies):
         yield Problem(here, "a baseline called 'teacher' must be {policy: teacher}", key=True)
+    if baseline.data is not None and baseline.data.minari is None:
+        yield Problem((*here, "data"), "expected a data set of Minari: {minari: NAME, sha256: DIGEST}")
     yield from _check_fallback(partial, name, baseline)
 
 

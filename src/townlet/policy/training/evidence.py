@@ -29,6 +29,8 @@ class EvidenceCollector:
     """Policy (weights digest or ``teacher:NAME``) by name; several names may share one."""
     counted: frozenset[str] = frozenset()
     """Rows whose sums and exposures are evidence too, because a guard counts their events."""
+    recorded: Mapping[str, Mapping[str, tuple[float, ...]]] = field(factory=dict)
+    """Baselines that are data sets: what each tells of a metric, episode by episode."""
     played: dict[tuple[str, str], Episodes] = field(factory=dict)
     """By (policy, scenario)."""
 
@@ -101,7 +103,8 @@ class EvidenceCollector:
         counted = played if name in self.counted else {}
         return PairedMetric(
             metric=name,
-            values={policy: episodes.ratios(index) for policy, episodes in played.items()},
+            values={policy: episodes.ratios(index) for policy, episodes in played.items()}
+            | {baseline: metrics[name] for baseline, metrics in self.recorded.items() if name in metrics},
             invalid={policy: found for policy, episodes in played.items() if (found := episodes.invalid(index))},
             sums={policy: tuple(episodes.sums[index].tolist()) for policy, episodes in counted.items()},
             exposures={policy: tuple(episodes.exposures[index].tolist()) for policy, episodes in counted.items()},

@@ -1,6 +1,6 @@
 """evaluate: candidate and baselines play the same fresh episodes; the weights are only read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import perf_counter
 
 from attrs import frozen
@@ -11,11 +11,13 @@ from townlet.dto.guards import MetricGuardSpec, PairedComparisonSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.policy import EvaluationResult
+from townlet.dto.policy_ref import data_ref, is_data
 from townlet.dto.schedule import EvidenceSpec
 from townlet.dto.strategies import EvaluateSpec
 from townlet.machine.catalogue import Cost, CostContext, Input, Product, StrategyEntry
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
+from townlet.policy.training.data_sets import recorded_values
 from townlet.policy.training.evidence import EvidenceCollector
 from townlet.rng import derive
 
@@ -86,8 +88,9 @@ class EvaluateStrategy:
             context=context,
             evidence=evidence,
             seed=_seed(context, spec.evidence, evidence, candidate),
-            policies={CANDIDATE: candidate} | baselines,
+            policies={CANDIDATE: candidate} | {name: ref for name, ref in baselines.items() if not is_data(ref)},
             counted=_counted(context),
+            recorded={name: _recorded(context, evidence, ref) for name, ref in baselines.items() if is_data(ref)},
         )
         checkpoints = VisitCheckpoints(context=context, every=1)
         checkpoint = checkpoints.load()
@@ -142,6 +145,18 @@ def _candidate(context: TrainingContext) -> str:
 def _baselines(context: TrainingContext) -> tuple[str, ...]:
     """Return the baselines that any guard of this state compares with, in the order of the schedule."""
     return tuple(dict.fromkeys(guard.baseline for guard in _guards(context) if guard.baseline is not None))
+
+
+def _recorded(context: TrainingContext, evidence: EvidenceSpec, reference: str) -> Mapping[str, tuple[float, ...]]:
+    """Return what the data set of a baseline tells."""
+    data = next(
+        spec.data
+        for spec in context.schedule.baselines.values()
+        if spec.data is not None and data_ref(spec.data.sha256) == reference
+    )
+    description = context.environments.describe(context.schedule.environment.scenario)
+    longest = description.episode_length(evidence.days, evidence.max_steps)
+    return recorded_values(data, context.environments, description, longest)
 
 
 def _counted(context: TrainingContext) -> frozenset[str]:
