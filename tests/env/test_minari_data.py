@@ -1,6 +1,7 @@
 """Local data sets of Minari as demonstrations: real ones, written by Minari, in its own format."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,8 @@ def test_no_environment_is_made_to_read_a_data_set(write: Writer, tmp_path: Path
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "demonstrations.md"
 OFFLINE = PAGE.read_text().split("```yaml\n")[1].split("```")[0]
 """The schedule of the how-to."""
+BAR = PAGE.read_text().split("```yaml\n")[2].split("```")[0]
+"""Its second piece: baselines and a guard."""
 
 
 @pytest.mark.torch
@@ -208,3 +211,94 @@ def test_a_data_set_takes_the_place_of_a_teacher(
     done = capsys.readouterr()
     assert "pass      good: evaluate.return_per_episode 60 is at least 50" in done.err
     assert "in force: offline@champion is version 1" in done.out
+
+
+def lean(observation: Any) -> int:
+    """Push towards the side on which the pole is; it falls after some forty steps."""
+    return int(observation[2] > 0)
+
+
+GUARD, RECORDED = "guards: -> guards:\n  a: {metric: evaluate.", "baseline: recorded, absolute: 0"
+
+
+def recorded_bar(digest: str) -> str:
+    """Return the how-to's schedule with the data set as the bar that a first policy is held to."""
+    bar = BAR.replace("…", digest)
+    text = OFFLINE.replace("baselines: {champion: {alias: champion}}", "").replace('"0"', f'"{digest}"')
+    text = re.sub(r"  better: .*\n", "", text).replace("guards:\n", f"{bar}\n").replace("size: 256", "size: 64")
+    text = text.replace("[{to: promote, when: [good]}, {to: promote, when: [better]}, {to: done}]",
+                        "[{to: promote, when: [as_good]}, {to: done}]")  # fmt: skip
+    text = text.replace("  good: {metric: evaluate.return_per_episode, at_least: 50}\n", "")
+    return text.replace("with: {unproven: true}, ", "").replace("[48, 192]", "[20]").replace("worlds: 32", "worlds: 8")
+
+
+def record() -> str:
+    """Record 30 episodes of a leaning controller, and return their digest."""
+    environment = gymnasium.make("CartPole-v1")
+    played = [EpisodeBuffer(id=seed, **episode(environment, lean, seed)) for seed in range(30)]
+    minari.create_dataset_from_buffers("cartpole/script-v0", buffer=played, env=environment)
+    with pytest.raises(BadInputError, match="another digest") as caught:
+        GymnasiumProvider(name="CartPole-v1").recorded("cartpole/script-v0", "0")
+    return str(caught.value).split("found ")[1][:64]
+
+
+@pytest.mark.torch
+def test_a_data_set_is_the_bar_of_a_first_policy(
+    write: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The clone is compared with the recorded returns, unpaired; `audit replay` derives the verdict again."""
+    pytest.importorskip("torch")
+    path, words = tmp_path / "bar.yaml", ["--home", str(tmp_path / "home")]
+    digest = record()
+    path.write_text(recorded_bar(digest))
+    assert 0 == run_command(["run", str(path), *words])
+    done = capsys.readouterr()
+    (line,) = [line for line in done.err.splitlines() if "as_good: evaluate.return_per_episode" in line]
+    assert f"champion (data:{digest[:12]})" in line
+    assert "unpaired, 20 episodes against 30 recorded, look 1 of 1" in line
+    assert "in force: offline@champion is version 1" in done.out
+    assert 0 == run_command(["audit", "replay", "latest", *words])
+    assert 0 == run_command(["registry", "show", "offline@champion", *words])
+    assert "20 and 30" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            "recorded: {data: {minari: cartpole/script-v0 -> recorded: {data: {manifest: a.yaml",
+            "expected a data set of Minari",
+        ),
+        (
+            f"{GUARD}success, better_by: {{{RECORDED}}}, evidence: full}}",
+            "recorded episodes tell return_per_episode and",
+        ),
+        (f"{GUARD}return_per_episode, better_by: {{{RECORDED}}}}}", "compared by their mean, with confidence"),
+        (
+            f"{GUARD}return_per_episode, share_worse: {{{RECORDED}, at_most: 50%}}, evidence: full}}",
+            "compared by their mean, with confidence",
+        ),
+        ("max_steps: 500 -> max_steps: 20", "decisions, and an episode of the evidence at most 20"),
+    ],
+)
+def test_what_recorded_episodes_do_not_tell_is_refused(
+    write: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, sentence: str
+) -> None:
+    """They have returns and lengths, no pairs, and their own number of decisions."""
+    text = recorded_bar(record()).replace("[20], ", "[20], max_steps: 500, ")
+    old, _, new = change.partition(" -> ")
+    assert 1 == text.count(old)
+    (tmp_path / "bar.yaml").write_text(text.replace(old, new))
+    assert 2 == run_command(["check", str(tmp_path / "bar.yaml")])
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_first_run_says_what_its_data_set_does_not_tell(
+    write: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A KPI from infos has no recorded value that could stand in for a champion's."""
+    text = recorded_bar(record()).replace("worlds: 8", "worlds: 8, metrics: {cost: {info: cost, direction: lower}}")
+    guard = "{metric: evaluate.cost, not_worse_than: {baseline: champion, absolute: 1}, evidence: full}"
+    (tmp_path / "bar.yaml").write_text(text.replace("guards:", f"guards:\n  cheap: {guard}"))
+    assert 0 == run_command(["check", str(tmp_path / "bar.yaml")])
+    assert "cheap: compared with champion; in a first run a data set takes its place" in capsys.readouterr().err

@@ -8,7 +8,10 @@ from attrs import frozen
 
 from townlet.dto.codec import Record
 
-__all__ = ["EvidenceTable", "PairedMetric"]
+__all__ = ["RECORDED_METRICS", "EvidenceTable", "PairedMetric"]
+
+RECORDED_METRICS = ("return_per_episode", "episode_length")
+"""What recorded episodes tell: the metrics of a baseline that is a data set."""
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import ComparisonSpec, EvidenceGuardSpec, GuardReport, GuardSpec, MetricGuardSpec, Verdict
 from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import EvaluationResult, TrainingResult, statistics
+from townlet.dto.policy_ref import short_ref
 from townlet.errors import BadInputError
 from townlet.machine.guards.baseline_margin import orientation
 from townlet.machine.guards.context import GuardContext
@@ -116,7 +117,7 @@ def baseline_value(guard: ComparisonSpec, direction: Direction, context: GuardCo
 
 def short_digest(policy: str | None) -> str:
     """Return a policy as sentences name it."""
-    return "none" if policy is None else policy if ":" in policy else policy[:12]
+    return "none" if policy is None else short_ref(policy)
 
 
 def without_baseline(name: str, guard: ComparisonSpec | EvidenceGuardSpec) -> GuardReport:

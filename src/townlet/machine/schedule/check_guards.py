@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from townlet.dto.codec import Problem
+from townlet.dto.evidence import RECORDED_METRICS
 from townlet.dto.fields import DIRECTION, Direction
 from townlet.dto.guards import (
     ComparisonSpec,
@@ -20,8 +21,6 @@ from townlet.machine.schedule.partial import PartialSchedule, PartialState, unkn
 __all__ = ["check_guards"]
 
 Path = tuple[str, ...]
-EPISODE_LENGTH = "episode_length"
-"""What every environment that reads recorded episodes calls their decisions."""
 
 
 def check_guards(partial: PartialSchedule) -> Iterator[Problem]:
@@ -162,7 +161,7 @@ def _check_baseline(
         return
     statistic = metric.name in statistics(state.strategy.result)
     if baseline.data is not None:
-        yield from _check_data(partial, guard, metric, path)
+        yield from _check_data(guard, metric, path)
     elif name == "accepted":
         if isinstance(guard, EvidenceGuardSpec) or not statistic:
             yield Problem(
@@ -180,11 +179,10 @@ def _check_baseline(
         )
 
 
-def _check_data(partial: PartialSchedule, guard: MetricGuardSpec, metric: MetricName, path: Path) -> Iterator[Problem]:
+def _check_data(guard: MetricGuardSpec, metric: MetricName, path: Path) -> Iterator[Problem]:
     """Yield where recorded episodes do not say what a guard asks: they have returns and lengths, and no pairs."""
-    objective = partial.environment.objective if partial.environment else metric.name
-    if metric.name not in (objective, EPISODE_LENGTH):
-        yield Problem(path, f"recorded episodes tell {objective} and {EPISODE_LENGTH}, and no {metric.name}")
+    if metric.name not in RECORDED_METRICS:
+        yield Problem(path, f"recorded episodes tell {' and '.join(RECORDED_METRICS)}, and no {metric.name}")
     elif not isinstance(guard, PairedComparisonSpec) or guard.test == "count":
         yield Problem(
             path,

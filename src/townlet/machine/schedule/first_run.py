@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from townlet.dto.conditions import AllOf, AnyOf, When
+from townlet.dto.evidence import RECORDED_METRICS
 from townlet.dto.guards import ComparisonSpec, TailSpec
+from townlet.dto.metric_name import MetricName
 from townlet.dto.schedule import BaselineSpec, ScheduleSpec
 
 __all__ = ["missing_comparisons"]
@@ -13,14 +15,14 @@ def missing_comparisons(schedule: ScheduleSpec) -> Iterator[str]:
     """Yield a sentence for each guard, and each edge, that needs a champion before there is one."""
     unknown = set()
     for name, guard in schedule.guards.items():
-        if not isinstance(guard, ComparisonSpec | TailSpec) or not _needs_champion(schedule, guard.baseline or ""):
+        if not isinstance(guard, ComparisonSpec | TailSpec) or guard.baseline is None:
+            continue
+        lack = _lack(schedule, guard, guard.baseline)
+        if not lack:
             continue
         answer = "it is skipped" if guard.without_baseline == "skip" else "it cannot pass"
         unknown |= set() if guard.without_baseline == "skip" else {name}
-        yield (
-            f"{name}: compared with {guard.baseline}; in a first run there is no champion and nothing takes its "
-            f"place: {answer}"
-        )
+        yield f"{name}: compared with {guard.baseline}; in a first run {lack}: {answer}"
     for name, state in schedule.states.items():
         for edge in state.next:
             if _needs_one(AllOf(all=edge.when), unknown):
@@ -30,17 +32,23 @@ def missing_comparisons(schedule: ScheduleSpec) -> Iterator[str]:
                 )
 
 
-def _needs_champion(schedule: ScheduleSpec, name: str) -> bool:
-    """Tell whether a baseline, and each that takes its place, is an alias of the registry."""
+def _lack(schedule: ScheduleSpec, guard: ComparisonSpec | TailSpec, name: str) -> str:
+    """Return why neither a baseline nor what takes its place serves a guard in a first run; empty where one does."""
     passed: set[str] = set()
     baseline: BaselineSpec | None = schedule.baselines.get(name)
     while baseline is not None and baseline.alias is not None:
         passed.add(name)
         name = baseline.otherwise or ""
         if not name:
-            return True
+            return "there is no champion and nothing takes its place"
         baseline = None if name in passed else schedule.baselines.get(name)
-    return False
+    metric = MetricName.parse(guard.metric)
+    if passed and baseline is not None and baseline.data is not None and metric is not None:
+        if metric.name not in RECORDED_METRICS:
+            return f"a data set takes its place, which does not tell {metric.name}"
+        if isinstance(guard, TailSpec):
+            return "a data set takes its place, and no two episodes are the same one"
+    return ""
 
 
 def _needs_one(when: When, unknown: set[str]) -> bool:

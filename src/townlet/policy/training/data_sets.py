@@ -4,11 +4,11 @@ import math
 import sys
 from collections.abc import Mapping
 
+from townlet.dto.evidence import RECORDED_METRICS
 from townlet.dto.schedule import Plan
 from townlet.dto.strategies import BCSpec, DataSpec, ReplaySpec
 from townlet.errors import BadInputError
 from townlet.estimate import MIN_PAIRS
-from townlet.machine.schedule.check_guards import EPISODE_LENGTH
 from townlet.policy.data.demonstrations import (
     Demonstrations,
     demonstrations_of_episodes,
@@ -34,7 +34,7 @@ def read_demonstrations(
 def recorded_values(
     data: DataSpec, environments: EnvironmentProvider, description: EnvironmentDescription, max_steps: int
 ) -> Mapping[str, tuple[float, ...]]:
-    """Return what recorded episodes tell of the objective and of their length, by metric, episode by episode.
+    """Return what recorded episodes tell, by metric, episode by episode.
 
     BadInputError where there are fewer than decide anything, and where one is longer than the `max_steps` that evidence
     plays: its return would be another quantity.
@@ -52,7 +52,7 @@ def recorded_values(
             f"episode of the evidence at most {max_steps}; raise max_steps of the evidence, or record shorter episodes"
         )
     returns = tuple(math.fsum(episode.rewards.tolist()) for episode in episodes)
-    return {description.objective: returns, EPISODE_LENGTH: lengths}
+    return dict(zip(RECORDED_METRICS, (returns, lengths), strict=True))
 
 
 def _recorded(
