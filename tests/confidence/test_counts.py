@@ -3,6 +3,7 @@
 import math
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as some
@@ -10,12 +11,15 @@ from scipy import stats
 
 from townlet.confidence.counts import (
     EventCounts,
+    dispersion,
+    event_counts,
     higher_rate_p_value,
     lower_rate_p_value,
     rate_bounds,
     rate_difference_bounds,
     rate_ratio_bounds,
     sign_flip_p_value,
+    total_dispersion,
 )
 
 ALPHAS = some.sampled_from([0.05, 0.0083, 0.001])
@@ -146,6 +150,63 @@ def test_one_episode_in_which_all_die_is_one_event() -> None:
     assert 0.5 == sign_flip_p_value([0] * 39 + [-20])
 
 
+EPISODES = some.lists(some.tuples(some.integers(0, 9), some.integers(0, 9)), min_size=1, max_size=12)
+
+
+@given(some.integers(1, 9), some.lists(some.booleans(), min_size=2, max_size=30))
+def test_deaths_that_come_together_are_as_many_as_their_causes(together: int, sides: list[bool]) -> None:
+    """K deaths in each wipe-out, all on one side or the other: dispersion k, and one independent event each."""
+    own, other = [together * side for side in sides], [together * (not side) for side in sides]
+    ones = [1.0] * len(sides)
+    seen = event_counts(own, other, ones, ones)
+    assert seen.dispersion == pytest.approx(together)
+    assert seen.independent == pytest.approx((sum(sides), len(sides) - sum(sides)))
+    one_by_one = counts(sum(sides), len(sides) - sum(sides), len(sides), len(sides))
+    assert rate_ratio_bounds(seen, 0.05) == pytest.approx(rate_ratio_bounds(one_by_one, 0.05))
+    assert lower_rate_p_value(seen, 1.5) == pytest.approx(lower_rate_p_value(one_by_one, 1.5))
+
+
+def test_wipe_outs_of_the_baseline_alone_are_seen_as_clusters() -> None:
+    """Two wipe-outs of 8 against none prove nothing: chance 1 in 4 that both are the same side's."""
+    ones = [1.0] * 40
+    seen = event_counts([0] * 40, [8, 8] + [0] * 38, ones, ones)
+    assert (8.0, 8.0) == pytest.approx((seen.dispersion, seen.total_dispersion), rel=0.1)
+    assert lower_rate_p_value(seen, 1.0) == pytest.approx(0.25)
+
+
+def test_single_deaths_do_not_hide_a_wipe_out() -> None:
+    """8 deaths at once beside 8 single ones: 64 + 8 squares over 16 events, not the mean of one 8 and eight ones."""
+    own, other = [8, *[1, 0] * 4], [0, *[0, 1] * 4]
+    assert dispersion(own, other, [1.0] * 9, [1.0] * 9) == pytest.approx((64 + 8) / 16)
+
+
+@given(EPISODES, some.floats(0.1, 10))
+def test_dispersion_belongs_to_the_ratio_that_is_asked_about(episodes: list[tuple[int, int]], ratio: float) -> None:
+    """Swapped sides have the dispersion of the inverse ratio; both factors are 1 at least, and widen every bound."""
+    own, other = zip(*episodes, strict=True)
+    exposures = [1.0 + i for i in range(len(own))]
+    twice = [2 * exposure for exposure in exposures]
+    here = dispersion(own, other, exposures, twice, ratio)
+    assert here == pytest.approx(dispersion(other, own, twice, exposures, 1 / ratio))
+    assert min(here, total_dispersion(own, other, exposures, twice)) >= 1
+    wide, plain = event_counts(own, other, exposures, twice), counts(sum(own), sum(other), sum(exposures), sum(twice))
+    for of in (rate_ratio_bounds, rate_difference_bounds):
+        (low, high), (plain_low, plain_high) = of(wide, 0.01), of(plain, 0.01)
+        assert low <= plain_low + 1e-9
+        assert high >= plain_high * (1 - 1e-9) - 1e-9
+
+
+def test_events_that_occur_one_by_one_have_dispersion_of_about_1() -> None:
+    """Poisson counts in episodes of unlike danger: the share is not dispersed, the total is."""
+    source = np.random.default_rng(1)
+    danger = source.gamma(2.0, 2.0, 4000)
+    own, other = source.poisson(danger).tolist(), source.poisson(3 * danger).tolist()
+    ones, thrice = [1.0] * 4000, [3.0] * 4000
+    assert dispersion(own, other, ones, thrice) == pytest.approx(1.0, abs=0.1)
+    assert total_dispersion(own, other, ones, thrice) == pytest.approx(1 + 4 * 2.0, rel=0.1)
+    assert (1.0, 1.0) == (dispersion([0], [0], [1.0], [1.0]), total_dispersion([3], [4], [0.0], [0.0]))
+
+
 def test_counts_and_ratios_that_are_none_are_refused() -> None:
     """A rate needs an exposure, and a ratio of 0 is no limit."""
     with pytest.raises(ValueError, match="0 events"):
@@ -153,5 +214,7 @@ def test_counts_and_ratios_that_are_none_are_refused() -> None:
     for exposure in (0.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="exposure above 0"):
             counts(1, 1, exposure)
+    with pytest.raises(ValueError, match="dispersions of 1 or more"):
+        EventCounts(events=1, exposure=1.0, baseline_events=1, baseline_exposure=1.0, dispersion=0.5)
     with pytest.raises(ValueError, match="ratio of rates above 0"):
         lower_rate_p_value(counts(1, 1), 0.0)

@@ -40,11 +40,12 @@ class LookShare:
     """Upper one-sided bound of the share."""
 
 
-def share_bounds(bad: int, episodes: int, alpha: float) -> tuple[float, float]:
+def share_bounds(bad: float, episodes: float, alpha: float) -> tuple[float, float]:
     """Return the lower and the upper one-sided Clopper-Pearson bound of a share, each at confidence 1 − `alpha`.
 
     The upper bound p solves P(Bin(n, p) ≤ bad) = α, the lower P(Bin(n, p) ≥ bad) = α; 0 where none is bad, 1 where all
-    are. Without episodes the share can be anything. ValueError where more are bad than there are.
+    are. Without episodes the share can be anything. Numbers need not be whole: the beta integral takes any, which is
+    how counts that were divided by a dispersion have bounds. ValueError where more are bad than there are.
     """
     if not 0 <= bad <= episodes:
         raise ValueError(f"expected from 0 to {episodes} bad episodes of {episodes}, found {bad}")
