@@ -258,7 +258,7 @@ def test_a_data_set_is_the_bar_of_a_first_policy(
     assert "unpaired, 20 episodes against 30 recorded, look 1 of 1" in line
     assert "in force: offline@champion is version 1" in done.out
     assert 0 == run_command(["audit", "replay", "latest", *words])
-    assert 0 == run_command(["registry", "show", "offline@champion", *words])
+    assert 0 == run_command(["registry", "history", "--wide", *words])
     assert "20 and 30" in capsys.readouterr().out
 
 
@@ -267,7 +267,7 @@ def test_a_data_set_is_the_bar_of_a_first_policy(
     [
         (
             "recorded: {data: {minari: cartpole/script-v0 -> recorded: {data: {manifest: a.yaml",
-            "expected a data set of Minari",
+            "a data set of Minari",
         ),
         (
             f"{GUARD}success, better_by: {{{RECORDED}}}, evidence: full}}",

@@ -48,9 +48,9 @@ def judged(spec: GuardSpec, own: Sequence[float], other: Sequence[float], **chan
     return asked(spec, known(table=stored, metrics=metrics))
 
 
-def spread(events: int, episodes: int = 40) -> list[float]:
-    """Return one event in each of the first episodes."""
-    return [1.0 if i < events else 0.0 for i in range(episodes)]
+def spread(events: int, first: int = 0) -> list[float]:
+    """Return one event in each of some of 40 episodes, from the `first` on."""
+    return [float(first <= i < first + events) for i in range(40)]
 
 
 def test_the_count_decides_where_the_mean_cannot() -> None:
@@ -63,7 +63,7 @@ def test_the_count_decides_where_the_mean_cannot() -> None:
 
 def test_bounds_are_those_of_the_ratio_where_the_baseline_is_above_the_floor() -> None:
     """Half of the error is the ratio's; the report shows the difference that it means."""
-    report = judged(deaths(), spread(2), spread(9))
+    report = judged(deaths(), spread(2), spread(9, 20))
     counts = EventCounts(events=2, exposure=400, baseline_events=9, baseline_exposure=400)
     low, high = (((ratio - 1) * 9 / 400) for ratio in rate_ratio_bounds(counts, LEVEL / 2))
     assert (pytest.approx(low), pytest.approx(high), "relative") == (report.low, report.high, report.tolerance)
@@ -81,7 +81,7 @@ def test_without_events_the_difference_is_bounded_by_the_exposure() -> None:
 
 def test_an_absolute_tolerance_has_the_whole_error() -> None:
     """Nothing is chosen from the data."""
-    report = judged(deaths(absolute=0.02), spread(3), spread(4))
+    report = judged(deaths(absolute=0.02), spread(3), spread(4, 20))
     counts = EventCounts(events=3, exposure=400, baseline_events=4, baseline_exposure=400)
     assert pytest.approx(rate_difference_bounds(counts, LEVEL)) == (report.low, report.high)
 
@@ -94,7 +94,7 @@ def test_the_mean_stands_beside_it() -> None:
 
 def test_sentences_name_the_events() -> None:
     """Both counts, before the pairs."""
-    report = judged(deaths(), spread(2), spread(9))
+    report = judged(deaths(), spread(2), spread(9, 20))
     assert "(2 events against 9, 40 pairs, look 2 of 2, p " in report.sentence
 
 
@@ -126,3 +126,13 @@ def test_evidence_without_events_is_unknown() -> None:
     """A table that was stored for a guard on the mean."""
     report = judged(deaths(), spread(1), spread(3), sums={}, exposures={})
     assert (Verdict.UNKNOWN, True) == (report.verdict, "no events" in report.sentence)
+
+
+def test_a_wipe_out_is_one_event_of_many_deaths() -> None:
+    """Sixteen deaths in two episodes say as much as two: the rate of one side may be any multiple of the other's."""
+    alone, together = spread(16), [8.0, 8.0, *[0.0] * 38]
+    margin = {"relative": "25%", "floor": 0.02}
+    few, whole = (judged(deaths(**margin), spread(2), each[::-1]) for each in (alone, together))
+    assert (Verdict.PASS, Verdict.UNDECIDED) == (few.verdict, whole.verdict)
+    assert "(2 events against 16, 40 pairs" in few.sentence
+    assert "at a time, 40 pairs" in whole.sentence

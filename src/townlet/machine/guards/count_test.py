@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from townlet.confidence.counts import EventCounts, rate_difference_bounds, rate_ratio_bounds
+from townlet.confidence.counts import EventCounts, event_counts, rate_difference_bounds, rate_ratio_bounds
 from townlet.dto.guards import Verdict
 from townlet.machine.guards.paired_comparison import PairedComparison, Tested
 
@@ -30,20 +30,15 @@ class EventRates:
     def of(
         cls, own: Sequence[float], other: Sequence[float], exposure: Sequence[float], other_exposure: Sequence[float]
     ) -> "EventRates":
-        """Return the sums over episodes."""
-        return cls(
-            counts=EventCounts(
-                events=int(math.fsum(own)),
-                exposure=math.fsum(exposure),
-                baseline_events=int(math.fsum(other)),
-                baseline_exposure=math.fsum(other_exposure),
-            )
-        )
+        """Return the sums over episodes, with how much the events of an episode come together."""
+        return cls(counts=event_counts([int(x) for x in own], [int(x) for x in other], exposure, other_exposure))
 
     @property
     def phrase(self) -> str:
-        """The events of both sides in words."""
-        return f"{self.counts.events} events against {self.counts.baseline_events}"
+        """The events of both sides in words, and how many of them come together."""
+        together = max(self.counts.dispersion, self.counts.total_dispersion)
+        clusters = f", {together:.3g} at a time" if together > 1.05 else ""
+        return f"{self.counts.events} events against {self.counts.baseline_events}{clusters}"
 
     @property
     def candidate(self) -> float:
