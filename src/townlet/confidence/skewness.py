@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from scipy.special import stdtr
 
-from townlet.estimate import Paired, bounds, paired, quantile
+from townlet.estimate import Paired, bounds, paired, quantile, unpaired_bounds, unpaired_p_value
 
 __all__ = [
     "corrected_statistic",
@@ -21,6 +21,8 @@ __all__ = [
     "unpaired_skewness_corrected_bounds",
     "wider_bounds",
     "wider_p_value",
+    "wider_unpaired_bounds",
+    "wider_unpaired_p_value",
 ]
 
 
@@ -106,17 +108,40 @@ def unpaired_skewness_corrected_bounds(
     As `skewness_corrected_bounds` about x̄ − b̄ with variance v = s²ₓ÷n + s²_b÷m, Satterthwaite's degrees of freedom,
     and r = (μ₃ₓ÷n² − μ₃_b÷m²) ÷ v^(3/2), the skewness of x̄ − b̄. ValueError as in `skewness_corrected_bounds`.
     """
+    difference, error, freedom, r = _unpaired(values, baselines)
+    return _around(difference, error, quantile(freedom + 1, alpha), r) if error else (difference, difference)
+
+
+def wider_unpaired_bounds(values: Sequence[float], baselines: Sequence[float], alpha: float) -> tuple[float, float]:
+    """Return the lower of Welch's and the corrected lower bound, and the higher of the two upper ones."""
+    welch, corrected = (
+        bounds(values, baselines, alpha) for bounds in (unpaired_bounds, unpaired_skewness_corrected_bounds)
+    )
+    return min(welch[0], corrected[0]), max(welch[1], corrected[1])
+
+
+def wider_unpaired_p_value(values: Sequence[float], baselines: Sequence[float], limit: float) -> float:
+    """Return the larger of Welch's and the corrected p-value of a difference of means of at most `limit`."""
+    difference, error, freedom, r = _unpaired(values, baselines)
+    if not error:
+        return float(difference <= limit)
+    corrected = stdtr(freedom, -corrected_statistic((difference - limit) / error, r))
+    return max(unpaired_p_value(values, baselines, limit), float(corrected))
+
+
+def _unpaired(values: Sequence[float], baselines: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return the difference of two means, its standard error, its degrees of freedom and its skewness."""
     sides = [(paired(each), skewness(each)) for each in (values, baselines)]
     for sample, _ in sides:
-        quantile(sample.n, alpha)
+        quantile(sample.n, 0.5)  # refuses fewer than two values
     errors = [sample.sd / math.sqrt(sample.n) for sample, _ in sides]
     difference, error = sides[0][0].mean - sides[1][0].mean, math.hypot(*errors)
     if error == 0:
-        return difference, difference
+        return difference, 0.0, math.inf, 0.0
     parts = [each / error for each in errors]
     freedom = 1 / sum(part**4 / (sample.n - 1) for part, (sample, _) in zip(parts, sides, strict=True))
     own, other = (part**3 * _of_mean(*side) for part, side in zip(parts, sides, strict=True))
-    return _around(difference, error, quantile(freedom + 1, alpha), own - other)
+    return difference, error, freedom, own - other
 
 
 def _p_value(differences: Sequence[float], limit: float, r: float) -> float:

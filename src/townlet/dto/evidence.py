@@ -30,6 +30,8 @@ class PairedMetric(Record):
     """Per policy, each episode's sum, where a guard counts events; a value is sum ÷ exposure."""
     exposures: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
     """Per policy, what each sum is divided by; empty where `sums` is."""
+    control: Mapping[str, tuple[float | None, ...]] = attrs.field(factory=dict)
+    """Per baseline, its values in further episodes that it played alone, where the evidence has a control variate."""
 
 
 @frozen(kw_only=True)

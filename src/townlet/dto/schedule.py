@@ -20,6 +20,7 @@ __all__ = [
     "ApprovalSpec",
     "BaselineSpec",
     "BudgetSpec",
+    "ControlSpec",
     "EdgeSpec",
     "EnvironmentSpec",
     "EvidenceSpec",
@@ -44,6 +45,8 @@ _count = Limits(least=1, words="more than 0")
 _workers = Limits(least=0, most=1024, words="0 to 1,024 processes")
 _ascending = Growing(words="growing numbers of episodes")
 _shares = Shares(words="shares of the error above 0% that add up to at most 100%")
+_pairs = Limits(least=20, words="at least 20 episodes")
+_coefficient = Limits(least=-1, most=1, words="a coefficient from -1 to 1")
 _confidence = Limits(above=0.5, below=1, words="a confidence between 50% and 100%")
 
 
@@ -100,6 +103,21 @@ Spending = Literal["obrien_fleming", "pocock", "bonferroni"]
 
 
 @frozen(kw_only=True)
+class ControlSpec(Record):
+    """A control variate: what the baseline's own episode explains of a pair is taken out of it.
+
+    The baseline plays `episodes` further ones alone; how far its episodes of the pairs were off their mean is then
+    known, and `coefficient` of that is subtracted from the candidate's mean difference.
+    """
+
+    episodes: int = attrs.field(validator=_pairs)
+    """Further episodes that each baseline plays, before the candidate plays any."""
+    coefficient: float = attrs.field(validator=_coefficient)
+    """β, from −1 to 1, frozen before the run: cov(d, b) ÷ var(b) of earlier evidence is best; −1 where pairs do not
+    correlate."""
+
+
+@frozen(kw_only=True)
 class EvidenceSpec(Record):
     """How a candidate is compared with a baseline."""
 
@@ -122,6 +140,8 @@ class EvidenceSpec(Record):
     """How the policies choose in the episodes that are judged."""
     scenarios: tuple[str, ...] = ()
     """A suite of scenarios; empty means the schedule's own."""
+    control: ControlSpec | None = None
+    """A control variate that makes the same episodes tell more; none by default."""
 
 
 @frozen(kw_only=True)

@@ -92,6 +92,7 @@ def _decision(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context
                 name=name, guard=guard, baseline_name=label, direction=metric.direction, rule=context.rule
             )
             row, sides = _row(guard, table), (CANDIDATE, guard.baseline)
+            control = context.plan.schedule.evidence[guard.evidence].control
             return sequential_paired_test(
                 PairedComparison(
                     **stored,
@@ -99,6 +100,8 @@ def _decision(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context
                     limits=(metric.low, metric.high),
                     sums=(row.sums.get(sides[0], ()), row.sums.get(sides[1], ())),
                     exposures=(row.exposures.get(sides[0], ()), row.exposures.get(sides[1], ())),
+                    control=tuple(value for value in row.control.get(sides[1], ()) if value is not None),
+                    coefficient=0.0 if control is None else control.coefficient,
                 )
             )
         case kind:

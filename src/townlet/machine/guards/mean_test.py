@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from townlet.confidence.skewness import skewness, wider_bounds, wider_p_value
+from townlet.confidence.skewness import (
+    skewness,
+    wider_bounds,
+    wider_p_value,
+    wider_unpaired_bounds,
+    wider_unpaired_p_value,
+)
 from townlet.dto.guards import Relation
 from townlet.estimate import ROUNDING, bounds, common_value, pair_sizes, unpaired_bounds, unpaired_p_value
 from townlet.machine.guards.baseline_margin import BaselineMargin
@@ -27,17 +33,15 @@ def mean_test(comparison: PairedComparison, look: int, values: Sequence[float], 
     contrast_limit = 0.0 if tolerance == "relative" else limit
     alpha = comparison.errors.each[look - 1]
     contrasts, samples = _contrasts(comparison, values, baselines, share)
-    if comparison.unpaired:
-        low, high = unpaired_bounds(*samples, alpha)
+    if two_samples := comparison.unpaired or comparison.has_control:
+        test = unpaired_bounds if margin.rule < 4 else wider_unpaired_bounds
+        low, high = test(*samples, alpha)
         equal = low if low == high else None
     else:
         equal = _common_contrast(margin, contrasts, values, baselines, contrast_limit)
-        test = bounds if margin.rule < 3 else wider_bounds
-        low, high = test(contrasts, alpha) if equal is None else (equal, equal)
+        low, high = (bounds if margin.rule < 3 else wider_bounds)(contrasts, alpha) if equal is None else (equal, equal)
     tested = Tested(
-        value=math.fsum(values) / len(values) - mean
-        if comparison.recorded
-        else math.fsum(x - b for x, b in zip(values, baselines, strict=True)) / len(values),
+        value=_difference(comparison, values, baselines, mean),
         baseline=mean,
         low=low,
         high=high,
@@ -46,8 +50,8 @@ def mean_test(comparison: PairedComparison, look: int, values: Sequence[float], 
         equal=equal is not None,
     )
     if margin.rule > 2 and equal is None:
-        p_value = _p_value(comparison, look, contrasts, samples, contrast_limit)
-        tested = evolve(tested, p_value=p_value, skewness=None if comparison.unpaired else skewness(contrasts))
+        p_value = _p_value(comparison, look, contrasts, samples if two_samples else None, contrast_limit)
+        tested = evolve(tested, p_value=p_value, skewness=None if two_samples else skewness(contrasts))
     if margin.rule < 4:
         return tested
     # The contrasts hold a relative margin; reports show bounds of the difference, and the margin as its limit.
@@ -59,14 +63,30 @@ def _p_value(
     comparison: PairedComparison,
     look: int,
     contrasts: list[float],
-    samples: tuple[list[float], list[float]],
+    samples: tuple[list[float], list[float]] | None,
     limit: float,
 ) -> float:
     """Return the stage-wise p-value of what the guard asserts: that the mean contrast is above, or below, its limit."""
-    if comparison.margin.guard.relation == Relation.WORSE_BY:
-        contrasts, limit, samples = [-contrast for contrast in contrasts], -limit, (samples[1], samples[0])
-    nominal = unpaired_p_value(*samples, limit) if comparison.unpaired else wider_p_value(contrasts, limit)
+    asserts_worse = comparison.margin.guard.relation == Relation.WORSE_BY
+    limit = -limit if asserts_worse else limit
+    if samples is None:
+        nominal = wider_p_value([-contrast for contrast in contrasts] if asserts_worse else contrasts, limit)
+    else:
+        test = unpaired_p_value if comparison.margin.rule < 4 else wider_unpaired_p_value
+        nominal = test(*(samples[::-1] if asserts_worse else samples), limit)
     return comparison.errors.p_value(nominal, look)
+
+
+def _difference(
+    comparison: PairedComparison, values: Sequence[float], baselines: Sequence[float], mean: float
+) -> float:
+    """Return the mean difference as measured; a control variate takes out how far the baseline is off its mean."""
+    if comparison.recorded:
+        return math.fsum(values) / len(values) - mean
+    difference = math.fsum(x - b for x, b in zip(values, baselines, strict=True)) / len(values)
+    if not comparison.has_control:
+        return difference
+    return difference - comparison.coefficient * (mean - math.fsum(comparison.control) / len(comparison.control))
 
 
 def _common_contrast(
@@ -97,11 +117,17 @@ def _contrasts(
 
     A relative margin moves into the differences: σ·(xᵢ − bᵢ) ± r·sign(b̄)·bᵢ against 0, so that the noise of the
     baseline counts too (σ the orientation, b̄ the baseline's mean; + for `not_worse_than` and `worse_by`, − for
-    `better_by`). Whatever moves there belongs to the baseline's sample. Of a recorded baseline there are no pairs.
+    `better_by`). Whatever moves there belongs to the baseline's sample. Of a recorded baseline there are no pairs. A
+    control variate makes samples of dᵢ − σβbᵢ and −σβb′ⱼ, b′ⱼ the episodes that the baseline played alone (Lavenberg
+    and Welch 1981, with the coefficient frozen beforehand).
     """
     sign = comparison.margin.sign
     own = [sign * x for x in values]
     if comparison.recorded:
         return [], (own, [sign * b - share * b for b in baselines])
     contrasts = [sign * (x - b) + share * b for x, b in zip(values, baselines, strict=True)]
+    if comparison.has_control:
+        weight = sign * comparison.coefficient
+        controlled = [contrast - weight * b for contrast, b in zip(contrasts, baselines, strict=True)]
+        return contrasts, (controlled, [-weight * b for b in comparison.control])
     return contrasts, (own, [value - contrast for value, contrast in zip(own, contrasts, strict=True)])

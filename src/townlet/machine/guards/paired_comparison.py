@@ -24,11 +24,20 @@ class PairedComparison(StoredEpisodes):
     """Events of the candidate and of the baseline in each episode, for a guard that counts them."""
     exposures: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     """What they are divided by."""
+    control: tuple[float, ...] = ()
+    """The baseline's values in the further episodes of a control variate."""
+    coefficient: float = 0.0
+    """β of the control variate."""
 
     @property
     def missing(self) -> str | None:
         """What an episode counts as in which only one side has exposure."""
         return self.margin.guard.missing if isinstance(self.margin.guard, PairedComparisonSpec) else None
+
+    @property
+    def has_control(self) -> bool:
+        """Whether further episodes of the baseline take out of each pair what its own episode explains."""
+        return bool(self.control) and not self.unpaired
 
     @property
     def counts_events(self) -> bool:

@@ -37,7 +37,9 @@ def comparison_sentence(comparison: PairedComparison, report: GuardReport, teste
     missing = {"worst": "counted at the worst", "drop": "dropped"}.get(comparison.missing or "", "")
     note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
     counted = f"{report.pairs} pairs"
-    if comparison.recorded:
+    if comparison.has_control and not comparison.counts_events:
+        counted = f"{report.pairs} pairs, {len(comparison.control)} further episodes of the baseline"
+    elif comparison.recorded:
         counted = f"unpaired, {report.pairs} episodes against {len(comparison.baseline)} recorded"
     elif comparison.unpaired:
         counted = f"unpaired, {report.pairs} episodes each"

@@ -18,7 +18,12 @@ def shrink(plan: Plan, catalogue: StrategyCatalogue) -> Plan:
     """Return a plan whose whole run takes seconds: every strategy does all its kinds of work, but little of it."""
     schedule = plan.schedule
     evidence = {
-        name: evolve(spec, episodes=tuple(MIN_PAIRS + look for look in range(len(spec.episodes))), days=1)
+        name: evolve(
+            spec,
+            episodes=tuple(MIN_PAIRS + look for look in range(len(spec.episodes))),
+            days=1,
+            control=None if spec.control is None else evolve(spec.control, episodes=MIN_PAIRS),
+        )
         for name, spec in schedule.evidence.items()
     }
     environment = evolve(schedule.environment, worlds=min(_WORLDS, schedule.environment.worlds))

@@ -11,8 +11,13 @@ from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.schedule import EvidenceSpec
 from townlet.policy.evaluation.episodes import Episodes, play
 from townlet.policy.training.contexts import TrainingContext
+from townlet.rng import derive
 
-__all__ = ["EvidenceCollector"]
+__all__ = ["CANDIDATE", "EvidenceCollector"]
+
+CANDIDATE = "candidate"
+"""What the policy under test is called among the policies."""
+_CONTROL = "control."
 
 
 @define(kw_only=True)
@@ -33,6 +38,8 @@ class EvidenceCollector:
     """Baselines that are data sets: what each tells of a metric, episode by episode."""
     played: dict[tuple[str, str], Episodes] = field(factory=dict)
     """By (policy, scenario)."""
+    controls: dict[tuple[str, str], Episodes] = field(factory=dict)
+    """Episodes that baselines played alone for a control variate, by (policy, scenario)."""
 
     @property
     def scenarios(self) -> tuple[str, ...]:
@@ -42,30 +49,32 @@ class EvidenceCollector:
     @property
     def agent_steps(self) -> int:
         """Agent-steps played so far."""
-        return sum(episodes.agent_steps for episodes in self.played.values())
+        return sum(episodes.agent_steps for episodes in (*self.played.values(), *self.controls.values()))
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Return what was played, by ``KIND.POLICY@SCENARIO``."""
         arrays: dict[str, NDArray[np.float64]] = {}
-        for (policy, scenario), episodes in self.played.items():
-            key = f"{policy}@{scenario}"
-            arrays |= {f"sums.{key}": episodes.sums, f"exposures.{key}": episodes.exposures}
-            arrays[f"agent_steps.{key}"] = np.array(episodes.agent_steps, np.float64)
+        for prefix, kept in (("", self.played), (_CONTROL, self.controls)):
+            for (policy, scenario), episodes in kept.items():
+                key = f"{policy}@{scenario}"
+                arrays |= {f"{prefix}sums.{key}": episodes.sums, f"{prefix}exposures.{key}": episodes.exposures}
+                arrays[f"{prefix}agent_steps.{key}"] = np.array(episodes.agent_steps, np.float64)
         return arrays
 
     def resume(self, arrays: Mapping[str, NDArray[np.float64]]) -> None:
         """Go on from what `arrays` returned, whatever order a file gave it."""
         for scenario in self.scenarios:
             for policy in dict.fromkeys(self.policies.values()):
-                key = f"{policy}@{scenario}"
-                self.played[policy, scenario] = Episodes(
-                    sums=arrays[f"sums.{key}"],
-                    exposures=arrays[f"exposures.{key}"],
-                    agent_steps=int(arrays[f"agent_steps.{key}"]),
-                )
+                self.played[policy, scenario] = _episodes(arrays, "", f"{policy}@{scenario}")
+            for policy in self._controlled():
+                self.controls[policy, scenario] = _episodes(arrays, _CONTROL, f"{policy}@{scenario}")
 
     def extend(self, episodes: int) -> None:
-        """Let every policy play on until it has played `episodes` episodes of each scenario."""
+        """Let every policy play on until it has played `episodes` episodes of each scenario.
+
+        The episodes of a control variate are played before the first.
+        """
+        self._play_controls()
         for scenario in self.scenarios:
             for policy in dict.fromkeys(self.policies.values()):
                 earlier = self.played.get((policy, scenario))
@@ -75,13 +84,30 @@ class EvidenceCollector:
                 more = self.play(policy, scenario, self.evidence.actions, first, episodes - first)
                 self.played[policy, scenario] = more if earlier is None else earlier + more
 
-    def play(self, policy: str, scenario: str, mode: str, first: int, count: int) -> Episodes:
-        """Return `count` episodes from the `first`, played by one policy."""
+    def _play_controls(self) -> None:
+        for scenario in self.scenarios:
+            for policy in self._controlled():
+                if self.evidence.control is not None and (policy, scenario) not in self.controls:
+                    self.controls[policy, scenario] = self.play(
+                        policy, scenario, self.evidence.actions, 0, self.evidence.control.episodes,
+                        seed=derive(self.seed, "control", policy),
+                    )  # fmt: skip
+
+    def _controlled(self) -> tuple[str, ...]:
+        """Return the policies that play the episodes of a control variate: every baseline, once."""
+        if self.evidence.control is None:
+            return ()
+        return tuple(dict.fromkeys(ref for name, ref in self.policies.items() if name != CANDIDATE))
+
+    def play(
+        self, policy: str, scenario: str, mode: str, first: int, count: int, *, seed: int | None = None
+    ) -> Episodes:
+        """Return `count` episodes from the `first`, played by one policy; the seed is the evidence's by default."""
         return play(
             self.context.environments,
             scenario,
             self.context.policy(policy, scenario, mode),
-            seed=self.seed,
+            seed=self.seed if seed is None else seed,
             max_steps=self.context.environments.describe(scenario).episode_length(
                 self.evidence.days, self.evidence.max_steps
             ),
@@ -108,6 +134,11 @@ class EvidenceCollector:
             invalid={policy: found for policy, episodes in played.items() if (found := episodes.invalid(index))},
             sums={policy: tuple(episodes.sums[index].tolist()) for policy, episodes in counted.items()},
             exposures={policy: tuple(episodes.exposures[index].tolist()) for policy, episodes in counted.items()},
+            control={
+                policy_name: self.controls[policy, scenario].ratios(index)
+                for policy_name, policy in self.policies.items()
+                if policy_name != CANDIDATE and (policy, scenario) in self.controls
+            },
         )
 
     def measurements(self) -> tuple[Measurement, ...]:
@@ -166,3 +197,12 @@ class EvidenceCollector:
                 )
             )
         return tuple(measurements)
+
+
+def _episodes(arrays: Mapping[str, NDArray[np.float64]], prefix: str, key: str) -> Episodes:
+    """Return the episodes that were kept under a key."""
+    return Episodes(
+        sums=arrays[f"{prefix}sums.{key}"],
+        exposures=arrays[f"{prefix}exposures.{key}"],
+        agent_steps=int(arrays[f"{prefix}agent_steps.{key}"]),
+    )

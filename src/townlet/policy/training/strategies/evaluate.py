@@ -18,12 +18,11 @@ from townlet.machine.catalogue import Cost, CostContext, Input, Product, Strateg
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.data_sets import recorded_values
-from townlet.policy.training.evidence import EvidenceCollector
+from townlet.policy.training.evidence import CANDIDATE, EvidenceCollector
 from townlet.rng import derive
 
 __all__ = ["ENTRIES", "EvaluateStrategy"]
 
-CANDIDATE = "candidate"
 _STOCHASTIC_EPISODES = 20
 """Episodes in which the candidate's stochastic play is reported beside the greedy play that is judged."""
 
@@ -40,11 +39,12 @@ def _cost(options: EvaluateSpec, context: CostContext) -> Cost:
     evidence = context.plan.schedule.evidence[options.evidence]
     # The candidate plays twice: judged in one way of acting, reported in the other.
     policies = 2 + context.baselines
+    alone = 0 if evidence.control is None else evidence.control.episodes
     steps = sum(context.episode_steps(evidence, scenario) for scenario in evidence.scenarios or (None,))
     rows = len(context.environment.metrics) * max(1, len(evidence.scenarios)) * (1 + context.baselines)
     first = evidence.episodes[0]
     return Cost(
-        agent_steps=policies * evidence.episodes[-1] * steps,
+        agent_steps=(policies * evidence.episodes[-1] + context.baselines * alone) * steps,
         disk=rows * evidence.episodes[-1] * _NUMBER_BYTES,
         least_agent_steps=(first + min(_STOCHASTIC_EPISODES, first)) * steps,
     )
@@ -212,7 +212,7 @@ def _canonical(table: EvidenceTable) -> bytes:
     if not table.unpaired:
         del plain["unpaired"]
     for row in plain["metrics"]:
-        for addition in ("invalid", "sums", "exposures"):
+        for addition in ("invalid", "sums", "exposures", "control"):
             if not row[addition]:
                 del row[addition]
     return canonical_json(plain)
