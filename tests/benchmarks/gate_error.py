@@ -1,108 +1,166 @@
-"""How often each rule of the gate errs, and what it finds: ``OMP_NUM_THREADS=1 python tests/benchmarks/gate_error.py``.
+"""How often the gate errs, and what it finds, by shape of the paired episodes.
 
-A visit takes the declared looks at differences of standard deviation 1 and asks whether their mean is above 0; it ends
-at the first look that passes or fails. A run has several visits, each with a fresh candidate, and promotes where one
-passes. All rules see the same differences. The error of a run, 5 %, is divided evenly over its visits.
+``OMP_NUM_THREADS=1 python tests/benchmarks/gate_error.py`` prints the tables; ``--rules 3 2`` are the rules beside each
+other. A run has three visits, each with a fresh candidate, looks at 32 and 96 pairs and a third of 5 % error, and errs
+where one of them passes. The judge's own test answers, `sequential_paired_test`, at the errors that `look_errors` gives
+it; only the p-values, on which no verdict rests, stay those of a look alone.
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import attrs
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
+from gate_pairs import SHAPES, Pairs, Shape
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from townlet.confidence.sequential import error_per_visit
-from townlet.confidence.skewness import skewness_corrected_p_value, student_p_value, wider_p_value
-from townlet.confidence.spending import Spending, nominal_levels
+from townlet.dto.guards import MarginSpec, PairedComparisonSpec, Verdict
+from townlet.machine.guards.baseline_margin import RULE, BaselineMargin
+from townlet.machine.guards.look_errors import LookErrors, evaluate_visits, look_errors
+from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
-Array = NDArray[np.float64]
-Draw = Callable[[np.random.Generator, tuple[int, int]], Array]
-CONFIDENCE = 0.95
-SPENDINGS: tuple[Spending, ...] = ("bonferroni", "obrien_fleming", "pocock")
-BOUNDS: dict[str, Callable[[Sequence[float], float], float]] = {
-    "Student": student_p_value,
-    "Hall": skewness_corrected_p_value,
-    "wider of both": wider_p_value,
-}
-SHAPES: dict[str, Draw] = {
-    "normal": lambda source, size: source.standard_normal(size),
-    "heavy (t, 3 df)": lambda source, size: source.standard_t(3, size) / np.sqrt(3.0),
-    "skewed down (exponential)": lambda source, size: 1.0 - source.standard_exponential(size),
-    "skewed up (exponential)": lambda source, size: source.standard_exponential(size) - 1.0,
-    "loses much in 1 of 20": lambda source, size: (0.05 - (source.random(size) < 0.05)) / np.sqrt(0.05 * 0.95),
-}
-CASES = (*((shape, 0.0) for shape in SHAPES), ("normal", 0.2), ("normal", 0.4), ("skewed down (exponential)", 0.2))
+SCHEDULE = Path(__file__).parents[2] / "schedules" / "quickstart.yaml"
+LOOKS, VISITS = (32, 96), 3
+GAINS = (0.2, 0.4, 0.8)
+POWERED = ("normal", "heavy (t, 3 df)", "skewed down (exponential)", "skewed up (exponential)", "bounded, both alike",
+           "5 % missing, dropped", "5 % missing, worst")  # fmt: skip
+
+
+class OfOneLook(LookErrors):
+    """Errors of looks, with p-values of one look alone: those over all looks take far longer, and decide nothing."""
+
+    def p_value(self, nominal: float, look: int) -> float:
+        """Return the p-value as it is."""
+        return nominal
+
+
+def errors_of(rule: int) -> LookErrors:
+    """Return the errors of the looks of one visit of three."""
+    plan = PolicyTrainingOrchestrator(SCHEDULE).plan()
+    assert evaluate_visits(plan) == VISITS
+    errors = look_errors(evolve(plan.schedule.evidence["full"], episodes=LOOKS), plan, 1, rule)
+    return OfOneLook(**attrs.asdict(errors, recurse=False))
 
 
 @frozen(kw_only=True)
-class Looks:
-    """The p-values of all looks of all visits [V, K], for a mean at or below 0 and for one at or above it."""
+class Question:
+    """A guard, and a truth at which it is asked."""
 
-    above: Array
-    """Small where the mean is above 0."""
-    below: Array
-    """Small where it is below."""
+    name: str
+    """As the table names it."""
+    guard: PairedComparisonSpec
+    """What is asserted."""
+    loss: float = 0.0
+    """Share of the baseline's mean by which the candidate's is worse."""
+    gain: float = 0.0
+    """What is added to the candidate, in the better direction."""
+
+    def pairs(self, shape: Shape, visits: int, seed: int) -> Pairs:
+        """Return the pairs [V, N] that it is asked of."""
+        own, other = shape.draw(np.random.default_rng(seed), (visits, LOOKS[-1]), self.loss)
+        return own + shape.sign * self.gain, other
 
 
-def p_values(draws: Array, looks: Sequence[int], test: Callable[[Sequence[float], float], float]) -> Looks:
-    """Return the p-values of draws [V, N]; equal differences decide at the last look only, as in the gate."""
+def guarded(shape: Shape, relation: str, **margin: float) -> PairedComparisonSpec:
+    """Return a guard against a champion."""
+    asked = {relation: MarginSpec(baseline="champion", **margin)}
+    return PairedComparisonSpec(metric="evaluate.kpi", evidence="full", missing=shape.missing, **asked)
 
-    def of(row: list[float], look: int) -> float:
-        return test(row[:look], 0.0) if look == looks[-1] or len(set(row[:look])) > 1 else 1.0
 
-    above, below = (
-        np.array([[of(row, look) for look in looks] for row in signed.tolist()]) for signed in (draws, -draws)
+def at_the_limit(shape: Shape) -> tuple[Question, ...]:
+    """Return the questions whose true answer is no, just so: a pass is an error."""
+    (_, mean), loss = shape.scales(), shape.tolerance
+    exact = {"absolute": {"absolute": loss * mean}, "relative": {"relative": loss, "floor": mean / 10}}
+    margins = {name: guarded(shape, "not_worse_than", **margin) for name, margin in exact.items()}
+    return (
+        Question(name="better_by 0", guard=guarded(shape, "better_by", absolute=0.0)),
+        *(Question(name=f"not_worse_than, {name}", guard=guard, loss=loss) for name, guard in margins.items()),
     )
-    return Looks(above=above, below=below)
 
 
-def play(found: Looks, levels: Sequence[float], looks: Sequence[int]) -> tuple[NDArray[np.bool_], float]:
-    """Return which visits [V] pass, and the mean number of episodes that a visit uses."""
-    passes, fails = found.above <= levels, found.below <= levels
-    ends = passes | fails
-    ends[:, -1] = True
-    last = ends.argmax(axis=1)
-    return passes[np.arange(len(last)), last], float(np.asarray(looks)[last].mean())
+def with_gains(shape: Shape) -> tuple[Question, ...]:
+    """Return the questions whose true answer is yes."""
+    (sd, _), guard = shape.scales(), guarded(shape, "better_by", absolute=0.0)
+    return tuple(Question(name=f"better_by 0, gain {gain} sd", guard=guard, gain=gain * sd) for gain in GAINS)
 
 
-def rows(shape: str, gain: float, draws: Array, looks: Sequence[int], visits: int) -> Iterator[str]:
-    """Yield a line for each rule: visits and runs that promote, with an exact interval, and episodes."""
-    (alpha,) = error_per_visit(1 - CONFIDENCE, [1 / visits] * visits, 1)
-    found = {name: p_values(draws + gain, looks, test) for name, test in BOUNDS.items()}
-    for spending in SPENDINGS:
-        levels = nominal_levels(alpha, looks, spending)
-        for bounds in BOUNDS:
-            passed, episodes = play(found[bounds], levels, looks)
-            runs = len(passed) // visits
-            promoted = int(passed[: runs * visits].reshape(runs, visits).any(axis=1).sum())
-            interval = binomtest(promoted, runs).proportion_ci(0.95, method="exact")
-            cells = (
-                shape, f"{gain:g}", bounds, spending, f"{passed.mean():.4f}", f"{promoted / runs:.4f}",
-                f"{interval.low:.4f} … {interval.high:.4f}", f"{episodes:.1f}",
-            )  # fmt: skip
-            yield "| " + " | ".join(cells) + " |"
+@frozen(kw_only=True)
+class Found:
+    """What the judge said of all visits of all runs."""
+
+    passed: NDArray[np.bool_]
+    """Which visits [R, V] passed."""
+    episodes: float
+    """Mean episodes of a visit."""
+
+    @property
+    def runs(self) -> int:
+        """Runs in which a visit passed."""
+        return int(self.passed.any(axis=1).sum())
+
+    def interval(self) -> tuple[float, float]:
+        """Return the exact 95 % interval of the share of runs."""
+        found = binomtest(self.runs, len(self.passed)).proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
+
+
+def judged(asked: Question, shape: Shape, rule: int, runs: int, seed: int) -> Found:
+    """Return the verdicts on all visits of the runs."""
+    margin = BaselineMargin(
+        name="kpi", guard=asked.guard, baseline_name="the champion", direction=shape.direction, rule=rule
+    )
+    errors, passed, used = errors_of(rule), [], 0
+    for own, other in zip(*asked.pairs(shape, runs * VISITS, seed), strict=True):
+        comparison = PairedComparison(
+            margin=margin, candidate=_values(own), baseline=_values(other), looks=LOOKS, errors=errors, seed=0
+        )
+        report = sequential_paired_test(comparison).report
+        passed.append(report.verdict == Verdict.PASS)
+        used += LOOKS[report.look - 1]
+    return Found(passed=np.array(passed).reshape(-1, VISITS), episodes=used / len(passed))
+
+
+def _values(row: NDArray[np.float64]) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else value for value in row.tolist())
+
+
+def lines(name: str, rules: Sequence[int], runs: int, seed: int, *, powers: bool) -> Iterator[str]:
+    """Yield a line for each question to a shape: what each rule said of the same pairs."""
+    shape = SHAPES[name]
+    for asked in with_gains(shape) if powers else at_the_limit(shape):
+        cells = [name, asked.name]
+        for rule in rules:
+            found = judged(asked, shape, rule, runs, seed)
+            low, high = found.interval()
+            first = f"{found.passed.mean():.4f}" if powers else f"{found.runs / runs:.4f} ({low:.4f} … {high:.4f})"
+            cells += [first, f"{found.episodes:.1f}"]
+        yield "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
-    """Print the table for docs/benchmarks/gate.md."""
+    """Print the tables for docs/benchmarks/gate.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--looks", nargs="+", type=int, default=[32, 96])
-    parser.add_argument("--visits", type=int, default=3, help="visits of a run")
-    parser.add_argument("--simulated", type=int, default=20_000, help="visits that are simulated, by row")
+    parser.add_argument("--rules", nargs="+", type=int, default=[RULE, 2])
+    parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=20261126)
     asked = parser.parse_args()
-    sys.stdout.write(
-        "| differences | true gain (sd) | bounds | spending | visits that promote | runs that promote | exact 95 % | "
-        "mean episodes |\n|---|---|---|---|---|---|---|---|\n"
-    )
-    for shape, gain in CASES:
-        draws = SHAPES[shape](np.random.default_rng(asked.seed), (asked.simulated, asked.looks[-1]))
-        for line in rows(shape, gain, draws, asked.looks, asked.visits):
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+    for powers, what in ((False, "runs that pass (exact 95 %)"), (True, "visits that pass")):
+        columns = ["pairs", "guard", *(cell for rule in asked.rules for cell in (f"rule {rule}: {what}", "episodes"))]
+        sys.stdout.write("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|\n")
+        for name in asked.shapes:
+            if powers and name not in POWERED:
+                continue
+            for line in lines(name, asked.rules, asked.runs, asked.seed, powers=powers):
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+        sys.stdout.write("\n")
 
 
 if __name__ == "__main__":
