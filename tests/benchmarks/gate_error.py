@@ -10,6 +10,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from townlet.dto.guards import MarginSpec, PairedComparisonSpec, Verdict
+from townlet.dto.schedule import Plan
 from townlet.machine.guards.baseline_margin import RULE, BaselineMargin
 from townlet.machine.guards.look_errors import LookErrors, evaluate_visits, look_errors
 from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
@@ -40,10 +42,16 @@ class OfOneLook(LookErrors):
         return nominal
 
 
-def errors_of(rule: int) -> LookErrors:
-    """Return the errors of the looks of one visit of three."""
+@cache
+def _plan() -> Plan:
     plan = PolicyTrainingOrchestrator(SCHEDULE).plan()
     assert evaluate_visits(plan) == VISITS
+    return plan
+
+
+def errors_of(rule: int) -> LookErrors:
+    """Return the errors of the looks of one visit of three."""
+    plan = _plan()
     errors = look_errors(evolve(plan.schedule.evidence["full"], episodes=LOOKS), plan, 1, rule)
     return OfOneLook(**attrs.asdict(errors, recurse=False))
 
