@@ -1,5 +1,6 @@
 """Control variates in a comparison: further episodes of the baseline, on cases worked by hand."""
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -75,12 +76,29 @@ def test_lower_is_better_is_the_mirror_image() -> None:
     assert up.p_value == pytest.approx(flipped.p_value)
 
 
-@pytest.mark.parametrize("change", [{"episodes": 19}, {"coefficient": -1.5}, {"coefficient": 2}])
+@pytest.mark.parametrize("change", [{"episodes": 19}, {"coefficient": math.nan}, {"coefficient": math.inf}])
 def test_a_control_that_cannot_help_is_refused(change: dict[str, float]) -> None:
-    """Too few episodes to know a mean, or a coefficient beyond what pairs can need."""
+    """Too few episodes to know a mean, or a coefficient that is no number."""
     control = {"episodes": 100, "coefficient": -1, **change}
     with pytest.raises(CodecError):
         make_plan(evidence={"full": {**SCHEDULE["evidence"]["full"], "control": control}})
+
+
+def test_a_covariate_takes_the_place_of_the_baselines_value() -> None:
+    """What the first observation shows explains all of the difference, so the bounds meet at what is left of it."""
+    hunger = drawn(0.0, 40, 1)
+    stored = EvidenceTable(
+        evidence="full", candidate=CANDIDATE, baselines={"champion": CHAMPION}, seed=1, looks=(20, 40),
+        metrics=(PairedMetric(
+            metric=RETURN, values={"candidate": tuple(0.3 + 2 * c for c in hunger), "champion": (0.0,) * 40}
+        ),),
+        covariates={"small_town": tuple(hunger)}, further_covariates={"small_town": (0.0,) * 20},
+    )  # fmt: skip
+    control = {"episodes": 20, "coefficient": 2.0, "covariate": "hunger"}
+    plan = make_plan(evidence={"full": {**SCHEDULE["evidence"]["full"], "control": control}})
+    report = asked(BETTER, known(table=stored, plan=plan))
+    assert [pytest.approx(0.3)] * 3 == [report.value, report.low, report.high]
+    assert "(20 pairs, 20 further episodes, look 1 of 2" in report.sentence
 
 
 def test_a_table_without_such_episodes_is_judged_by_its_pairs() -> None:

@@ -52,3 +52,7 @@ class EvidenceTable(Record):
     """One row per metric; the lists are as long as the last look."""
     unpaired: bool = False
     """True where the environment does not obey its seed: episode i of two policies is not the same episode."""
+    covariates: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
+    """Per scenario, the covariate of each episode, where the evidence has a control variate that is one."""
+    further_covariates: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
+    """Per scenario, the covariate of further episodes, which were only begun."""

@@ -46,7 +46,7 @@ _workers = Limits(least=0, most=1024, words="0 to 1,024 processes")
 _ascending = Growing(words="growing numbers of episodes")
 _shares = Shares(words="shares of the error above 0% that add up to at most 100%")
 _pairs = Limits(least=20, words="at least 20 episodes")
-_coefficient = Limits(least=-1, most=1, words="a coefficient from -1 to 1")
+_coefficient = Limits(words="a number")
 _confidence = Limits(above=0.5, below=1, words="a confidence between 50% and 100%")
 
 
@@ -104,17 +104,20 @@ Spending = Literal["obrien_fleming", "pocock", "bonferroni"]
 
 @frozen(kw_only=True)
 class ControlSpec(Record):
-    """A control variate: what the baseline's own episode explains of a pair is taken out of it.
+    """A control variate: what the seed explains of a pair is taken out of it.
 
-    The baseline plays `episodes` further ones alone; how far its episodes of the pairs were off their mean is then
-    known, and `coefficient` of that is subtracted from the candidate's mean difference.
+    Further episodes tell how far those of the pairs were off the mean of what explains them, and `coefficient` of that
+    is subtracted from the candidate's mean difference.
     """
 
     episodes: int = attrs.field(validator=_pairs)
-    """Further episodes that each baseline plays, before the candidate plays any."""
+    """Further episodes: each baseline plays them alone, before the candidate plays any; for a `covariate` they are only
+    begun."""
     coefficient: float = attrs.field(validator=_coefficient)
-    """β, from −1 to 1, frozen before the run: cov(d, b) ÷ var(b) of earlier evidence is best; −1 where pairs do not
-    correlate."""
+    """β, frozen before the run: cov(d, c) ÷ var(c) of earlier evidence is best, c what explains; for the baseline's own
+    value −1 where pairs do not correlate, 0 where they differ by a constant."""
+    covariate: str | None = None
+    """What explains: a feature in the first observation, the mean over the agents; none: the baseline's own value."""
 
 
 @frozen(kw_only=True)

@@ -289,3 +289,28 @@ def test_a_control_variate_adds_episodes_of_the_baseline_alone(tmp_path: Path) -
     assert before["better"].value is not None
     assert report.value == pytest.approx(before["better"].value + (own - alone))
     assert "60 further episodes of the baseline" in report.sentence
+
+
+def test_a_covariate_is_what_the_first_observations_show(tmp_path: Path) -> None:
+    """The mean hunger at the start of each pair, and of sixty episodes that are only begun; no agent-step is added."""
+    plain, controlled = (tmp_path / name for name in ("plain", "controlled"))
+    for folder in (plain, controlled):
+        folder.mkdir()
+    before, _ = run_corridor(plain, gate(plain, LIVES))
+    control = "control: {episodes: 60, coefficient: 5, covariate: hunger}"
+    text = gate(controlled, LIVES).replace("confidence: 95%", f"confidence: 95%, {control}")
+    summary, reports = run_corridor(controlled, text)
+    table = stored(controlled, summary)
+
+    assert (20, 60) == (len(table.covariates["small_town"][:20]), len(table.further_covariates["small_town"]))
+    assert 0 < min(table.covariates["small_town"]) < max(table.covariates["small_town"]) < 1
+    assert before.stages[0].result.agent_steps == summary.stages[0].result.agent_steps
+    assert "20 pairs, 60 further episodes, " in reports["better"].sentence
+
+
+def test_a_covariate_that_no_observation_shows_is_refused(tmp_path: Path) -> None:
+    """The nearest feature is named."""
+    control = "control: {episodes: 60, coefficient: 5, covariate: hungr}"
+    text = gate(tmp_path, LIVES).replace("confidence: 95%", f"confidence: 95%, {control}")
+    with pytest.raises(ScheduleError, match="unknown feature 'hungr'; did you mean 'hunger'"):
+        run_corridor(tmp_path, text)

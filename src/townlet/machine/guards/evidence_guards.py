@@ -93,6 +93,8 @@ def _decision(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context
             )
             row, sides = _row(guard, table), (CANDIDATE, guard.baseline)
             control = context.plan.schedule.evidence[guard.evidence].control
+            scenario = metric_name(guard).scenario or context.plan.schedule.environment.scenario
+            further = table.further_covariates.get(scenario, ())
             return sequential_paired_test(
                 PairedComparison(
                     **stored,
@@ -100,7 +102,8 @@ def _decision(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context
                     limits=(metric.low, metric.high),
                     sums=(row.sums.get(sides[0], ()), row.sums.get(sides[1], ())),
                     exposures=(row.exposures.get(sides[0], ()), row.exposures.get(sides[1], ())),
-                    control=tuple(value for value in row.control.get(sides[1], ()) if value is not None),
+                    control=further or tuple(value for value in row.control.get(sides[1], ()) if value is not None),
+                    covariates=table.covariates.get(scenario, ()),
                     coefficient=0.0 if control is None else control.coefficient,
                 )
             )

@@ -15,33 +15,33 @@ from townlet.confidence.skewness import (
 from townlet.dto.guards import Relation
 from townlet.estimate import ROUNDING, bounds, common_value, pair_sizes, unpaired_bounds, unpaired_p_value
 from townlet.machine.guards.baseline_margin import BaselineMargin
-from townlet.machine.guards.paired_comparison import PairedComparison, Tested
+from townlet.machine.guards.paired_comparison import PairedComparison, Samples, Tested
 
 __all__ = ["mean_test"]
 
 
-def mean_test(comparison: PairedComparison, look: int, values: Sequence[float], baselines: Sequence[float]) -> Tested:
+def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> Tested:
     """Return the bounds of the mean difference at a look, counted from 1: over pairs, or of two samples.
 
     All looks share the episodes of a recorded baseline. Their statistics have more in common than the levels assume, so
     the error is smaller.
     """
-    margin, mean = comparison.margin, math.fsum(baselines) / len(baselines)
+    margin, mean = comparison.margin, math.fsum(samples.baselines) / len(samples.baselines)
     distance, tolerance = margin.distance(mean)
     limit = margin.limit(distance)
     share = _share(margin, mean, limit) if tolerance == "relative" else 0.0
     contrast_limit = 0.0 if tolerance == "relative" else limit
     alpha = comparison.errors.each[look - 1]
-    contrasts, samples = _contrasts(comparison, values, baselines, share)
+    contrasts, sides = _contrasts(comparison, samples, share)
     if two_samples := comparison.unpaired or comparison.has_control:
         test = unpaired_bounds if margin.rule < 4 else wider_unpaired_bounds
-        low, high = test(*samples, alpha)
+        low, high = test(*sides, alpha)
         equal = low if low == high else None
     else:
-        equal = _common_contrast(margin, contrasts, values, baselines, contrast_limit)
+        equal = _common_contrast(margin, contrasts, samples, contrast_limit)
         low, high = (bounds if margin.rule < 3 else wider_bounds)(contrasts, alpha) if equal is None else (equal, equal)
     tested = Tested(
-        value=_difference(comparison, values, baselines, mean),
+        value=_difference(comparison, samples, mean),
         baseline=mean,
         low=low,
         high=high,
@@ -50,7 +50,7 @@ def mean_test(comparison: PairedComparison, look: int, values: Sequence[float], 
         equal=equal is not None,
     )
     if margin.rule > 2 and equal is None:
-        p_value = _p_value(comparison, look, contrasts, samples if two_samples else None, contrast_limit)
+        p_value = _p_value(comparison, look, contrasts, sides if two_samples else None, contrast_limit)
         tested = evolve(tested, p_value=p_value, skewness=None if two_samples else skewness(contrasts))
     if margin.rule < 4:
         return tested
@@ -63,42 +63,38 @@ def _p_value(
     comparison: PairedComparison,
     look: int,
     contrasts: list[float],
-    samples: tuple[list[float], list[float]] | None,
+    sides: tuple[list[float], list[float]] | None,
     limit: float,
 ) -> float:
     """Return the stage-wise p-value of what the guard asserts: that the mean contrast is above, or below, its limit."""
     asserts_worse = comparison.margin.guard.relation == Relation.WORSE_BY
     limit = -limit if asserts_worse else limit
-    if samples is None:
+    if sides is None:
         nominal = wider_p_value([-contrast for contrast in contrasts] if asserts_worse else contrasts, limit)
     else:
         test = unpaired_p_value if comparison.margin.rule < 4 else wider_unpaired_p_value
-        nominal = test(*(samples[::-1] if asserts_worse else samples), limit)
+        nominal = test(*(sides[::-1] if asserts_worse else sides), limit)
     return comparison.errors.p_value(nominal, look)
 
 
-def _difference(
-    comparison: PairedComparison, values: Sequence[float], baselines: Sequence[float], mean: float
-) -> float:
-    """Return the mean difference as measured; a control variate takes out how far the baseline is off its mean."""
+def _difference(comparison: PairedComparison, samples: Samples, mean: float) -> float:
+    """Return the mean difference as measured, less what a control variate explains of it."""
     if comparison.recorded:
-        return math.fsum(values) / len(values) - mean
-    difference = math.fsum(x - b for x, b in zip(values, baselines, strict=True)) / len(values)
+        return math.fsum(samples.values) / len(samples.values) - mean
+    pairs = zip(samples.values, samples.baselines, strict=True)
+    difference = math.fsum(x - b for x, b in pairs) / len(samples.values)
     if not comparison.has_control:
         return difference
-    return difference - comparison.coefficient * (mean - math.fsum(comparison.control) / len(comparison.control))
+    explained, further = (math.fsum(each) / len(each) for each in (samples.explained, comparison.control))
+    return difference - comparison.coefficient * (explained - further)
 
 
 def _common_contrast(
-    margin: BaselineMargin,
-    contrasts: Sequence[float],
-    values: Sequence[float],
-    baselines: Sequence[float],
-    limit: float,
+    margin: BaselineMargin, contrasts: Sequence[float], samples: Samples, limit: float
 ) -> float | None:
     """Return the number that all contrasts are equal to, the limit where it can be that; None where they differ."""
     if margin.rule > 1:
-        return common_value(contrasts, pair_sizes(values, baselines), limit)
+        return common_value(contrasts, pair_sizes(samples.values, samples.baselines), limit)
     largest = max(abs(contrast) for contrast in contrasts)
     if max(contrasts) - min(contrasts) > ROUNDING * largest:
         return None
@@ -111,23 +107,24 @@ def _share(margin: BaselineMargin, mean: float, limit: float) -> float:
 
 
 def _contrasts(
-    comparison: PairedComparison, values: Sequence[float], baselines: Sequence[float], share: float
+    comparison: PairedComparison, samples: Samples, share: float
 ) -> tuple[list[float], tuple[list[float], list[float]]]:
     """Return the oriented differences of pairs, and both sides as samples whose means differ by their mean.
 
     A relative margin moves into the differences: σ·(xᵢ − bᵢ) ± r·sign(b̄)·bᵢ against 0, so that the noise of the
     baseline counts too (σ the orientation, b̄ the baseline's mean; + for `not_worse_than` and `worse_by`, − for
     `better_by`). Whatever moves there belongs to the baseline's sample. Of a recorded baseline there are no pairs. A
-    control variate makes samples of dᵢ − σβbᵢ and −σβb′ⱼ, b′ⱼ the episodes that the baseline played alone (Lavenberg
-    and Welch 1981, with the coefficient frozen beforehand).
+    control variate makes samples of dᵢ − σβcᵢ and −σβc′ⱼ, cᵢ what explains a pair and c′ⱼ the same in further episodes
+    (Lavenberg and Welch 1981, with the coefficient frozen beforehand).
     """
     sign = comparison.margin.sign
-    own = [sign * x for x in values]
+    own = [sign * x for x in samples.values]
     if comparison.recorded:
-        return [], (own, [sign * b - share * b for b in baselines])
-    contrasts = [sign * (x - b) + share * b for x, b in zip(values, baselines, strict=True)]
+        return [], (own, [sign * b - share * b for b in samples.baselines])
+    pairs = zip(samples.values, samples.baselines, strict=True)
+    contrasts = [sign * (x - b) + share * b for x, b in pairs]
     if comparison.has_control:
         weight = sign * comparison.coefficient
-        controlled = [contrast - weight * b for contrast, b in zip(contrasts, baselines, strict=True)]
-        return contrasts, (controlled, [-weight * b for b in comparison.control])
+        controlled = [contrast - weight * c for contrast, c in zip(contrasts, samples.explained, strict=True)]
+        return contrasts, (controlled, [-weight * c for c in comparison.control])
     return contrasts, (own, [value - contrast for value, contrast in zip(own, contrasts, strict=True)])

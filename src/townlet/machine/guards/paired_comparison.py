@@ -9,7 +9,19 @@ from townlet.dto.guards import PairedComparisonSpec
 from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.guards.episodes import StoredEpisodes
 
-__all__ = ["PairedComparison", "Tested"]
+__all__ = ["PairedComparison", "Samples", "Tested"]
+
+
+@frozen(kw_only=True)
+class Samples:
+    """What a test of a mean compares."""
+
+    values: Sequence[float]
+    """The candidate's values."""
+    baselines: Sequence[float]
+    """The baseline's values, as many where they are pairs."""
+    explained: Sequence[float]
+    """What explains each pair, for a control variate."""
 
 
 @frozen(kw_only=True)
@@ -25,7 +37,9 @@ class PairedComparison(StoredEpisodes):
     exposures: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     """What they are divided by."""
     control: tuple[float, ...] = ()
-    """The baseline's values in the further episodes of a control variate."""
+    """What explains the further episodes of a control variate: the baseline's values, or a covariate."""
+    covariates: tuple[float, ...] = ()
+    """The covariate of each episode; empty where the baseline's own value explains a pair."""
     coefficient: float = 0.0
     """β of the control variate."""
 
@@ -52,10 +66,13 @@ class PairedComparison(StoredEpisodes):
             baseline = (math.fsum(values) / len(values),) * episodes
         return self.candidate[:episodes], baseline
 
-    def samples(self, pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-        """Return the values of both sides that are compared; of a recorded baseline those of all its episodes."""
+    def samples(self, pairs: Sequence[tuple[float, float]], kept: Sequence[int]) -> Samples:
+        """Return what is compared of the pairs in the episodes `kept`; of a recorded baseline all its episodes."""
         values, baselines = [x for x, _ in pairs], [b for _, b in pairs]
-        return values, [value for value in self.baseline if value is not None] if self.recorded else baselines
+        explained = [self.covariates[i] for i in kept] if self.covariates else baselines
+        if self.recorded:
+            baselines = [value for value in self.baseline if value is not None]
+        return Samples(values=values, baselines=baselines, explained=explained)
 
     def as_measured(self, low: float, high: float) -> tuple[float, float]:
         """Return oriented bounds as bounds of candidate − baseline."""

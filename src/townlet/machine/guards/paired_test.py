@@ -68,12 +68,14 @@ def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tup
     if comparison.recorded and len(comparison.baseline) < MIN_PAIRS:
         reason = f"the data set has {len(comparison.baseline)} episodes, expected at least {MIN_PAIRS}"
         return with_reason(report, reason), True
+    kept = [i for i, (x, b) in enumerate(zip(candidates, baselines, strict=True)) if x is not None and b is not None]
     if comparison.missing == "worst":
         pairs = worst_case_pairs(candidates, baselines, margin.sign)
+        kept = [i for i in range(episodes) if candidates[i] is not None or baselines[i] is not None]
         report = evolve(report, pairs=len(pairs), dropped=episodes - len(pairs))
     if not all(math.isfinite(x) and math.isfinite(b) for x, b in pairs):
         return with_reason(report, "an episode's value is not finite"), False
-    mean = mean_test(comparison, look, *comparison.samples(pairs))
+    mean = mean_test(comparison, look, comparison.samples(pairs, kept))
     return _judged(comparison, report, count_test(comparison, look) if comparison.counts_events else mean, mean), False
 
 

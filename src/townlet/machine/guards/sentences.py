@@ -38,7 +38,8 @@ def comparison_sentence(comparison: PairedComparison, report: GuardReport, teste
     note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
     counted = f"{report.pairs} pairs"
     if comparison.has_control and not comparison.counts_events:
-        counted = f"{report.pairs} pairs, {len(comparison.control)} further episodes of the baseline"
+        whose = "" if comparison.covariates else " of the baseline"
+        counted = f"{report.pairs} pairs, {len(comparison.control)} further episodes{whose}"
     elif comparison.recorded:
         counted = f"unpaired, {report.pairs} episodes against {len(comparison.baseline)} recorded"
     elif comparison.unpaired:

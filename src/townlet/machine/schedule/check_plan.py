@@ -10,6 +10,7 @@ from townlet.dto.guards import MetricGuardSpec, TailSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.schedule import Plan
 from townlet.machine.catalogue import Cost, CostContext, Product, StrategyCatalogue
+from townlet.machine.schedule.partial import unknown_name
 from townlet.machine.schedule.tails import episodes_needed, first_passing_look
 from townlet.ports import EnvironmentDescription
 
@@ -133,9 +134,12 @@ def _is_recorded(plan: Plan, baseline: str) -> bool:
 def _check_evidence_lengths(
     plan: Plan, environment: EnvironmentDescription, suites: Mapping[str, EnvironmentDescription]
 ) -> Iterator[Problem]:
-    """Yield the evidence whose episodes are longer than those that one of its scenarios plays."""
+    """Yield the evidence whose episodes are longer than those of a scenario, and covariates that it does not show."""
     for name, evidence in plan.schedule.evidence.items():
         played = [suites.get(each, environment) for each in evidence.scenarios] or [environment]
+        covariate = evidence.control.covariate if evidence.control else None
+        if covariate is not None and any(covariate not in each.features for each in played):
+            yield unknown_name("feature", covariate, environment.features, ("evidence", name, "control", "covariate"))
         lengths = [each.episode_length(evidence.days, evidence.max_steps) for each in played]
         problems = (each.limit_problem(steps=steps) for each, steps in zip(played, lengths, strict=True))
         for problem in filter(None, problems):

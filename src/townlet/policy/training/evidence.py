@@ -1,6 +1,7 @@
 """Collect paired evidence: every policy plays the same episodes, each distinct policy only once."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from attrs import define, field
@@ -10,6 +11,7 @@ from townlet.dto.evidence import PairedMetric
 from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.schedule import EvidenceSpec
 from townlet.policy.evaluation.episodes import Episodes, play
+from townlet.policy.evaluation.first_observations import first_observed
 from townlet.policy.training.contexts import TrainingContext
 from townlet.rng import derive
 
@@ -93,9 +95,29 @@ class EvidenceCollector:
                         seed=derive(self.seed, "control", policy),
                     )  # fmt: skip
 
+    def covariates(self, episodes: int) -> tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, ...]]]:
+        """Return the covariate of a control variate by scenario: of the first episodes, and of the further ones."""
+        control = self.evidence.control
+        if control is None or control.covariate is None:
+            return {}, {}
+        observed = partial(first_observed, self.context.environments, feature=control.covariate, first=0)
+        further, lengths = derive(self.seed, "covariates"), {each: self._length(each) for each in self.scenarios}
+        return (
+            {each: observed(each, seed=self.seed, max_steps=most, count=episodes) for each, most in lengths.items()},
+            {
+                each: observed(each, seed=further, max_steps=most, count=control.episodes)
+                for each, most in lengths.items()
+            },
+        )
+
+    def _length(self, scenario: str) -> int:
+        """Return the most decisions of an episode."""
+        description = self.context.environments.describe(scenario)
+        return description.episode_length(self.evidence.days, self.evidence.max_steps)
+
     def _controlled(self) -> tuple[str, ...]:
         """Return the policies that play the episodes of a control variate: every baseline, once."""
-        if self.evidence.control is None:
+        if self.evidence.control is None or self.evidence.control.covariate is not None:
             return ()
         return tuple(dict.fromkeys(ref for name, ref in self.policies.items() if name != CANDIDATE))
 
@@ -108,9 +130,7 @@ class EvidenceCollector:
             scenario,
             self.context.policy(policy, scenario, mode),
             seed=self.seed if seed is None else seed,
-            max_steps=self.context.environments.describe(scenario).episode_length(
-                self.evidence.days, self.evidence.max_steps
-            ),
+            max_steps=self._length(scenario),
             first=first,
             count=count,
             on_decision=self.context.visit.check_time,

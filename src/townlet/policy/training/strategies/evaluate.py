@@ -39,7 +39,8 @@ def _cost(options: EvaluateSpec, context: CostContext) -> Cost:
     evidence = context.plan.schedule.evidence[options.evidence]
     # The candidate plays twice: judged in one way of acting, reported in the other.
     policies = 2 + context.baselines
-    alone = 0 if evidence.control is None else evidence.control.episodes
+    control = evidence.control
+    alone = 0 if control is None or control.covariate is not None else control.episodes
     steps = sum(context.episode_steps(evidence, scenario) for scenario in evidence.scenarios or (None,))
     rows = len(context.environment.metrics) * max(1, len(evidence.scenarios)) * (1 + context.baselines)
     first = evidence.episodes[0]
@@ -100,6 +101,7 @@ class EvaluateStrategy:
         first = 0 if checkpoint is None else checkpoint.step - 1
         for look, episodes in enumerate(evidence.episodes[first:], start=first + 1):
             collector.extend(episodes)
+            covariates, further = collector.covariates(episodes)
             table = EvidenceTable(
                 evidence=spec.evidence,
                 candidate=candidate,
@@ -108,6 +110,8 @@ class EvaluateStrategy:
                 looks=evidence.episodes[:look],
                 metrics=collector.rows(),
                 unpaired=not visit.obeys_seed,
+                covariates=covariates,
+                further_covariates=further,
             )
             digest = context.blobs.put(_canonical(table))
             is_new = checkpoint is None or look > checkpoint.step
@@ -209,8 +213,9 @@ def _stochastic(
 def _canonical(table: EvidenceTable) -> bytes:
     """Return the bytes of a table; what earlier versions did not know is there only where it holds something."""
     plain = table.model_dump()
-    if not table.unpaired:
-        del plain["unpaired"]
+    for addition in ("unpaired", "covariates", "further_covariates"):
+        if not plain[addition]:
+            del plain[addition]
     for row in plain["metrics"]:
         for addition in ("invalid", "sums", "exposures", "control"):
             if not row[addition]:
