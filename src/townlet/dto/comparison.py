@@ -38,6 +38,8 @@ class MetricComparison(Record):
     probability_of_improvement: float | None
     """Probability that an episode of the candidate is better than one of the baseline, ties count half; that its value
     is greater, if the KPI has no direction."""
+    worst: float | None = None
+    """Difference of the pair that is worst for the candidate; None for a KPI without a better direction."""
     pairs: int
     """Number of pairs that were compared, of episodes in which both had exposure unless `missing` says otherwise."""
     candidate_missing: tuple[int, ...] = ()

@@ -235,6 +235,7 @@ def comparison_table(result: ComparisonResult) -> Grid:
             _number("better"),
             _text("unit", optional=True),
             _number("pairs", optional=True),
+            _number("worst difference", optional=True),
             _number("P(improvement)", optional=True),
             _number("IQM", optional=True),
             _number("baseline IQM", optional=True),
@@ -242,7 +243,7 @@ def comparison_table(result: ComparisonResult) -> Grid:
     )
     for row in result.metrics:
         numbers = (row.candidate, row.baseline, row.difference, row.low, row.high)
-        more = (row.probability_of_improvement, row.candidate_iqm, row.baseline_iqm)
+        more = (row.worst, row.probability_of_improvement, row.candidate_iqm, row.baseline_iqm)
         known = map(number, numbers) if not row.problem else ("unknown", "", "", "", "")
         table.add_row(row.metric, *known, row.direction, row.unit, str(row.pairs), *map(number, more))
     return table

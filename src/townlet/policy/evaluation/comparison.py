@@ -220,8 +220,15 @@ def _compared(
         candidate_iqm=iqm(candidate_values) if candidate_values else None,
         baseline_iqm=iqm(baseline_values) if baseline_values else None,
         probability_of_improvement=probability_of_improvement(better, worse) if pairs else None,
+        worst=_worst(differences, spec.direction),
         pairs=len(pairs),
     )
+
+
+def _worst(differences: list[float], direction: Direction) -> float | None:
+    if not differences or direction == Direction.NONE:
+        return None
+    return max(differences) if direction == Direction.LOWER else min(differences)
 
 
 def _short(value: int) -> str:
