@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from attrs import frozen
-from gate_error import LOOKS, VISITS, Found, errors_of
+from gate_error import LOOKS, SPENDING, VISITS, Found, errors_of
 from gate_pairs import AGENTS, LETHAL
 from numpy.typing import NDArray
 
@@ -192,7 +192,7 @@ TESTS: Mapping[str, Bounds] = {"counts": plain, "counts ÷ dispersion": correcte
 def judged(asked: Question, name: str, test: str, ratio: float, runs: int, seed: int) -> Found:
     """Return in which visits the bounds of a test show what is asked, at the first look that decides."""
     law, alpha = LAWS[name], errors_of(RULE).total
-    levels = (nominal_levels if test == "mean" else spent_at_looks)(alpha, LOOKS, "obrien_fleming")
+    levels = (nominal_levels if test == "mean" else spent_at_looks)(alpha, LOOKS, SPENDING)
     passed, used = [], 0
     for own, other in zip(*law.draw(runs * VISITS, ratio, seed), strict=True):
         for look, level in zip(LOOKS, levels, strict=True):

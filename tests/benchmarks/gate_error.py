@@ -12,23 +12,26 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import attrs
 import numpy as np
-from attrs import evolve, frozen
+from attrs import frozen
 from gate_pairs import SHAPES, Pairs, Shape
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from townlet.confidence.spending import Spending
 from townlet.dto.guards import MarginSpec, PairedComparisonSpec, Verdict
-from townlet.dto.schedule import Plan
+from townlet.dto.schedule import EvidenceSpec, Plan
 from townlet.machine.guards.baseline_margin import RULE, BaselineMargin
 from townlet.machine.guards.look_errors import LookErrors, evaluate_visits, look_errors
 from townlet.machine.guards.paired_test import PairedComparison, sequential_paired_test
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 SCHEDULE = Path(__file__).parents[2] / "schedules" / "quickstart.yaml"
-LOOKS, VISITS = (32, 96), 3
+LOOKS, VISITS, CONFIDENCE = (32, 96), 3, 0.95
+SPENDING: Spending = "obrien_fleming"
 GAINS = (0.2, 0.4, 0.8)
 POWERED = ("normal", "heavy (t, 3 df)", "skewed down (exponential)", "skewed up (exponential)", "bounded, both alike",
            "5 % missing, dropped", "5 % missing, worst")  # fmt: skip
@@ -49,10 +52,11 @@ def _plan() -> Plan:
     return plan
 
 
-def errors_of(rule: int) -> LookErrors:
+def errors_of(rule: int, spending: Spending = SPENDING) -> LookErrors:
     """Return the errors of the looks of one visit of three."""
     plan = _plan()
-    errors = look_errors(evolve(plan.schedule.evidence["full"], episodes=LOOKS), plan, 1, rule)
+    evidence = EvidenceSpec(episodes=LOOKS, confidence=CONFIDENCE, spending=spending)
+    errors = look_errors(evidence, plan, 1, rule)
     return OfOneLook(**attrs.asdict(errors, recurse=False))
 
 
@@ -118,12 +122,12 @@ class Found:
         return float(found.low), float(found.high)
 
 
-def judged(asked: Question, shape: Shape, rule: int, runs: int, seed: int) -> Found:
+def judged(asked: Question, shape: Shape, rule: int, runs: int, seed: int, spending: Spending = SPENDING) -> Found:
     """Return the verdicts on all visits of the runs."""
     margin = BaselineMargin(
         name="kpi", guard=asked.guard, baseline_name="the champion", direction=shape.direction, rule=rule
     )
-    errors, passed, used = errors_of(rule), [], 0
+    errors, passed, used = errors_of(rule, spending), [], 0
     for own, other in zip(*asked.pairs(shape, runs * VISITS, seed), strict=True):
         comparison = PairedComparison(
             margin=margin, candidate=_values(own), baseline=_values(other), looks=LOOKS, errors=errors, seed=0
@@ -138,13 +142,13 @@ def _values(row: NDArray[np.float64]) -> tuple[float | None, ...]:
     return tuple(None if math.isnan(value) else value for value in row.tolist())
 
 
-def lines(name: str, rules: Sequence[int], runs: int, seed: int, *, powers: bool) -> Iterator[str]:
+def lines(name: str, rules: Sequence[int], runs: int, seed: int, spending: Spending, *, powers: bool) -> Iterator[str]:
     """Yield a line for each question to a shape: what each rule said of the same pairs."""
     shape = SHAPES[name]
     for asked in with_gains(shape) if powers else at_the_limit(shape):
         cells = [name, asked.name]
         for rule in rules:
-            found = judged(asked, shape, rule, runs, seed)
+            found = judged(asked, shape, rule, runs, seed, spending)
             low, high = found.interval()
             first = f"{found.passed.mean():.4f}" if powers else f"{found.runs / runs:.4f} ({low:.4f} … {high:.4f})"
             cells += [first, f"{found.episodes:.1f}"]
@@ -155,6 +159,7 @@ def main() -> None:
     """Print the tables for docs/benchmarks/gate.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", nargs="+", type=int, default=[RULE, 2])
+    parser.add_argument("--spending", default=SPENDING, choices=get_args(Spending), help="of rule 3 and later")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=20261126)
@@ -165,7 +170,7 @@ def main() -> None:
         for name in asked.shapes:
             if powers and name not in POWERED:
                 continue
-            for line in lines(name, asked.rules, asked.runs, asked.seed, powers=powers):
+            for line in lines(name, asked.rules, asked.runs, asked.seed, asked.spending, powers=powers):
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
         sys.stdout.write("\n")

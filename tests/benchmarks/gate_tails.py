@@ -10,7 +10,7 @@ import sys
 from fractions import Fraction
 
 import numpy as np
-from gate_error import LOOKS, VISITS, Found, Question, errors_of, guarded, judged
+from gate_error import LOOKS, SPENDING, VISITS, Found, Question, errors_of, guarded, judged
 from gate_pairs import Array, Shape, Size, beside
 from numpy.typing import NDArray
 
@@ -39,7 +39,7 @@ def tail_passes(own: Array, other: Array, at_most: float) -> NDArray[np.bool_]:
 
     def passes(values: list[float], baselines: list[float]) -> bool:
         bad = episodes_worse(values, baselines, DISTANCE, 1.0)
-        looks = share_bounds_at_looks(bad, LOOKS, alpha, "obrien_fleming")
+        looks = share_bounds_at_looks(bad, LOOKS, alpha, SPENDING)
         return next((look.high <= at_most for look in looks if look.high <= at_most or look.low > at_most), False)
 
     return np.array([passes(*row) for row in zip(own.tolist(), other.tolist(), strict=True)])
@@ -69,8 +69,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261126)
     asked = parser.parse_args()
     alpha = errors_of(RULE).total
-    shares = excluded_shares(LOOKS, alpha, "obrien_fleming")
-    last = spent_at_looks(alpha, LOOKS, "obrien_fleming")[-1]
+    shares = excluded_shares(LOOKS, alpha, SPENDING)
+    last = spent_at_looks(alpha, LOOKS, SPENDING)[-1]
     for look, share in zip(LOOKS, shares, strict=True):
         sys.stdout.write(f"{look} episodes without a bad one exclude shares of {share:.1%} and more.\n")
     for share in (0.01, 0.02, *LIMITS):
