@@ -90,19 +90,17 @@ def dispersion(
     baseline_events: Sequence[int],
     exposures: Sequence[float],
     baseline_exposures: Sequence[float],
-    ratio: float = 1.0,
 ) -> float:
     """Return by how much clusters raise the variance of the candidate's events, given each episode's total; 1 or more.
 
-    φ̂ = Σ(xᵢ − Nᵢπᵢ)² ÷ ΣNᵢπᵢ(1 − πᵢ), Nᵢ = xᵢ + yᵢ, πᵢ = ρeᵢ ÷ (ρeᵢ + fᵢ), at the `ratio` ρ that is tested, not at the
-    one that was seen: where all wipe-outs are the baseline's, the ratio that was seen, 0, explains them and shows no
-    cluster. Sums are divided, not quotients averaged: single deaths beside a wipe-out would hide it. k deaths that
-    always come together give k. Equal rates, ρ = 1, serve margins near them.
+    φ̂ = Σ(xᵢ − Nᵢπᵢ)² ÷ ΣNᵢπᵢ(1 − πᵢ), Nᵢ = xᵢ + yᵢ, πᵢ = eᵢ ÷ (eᵢ + fᵢ): at equal rates, not at those that were seen.
+    Where all wipe-outs are the baseline's, the ratio that was seen, 0, explains them and shows no cluster. Sums are
+    divided, not quotients averaged: single deaths beside a wipe-out would hide it. k deaths that always come together
+    give k.
     """
     columns = events, baseline_events, exposures, baseline_exposures
     x, y, e, f = (np.asarray(column, dtype=np.float64) for column in columns)
-    weight = ratio * e + f
-    share = np.divide(ratio * e, weight, out=np.zeros_like(weight), where=weight > 0)
+    share = np.divide(e, e + f, out=np.zeros_like(e), where=e + f > 0)
     expected = float(((x + y) * share * (1 - share)).sum())
     return max(1.0, float(((x - (x + y) * share) ** 2).sum()) / expected) if expected > 0 else 1.0
 
