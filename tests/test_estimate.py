@@ -10,11 +10,13 @@ from scipy import stats
 from townlet.estimate import (
     bounds,
     common_value,
+    correlation,
     detectable_difference,
     iqm,
     pair_sizes,
     paired,
     paired_bounds,
+    pairing_gain,
     pass_chance,
     probability_of_improvement,
     undetected_rate,
@@ -126,3 +128,25 @@ def test_the_undetected_rate_is_the_rule_of_three() -> None:
     """An event with this rate stays out of all episodes in one of twenty samples."""
     assert (1 - undetected_rate(100)) ** 100 == pytest.approx(0.05)
     assert undetected_rate(1000) == pytest.approx(3 / 1000, rel=0.01)
+
+
+@given(some.lists(some.tuples(FLOATS, FLOATS), min_size=3, max_size=40))
+def test_pairing_gains_episodes_exactly_where_the_correlation_is_positive(pairs: list[tuple[float, float]]) -> None:
+    """s²_d = s²ₓ + s²_b − 2ρ·sₓ·s_b, so the gain is 1 ÷ (1 − 2ρ·sₓ·s_b ÷ (s²ₓ + s²_b))."""
+    values, baselines = [x for x, _ in pairs], [b for _, b in pairs]
+    own, other, rho = paired(values), paired(baselines), correlation(values, baselines)
+    assume(min(own.sd, other.sd) > 1e-3)
+    assert rho == pytest.approx(stats.pearsonr(values, baselines).statistic, abs=1e-6)
+    gain, share = pairing_gain(values, baselines), 2 * rho * own.sd * other.sd / (own.sd**2 + other.sd**2)
+    if share < 1 - 1e-6:
+        assert gain == pytest.approx(1 / (1 - share), rel=1e-3)
+    assert (gain > 1) == (rho > 0) or abs(share) < 1e-6
+
+
+def test_pairs_that_differ_by_the_same_need_no_further_episodes() -> None:
+    """Without pairs no number of episodes gives an interval without width; where nothing varies there is no gain."""
+    assert math.inf == pairing_gain([1.0, 2.0, 3.0], [0.5, 1.5, 2.5])
+    assert math.inf == pairing_gain([0.1 + 0.2, 1.3, 2.0], [0.3, 1.3, 2.0])
+    assert 1.0 == pairing_gain([1.0, 1.0], [2.0, 2.0])
+    assert correlation([1.0, 1.0], [2.0, 3.0]) is None
+    assert correlation([0.1 + 0.2, 0.3], [2.0, 3.0]) is None

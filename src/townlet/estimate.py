@@ -17,6 +17,7 @@ __all__ = [
     "Paired",
     "bounds",
     "common_value",
+    "correlation",
     "detectable_difference",
     "error_per_look",
     "iqm",
@@ -24,6 +25,7 @@ __all__ = [
     "pair_sizes",
     "paired",
     "paired_bounds",
+    "pairing_gain",
     "pass_chance",
     "probability_of_improvement",
     "quantile",
@@ -107,6 +109,36 @@ def paired_bounds(values: Sequence[float], baselines: Sequence[float], alpha: fl
     return bounds(differences, alpha) if equal is None else (equal, equal)
 
 
+def correlation(values: Sequence[float], baselines: Sequence[float]) -> float | None:
+    """Return Pearson's correlation of pairs; None where a side varies by rounding alone. ValueError as in `bounds`."""
+    own, other = _two_samples(values, baselines)
+    if any(side.sd <= ROUNDING * abs(side.mean) for side in (own, other)):
+        return None
+    scaled = ((x - own.mean) / own.sd * ((b - other.mean) / other.sd) for x, b in zip(values, baselines, strict=True))
+    return min(1.0, max(-1.0, math.fsum(scaled) / (own.n - 1)))
+
+
+def pairing_gain(values: Sequence[float], baselines: Sequence[float]) -> float:
+    """Return how many times the episodes a comparison without pairs needs for an interval of the same width.
+
+    (s²ₓ + s²_b) ÷ s²_d, the variance of the difference of two means without and with pairs. It is above 1 where the
+    correlation is above 0, and ∞ where all differences are equal. ValueError as in `bounds`.
+    """
+    own, other = _two_samples(values, baselines)
+    differences = [x - b for x, b in zip(values, baselines, strict=True)]
+    if own.sd == other.sd == 0:
+        return 1.0
+    if common_value(differences, pair_sizes(values, baselines), 0.0) is not None:
+        return math.inf
+    return (math.hypot(own.sd, other.sd) / paired(differences).sd) ** 2
+
+
+def _two_samples(values: Sequence[float], baselines: Sequence[float]) -> tuple[Paired, Paired]:
+    _finite(values, "values", 2)
+    _finite(baselines, "baseline values", 2)
+    return paired(values), paired(baselines)
+
+
 def missing_episodes(values: Sequence[float | None], others: Sequence[float | None]) -> tuple[int, ...]:
     """Return the episodes in which only `others` have a value."""
     pairs = enumerate(zip(values, others, strict=True))
@@ -161,9 +193,7 @@ def unpaired_p_value(values: Sequence[float], baselines: Sequence[float], limit:
 
 def _welch(values: Sequence[float], baselines: Sequence[float]) -> tuple[float, float, float]:
     """Return the difference of two means, its standard error and its degrees of freedom."""
-    _finite(values, "values", 2)
-    _finite(baselines, "baseline values", 2)
-    own, other = paired(values), paired(baselines)
+    own, other = _two_samples(values, baselines)
     parts = own.sd**2 / own.n, other.sd**2 / other.n
     variance = sum(parts)
     if variance == 0:
