@@ -76,6 +76,8 @@ class EnvironmentDescription(Record):
     """Name of the provider, such as ``town``."""
     scenario: str
     """Preset within it."""
+    scenarios: tuple[str, ...] = ()
+    """All presets that the provider lists; empty where it lists none."""
     agents: int
     """N, agent slots per world."""
     features: tuple[str, ...]

@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 from townlet.commands.arguments import HOME, AllowImport, Home, Json, Run, find_run
 from townlet.commands.overview import LOOKING
-from townlet.errors import JournalBrokenError
+from townlet.errors import BadInputError, JournalBrokenError
 
 __all__ = ["audit"]
 
@@ -61,20 +61,29 @@ def why(
     which: Annotated[str | None, Parameter(help="A state that was left, or the number of a transition.")] = None,
     *,
     exact: Annotated[bool, Parameter(negative="", help="Print every operand to the last digit.")] = False,
+    allow_import: AllowImport = (),
     home: Home = HOME,
 ) -> int:
-    """Print why each transition was taken: the verdict of every guard, with its numbers, tolerance and interval."""
+    """Print why each transition was taken: the verdict of every guard, its numbers, and what they could not show."""
+    from townlet.imports import Imports
     from townlet.machine.audit.environment_promises import environment_reservations
     from townlet.machine.audit.verify import inexact_processes
     from townlet.machine.journal.chain import read
+    from townlet.policy.training.environment_source import EnvironmentSource
+    from townlet.policy.training.run_limitations import run_limitations
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import journal_text, terminal
 
     home, directory = find_run(home, run)
     entries = read(directory.journal, directory.head, catalogue()).entries
+    limitations, notes = None, []
+    try:
+        limitations = run_limitations(directory, home, source=EnvironmentSource(imports=Imports(allow_import)))
+    except BadInputError as error:  # the journal alone still says why
+        notes = [f"what this run could not see is not known: {error}"]
     number = int(which) if which is not None and which.isdecimal() else None
-    reasons = journal_text.why(entries, which if number is None else number, exact=exact)
-    terminal.show("\n".join((*inexact_processes(entries), *environment_reservations(entries), reasons)))
+    reasons = journal_text.why(entries, which if number is None else number, exact=exact, limitations=limitations)
+    terminal.show("\n".join((*inexact_processes(entries), *environment_reservations(entries), reasons, *notes)))
     return 0
 
 

@@ -11,7 +11,7 @@ from townlet.dto.actions import ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import did_you_mean
 from townlet.dto.quantities import whole_number
-from townlet.dto.scenarios import scenario
+from townlet.dto.scenarios import SCENARIOS, scenario
 from townlet.dto.town import DAY, HORIZON, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription, Tallies, Teacher
@@ -37,6 +37,7 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
     return EnvironmentDescription(
         id="town",
         scenario=spec.name,
+        scenarios=tuple(SCENARIOS),
         agents=spec.agents,
         features=features(spec.object_slots),
         actions=ActionSpec.one_of(*actions(spec.object_slots)),

@@ -21,21 +21,33 @@ from townlet.dto.journal import (
     VisitFinished,
     VisitStarted,
 )
+from townlet.dto.limitations import RunLimitations, VisitLimitations
 from townlet.errors import BadInputError
 from townlet.escapes import one_line
 from townlet.machine.guards.paired_test import mean_warning
 from townlet.numerals import number, plain_numbers
+from townlet.report.limitations import limitation_lines
 from townlet.report.verdicts import other_bound, verdict_sentence
 
 __all__ = ["show", "why"]
 
 
-def why(entries: Sequence[Entry], which: int | str | None = None, *, exact: bool = False) -> str:
-    """Return the reasons of transitions with the verdict of each guard, as text; each number stands there once.
+def why(
+    entries: Sequence[Entry],
+    which: int | str | None = None,
+    *,
+    exact: bool = False,
+    limitations: RunLimitations | None = None,
+) -> str:
+    """Return the reasons of transitions with the verdict of each guard, as text.
 
     `which` is the sequence number of a transition, the name of a state that was left, or none for all; with `exact`
-    the operands follow as the journal has them, to the last digit. BadInputError where no transition matches.
+    the operands follow as the journal has them, to the last digit. Below the reasons stands what the evidence could not
+    show, by `limitations`: of all transitions at the last one only. BadInputError where no transition matches.
     """
+    visits = () if limitations is None else limitations.visits
+    if which is None:
+        visits = tuple(each for each in visits if _judged(each) == _judged(visits[-1]))
     reasons: list[str] = []
     evaluated: GuardsJudged | None = None
     for entry in entries:
@@ -45,14 +57,29 @@ def why(entries: Sequence[Entry], which: int | str | None = None, *, exact: bool
         if isinstance(record, GuardsJudged):
             evaluated = record
         if isinstance(record, TransitionTaken) and which in (None, entry.seq, record.source):
-            reasons.append("\n".join(_reasons(entry, record, evaluated, exact=exact)))
+            judged = None if evaluated is None else (evaluated.state, evaluated.visit)
+            sections = [
+                line
+                for visit in visits
+                if limitations is not None and _judged(visit) == judged
+                for line in limitation_lines(limitations, visit)
+            ]
+            lines = _reasons(entry, record, evaluated, exact=exact, has_section=bool(sections))
+            reasons.append("\n".join([*lines, *sections]))
     if not reasons:
         sources = sorted({e.record.source for e in entries if isinstance(e.record, TransitionTaken)})
         raise BadInputError(f"no transition {which!r}; states that were left: {', '.join(sources) or 'none'}")
     return "\n\n".join(reasons)
 
 
-def _reasons(entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | None, *, exact: bool) -> Iterator[str]:
+def _judged(visit: VisitLimitations) -> tuple[str, int]:
+    return visit.judged_in, visit.judged_visit
+
+
+def _reasons(
+    entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | None, *, exact: bool, has_section: bool
+) -> Iterator[str]:
+    """Yield why a transition was taken; a section on what the evidence could not show says some of it itself."""
     edge = "the engine's own" if record.edge is None else f"edge {record.edge}"
     visit = "" if evaluated is None else f" (visit {evaluated.visit})"
     reports = () if evaluated is None else evaluated.reports
@@ -62,25 +89,25 @@ def _reasons(entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | No
     yield one_line(f"{entry.seq} {record.source}{visit} → {record.target}, {edge}: {plain_numbers(cause)}")
     for report in reports:
         yield one_line(f"  {report.verdict.value:<9} {report.guard}: {verdict_sentence(report)}")
-        details = ", ".join(_operands(report) if exact else _details(report))
+        details = ", ".join(_operands(report) if exact else _details(report, has_section=has_section))
         if details:
             yield one_line(f"            {details}")
     most = max((report.pairs for report in reports), default=0)
-    if most:
+    if most and not has_section:
         yield f"  {mean_warning(most)}"
 
 
-def _details(report: GuardReport) -> Iterator[str]:
+def _details(report: GuardReport, *, has_section: bool) -> Iterator[str]:
     """Yield what the sentence of a report leaves out."""
     if bound := other_bound(report):
         yield bound
     if report.check_low is not None and report.check_high is not None:
         name = "bounds of the mean" if report.check == "mean" else f"{report.check} bounds"
         yield f"{name} {number(report.check_low)} and {number(report.check_high)}"
-    if report.worst is not None:
-        what = "difference" if report.tolerance else "value"  # a limit on values has no tolerance
+    if report.worst is not None and not (has_section and report.tolerance):  # a limit on values has no tolerance
+        what = "difference" if report.tolerance else "value"
         yield f"worst {what} {number(report.worst)} in episode {report.worst_episode}"
-    if report.dropped:
+    if report.dropped and not has_section:
         yield f"{report.dropped} pairs without exposure on both sides"
     yield from _missing(report)
 

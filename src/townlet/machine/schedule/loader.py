@@ -10,7 +10,7 @@ from attrs import frozen
 from townlet.dto import codec
 from townlet.dto.codec import Problem
 from townlet.dto.metrics import InfoMetricSpec
-from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.dto.schedule import EnvironmentSpec, Plan, ScheduleSpec
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.schedule.check_graph import check_edges, check_graph
@@ -21,9 +21,19 @@ from townlet.machine.schedule.check_sections import check, check_policies, check
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
 from townlet.machine.schedule.yaml_source import MAX_BYTES, Document, SourceError, SourceSyntaxError, read
+from townlet.ports import EnvironmentDescription
 from townlet.store.files import read_stream
 
-__all__ = ["Replacements", "ScheduleError", "load", "load_text", "read_schedule", "require_torch", "torch_needs"]
+__all__ = [
+    "Replacements",
+    "ScheduleError",
+    "load",
+    "load_text",
+    "read_schedule",
+    "require_torch",
+    "stored_plan",
+    "torch_needs",
+]
 
 MAX_SHOWN = 50
 MAX_WIDTH = 110
@@ -133,6 +143,21 @@ def load_text(
         found = [*check_plan(plan, catalogue, partial.environment, suites)]
         _raise_problems(name, document, found, overrides)
     return plan
+
+
+def stored_plan(text: bytes, catalogue: StrategyCatalogue, seed: int) -> Plan:
+    """Return the plan of the schedule of a run that exists, without its environment.
+
+    It was found sound before the run began, and is not checked again. CodecError where this version cannot read it.
+    """
+
+    def no_environment(_: EnvironmentSpec) -> EnvironmentDescription:
+        raise BadInputError("the environment is not asked")
+
+    data = _overridden(read(text).data, {("seed",): seed})
+    partial, _ = parse_sections(data, catalogue, no_environment)
+    reachability, _ = check_graph(partial)
+    return _plan(data, partial, reachability)
 
 
 def _overridden(data: Any, overrides: Mapping[tuple[str, ...], Any]) -> Any:

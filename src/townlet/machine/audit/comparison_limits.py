@@ -1,0 +1,242 @@
+"""What a comparison of episodes can detect, and which KPIs moved without a guard: facts from one evidence table.
+
+``docs/reference/evidence.md`` shows the formulas on one page.
+"""
+
+import math
+from collections.abc import Mapping
+
+from attrs import evolve, frozen
+
+from townlet.confidence.skewness import wider_bounds
+from townlet.dto.fields import Direction
+from townlet.dto.guards import EvidenceTable, GuardReport, PairedComparisonSpec, PairedMetric, Relation
+from townlet.dto.limitations import GuardLimitation, KpiMove, PairFacts
+from townlet.dto.metric_name import MetricName
+from townlet.estimate import (
+    MIN_PAIRS,
+    common_value,
+    correlation,
+    detectable_difference,
+    missing_episodes,
+    pair_sizes,
+    paired,
+    pairing_gain,
+    unpaired_bounds,
+    worst_case_pairs,
+)
+from townlet.machine.guards.baseline_margin import BaselineMargin
+from townlet.machine.guards.look_errors import LookErrors
+
+__all__ = ["CANDIDATE", "POWER", "Contrasts", "Kpi", "guard_limitation", "kpi_moves", "pair_facts", "row_of"]
+
+CANDIDATE = "candidate"
+POWER = 0.8
+"""Chance with which a difference counts as detectable."""
+_ALPHA = 0.025
+"""Error of each side of the intervals of KPIs without a guard, for all of them together."""
+_LEAST_LEVEL = 1e-12
+"""A look of a smaller error decides extreme differences only, and scipy's noncentral t does not end there."""
+
+
+@frozen(kw_only=True)
+class Kpi:
+    """What is known of a KPI."""
+
+    unit: str = ""
+    """Its unit."""
+    direction: Direction = Direction.NONE
+    """Which way it improves; none too where the environment cannot be asked."""
+
+    @property
+    def sign(self) -> float:
+        """+1 where higher is better, −1 where lower is, 0 where neither is, or nobody knows."""
+        return {Direction.HIGHER: 1.0, Direction.LOWER: -1.0, Direction.NONE: 0.0}[self.direction]
+
+
+@frozen(kw_only=True)
+class Contrasts:
+    """The two sides that a guard compared, oriented; a relative margin is part of the baseline's side."""
+
+    own: list[float]
+    """Candidate's values, times the orientation."""
+    other: list[float]
+    """Baseline's values, times the orientation, and what a relative margin adds to them."""
+    limit: float
+    """Limit of the mean contrast."""
+    shift: float
+    """What a relative margin adds to the mean difference."""
+    unpaired: bool
+    """Whether the episodes are not pairs."""
+
+    @classmethod
+    def of(cls, report: GuardReport, guard: PairedComparisonSpec, kpi: Kpi, table: EvidenceTable) -> "Contrasts":
+        """Return the contrasts behind a report, as `machine.guards.paired_test` makes them."""
+        values, baseline, episodes = row_of(table, guard).values, guard.margin.baseline, table.looks[report.look - 1]
+        sides = values[CANDIDATE][:episodes], values[baseline][:episodes]
+        pairs = worst_case_pairs(*sides, kpi.sign) if guard.missing == "worst" else _complete(*sides)
+        margin = BaselineMargin(
+            name=report.guard, guard=guard, baseline_name=baseline, direction=kpi.direction, rule=report.rule
+        )
+        mean = math.fsum(b for _, b in pairs) / len(pairs)
+        distance, tolerance = margin.distance(mean)
+        share = 0.0
+        if tolerance == "relative":
+            share = math.copysign(guard.margin.relative or 0.0, mean) * -_side(guard.relation is Relation.BETTER_BY)
+        return cls(
+            own=[kpi.sign * x for x, _ in pairs],
+            other=[kpi.sign * b - share * b for _, b in pairs],
+            limit=0.0 if tolerance == "relative" else margin.limit(distance),
+            shift=share * mean,
+            unpaired=table.unpaired,
+        )
+
+    @property
+    def differences(self) -> list[float]:
+        """The contrasts."""
+        return [x - b for x, b in zip(self.own, self.other, strict=True)]
+
+    @property
+    def sd(self) -> float:
+        """Their standard deviation, √(s²ₓ + s²_b) where the episodes are not pairs; 0 where all are equal."""
+        if self.unpaired:
+            return math.hypot(paired(self.own).sd, paired(self.other).sd)
+        equal = common_value(self.differences, pair_sizes(self.own, self.other), self.limit)
+        return paired(self.differences).sd if equal is None else 0.0
+
+
+def guard_limitation(
+    report: GuardReport, guard: PairedComparisonSpec, kpi: Kpi, table: EvidenceTable, errors: LookErrors
+) -> GuardLimitation:
+    """Return what a guard on evidence could detect at the look of its report.
+
+    The distance from the limit is the one that this look finds alone, so all looks up to it find it at least as often.
+    There is none where nothing was compared or all contrasts are equal; there is none in the metric's unit where the
+    table or the better direction is not known.
+    """
+    level = errors.each[report.look - 1] if report.look else 0.0
+    distance, contrasts = None, None
+    if report.value is not None and level >= _LEAST_LEVEL:
+        known = kpi.sign and guard.margin.baseline in row_of(table, guard).values
+        contrasts = Contrasts.of(report, guard, kpi, table) if known else None
+        if contrasts is None or contrasts.sd:
+            distance = detectable_difference(report.pairs, level, POWER)
+    side, in_unit = _side(guard.relation is not Relation.WORSE_BY), None
+    if distance is not None and contrasts is not None:
+        in_unit = distance * contrasts.sd
+    return GuardLimitation(
+        guard=report.guard,
+        metric=report.metric,
+        unit=kpi.unit,
+        verdict=report.verdict,
+        pairs=report.pairs,
+        power=POWER,
+        detectable_sd=distance,
+        detectable=in_unit,
+        passes_at=(
+            None
+            if contrasts is None or in_unit is None
+            else kpi.sign * (contrasts.limit - contrasts.shift + side * in_unit)
+        ),
+        passes_above=kpi.sign * side > 0,
+        difference=report.value,
+        skewness=report.skewness,
+        dropped=report.dropped,
+        candidate_missing=len(report.candidate_missing),
+        baseline_missing=len(report.baseline_missing),
+        missing=guard.missing,
+    )
+
+
+def pair_facts(row: PairedMetric, baseline: str, kpi: Kpi, *, unpaired: bool) -> PairFacts:
+    """Return what all episodes of a table say of one KPI against one baseline.
+
+    Fewer than two episodes with exposure on both sides, or an invalid number, say nothing.
+    """
+    sides = row.values.get(CANDIDATE, ()), row.values.get(baseline, ())
+    both = [(i, x, b) for i, (x, b) in enumerate(zip(*sides, strict=True)) if x is not None and b is not None]
+    facts = PairFacts(metric=row.metric, unit=kpi.unit, baseline=baseline, pairs=len(both))
+    if len(both) < 2 or _is_invalid(row, baseline):
+        return facts
+    values, baselines = [x for _, x, _ in both], [b for _, _, b in both]
+    episode, value, other = min(both, key=lambda each: kpi.sign * (each[1] - (0.0 if unpaired else each[2])))
+    gain = math.inf if unpaired else pairing_gain(values, baselines)
+    return evolve(
+        facts,
+        correlation=None if unpaired else correlation(values, baselines),
+        gain=None if math.isinf(gain) else gain,
+        worst_episode=episode if kpi.sign else None,
+        candidate=value if kpi.sign else None,
+        paired_value=other if kpi.sign and not unpaired else None,
+    )
+
+
+def kpi_moves(
+    table: EvidenceTable, rows: tuple[PairedMetric, ...], kpis: Mapping[str, Kpi]
+) -> tuple[tuple[KpiMove, ...], tuple[str, ...], int]:
+    """Return the KPIs of `rows` whose interval excludes 0, those that cannot be compared, and how many comparisons.
+
+    The intervals hold together with 95 %: the error is divided by the comparisons (Bonferroni), one for each KPI and
+    each distinct policy among the baselines. `kpis` has the KPI of each row.
+    """
+    policies: dict[str, list[str]] = {}
+    for name, policy in table.baselines.items():
+        policies.setdefault(policy, []).append(name)
+    comparisons = len(rows) * len(policies)
+    moves, not_compared = list[KpiMove](), dict[str, None]()
+    for row in rows:
+        for names in policies.values():
+            interval = _interval(row, names[0], _ALPHA / comparisons, unpaired=table.unpaired)
+            if interval is None:
+                not_compared[row.metric] = None
+            elif interval[1] > 0 or interval[2] < 0:
+                kpi, (difference, low, high) = kpis[row.metric], interval
+                moves.append(
+                    KpiMove(
+                        metric=row.metric,
+                        unit=kpi.unit,
+                        direction=kpi.direction,
+                        baseline=", ".join(names),
+                        difference=difference,
+                        low=low,
+                        high=high,
+                    )
+                )
+    return tuple(moves), tuple(not_compared), comparisons
+
+
+def row_of(table: EvidenceTable, guard: PairedComparisonSpec) -> PairedMetric:
+    """Return the row of a table that a guard compares; one without values where the table has none."""
+    metric = MetricName.parse(guard.metric)
+    name = "" if metric is None else metric.row
+    return next((row for row in table.metrics if row.metric == name), PairedMetric(metric=name, values={}))
+
+
+def _interval(row: PairedMetric, baseline: str, alpha: float, *, unpaired: bool) -> tuple[float, float, float] | None:
+    """Return the mean difference and both bounds of a KPI; None where it cannot be compared."""
+    values, baselines = row.values.get(CANDIDATE, ()), row.values.get(baseline, ())
+    pairs = _complete(values, baselines)
+    one_sided = missing_episodes(values, baselines) or missing_episodes(baselines, values)
+    if _is_invalid(row, baseline) or one_sided or len(pairs) < MIN_PAIRS:
+        return None
+    own, other = [x for x, _ in pairs], [b for _, b in pairs]
+    differences = [x - b for x, b in pairs]
+    equal = common_value(differences, pair_sizes(own, other), 0.0)
+    if equal is not None:
+        low = high = equal
+    else:
+        low, high = unpaired_bounds(own, other, alpha) if unpaired else wider_bounds(differences, alpha)
+    return math.fsum(differences) / len(pairs), low, high
+
+
+def _is_invalid(row: PairedMetric, baseline: str) -> bool:
+    """Tell whether either side has an invalid number in some episode."""
+    return bool(row.invalid.keys() & {CANDIDATE, baseline})
+
+
+def _complete(values: tuple[float | None, ...], baselines: tuple[float | None, ...]) -> list[tuple[float, float]]:
+    return [(x, b) for x, b in zip(values, baselines, strict=True) if x is not None and b is not None]
+
+
+def _side(holds: bool) -> float:
+    return 1.0 if holds else -1.0
