@@ -29,7 +29,9 @@ from townlet.policy.data.dataset import read_dataset
 from townlet.policy.data.trajectories import read_trajectories
 from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.checkpoint import read_checkpoint
+from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.ppo_progress import parent_of
+from townlet.policy.training.run_limitations import run_limitations
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
 from townlet.store.registry.registry import Registry
@@ -52,6 +54,16 @@ def test_every_version_has_a_small_home() -> None:
     assert "v1" in [path.name for path in HOMES]
     for path in HOMES:
         assert sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) < 130_000
+
+
+def test_what_it_could_not_see_is_found(home: Path) -> None:
+    """Evidence and reports of an earlier rule say it too, without what they did not have."""
+    run = RunDirectory.find(home, "latest")
+    limitations = run_limitations(run, home, source=EnvironmentSource(passed=CorridorProvider()))
+    *_, visit = limitations.visits
+    assert ["queue_intensity"] == [move.metric for move in visit.moves]
+    assert ["better", "worse"] == [guard.guard for guard in visit.guards if guard.passes_at is not None]
+    assert [None, None] == [guard.skewness for guard in visit.guards]
 
 
 def test_it_is_read_verified_and_folded(home: Path) -> None:

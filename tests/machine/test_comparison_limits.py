@@ -124,8 +124,10 @@ def test_the_worst_episode_is_the_worst_difference_in_the_better_direction() -> 
         alone.worst_episode, alone.candidate, alone.paired_value, alone.correlation, alone.gain,
     )  # fmt: skip
     assert pair_facts(row, "champion", Kpi(), unpaired=False).worst_episode is None
-    invalid = evolve(row, invalid={"champion": (2,)})
-    assert pair_facts(invalid, "champion", KPIS[QUEUES], unpaired=False).correlation is None
+    invalid = pair_facts(evolve(row, invalid={"champion": (2,)}), "champion", KPIS[QUEUES], unpaired=False)
+    assert (None, None, False) == (invalid.correlation, invalid.gain, invalid.all_equal)
+    same = PairedMetric(metric=QUEUES, values={"candidate": (0.1 + 0.2, 3.0), "champion": (0.3, 3.0)})
+    assert pair_facts(same, "champion", KPIS[QUEUES], unpaired=False).all_equal
 
 
 def moved(found: EvidenceTable) -> tuple[tuple[KpiMove, ...], tuple[str, ...], int]:

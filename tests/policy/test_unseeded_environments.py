@@ -104,5 +104,6 @@ def test_its_evidence_is_unpaired_and_every_report_says_so(
     lines = capsys.readouterr().out.splitlines()
     assert "does not obey its seed" in lines[0]
     assert any("(unpaired, " in line and "as_good" in line for line in lines)
+    assert 1 == sum("the episodes are not pairs, and save none" in line for line in lines)
     run = RunDirectory.at(Path(summary.path))
     assert replay_run(run, Path(".townlet"), source=EnvironmentSource(teacher=lambda _: 0)).clean

@@ -67,7 +67,9 @@ class PairFacts(Record):
     """Correlation of both sides over the episodes; none where one does not vary, or the episodes are not pairs."""
     gain: float | None = None
     """How many times the episodes a comparison without pairs needs for the same width of the interval; none where all
-    differences are equal, or the episodes are not pairs."""
+    differences are equal, where the episodes are not pairs, and where a number is not valid."""
+    all_equal: bool = False
+    """Whether all differences are equal."""
     worst_episode: int | None = None
     """Episode, counted from 0, with the worst difference, or with the candidate's worst value where the episodes are
     not pairs; none where the better direction is not known."""
@@ -108,7 +110,7 @@ class Scope(Record):
     length: str
     """Length of an episode, in words."""
     training_lengths: tuple[str, ...] = ()
-    """Length of the episodes of each state that fine-tuned, in words."""
+    """Each state that fine-tuned in episodes of another length, with that length, in words."""
     actions: str
     """How the policies chose where they were compared: ``greedy`` or ``stochastic``."""
     other_episodes: int = 0

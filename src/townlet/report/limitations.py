@@ -38,14 +38,14 @@ def _sentences(run: RunLimitations, visit: VisitLimitations) -> Iterator[str]:
         yield f"the environment cannot be asked for directions and scenarios: {run.environment_problem}"
     yield from (sentence for guard in visit.guards for sentence in _guard_sentences(guard))
     if visit.unpaired:
-        yield "the environment does not obey its seed: the episodes are not pairs, and save none"
-    yield from (sentence for pair in visit.pairs for sentence in _pair_sentences(pair, unpaired=visit.unpaired))
+        yield "the episodes are not pairs, and save none"
+    yield from (sentence for pair in visit.pairs for sentence in _pair_sentences(pair))
     yield mean_warning(visit.episodes)
     yield from _unguarded_sentences(visit)
     yield from _scope_sentences(visit.scope)
     yield (
-        f"these weights ({visit.candidate[:12]}), not this recipe: one training made them, and how others turn out "
-        "shows townlet replicate SCHEDULE --seeds 5"
+        f"these weights ({visit.candidate[:12]}), not this recipe: one training run made them; "
+        "more of them show the recipe: townlet replicate SCHEDULE --seeds 5"
     )
 
 
@@ -81,14 +81,14 @@ def _dropped_sentences(guard: GuardLimitation) -> Iterator[str]:
     if on_neither > 0:
         yield f"{guard.guard} left out {_episodes(on_neither)} without exposure on both sides"
     if one_sided and guard.missing is not None:
-        counted = "counts the worst" if guard.missing == "worst" else "left them out"
+        counted = "counts them at the worst" if guard.missing == "worst" else "left them out"
         yield (
             f"{guard.guard}: only the candidate lacks exposure in {_episodes(guard.candidate_missing)}, only the "
             f"baseline in {guard.baseline_missing}; the guard {counted} (missing: {guard.missing})"
         )
 
 
-def _pair_sentences(pair: PairFacts, *, unpaired: bool) -> Iterator[str]:
+def _pair_sentences(pair: PairFacts) -> Iterator[str]:
     """Yield the worst episode of a KPI against a baseline, and what pairing was worth."""
     parts = []
     if pair.worst_episode is not None and pair.candidate is not None:
@@ -96,15 +96,18 @@ def _pair_sentences(pair: PairFacts, *, unpaired: bool) -> Iterator[str]:
         if pair.paired_value is not None:
             value += f" against {number(pair.paired_value)} ({number(pair.candidate - pair.paired_value)})"
         parts.append(value)
-    if not unpaired and pair.pairs > 1:
-        parts.append(_pairing(pair))
+    parts += filter(None, [_pairing(pair)])
     if parts:
-        yield f"{pair.metric}, {pair.baseline}: {'; '.join(part for part in parts if part)}"
+        yield f"{pair.metric}, {pair.baseline}: {'; '.join(parts)}"
 
 
 def _pairing(pair: PairFacts) -> str:
-    if pair.correlation is None or pair.gain is None:
-        return "pairing saved nothing: one side does not vary" if pair.gain is not None else ""
+    if pair.all_equal:
+        return "every pair differs by the same amount"
+    if pair.gain is None:
+        return ""
+    if pair.correlation is None:
+        return "pairing saved nothing: one side does not vary"
     saved = round(abs(pair.gain - 1) * pair.pairs)
     effect = f"was worth {_more(saved)}" if pair.gain >= 1 else f"cost as much as {_episodes(saved)}"
     return f"pairing (correlation {number(pair.correlation)}) {effect}"
@@ -115,10 +118,11 @@ def _unguarded_sentences(visit: VisitLimitations) -> Iterator[str]:
     if not visit.comparisons:
         return
     each = number(100 * (1 - 0.05 / visit.comparisons))
-    opening = f"no guard asks for {_count(len(visit.unguarded), 'KPI')}; {_count(visit.comparisons, 'interval')}"
+    moved = f"{_count(visit.comparisons, 'comparison')} {len(visit.moves) or 'none'} moved"
     yield (
-        f"{opening} of {each}% (95% together): {len(visit.moves)} without 0"
-        f"{'' if visit.moves else ', so each of them may or may not have moved'}"
+        f"no guard asks for {_count(len(visit.unguarded), 'KPI')}; of {moved} by more than the interval "
+        f"({each}% each, 95% together)"
+        f"{'' if visit.moves else ': each of them may or may not have moved'}"
     )
     groups: dict[tuple[str, str], list[KpiMove]] = {}
     for move in visit.moves:
@@ -142,13 +146,13 @@ def _move(move: KpiMove) -> str:
 
 
 def _scope_sentences(scope: Scope) -> Iterator[str]:
-    trained = f"; trained in episodes of: {', '.join(scope.training_lengths)}" if scope.training_lengths else ""
-    yield f"episodes of {scope.length}, none longer{trained}"
+    trained = f"; training played other lengths: {', '.join(scope.training_lengths)}" if scope.training_lengths else ""
+    yield f"episodes of {scope.length} were played, none longer{trained}"
     other = "stochastic" if scope.actions == "greedy" else "greedy"
-    reported = (
-        f": reported from {_episodes(scope.other_episodes)}, and judged by no guard" if scope.other_episodes else ""
+    rest = (
+        f"were played in {_episodes(scope.other_episodes)} and only reported" if scope.other_episodes else "not played"
     )
-    yield f"{scope.actions} actions were judged, {other} ones not{reported}"
+    yield f"{scope.actions} actions were judged; {other} ones {rest}"
     played, unplayed = ", ".join(scope.scenarios), ", ".join(scope.unplayed)
     yield f"played in {played}{f'; not in {unplayed}' if unplayed else ''}"
 

@@ -165,6 +165,7 @@ def pair_facts(row: PairedMetric, baseline: str, kpi: Kpi, *, unpaired: bool) ->
         facts,
         correlation=None if unpaired else correlation(values, baselines),
         gain=None if math.isinf(gain) else gain,
+        all_equal=math.isinf(gain) and not unpaired,
         worst_episode=episode if kpi.sign else None,
         candidate=value if kpi.sign else None,
         paired_value=other if kpi.sign and not unpaired else None,

@@ -161,6 +161,7 @@ class _Reader:
     def _scope(self, plan: Plan, evidence: EvidenceSpec, result: EvaluationResult) -> Scope:
         scenarios = evidence.scenarios or (plan.schedule.environment.scenario,)
         listed = () if self.description is None else self.description.scenarios
+        length = self._length(evidence.days, evidence.max_steps)
         trained = [
             (state, self._length(options.days, options.max_steps))
             for state, options in plan.options.items()
@@ -169,8 +170,8 @@ class _Reader:
         return Scope(
             scenarios=scenarios,
             unplayed=tuple(name for name in listed if name not in scenarios),
-            length=self._length(evidence.days, evidence.max_steps),
-            training_lengths=tuple(f"{state} {length}" for state, length in trained),
+            length=length,
+            training_lengths=tuple(f"{state} {other}" for state, other in trained if other != length),
             actions=evidence.actions,
             other_episodes=max(
                 (each.episodes for each in result.measurements if each.actions != evidence.actions), default=0
