@@ -12,6 +12,7 @@ from plans import SCHEDULE as PLAIN
 
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import GuardsJudged, OperatorCommand, TransitionTaken
+from townlet.dto.limitations import RunLimitations, Scope, VisitLimitations
 from townlet.errors import BadInputError
 from townlet.machine.audit.verify import VerificationReport, verify
 from townlet.report.journal_text import show, why
@@ -181,6 +182,26 @@ def test_why_answers_for_one_transition_or_all(bench: Bench) -> None:
     assert why(entries, moves[1]) == why(entries, "bc")
     with pytest.raises(BadInputError, match="states that were left: bc, capture, evaluate, ppo, promote"):
         why(entries, "rollback")
+
+
+def test_what_the_evidence_could_not_show_stands_below_its_verdicts(bench: Bench) -> None:
+    """Below the transition of that visit; of all transitions only below the last that had evidence."""
+    entries = bench.journal().entries
+    scope = Scope(scenarios=("small_town",), length="2 days", actions="greedy")
+    first = VisitLimitations(
+        judged_in="bc", judged_visit=1, state="bc", visit=1, evidence="early", candidate="c" * 64,
+        episodes=20, declared=40, unseen_rate=0.14, guards=(), scope=scope,
+    )  # fmt: skip
+    last = evolve(first, judged_in="evaluate", evidence="full")
+    limitations = RunLimitations(run="r", visits=(first, last))
+    text = why(entries, limitations=limitations)
+    assert 1 == text.count("What this run could not see, from 20 of 40 episodes (full, ")
+    assert "(early, " not in text
+    assert "from 20 of 40 episodes (early, " in why(entries, "bc", limitations=limitations)
+    assert "What this run" not in why(entries, "capture", limitations=limitations)
+    section = why(entries, "evaluate", limitations=limitations)
+    assert section.index("rounds_left: ") < section.index("What this run could not see")
+    assert 1 == section.count("a mean cannot show rare catastrophes")
 
 
 def test_show_has_a_line_for_every_record(bench: Bench) -> None:
