@@ -16,7 +16,7 @@ from townlet.confidence.skewness import wider_bounds
 from townlet.dto.fields import Direction
 from townlet.dto.guards import EvidenceTable, GuardReport, PairedComparisonSpec, PairedMetric, Verdict
 from townlet.dto.limitations import GuardLimitation, KpiMove
-from townlet.estimate import paired
+from townlet.estimate import unpaired_bounds
 from townlet.machine.audit.comparison_limits import Contrasts, Kpi, guard_limitation, kpi_moves, pair_facts
 from townlet.machine.guards.look_errors import look_errors
 
@@ -185,6 +185,16 @@ def test_a_kpi_with_missing_episodes_or_invalid_numbers_is_not_compared() -> Non
     assert (("a", "b", "c"), ["d"], 4) == (not_compared, [move.metric for move in moves], comparisons)
 
 
+def test_a_baseline_of_another_number_of_episodes_is_compared_without_pairs() -> None:
+    """Where the episodes are not pairs each side counts for itself."""
+    values = {"candidate": tuple(waves(1.0, 40)), "champion": tuple(waves(0.0, 30))}
+    longer = PairedMetric(metric=QUEUES, values=values)
+    assert 30 == pair_facts(longer, "champion", KPIS[QUEUES], unpaired=True).pairs
+    ((move,), _, _) = moved(evolve(table(waves(0.0, 40)), metrics=(longer,), unpaired=True))
+    assert move.difference == pytest.approx(1.0)
+    assert (move.low, move.high) == pytest.approx(unpaired_bounds(values["candidate"], values["champion"], 0.025))
+
+
 def test_a_report_without_numbers_has_its_verdict_all_the_same() -> None:
     """A guard of an earlier journal, without a look."""
     report = GuardReport(guard="g", verdict=Verdict.UNKNOWN, metric=f"evaluate.{RETURN}", sentence="not known")
@@ -192,4 +202,3 @@ def test_a_report_without_numbers_has_its_verdict_all_the_same() -> None:
     assert isinstance(guard, PairedComparisonSpec)
     facts = guard_limitation(report, guard, KPIS[RETURN], table(waves(0.1, 40)), ERRORS)
     assert (Verdict.UNKNOWN, None) == (facts.verdict, facts.detectable_sd)
-    assert paired(waves(0.1, 40)).sd > 1

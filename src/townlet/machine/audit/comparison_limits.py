@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import zip_longest
 
 from attrs import evolve, frozen
 
@@ -37,6 +38,10 @@ _ALPHA = 0.025
 """Error of each side of the intervals of KPIs without a guard, for all of them together."""
 _LEAST_LEVEL = 1e-12
 """A look of a smaller error decides extreme differences only, and scipy's noncentral t does not end there."""
+
+
+Values = tuple[float | None, ...]
+"""A side's value in each episode; None without exposure."""
 
 
 @frozen(kw_only=True)
@@ -74,18 +79,21 @@ class Contrasts:
         """Return the contrasts behind a report, as `machine.guards.paired_test` makes them."""
         values, baseline, episodes = row_of(table, guard).values, guard.margin.baseline, table.looks[report.look - 1]
         sides = values[CANDIDATE][:episodes], values[baseline][:episodes]
-        pairs = worst_case_pairs(*sides, kpi.sign) if guard.missing == "worst" else _complete(*sides)
+        own, other = _samples(*sides, unpaired=table.unpaired)
+        if guard.missing == "worst":
+            filled = worst_case_pairs(*sides, kpi.sign)
+            own, other = [x for x, _ in filled], [b for _, b in filled]
         margin = BaselineMargin(
             name=report.guard, guard=guard, baseline_name=baseline, direction=kpi.direction, rule=report.rule
         )
-        mean = math.fsum(b for _, b in pairs) / len(pairs)
+        mean = paired(other).mean
         distance, tolerance = margin.distance(mean)
         share = 0.0
         if tolerance == "relative":
             share = math.copysign(guard.margin.relative or 0.0, mean) * -_side(guard.relation is Relation.BETTER_BY)
         return cls(
-            own=[kpi.sign * x for x, _ in pairs],
-            other=[kpi.sign * b - share * b for _, b in pairs],
+            own=[kpi.sign * x for x in own],
+            other=[kpi.sign * b - share * b for b in other],
             limit=0.0 if tolerance == "relative" else margin.limit(distance),
             shift=share * mean,
             unpaired=table.unpaired,
@@ -153,23 +161,29 @@ def pair_facts(row: PairedMetric, baseline: str, kpi: Kpi, *, unpaired: bool) ->
 
     Fewer than two episodes with exposure on both sides, or an invalid number, say nothing.
     """
-    sides = row.values.get(CANDIDATE, ()), row.values.get(baseline, ())
-    both = [(i, x, b) for i, (x, b) in enumerate(zip(*sides, strict=True)) if x is not None and b is not None]
-    facts = PairFacts(metric=row.metric, unit=kpi.unit, baseline=baseline, pairs=len(both))
-    if len(both) < 2 or _is_invalid(row, baseline):
+    values, baselines = row.values.get(CANDIDATE, ()), row.values.get(baseline, ())
+    own, other = _samples(values, baselines, unpaired=unpaired)
+    facts = PairFacts(metric=row.metric, unit=kpi.unit, baseline=baseline, pairs=min(len(own), len(other)))
+    if facts.pairs < 2 or _is_invalid(row, baseline):
         return facts
-    values, baselines = [x for _, x, _ in both], [b for _, _, b in both]
-    episode, value, other = min(both, key=lambda each: kpi.sign * (each[1] - (0.0 if unpaired else each[2])))
-    gain = math.inf if unpaired else pairing_gain(values, baselines)
-    return evolve(
-        facts,
-        correlation=None if unpaired else correlation(values, baselines),
-        gain=None if math.isinf(gain) else gain,
-        all_equal=math.isinf(gain) and not unpaired,
-        worst_episode=episode if kpi.sign else None,
-        candidate=value if kpi.sign else None,
-        paired_value=other if kpi.sign and not unpaired else None,
-    )
+    if kpi.sign:
+        facts = _with_worst(facts, values, () if unpaired else baselines, kpi.sign)
+    if unpaired:
+        return facts
+    gain = pairing_gain(own, other)
+    is_equal = math.isinf(gain)
+    return evolve(facts, correlation=correlation(own, other), gain=None if is_equal else gain, all_equal=is_equal)
+
+
+def _with_worst(facts: PairFacts, values: Values, baselines: Values, sign: float) -> PairFacts:
+    """Return facts with the episode of the worst difference, or of the worst value where there are no baselines."""
+    episodes = [
+        (i, x, b)
+        for i, (x, b) in enumerate(zip_longest(values, baselines))
+        if x is not None and (b is not None or not baselines)
+    ]
+    episode, value, other = min(episodes, key=lambda each: sign * (each[1] - (each[2] or 0.0)))
+    return evolve(facts, worst_episode=episode, candidate=value, paired_value=other)
 
 
 def kpi_moves(
@@ -216,18 +230,23 @@ def row_of(table: EvidenceTable, guard: PairedComparisonSpec) -> PairedMetric:
 def _interval(row: PairedMetric, baseline: str, alpha: float, *, unpaired: bool) -> tuple[float, float, float] | None:
     """Return the mean difference and both bounds of a KPI; None where it cannot be compared."""
     values, baselines = row.values.get(CANDIDATE, ()), row.values.get(baseline, ())
-    pairs = _complete(values, baselines)
-    one_sided = missing_episodes(values, baselines) or missing_episodes(baselines, values)
-    if _is_invalid(row, baseline) or one_sided or len(pairs) < MIN_PAIRS:
+    own, other = _samples(values, baselines, unpaired=unpaired)
+    if _is_invalid(row, baseline) or _is_one_sided(values, baselines) or min(len(own), len(other)) < MIN_PAIRS:
         return None
-    own, other = [x for x, _ in pairs], [b for _, b in pairs]
-    differences = [x - b for x, b in pairs]
-    equal = common_value(differences, pair_sizes(own, other), 0.0)
-    if equal is not None:
-        low = high = equal
+    if unpaired:
+        low, high = unpaired_bounds(own, other, alpha)
     else:
-        low, high = unpaired_bounds(own, other, alpha) if unpaired else wider_bounds(differences, alpha)
-    return math.fsum(differences) / len(pairs), low, high
+        differences = [x - b for x, b in zip(own, other, strict=True)]
+        equal = common_value(differences, pair_sizes(own, other), 0.0)
+        low, high = wider_bounds(differences, alpha) if equal is None else (equal, equal)
+    return paired(own).mean - paired(other).mean, low, high
+
+
+def _is_one_sided(values: Values, baselines: Values) -> bool:
+    """Tell whether only one side has exposure in some episode that both played."""
+    episodes = min(len(values), len(baselines))
+    sides = values[:episodes], baselines[:episodes]
+    return bool(missing_episodes(*sides) or missing_episodes(*reversed(sides)))
 
 
 def _is_invalid(row: PairedMetric, baseline: str) -> bool:
@@ -235,8 +254,12 @@ def _is_invalid(row: PairedMetric, baseline: str) -> bool:
     return bool(row.invalid.keys() & {CANDIDATE, baseline})
 
 
-def _complete(values: tuple[float | None, ...], baselines: tuple[float | None, ...]) -> list[tuple[float, float]]:
-    return [(x, b) for x, b in zip(values, baselines, strict=True) if x is not None and b is not None]
+def _samples(values: Values, baselines: Values, *, unpaired: bool) -> tuple[list[float], list[float]]:
+    """Return the episodes of both sides that both have exposure in; where they are not pairs, those of each side."""
+    if unpaired and len(values) != len(baselines):
+        return [x for x in values if x is not None], [b for b in baselines if b is not None]
+    pairs = [(x, b) for x, b in zip(values, baselines, strict=False) if x is not None and b is not None]
+    return [x for x, _ in pairs], [b for _, b in pairs]
 
 
 def _side(holds: bool) -> float:

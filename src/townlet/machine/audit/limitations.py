@@ -116,7 +116,7 @@ class _Reader:
         moves, not_compared, comparisons = kpi_moves(
             table, rows, {row.metric: kpis.get(_kpi_name(row.metric), Kpi()) for row in rows}
         )
-        episodes = spec.episodes[result.looks - 1]
+        episodes = table.looks[-1] if table.looks else spec.episodes[result.looks - 1]
         errors = look_errors(spec, plan, visit, max((each.report.rule for each in guards), default=1))
         return VisitLimitations(
             judged_in=record.state,
