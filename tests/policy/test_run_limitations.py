@@ -1,5 +1,6 @@
 """A real run says what it could not see: a KPI that no guard asks for got worse, and the report names it."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,35 @@ def test_without_the_evidence_the_journal_alone_speaks(run: RunDirectory) -> Non
     better, _ = without.guards
     assert better == evolve(visit.guards[0], detectable=None, passes_at=None)
     assert any("the evidence cannot be read" in line for line in limitation_lines(found(run), without))
+
+
+def test_the_reasons_stand_without_a_schedule(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    """The run's copy and the stored one are gone: the journal still says why, and one line what is not known."""
+    text = run.schedule.read_bytes()
+    copies = run.schedule, BlobStore(run.home(Path()) / "blobs").path(sha256(text).hexdigest())
+    for copy in copies:
+        copy.unlink(missing_ok=True)
+    try:
+        assert 0 == run_command(["audit", "why", str(run.path), "evaluate"])
+    finally:
+        run.schedule.write_bytes(text)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("  pass      better: " in line for line in lines)
+    assert lines[-1].startswith("what this run could not see is not known: ")
+
+
+def test_a_visit_without_a_better_policy_says_that_nothing_moved(tmp_path: Path) -> None:
+    """Two rounds of next to no training: each has its own evidence, and no sentence calls anything better."""
+    little = "{start_from: clone, agent_steps: 800, num_steps: 24, days: 4, learning_rate: 1.0e-3, minibatch_size: 256}"
+    directory = RunDirectory.at(Path(run_corridor(tmp_path, ppo=little).path))
+    limitations = found(directory)
+    assert [1, 2] == [visit.visit for visit in limitations.visits]
+    for visit in limitations.visits:
+        better, worse = visit.guards
+        assert (Verdict.FAIL, None) == (better.verdict, better.detectable_sd)
+        assert worse.passes_at is not None
+        assert worse.passes_at < 0
+        text = "\n".join(limitation_lines(limitations, visit))
+        assert "every pair differs by the same amount" in text
+        assert "of 2 comparisons none moved by more than the interval" in text
+        assert "better" not in text
