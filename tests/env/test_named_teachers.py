@@ -1,5 +1,6 @@
 """Teachers, environments and metrics that a schedule names: what may be imported, and what they see and do."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,11 @@ def test_a_schedule_names_a_function_in_a_module(capsys: pytest.CaptureFixture[s
     weights = set()
     for teacher in ("controllers:steer", "controllers:steer_all"):
         assert 0 == run("run", write(teacher), "--allow-import", "controllers")
-        weights.add(next(line for line in capsys.readouterr().out.splitlines() if line.startswith("weights")))
+        lines = capsys.readouterr().out.splitlines()
+        weights.add(next(line for line in lines if line.startswith("weights")))
+        (following,) = [shlex.split(line)[2:] for line in lines if line.startswith("next: townlet audit why ")]
+        assert ["--allow-import", "controllers"] == following[3:5]
+        assert 0 == run_command(following)
     assert 1 == len(weights)
 
 

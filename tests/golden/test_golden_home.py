@@ -17,6 +17,7 @@ from townlet.dto.journal import Entry, GuardsJudged, JournalRecord, TransitionTa
 from townlet.dto.policy import TrainingResult
 from townlet.errors import JournalBrokenError, TownletError
 from townlet.machine.audit.gc import live_digests, stored_schedule
+from townlet.machine.audit.limitations import find_limitations
 from townlet.machine.audit.verify import verify
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit
@@ -29,9 +30,7 @@ from townlet.policy.data.dataset import read_dataset
 from townlet.policy.data.trajectories import read_trajectories
 from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.checkpoint import read_checkpoint
-from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.ppo_progress import parent_of
-from townlet.policy.training.run_limitations import run_limitations
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
 from townlet.store.registry.registry import Registry
@@ -59,7 +58,13 @@ def test_every_version_has_a_small_home() -> None:
 def test_what_it_could_not_see_is_found(home: Path) -> None:
     """Evidence and reports of an earlier rule say it too, without what they did not have."""
     run = RunDirectory.find(home, "latest")
-    limitations = run_limitations(run, home, source=EnvironmentSource(passed=CorridorProvider()))
+    limitations = find_limitations(
+        run,
+        read(run.journal, run.head, KNOWN).entries,
+        BlobStore(home / "blobs"),
+        KNOWN,
+        lambda spec: CorridorProvider().describe(spec.scenario),
+    )
     *_, visit = limitations.visits
     assert ["queue_intensity"] == [move.metric for move in visit.moves]
     assert ["better", "worse"] == [guard.guard for guard in visit.guards if guard.passes_at is not None]

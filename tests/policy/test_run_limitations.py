@@ -12,8 +12,9 @@ from townlet.cli import run_command
 from townlet.dto.fields import Direction
 from townlet.dto.guards import Verdict
 from townlet.dto.limitations import RunLimitations
-from townlet.policy.training.environment_source import EnvironmentSource
-from townlet.policy.training.run_limitations import run_limitations
+from townlet.machine.audit.limitations import find_limitations
+from townlet.machine.journal.chain import read
+from townlet.policy.training.strategies.base import catalogue
 from townlet.report.limitations import limitation_lines
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
@@ -29,7 +30,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 def found(run: RunDirectory) -> RunLimitations:
     """Return what a run could not see, with its environment at hand."""
-    return run_limitations(run, run.home(Path()), source=EnvironmentSource(passed=CorridorProvider()))
+    strategies = catalogue()
+    entries = read(run.journal, run.head, strategies).entries
+    blobs = BlobStore(run.home(Path()) / "blobs")
+    return find_limitations(run, entries, blobs, strategies, lambda spec: CorridorProvider().describe(spec.scenario))
 
 
 def test_a_kpi_that_no_guard_asks_for_is_named_where_it_moved(run: RunDirectory) -> None:

@@ -67,18 +67,26 @@ def why(
     """Print why each transition was taken: the verdict of every guard, its numbers, and what they could not show."""
     from townlet.imports import Imports
     from townlet.machine.audit.environment_promises import environment_reservations
+    from townlet.machine.audit.limitations import find_limitations
     from townlet.machine.audit.verify import inexact_processes
     from townlet.machine.journal.chain import read
-    from townlet.policy.training.environment_source import EnvironmentSource
-    from townlet.policy.training.run_limitations import run_limitations
     from townlet.policy.training.strategies.base import catalogue
+    from townlet.ports import provider
     from townlet.report import journal_text, terminal
+    from townlet.store.blobs import BlobStore
 
     home, directory = find_run(home, run)
-    entries = read(directory.journal, directory.head, catalogue()).entries
+    strategies, imports = catalogue(), Imports(allow_import)
+    entries = read(directory.journal, directory.head, strategies).entries
     limitations, notes = None, []
     try:
-        limitations = run_limitations(directory, home, source=EnvironmentSource(imports=Imports(allow_import)))
+        limitations = find_limitations(
+            directory,
+            entries,
+            BlobStore(home / "blobs"),
+            strategies,
+            lambda spec: provider(spec, imports).describe(spec.scenario),
+        )
     except BadInputError as error:  # the journal alone still says why
         notes = [f"what this run could not see is not known: {error}"]
     number = int(which) if which is not None and which.isdecimal() else None

@@ -159,10 +159,11 @@ def walk(
 
 
 def _command(*words: str, allow_import: "Sequence[str]", home: Path) -> str:
-    """Return a command that a person can paste; one that continues a run allows the same imports."""
+    """Return a command that a person can paste; one that makes the run's environment allows the same imports."""
     from townlet.store.hints import command_line
 
-    return command_line(*words, *(import_words(allow_import) if words[0] == "resume" else ()), home=home)
+    imports = import_words(allow_import) if words[0] == "resume" or words[:2] == ("audit", "why") else ()
+    return command_line(*words, *imports, home=home)
 
 
 def report_lost_output(summary: "AnnealSummary") -> None:

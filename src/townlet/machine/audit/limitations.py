@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from townlet.dto.codec import structure
 from townlet.dto.fields import Direction
@@ -14,7 +14,7 @@ from townlet.dto.metric_name import MetricName
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec, Plan, ScheduleSpec
 from townlet.dto.strategies import PPOSpec
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, TownletError
 from townlet.estimate import undetected_rate
 from townlet.machine.audit.comparison_limits import Kpi, guard_limitation, kpi_moves, pair_facts, row_of
 from townlet.machine.audit.snapshot import first_record, schedule_in_force, schedules
@@ -23,21 +23,12 @@ from townlet.machine.guards.look_errors import look_errors
 from townlet.machine.guards.verdicts import guards_of
 from townlet.machine.journal.result_codec import load_result
 from townlet.machine.schedule.loader import stored_plan
+from townlet.machine.schedule.partial import Describe
 from townlet.ports import EnvironmentDescription
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["KnownEnvironment", "find_limitations"]
-
-
-@frozen(kw_only=True)
-class KnownEnvironment:
-    """What could be asked of a run's environment."""
-
-    description: EnvironmentDescription | None = None
-    """Of the schedule's scenario; none where the environment cannot be made."""
-    problem: str = ""
-    """Why it cannot."""
+__all__ = ["find_limitations"]
 
 
 @frozen(kw_only=True)
@@ -50,20 +41,23 @@ class _EvidenceGuard:
 
 
 def find_limitations(
-    run: RunDirectory,
-    entries: tuple[Entry, ...],
-    blobs: BlobStore,
-    catalogue: StrategyCatalogue,
-    environment: KnownEnvironment,
+    run: RunDirectory, entries: tuple[Entry, ...], blobs: BlobStore, catalogue: StrategyCatalogue, describe: Describe
 ) -> RunLimitations:
     """Return what the comparisons of a run could not show, for each visit whose guards were evaluated on evidence.
 
-    Rehearsals have none: their numbers mean nothing. BadInputError where the schedule of a visit is missing.
+    `entries` are its whole journal. `describe` is asked for directions and scenarios; where it raises, the result says
+    why, and has none. Rehearsals have no visits: their numbers mean nothing. BadInputError where the schedule of a
+    visit is missing.
     """
-    created = first_record(run, entries)
-    reader = _Reader(run=run, blobs=blobs, catalogue=catalogue, seed=created.seed, description=environment.description)
-    visits = () if created.rehearsal else tuple(reader.visits(entries))
-    return RunLimitations(run=run.id, environment_problem=environment.problem, visits=visits)
+    reader = _Reader(run=run, blobs=blobs, catalogue=catalogue, seed=first_record(run, entries).seed)
+    spec = evolve(reader.plan(entries).schedule.environment, workers=0)
+    problem = ""
+    try:
+        reader.description = describe(spec)
+    except TownletError as error:
+        problem = str(error)
+    visits = () if first_record(run, entries).rehearsal else tuple(reader.visits(entries))
+    return RunLimitations(run=run.id, environment_problem=problem, visits=visits)
 
 
 @define(kw_only=True)
@@ -74,7 +68,7 @@ class _Reader:
     blobs: BlobStore
     catalogue: StrategyCatalogue
     seed: int
-    description: EnvironmentDescription | None
+    description: EnvironmentDescription | None = None
     _evaluations: dict[str, tuple[int, EvaluationResult]] = field(factory=dict, init=False)
     _plans: dict[str, Plan] = field(factory=dict, init=False)
 
@@ -87,11 +81,12 @@ class _Reader:
                 if isinstance(result, EvaluationResult):
                     self._evaluations[record.state] = record.visit, result
             if isinstance(record, GuardsJudged):
-                plan = self._plan(entries[: index + 1])
+                plan = self.plan(entries[: index + 1])
                 for state in self._evidence_states(record, plan):
                     yield self._visit(record, plan, state)
 
-    def _plan(self, entries: tuple[Entry, ...]) -> Plan:
+    def plan(self, entries: tuple[Entry, ...]) -> Plan:
+        """Return the plan of the schedule in force after these records."""
         digest = schedules(entries)[-1]
         if digest not in self._plans:
             text = schedule_in_force(self.run, entries, self.blobs)
