@@ -35,7 +35,7 @@ from townlet.dto.guards import (
     VisitCountSpec,
 )
 from townlet.dto.policy import TrainingResult
-from townlet.dto.schedule import BaselineSpec, EvidenceSpec
+from townlet.dto.schedule import BaselineSpec, ControlSpec, EvidenceSpec
 from townlet.dto.strategies import DataSpec, RampSpec
 
 WHOLE = st.integers(8, 1000)
@@ -69,6 +69,7 @@ SPECIAL: dict[type, st.SearchStrategy[Any]] = {
     BaselineSpec: st.builds(BaselineSpec, alias=WORDS) | st.builds(BaselineSpec, of=WORDS, otherwise=WORDS),
     DataSpec: st.builds(DataSpec, manifest=WORDS, sha256=WORDS)
     | st.builds(DataSpec, sample=WORDS, meta=WORDS, sha256=WORDS),
+    ControlSpec: st.builds(ControlSpec, episodes=WHOLE.map(lambda n: n + 20), coefficient=SHARE, covariate=WORDS),
     EvidenceSpec: st.builds(EvidenceSpec, episodes=st.just((20, 40)), confidence=SHARE, days=WHOLE),
 }
 SPECIAL[DiscreteHead] = st.builds(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from plans import METRICS
 
 from townlet.confidence.skewness import wider_bounds
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.fields import Direction
-from townlet.dto.guards import EvidenceTable, GuardReport, PairedComparisonSpec, PairedMetric, Verdict
+from townlet.dto.guards import GuardReport, PairedComparisonSpec, Verdict
 from townlet.dto.limitations import GuardLimitation, KpiMove
 from townlet.estimate import unpaired_bounds
 from townlet.machine.audit.comparison_limits import Contrasts, Kpi, guard_limitation, kpi_moves, pair_facts

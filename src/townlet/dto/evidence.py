@@ -7,6 +7,7 @@ import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
+from townlet.dto.policy_ref import is_data
 
 __all__ = ["RECORDED_METRICS", "EvidenceTable", "PairedMetric"]
 
@@ -56,3 +57,11 @@ class EvidenceTable(Record):
     """Per scenario, the covariate of each episode, where the evidence has a control variate that is one."""
     further_covariates: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
     """Per scenario, the covariate of further episodes, which were only begun."""
+
+    def is_recorded(self, baseline: str) -> bool:
+        """Return whether a baseline is a data set, whose episodes nothing can play again."""
+        return is_data(self.baselines.get(baseline, ""))
+
+    def is_unpaired(self, baseline: str) -> bool:
+        """Return whether episode i of the candidate and of a baseline are not the same episode."""
+        return self.unpaired or self.is_recorded(baseline)

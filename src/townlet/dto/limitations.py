@@ -37,6 +37,8 @@ class GuardLimitation(Record):
     """The true difference, candidate − baseline, at that distance from the limit."""
     passes_above: bool = True
     """Whether the guard passes above that difference, or below it."""
+    bad_share: float | None = None
+    """The share of bad episodes that a tail guard could not exclude."""
     difference: float | None = None
     """Mean difference that was measured."""
     skewness: float | None = None

@@ -55,6 +55,8 @@ def _guard_sentences(guard: GuardLimitation) -> Iterator[str]:
         opening = " may or may not hold: it" if guard.verdict is Verdict.UNDECIDED else ""
         found = "" if guard.difference is None else f"; found {number(guard.difference)}"
         yield f"{guard.guard}{opening} passes with a chance of {number(100 * guard.power)}% {distance}{found}"
+    if guard.bad_share is not None:
+        yield f"{guard.guard} does not exclude bad episodes in up to {number(100 * guard.bad_share)}% of all"
     if guard.skewness is not None and abs(guard.skewness) > _SKEWED:
         shape = (
             "few large losses beside many small gains; losses that are absent from the episodes leave no trace"

@@ -11,7 +11,7 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.comparison import ComparisonResult
 from townlet.dto.evidence import EvidenceTable, PairedMetric
-from townlet.dto.policy_ref import is_data, short_ref
+from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
 from townlet.estimate import missing_episodes, paired_bounds, unpaired_bounds
 from townlet.machine.audit.run_list import RunListing
@@ -266,14 +266,14 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
     for row in evidence.metrics:
         for name, policy in evidence.baselines.items():
             if name in row.values:  # a data set does not tell every metric
-                against, unpaired = f"{name} ({short_ref(policy)})", evidence.unpaired or is_data(policy)
-                table.add_row(row.metric, against, *_compared(row, name, unpaired=unpaired, recorded=is_data(policy)))
+                table.add_row(row.metric, f"{name} ({short_ref(policy)})", *_compared(evidence, row, name))
     return table
 
 
-def _compared(row: PairedMetric, baseline: str, *, unpaired: bool, recorded: bool) -> tuple[str, ...]:
+def _compared(evidence: EvidenceTable, row: PairedMetric, baseline: str) -> tuple[str, ...]:
     """Return the cells of one metric against one baseline: both means, their difference, its interval, the pairs."""
     candidates, others = row.values["candidate"], row.values[baseline]
+    unpaired, recorded = evidence.is_unpaired(baseline), evidence.is_recorded(baseline)
     if row.invalid or (not recorded and (missing_episodes(candidates, others) or missing_episodes(others, candidates))):
         both = sum(x is not None and b is not None for x, b in zip(candidates, others, strict=False))
         return "", "", "", "unknown", f"{both} of {len(candidates)}"

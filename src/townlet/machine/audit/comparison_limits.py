@@ -9,9 +9,10 @@ from itertools import zip_longest
 
 from attrs import evolve, frozen
 
-from townlet.confidence.skewness import wider_bounds
+from townlet.confidence.skewness import wider_bounds, wider_unpaired_bounds
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.fields import Direction
-from townlet.dto.guards import EvidenceTable, GuardReport, PairedComparisonSpec, PairedMetric, Relation
+from townlet.dto.guards import EvidenceGuardSpec, GuardReport, PairedComparisonSpec, Relation, TailSpec
 from townlet.dto.limitations import GuardLimitation, KpiMove, PairFacts
 from townlet.dto.metric_name import MetricName
 from townlet.estimate import (
@@ -23,13 +24,22 @@ from townlet.estimate import (
     pair_sizes,
     paired,
     pairing_gain,
-    unpaired_bounds,
     worst_case_pairs,
 )
 from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.guards.look_errors import LookErrors
 
-__all__ = ["CANDIDATE", "POWER", "Contrasts", "Kpi", "guard_limitation", "kpi_moves", "pair_facts", "row_of"]
+__all__ = [
+    "CANDIDATE",
+    "POWER",
+    "Contrasts",
+    "Kpi",
+    "guard_limitation",
+    "kpi_moves",
+    "pair_facts",
+    "row_of",
+    "tail_limitation",
+]
 
 CANDIDATE = "candidate"
 POWER = 0.8
@@ -79,7 +89,10 @@ class Contrasts:
         """Return the contrasts behind a report, as `machine.guards.paired_test` makes them."""
         values, baseline, episodes = row_of(table, guard).values, guard.margin.baseline, table.looks[report.look - 1]
         sides = values[CANDIDATE][:episodes], values[baseline][:episodes]
-        own, other = _samples(*sides, unpaired=table.unpaired)
+        unpaired = table.is_unpaired(baseline)
+        if table.is_recorded(baseline):
+            sides = sides[0], values[baseline]
+        own, other = _samples(*sides, unpaired=unpaired)
         if guard.missing == "worst":
             filled = worst_case_pairs(*sides, kpi.sign)
             own, other = [x for x, _ in filled], [b for _, b in filled]
@@ -96,7 +109,7 @@ class Contrasts:
             other=[kpi.sign * b - share * b for b in other],
             limit=0.0 if tolerance == "relative" else margin.limit(distance),
             shift=share * mean,
-            unpaired=table.unpaired,
+            unpaired=unpaired,
         )
 
     @property
@@ -122,7 +135,7 @@ def guard_limitation(
     There is none where nothing was compared or all contrasts are equal; there is none in the metric's unit where the
     table or the better direction is not known.
     """
-    level = errors.each[report.look - 1] if report.look else 0.0
+    level = errors.each[report.look - 1] if report.look and guard.test == "mean" else 0.0
     distance, contrasts = None, None
     if report.value is not None and level >= _LEAST_LEVEL:
         known = kpi.sign and guard.margin.baseline in row_of(table, guard).values
@@ -149,6 +162,23 @@ def guard_limitation(
         passes_above=kpi.sign * side > 0,
         difference=report.value,
         skewness=report.skewness,
+        dropped=report.dropped,
+        candidate_missing=len(report.candidate_missing),
+        baseline_missing=len(report.baseline_missing),
+        missing=guard.missing,
+    )
+
+
+def tail_limitation(report: GuardReport, guard: TailSpec, kpi: Kpi) -> GuardLimitation:
+    """Return which share of bad episodes a tail guard could not exclude at the look of its report."""
+    return GuardLimitation(
+        guard=report.guard,
+        metric=report.metric,
+        unit=kpi.unit,
+        verdict=report.verdict,
+        pairs=report.pairs,
+        power=POWER,
+        bad_share=report.high,
         dropped=report.dropped,
         candidate_missing=len(report.candidate_missing),
         baseline_missing=len(report.baseline_missing),
@@ -201,7 +231,7 @@ def kpi_moves(
     moves, not_compared = list[KpiMove](), dict[str, None]()
     for row in rows:
         for names in policies.values():
-            interval = _interval(row, names[0], _ALPHA / comparisons, unpaired=table.unpaired)
+            interval = _interval(row, names[0], _ALPHA / comparisons, unpaired=table.is_unpaired(names[0]))
             if interval is None:
                 not_compared[row.metric] = None
             elif interval[1] > 0 or interval[2] < 0:
@@ -220,7 +250,7 @@ def kpi_moves(
     return tuple(moves), tuple(not_compared), comparisons
 
 
-def row_of(table: EvidenceTable, guard: PairedComparisonSpec) -> PairedMetric:
+def row_of(table: EvidenceTable, guard: EvidenceGuardSpec) -> PairedMetric:
     """Return the row of a table that a guard compares; one without values where the table has none."""
     metric = MetricName.parse(guard.metric)
     name = "" if metric is None else metric.row
@@ -234,7 +264,7 @@ def _interval(row: PairedMetric, baseline: str, alpha: float, *, unpaired: bool)
     if _is_invalid(row, baseline) or _is_one_sided(values, baselines) or min(len(own), len(other)) < MIN_PAIRS:
         return None
     if unpaired:
-        low, high = unpaired_bounds(own, other, alpha)
+        low, high = wider_unpaired_bounds(own, other, alpha)
     else:
         differences = [x - b for x, b in zip(own, other, strict=True)]
         equal = common_value(differences, pair_sizes(own, other), 0.0)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from attrs import define, evolve, field, frozen
 
 from townlet.dto.codec import structure
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.fields import Direction
-from townlet.dto.guards import EvidenceTable, GuardReport, MetricGuardSpec, PairedComparisonSpec
+from townlet.dto.guards import EvidenceGuardSpec, GuardReport, MetricGuardSpec, TailSpec
 from townlet.dto.journal import Entry, GuardsJudged, VisitFinished
 from townlet.dto.limitations import PairFacts, RunLimitations, Scope, VisitLimitations
 from townlet.dto.metric_name import MetricName
@@ -16,7 +17,14 @@ from townlet.dto.schedule import EvidenceSpec, Plan, ScheduleSpec
 from townlet.dto.strategies import PPOSpec
 from townlet.errors import BadInputError, TownletError
 from townlet.estimate import undetected_rate
-from townlet.machine.audit.comparison_limits import Kpi, guard_limitation, kpi_moves, pair_facts, row_of
+from townlet.machine.audit.comparison_limits import (
+    Kpi,
+    guard_limitation,
+    kpi_moves,
+    pair_facts,
+    row_of,
+    tail_limitation,
+)
 from townlet.machine.audit.snapshot import first_record, schedule_in_force, schedules
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.guards.look_errors import look_errors
@@ -36,7 +44,7 @@ class _EvidenceGuard:
     """A guard on evidence, with its report and its metric."""
 
     report: GuardReport
-    guard: PairedComparisonSpec
+    guard: EvidenceGuardSpec
     metric: MetricName
 
 
@@ -126,7 +134,9 @@ class _Reader:
             declared=spec.episodes[-1],
             unseen_rate=undetected_rate(episodes),
             guards=tuple(
-                guard_limitation(each.report, each.guard, kpis.get(each.metric.name, Kpi()), table, errors)
+                tail_limitation(each.report, each.guard, kpis.get(each.metric.name, Kpi()))
+                if isinstance(each.guard, TailSpec)
+                else guard_limitation(each.report, each.guard, kpis.get(each.metric.name, Kpi()), table, errors)
                 for each in guards
             ),
             pairs=tuple(_all_pair_facts(table, guards, kpis)),
@@ -184,7 +194,7 @@ def _evidence_guards(record: GuardsJudged, plan: Plan) -> Iterator[_EvidenceGuar
     """Yield the guards on evidence among those of a record."""
     for report in record.reports:
         guard = plan.schedule.guards.get(report.guard)
-        if isinstance(guard, PairedComparisonSpec) and (metric := MetricName.parse(guard.metric)) is not None:
+        if isinstance(guard, EvidenceGuardSpec) and (metric := MetricName.parse(guard.metric)) is not None:
             yield _EvidenceGuard(report=report, guard=guard, metric=metric)
 
 
@@ -199,10 +209,10 @@ def _all_pair_facts(table: EvidenceTable, guards: list[_EvidenceGuard], kpis: Ma
     """Yield the facts of each guarded KPI and baseline, once."""
     done: set[tuple[str, str]] = set()
     for each in guards:
-        row, baseline = row_of(table, each.guard), each.guard.margin.baseline
-        if baseline in table.baselines and (row.metric, baseline) not in done:
+        row, baseline = row_of(table, each.guard), each.guard.baseline
+        if baseline is not None and baseline in table.baselines and (row.metric, baseline) not in done:
             done.add((row.metric, baseline))
-            yield pair_facts(row, baseline, kpis.get(each.metric.name, Kpi()), unpaired=table.unpaired)
+            yield pair_facts(row, baseline, kpis.get(each.metric.name, Kpi()), unpaired=table.is_unpaired(baseline))
 
 
 def _kpi_name(row: str) -> str:

@@ -50,17 +50,23 @@ class EventRates:
         """The baseline's rate."""
         return self.counts.baseline_events / self.counts.baseline_exposure
 
-    def bounds(self, alpha: float, tolerance: str, *, has_two_tolerances: bool) -> tuple[float, float]:
-        """Return one-sided bounds of the difference of the rates, each at confidence of at least 1 − `alpha`.
-
-        `tolerance` ``relative``: (ρ − 1)·μ̂ at the bounds of the ratio ρ, to be compared with a share of μ̂; otherwise
-        bounds of λ − μ. Where the tolerance is chosen from the data, `has_two_tolerances`, each has half of the error.
-        """
-        alpha = alpha / 2 if has_two_tolerances else alpha
-        if tolerance != "relative":
-            return rate_difference_bounds(self.counts, alpha)
+    def relative_bounds(self, alpha: float) -> tuple[float, float]:
+        """Return (ρ − 1)·μ̂ at the bounds of the ratio ρ, to be compared with a share of μ̂, the baseline's rate."""
         low, high = rate_ratio_bounds(self.counts, alpha)
         return (low - 1) * self.baseline, (high - 1) * self.baseline
+
+    def bounds(self, alpha: float) -> tuple[float, float]:
+        """Return one-sided bounds of λ − μ, each at confidence of at least 1 − `alpha`.
+
+        On which side of 0 they lie the ratio alone says, with all of the error: the total does not matter there.
+        """
+        low, high = rate_difference_bounds(self.counts, alpha)
+        least, most = rate_ratio_bounds(self.counts, alpha)
+        if most < 1:
+            high = min(high, (most - 1) * self.baseline)
+        if least > 1:
+            low = max(low, (least - 1) * (self.baseline or self.candidate))
+        return low, high
 
 
 def least_error(passes: Callable[[float], bool]) -> float:
@@ -101,10 +107,12 @@ def count_test(comparison: PairedComparison, look: int) -> Tested:
     )
     rates = EventRates.of(own, other, exposure, other_exposure)
     distance, tolerance = margin.distance(rates.baseline)
+    # Which of two tolerances applies is read from the data, so each has half of the error.
     limit, two = margin.limit(distance), margin.guard.margin.relative is not None
 
     def oriented(alpha: float) -> tuple[float, float]:
-        return comparison.as_measured(*rates.bounds(alpha, tolerance, has_two_tolerances=two))
+        bounds = rates.relative_bounds if tolerance == "relative" else rates.bounds
+        return comparison.as_measured(*bounds(alpha / 2 if two else alpha))
 
     low, high = oriented(comparison.errors.exact[look - 1])
     p_value = least_error(lambda alpha: margin.decide(*oriented(alpha), limit) == Verdict.PASS)

@@ -7,7 +7,6 @@ import attrs
 from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.guards import EvidenceGuardSpec, GuardReport, PairedComparisonSpec, TailSpec
 from townlet.dto.policy import EvaluationResult
-from townlet.dto.policy_ref import is_data
 from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.guards.context import GuardContext
 from townlet.machine.guards.episodes import SequentialDecision, StoredEpisodes
@@ -114,7 +113,6 @@ def _decision(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context
 def _stored(guard: EvidenceGuardSpec, table: EvidenceTable, context: GuardContext) -> StoredEpisodes:
     """Return the values of the guard's metric; without a baseline's where it compares with a fixed limit."""
     row, baseline = _row(guard, table), guard.baseline or ""
-    recorded = is_data(table.baselines.get(baseline, ""))
     evidence, visit = context.plan.schedule.evidence[guard.evidence], context.visits.get(metric_name(guard).state, 0)
     return StoredEpisodes(
         candidate=row.values.get(CANDIDATE, ()),
@@ -123,6 +121,6 @@ def _stored(guard: EvidenceGuardSpec, table: EvidenceTable, context: GuardContex
         errors=look_errors(evidence, context.plan, max(1, visit), context.rule),
         seed=table.seed,
         invalid=(row.invalid.get(CANDIDATE, ()), row.invalid.get(baseline, ())),
-        unpaired=table.unpaired or recorded,
-        recorded=recorded,
+        unpaired=table.is_unpaired(baseline),
+        recorded=table.is_recorded(baseline),
     )
