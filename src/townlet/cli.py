@@ -23,6 +23,7 @@ from townlet.commands.init import init
 from townlet.commands.logs import logs
 from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
 from townlet.commands.registry import registry
+from townlet.commands.replicate import replicate
 from townlet.commands.run_control import add_operator_commands
 from townlet.commands.run_loop import run_with_progress
 from townlet.commands.runs import runs
@@ -46,6 +47,7 @@ app = App(
 )
 app.command(init, group=PLANNING)
 app.command(train, group=RUNNING)
+app.command(replicate, group=RUNNING)
 app.command(audit)
 app.command(registry)
 app.command(runs, group=LOOKING)
@@ -70,6 +72,9 @@ def run(
         Device | None, Parameter(help="Where networks are trained; replaces the schedule's device.")
     ] = None,
     directory: Annotated[Path | None, Parameter(help="Run directory to create instead of one under the home.")] = None,
+    own_registry: Annotated[
+        bool, Parameter(negative="", help="See and move no champion of the home: the run has a registry of its own.")
+    ] = False,
     allow_import: AllowImport = (),
     home: Home = HOME,
     json: Json = False,
@@ -78,7 +83,9 @@ def run(
     code, _ = run_with_progress(
         schedule,
         home,
-        lambda orchestrator: orchestrator.run(rehearse=rehearse, directory=directory, device=device),
+        lambda orchestrator: orchestrator.run(
+            rehearse=rehearse, directory=directory, device=device, own_registry=own_registry
+        ),
         json=json,
         seed=seed,
         allow_import=allow_import,

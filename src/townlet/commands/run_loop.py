@@ -45,6 +45,11 @@ class SignalHandler:
         """Return whether a signal arrived."""
         return self.number != 0
 
+    @property
+    def name(self) -> str:
+        """Name of the signal that arrived."""
+        return signal.Signals(self.number).name
+
     def report_stop(self, error: StoppedError, home: Path) -> int:
         """Print why the run stopped, and return the exit code by which shells know the signal: 128 + its number."""
         from townlet.report import terminal

@@ -52,6 +52,10 @@ class RunPlace:
     """The run's id; empty where ``run.json`` cannot be read."""
     is_rehearsal: bool = False
     """True where the journal's first record says that the run only rehearses."""
+    schedule: str = ""
+    """Digest of the schedule that the run began with; empty where the journal does not say it."""
+    seed: int | None = None
+    """Seed of the run; None where the journal does not say it."""
 
 
 def is_run(path: Path) -> bool:
@@ -159,9 +163,16 @@ def _noted(home: Path, run_id: str) -> Path | None:
 
 def _place(path: Path) -> RunPlace:
     first = _first_record(path)
-    body = first.get("body")
-    is_rehearsal = isinstance(body, dict) and body.get("rehearsal") is True
-    return RunPlace(created=_created(path, first), path=path, id=_id(path), is_rehearsal=is_rehearsal)
+    body = first["body"] if isinstance(first.get("body"), dict) else {}
+    schedule, seed = body.get("schedule"), body.get("seed")
+    return RunPlace(
+        created=_created(path, first),
+        path=path,
+        id=_id(path),
+        is_rehearsal=body.get("rehearsal") is True,
+        schedule=schedule if isinstance(schedule, str) else "",
+        seed=seed if isinstance(seed, int) else None,
+    )
 
 
 def _id(path: Path) -> str:

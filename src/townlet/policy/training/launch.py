@@ -20,7 +20,7 @@ from townlet.machine.journal.chain import Journal
 from townlet.machine.schedule.loader import read_schedule
 from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.rehearsal import shrink
-from townlet.machine.schedule.yaml_source import MAX_BYTES
+from townlet.machine.schedule.yaml_source import MAX_BYTES, read
 from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
@@ -60,9 +60,13 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
             return {key: pruned(item) for key, item in value.items() if item is not None}
         return [pruned(item) for item in value] if isinstance(value, list) else value
 
+    return _yaml(pruned(plain))
+
+
+def _yaml(plain: object) -> bytes:
     text, yaml = io.BytesIO(), YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.dump(pruned(plain), text)
+    yaml.dump(plain, text)
     return text.getvalue()
 
 
@@ -144,6 +148,17 @@ class ScheduleSource:
         if isinstance(config, Path):
             return cls(text=read_schedule(config), name=str(config), folder=config.parent, file=config)
         return cls(text=schedule_text(config), name=config.name, folder=Path(), file=None)
+
+    def with_own_registry(self) -> "ScheduleSource":
+        """Return the source of the same sound schedule, its registry inside the run's directory; itself where it is so.
+
+        All else stays as it is written, so that runs under other seeds have one schedule.
+        """
+        data = read(self.text).data
+        if data["registry"].get("scope") == "run":
+            return self
+        data = {**data, "registry": {**data["registry"], "scope": "run"}}
+        return evolve(self, text=_yaml(data), name=f"{self.name} with a registry of its own", file=None)
 
     def replaced_by(self, schedule: ScheduleSpec, name: str) -> "ScheduleSource":
         """Return the source of a schedule that was made of this one."""

@@ -1,0 +1,1 @@
+"""Several runs of one schedule: found, worked on side by side, summed up, compared with another schedule's."""

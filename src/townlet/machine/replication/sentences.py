@@ -1,0 +1,93 @@
+"""What a replication and a comparison say in words: pure functions of their records.
+
+Fewer than `LEAST_RUNS` runs speak of "these weights", each run of its own; from there on of "this recipe". What the
+interval leaves open is called undecided, and nothing else.
+"""
+
+from collections.abc import Iterator
+
+from townlet.confidence.between_runs import LEAST_RUNS
+from townlet.machine.replication.evidence import Gain
+from townlet.machine.replication.summary import KpiSpread, Replicate, Replication
+from townlet.numerals import number
+
+__all__ = ["decision", "replication_sentences"]
+
+
+def replication_sentences(replication: Replication) -> Iterator[str]:
+    """Yield what a replication shows: runs without an end, what it may speak of, promotions, gains and their spread."""
+    runs, ended = len(replication.replicates), replication.ended
+    if ended < runs:
+        yield f"{ended} of {runs} runs ended; the others are not in the numbers below"
+    if not ended:
+        return
+    if replication.speaks_of_recipe:
+        yield from _recipe(replication)
+    else:
+        yield (
+            f"these weights: {_count(ended, 'run')} ended; each speaks of its own weights, and nothing of the recipe "
+            f"before {LEAST_RUNS} runs ended"
+        )
+        for replicate in replication.replicates:
+            if replicate.has_ended:
+                yield _weights_of(replicate)
+
+
+def decision(low: float, high: float, direction: str, over: str) -> str:
+    """Return what an interval of a gain decides, in words: better, worse, higher, lower, or undecided."""
+    if low <= 0 <= high:
+        return f"undecided: the interval holds 0, no difference from {over}"
+    is_higher = low > 0
+    if direction not in ("higher", "lower"):
+        return f"{'higher' if is_higher else 'lower'} than {over}; the KPI has no better direction"
+    return f"{'better' if is_higher == (direction == 'higher') else 'worse'} than {over}"
+
+
+def _recipe(replication: Replication) -> Iterator[str]:
+    low, high = (100 * end for end in (replication.promoted_low, replication.promoted_high))
+    yield (
+        f"this recipe: {replication.promoted} of {replication.ended} runs promoted, "
+        f"exact 95% interval of the share {number(low)}% to {number(high)}%"
+    )
+    for each in replication.spreads:
+        if each.runs < LEAST_RUNS:
+            yield f"{each.metric}: {each.runs} runs have a comparison, and {LEAST_RUNS} would speak of this recipe"
+            continue
+        yield (
+            f"this recipe: {each.metric} gains {number(each.mean)} over {each.against} in the mean of {each.runs} "
+            f"runs, 95% interval {number(each.low)} to {number(each.high)} (the run is the unit): "
+            f"{decision(each.low, each.high, each.direction, each.against)}"
+        )
+        yield f"{each.metric}: {_spread(each)}"
+
+
+def _spread(each: KpiSpread) -> str:
+    if each.noise_share is None:
+        return "every run gains the same"
+    head = (
+        f"sd {number(each.sd)} between the runs, standard error {number(each.within)} within each; evaluation noise "
+        f"explains {number(100 * each.noise_share)}% of the variance between them"
+    )
+    if each.noise_share == 1:
+        return f"{head}, so what retraining adds cannot be told from it"
+    return f"{head}, and retraining is left with an sd of {number(each.retraining_sd)}"
+
+
+def _weights_of(replicate: Replicate) -> str:
+    head = f"seed {replicate.seed}, these weights"
+    if not replicate.gains:
+        return f"{head}: {replicate.state}, without a comparison"
+    promoted = "promoted" if replicate.promoted else "not promoted"
+    return f"{head}: {promoted}; {_gain(replicate.gains[0])}"
+
+
+def _gain(gain: Gain) -> str:
+    left_out = f", {gain.left_out} left out" if gain.left_out else ""
+    return (
+        f"{gain.metric} {number(gain.candidate)}, {gain.against} {number(gain.baseline)}, gain {number(gain.gain)} "
+        f"with standard error {number(gain.error)} ({gain.pairs} pairs{left_out})"
+    )
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
