@@ -17,6 +17,7 @@ from townlet.commands.arguments import HOME, AllowImport, Home, Json, PolicyWord
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
 from townlet.commands.check import check
+from townlet.commands.compare import compare
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.init import init
@@ -48,6 +49,7 @@ app = App(
 app.command(init, group=PLANNING)
 app.command(train, group=RUNNING)
 app.command(replicate, group=RUNNING)
+app.command(compare, group=LOOKING)
 app.command(audit)
 app.command(registry)
 app.command(runs, group=LOOKING)

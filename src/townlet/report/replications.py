@@ -1,10 +1,11 @@
 """Terminal tables of replications and of recipes."""
 
+from townlet.machine.replication.recipes import RecipeComparison
 from townlet.machine.replication.summary import Replication
 from townlet.numerals import number
 from townlet.report.layout import Column, Grid
 
-__all__ = ["replication_table"]
+__all__ = ["recipes_table", "replication_table"]
 
 
 def replication_table(replication: Replication) -> Grid:
@@ -18,7 +19,7 @@ def replication_table(replication: Replication) -> Grid:
             Column("promoted"),
             Column("candidate", is_number=True),
             Column("baseline", is_number=True),
-            Column("gain", is_number=True),
+            Column("difference", is_number=True),
             Column("error", is_number=True),
             Column("seconds", is_number=True, is_optional=True),
             Column("agent-steps", is_number=True, is_optional=True),
@@ -39,3 +40,46 @@ def replication_table(replication: Replication) -> Grid:
             each.run,
         )
     return table
+
+
+def recipes_table(comparison: RecipeComparison) -> Grid:
+    """Return one row for each KPI and recipe; chances are those of an episode against one of the first recipe."""
+    first = comparison.recipes[0].name
+    table = Grid(
+        f"{', '.join(recipe.name for recipe in comparison.recipes)}: 95% bootstrap intervals, chances against {first}",
+        (
+            Column("metric", is_number=True),
+            Column("recipe", is_number=True),
+            Column("runs", is_number=True),
+            Column("IQM", is_number=True),
+            Column("interval", is_number=True),
+            Column("P(improvement)", is_number=True),
+            Column("its interval", is_number=True),
+            Column("mean", is_number=True, is_optional=True),
+            Column("better", is_number=True, is_optional=True),
+            Column("unit", is_optional=True),
+            Column("episodes", is_number=True, is_optional=True),
+            Column("left out", is_number=True, is_optional=True),
+        ),
+    )
+    for kpi in comparison.kpis:
+        is_known = kpi.iqm is not None
+        table.add_row(
+            kpi.metric,
+            kpi.recipe,
+            str(kpi.runs),
+            number(kpi.iqm) if is_known else "unknown",
+            _interval(kpi.iqm_low, kpi.iqm_high),
+            number(kpi.improvement),
+            _interval(kpi.improvement_low, kpi.improvement_high),
+            number(kpi.mean),
+            kpi.direction,
+            kpi.unit,
+            str(kpi.episodes),
+            str(kpi.left_out) if kpi.left_out else "",
+        )
+    return table
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None else f"[{number(low)}, {number(high)}]"

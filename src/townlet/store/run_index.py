@@ -52,6 +52,8 @@ class RunPlace:
     """The run's id; empty where ``run.json`` cannot be read."""
     is_rehearsal: bool = False
     """True where the journal's first record says that the run only rehearses."""
+    name: str = ""
+    """Name of its schedule; empty where the journal does not say it."""
     schedule: str = ""
     """Digest of the schedule that the run began with; empty where the journal does not say it."""
     seed: int | None = None
@@ -164,12 +166,13 @@ def _noted(home: Path, run_id: str) -> Path | None:
 def _place(path: Path) -> RunPlace:
     first = _first_record(path)
     body = first["body"] if isinstance(first.get("body"), dict) else {}
-    schedule, seed = body.get("schedule"), body.get("seed")
+    name, schedule, seed = (body.get(key) for key in ("name", "schedule", "seed"))
     return RunPlace(
         created=_created(path, first),
         path=path,
         id=_id(path),
         is_rehearsal=body.get("rehearsal") is True,
+        name=name if isinstance(name, str) else "",
         schedule=schedule if isinstance(schedule, str) else "",
         seed=seed if isinstance(seed, int) else None,
     )

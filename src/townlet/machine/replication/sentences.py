@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from townlet.confidence.between_runs import LEAST_RUNS
 from townlet.machine.replication.evidence import Gain
+from townlet.machine.replication.recipes import RecipeComparison, RecipeKpi
 from townlet.machine.replication.summary import KpiSpread, Replicate, Replication
 from townlet.numerals import number
 
-__all__ = ["decision", "replication_sentences"]
+__all__ = ["comparison_sentences", "decision", "replication_sentences"]
 
 
 def replication_sentences(replication: Replication) -> Iterator[str]:
@@ -54,7 +55,7 @@ def _recipe(replication: Replication) -> Iterator[str]:
             yield f"{each.metric}: {each.runs} runs have a comparison, and {LEAST_RUNS} would speak of this recipe"
             continue
         yield (
-            f"this recipe: {each.metric} gains {number(each.mean)} over {each.against} in the mean of {each.runs} "
+            f"this recipe: {each.metric} differs by {number(each.mean)} from {each.against} in the mean of {each.runs} "
             f"runs, 95% interval {number(each.low)} to {number(each.high)} (the run is the unit): "
             f"{decision(each.low, each.high, each.direction, each.against)}"
         )
@@ -63,7 +64,7 @@ def _recipe(replication: Replication) -> Iterator[str]:
 
 def _spread(each: KpiSpread) -> str:
     if each.noise_share is None:
-        return "every run gains the same"
+        return "the runs do not differ"
     head = (
         f"sd {number(each.sd)} between the runs, standard error {number(each.within)} within each; evaluation noise "
         f"explains {number(100 * each.noise_share)}% of the variance between them"
@@ -84,10 +85,40 @@ def _weights_of(replicate: Replicate) -> str:
 def _gain(gain: Gain) -> str:
     left_out = f", {gain.left_out} left out" if gain.left_out else ""
     return (
-        f"{gain.metric} {number(gain.candidate)}, {gain.against} {number(gain.baseline)}, gain {number(gain.gain)} "
+        f"{gain.metric} {number(gain.candidate)}, {gain.against} {number(gain.baseline)}, difference {number(gain.gain)} "
         f"with standard error {number(gain.error)} ({gain.pairs} pairs{left_out})"
     )
 
 
 def _count(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def comparison_sentences(comparison: RecipeComparison) -> Iterator[str]:
+    """Yield what the objective's intervals decide, recipe by recipe, and what the numbers may speak of."""
+    few = [recipe for recipe in comparison.recipes if len(recipe.runs) < LEAST_RUNS]
+    subject = "these weights" if few else "this recipe"
+    if few:
+        counts = ", ".join(f"{recipe.name} {_count(len(recipe.runs), 'run')}" for recipe in few)
+        yield (
+            f"the table speaks of these weights: {counts}, and a recipe needs {LEAST_RUNS}; recipes with fewer have "
+            "intervals over episodes alone, as if nobody trained again"
+        )
+    first = comparison.recipes[0].name
+    for kpi in comparison.kpis:
+        if kpi.metric == comparison.objective and kpi.recipe != first:
+            yield f"{subject}: {kpi.recipe} beside {first}, {kpi.metric}: {_improvement(kpi)}"
+    yield "each 95% interval stands alone: nothing is corrected for the number of KPIs and recipes"
+
+
+def _improvement(kpi: RecipeKpi) -> str:
+    if kpi.improvement is None or kpi.improvement_low is None or kpi.improvement_high is None:
+        return f"not known, {kpi.problem or 'the first recipe has no valid number'}"
+    chance, low, high = (number(100 * value) for value in (kpi.improvement, kpi.improvement_low, kpi.improvement_high))
+    word = "higher" if kpi.direction == "none" else "better"
+    if kpi.improvement_low <= 0.5 <= kpi.improvement_high:
+        verdict = "undecided: the interval holds 50%"
+    else:
+        verdict = word if kpi.improvement_low > 0.5 else {"higher": "lower", "better": "worse"}[word]
+        verdict = f"{verdict} in more than half of the couples of episodes"
+    return f"an episode is {word} in {chance}% of the couples, 95% interval {low}% to {high}%: {verdict}"
