@@ -23,7 +23,7 @@ def replicate(
     schedule: SchedulePath,
     *,
     seeds: Annotated[int, Parameter(help="How many runs: seeds S, S+1, and so on.")] = 5,
-    jobs: Annotated[int, Parameter(help="How many runs work at once; threads are divided among them.")] = 1,
+    jobs: Annotated[int, Parameter(help="How many runs work at once.")] = 1,
     first_seed: Annotated[
         int | None, Parameter(help="S, the first seed; by default the schedule's own, 0 where it has none.")
     ] = None,

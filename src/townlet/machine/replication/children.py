@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,7 +19,6 @@ from townlet.store.files import make_directory, resource_errors
 __all__ = ["LOCKED", "Ended", "Job", "work"]
 
 LOCKED = "another `townlet replicate` works on this seed; it is left to that one"
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PAUSE = 0.05
 """Seconds between two looks at the processes."""
 _SAID = 4_000
@@ -80,7 +79,7 @@ def work(
         while working or (waiting and not stopping()):
             while waiting and len(working) < at_once and not stopping():
                 job = waiting.pop(0)
-                child = _start(job, locks(job.seed), at_once)
+                child = _start(job, locks(job.seed))
                 if child is None:
                     ended(job, Ended(code=None, said=LOCKED))
                     continue
@@ -101,8 +100,11 @@ def work(
         ended(job, Ended(code=None, said="stopped before it began"))
 
 
-def _start(job: Job, path: Path, at_once: int) -> _Child | None:
-    """Return the process of a job; None where another process holds its lock."""
+def _start(job: Job, path: Path) -> _Child | None:
+    """Return the process of a job; None where another process holds its lock.
+
+    It has the threads that an ordinary run has, however many work at once: bits of bc depend on their number.
+    """
     make_directory(path.parent)
     with resource_errors("lock this seed", path):
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
@@ -119,17 +121,10 @@ def _start(job: Job, path: Path, at_once: int) -> _Child | None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=errors,
-        env=_environment(at_once),
         pass_fds=(lock,),
         process_group=0,  # Ctrl-C reaches this process alone, which asks each child once: a second signal kills
     )
     return _Child(job, process, errors, lock)
-
-
-def _environment(at_once: int) -> Mapping[str, str]:
-    """Return the environment of a child: threads divided among those that work at once, where nobody chose them."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {**dict.fromkeys(_THREADS, str(max(1, processors // at_once))), **os.environ}
 
 
 @contextmanager

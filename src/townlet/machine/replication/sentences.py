@@ -14,6 +14,9 @@ from townlet.numerals import number
 
 __all__ = ["comparison_sentences", "decision", "replication_sentences"]
 
+_MANY_RUNS = 20
+"""From so many runs on, the bootstrap's intervals hold the truth as often as they say (docs/howto/replicate.md)."""
+
 
 def replication_sentences(replication: Replication) -> Iterator[str]:
     """Yield what a replication shows: runs without an end, what it may speak of, promotions, gains and their spread."""
@@ -84,10 +87,9 @@ def _weights_of(replicate: Replicate) -> str:
 
 def _gain(gain: Gain) -> str:
     left_out = f", {gain.left_out} left out" if gain.left_out else ""
-    return (
-        f"{gain.metric} {number(gain.candidate)}, {gain.against} {number(gain.baseline)}, difference {number(gain.gain)} "
-        f"with standard error {number(gain.error)} ({gain.pairs} pairs{left_out})"
-    )
+    sides = f"{gain.metric} {number(gain.candidate)}, {gain.against} {number(gain.baseline)}"
+    error = f"standard error {number(gain.error)} ({gain.pairs} pairs{left_out})"
+    return f"{sides}, difference {number(gain.gain)} with {error}"
 
 
 def _count(count: int, word: str) -> str:
@@ -109,6 +111,9 @@ def comparison_sentences(comparison: RecipeComparison) -> Iterator[str]:
         if kpi.metric == comparison.objective and kpi.recipe != first:
             yield f"{subject}: {kpi.recipe} beside {first}, {kpi.metric}: {_improvement(kpi)}"
     yield "each 95% interval stands alone: nothing is corrected for the number of KPIs and recipes"
+    least = min(len(recipe.runs) for recipe in comparison.recipes)
+    if not few and least < _MANY_RUNS:
+        yield f"bootstrap intervals over {least} runs are too narrow: docs/howto/replicate.md says how much"
 
 
 def _improvement(kpi: RecipeKpi) -> str:

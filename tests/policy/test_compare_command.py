@@ -1,0 +1,137 @@
+"""`townlet compare`: runs of one schedule are one recipe; what cannot be compared is refused with the reason."""
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from handmade import LIVES, weights_of
+
+from townlet.cli import run_command
+from townlet.estimate import iqm, probability_of_improvement
+from townlet.machine.replication.evidence import last_evidence
+from townlet.machine.replication.recipes import named_runs
+from townlet.policy.training.strategies.base import catalogue
+from townlet.store.blobs import BlobStore
+
+JUDGES = """\
+schedule: townlet/v1
+name: NAME
+seed: 3
+environment: {id: town, scenario: small_town, worlds: 4}
+teacher: scripted
+registry: {name: judged}
+policies: {given: {file: given.safetensors, sha256: SHA}}
+evidence: {full: {episodes: [20], days: DAYS, confidence: 95%}}
+baselines: {champion: {alias: champion, otherwise: teacher}, teacher: {policy: teacher}}
+guards:
+  better: {metric: evaluate.return_per_agent_day, better_by: {baseline: champion, absolute: 0}, evidence: full}
+  lives: {metric: evaluate.deaths, not_worse_than: {baseline: champion, relative: 25%, floor: 0.05}, evidence: full}
+initial: capture
+states:
+  capture: {strategy: capture, with: {episodes: 2, days: 1}, next: [{to: evaluate}]}
+  evaluate:
+    strategy: evaluate
+    with: {candidate: given}
+    next: [{to: promote, when: [better, lives]}, {to: done}]
+  promote: {strategy: promote, next: [{to: done}]}
+"""
+IDLE = LIVES | {"wait": {"always": 9.0}}
+
+
+def run(folder: Path, name: str, rules: Any, *, seed: int = 3, days: int = 1, value_mean: float = 0.0) -> None:
+    """Run a schedule that judges handmade weights, in the home of `folder`."""
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    weights = weights_of(rules, value_mean=value_mean)
+    (place / "given.safetensors").write_bytes(weights)
+    text = JUDGES.replace("NAME", name).replace("SHA", sha256(weights).hexdigest()).replace("DAYS", str(days))
+    (place / "judges.yaml").write_text(text, encoding="utf-8")
+    words = ("--seed", str(seed), "--own-registry", "--home", str(folder / "home"))
+    assert run_command(["run", str(place / "judges.yaml"), *words]) in (0, 6)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with two runs of one recipe, one of a second, and one whose episodes last longer."""
+    path = tmp_path_factory.mktemp("compared")
+    run(path, "lively", LIVES)
+    run(path, "lively", LIVES, seed=4)
+    run(path, "idle", IDLE)
+    run(path, "longer", LIVES, days=2)
+    return path
+
+
+def compared(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    """Return the JSON document of a comparison."""
+    capsys.readouterr()
+    assert 0 == run_command(["compare", *words, "--home", str(folder / "home"), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_name_stands_for_all_runs_of_a_schedule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs and one make two recipes; every number is that of the stored episodes, and repeats bit for bit."""
+    document = compared(folder, capsys, "lively", "idle")
+    assert [("lively", [3, 4]), ("idle", [3])] == [(each["name"], each["seeds"]) for each in document["recipes"]]
+    assert "return_per_agent_day" == document["objective"] == document["kpis"][0]["metric"]
+    runs, _ = named_runs(folder / "home", ("lively", "idle"), catalogue())
+    values = [_values(folder, each) for each in runs]
+    lively, idle = document["kpis"][:2]
+    assert (40, 0, pytest.approx(iqm([*values[0], *values[1]]))) == (
+        lively["episodes"], lively["left_out"], lively["iqm"],
+    )  # fmt: skip
+    assert pytest.approx(probability_of_improvement(values[2], [*values[0], *values[1]])) == idle["improvement"]
+    assert lively["iqm_low"] < lively["iqm"] < lively["iqm_high"]
+    assert lively["improvement"] is None
+    assert document == compared(folder, capsys, "lively", "idle")
+
+
+def test_few_runs_speak_of_these_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With one run and two nothing is said of a recipe; the worse one is called worse."""
+    sentences = " ".join(compared(folder, capsys, "lively", "idle")["sentences"])
+    assert "these weights: idle beside lively, return_per_agent_day: an episode is better in 0%" in sentences
+    assert "worse in more than half of the couples" in sentences
+    assert "this recipe" not in sentences
+
+
+def test_a_policy_beside_itself_is_undecided(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same weights in two schedules play other episodes: the interval holds one half."""
+    run(folder, "again", LIVES, seed=9)
+    assert "undecided: the interval holds 50%" in " ".join(compared(folder, capsys, "lively", "again")["sentences"])
+
+
+def test_a_lower_count_of_deaths_is_better(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a KPI that improves downwards, the chance is that of the lower value."""
+    document = compared(folder, capsys, "idle", "lively")
+    deaths = [kpi for kpi in document["kpis"] if kpi["metric"] == "deaths"]
+    assert [("lower", None), ("lower", True)] == [
+        (kpi["direction"], None if kpi["improvement"] is None else kpi["improvement"] > 0.5) for kpi in deaths
+    ]
+    assert deaths[1]["mean"] < deaths[0]["mean"]
+
+
+def test_runs_of_other_episodes_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The length of an episode differs: both values are named, and what to do instead."""
+    assert 2 == run_command(["compare", "lively", "longer", "--home", str(folder / "home")])
+    said = capsys.readouterr().err
+    assert "days of an episode 2 and 1" in said
+    assert "townlet evaluate" in said
+
+
+def test_one_recipe_is_no_comparison(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs of one schedule, a single run, and a name that nobody knows are refused."""
+    home = ("--home", str(folder / "home"))
+    assert 2 == run_command(["compare", "lively", *home])
+    assert "all 2 runs follow one schedule (lively); expected the runs of two or more" in capsys.readouterr().err
+    assert 2 == run_command(["compare", "lively", "nobody", *home])
+    assert "'nobody' is neither a run directory nor" in capsys.readouterr().err
+
+
+def _values(folder: Path, measured: Any) -> list[float]:
+    table = last_evidence(measured.snapshot, BlobStore(folder / "home" / "blobs"))
+    assert table is not None
+    row = next(row for row in table.metrics if row.metric == "return_per_agent_day")
+    return [float(value) for value in np.array(row.values["candidate"], float)]
