@@ -1,6 +1,7 @@
 """`townlet compare`: runs of one schedule are one recipe; what cannot be compared is refused with the reason."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -42,16 +43,21 @@ states:
 IDLE = LIVES | {"wait": {"always": 9.0}}
 
 
-def run(folder: Path, name: str, rules: Any, *, seed: int = 3, days: int = 1, value_mean: float = 0.0) -> None:
-    """Run a schedule that judges handmade weights, in the home of `folder`."""
+def write(folder: Path, name: str, rules: Any, *, days: int = 1) -> Path:
+    """Write a schedule that judges handmade weights, and the weights beside it."""
     place = folder / name
     place.mkdir(exist_ok=True)
-    weights = weights_of(rules, value_mean=value_mean)
+    weights = weights_of(rules)
     (place / "given.safetensors").write_bytes(weights)
     text = JUDGES.replace("NAME", name).replace("SHA", sha256(weights).hexdigest()).replace("DAYS", str(days))
     (place / "judges.yaml").write_text(text, encoding="utf-8")
+    return place / "judges.yaml"
+
+
+def run(folder: Path, name: str, rules: Any, *, seed: int = 3, days: int = 1) -> None:
+    """Run such a schedule in the home of `folder`."""
     words = ("--seed", str(seed), "--own-registry", "--home", str(folder / "home"))
-    assert run_command(["run", str(place / "judges.yaml"), *words]) in (0, 6)
+    assert run_command(["run", str(write(folder, name, rules, days=days)), *words]) in (0, 6)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +134,28 @@ def test_one_recipe_is_no_comparison(folder: Path, capsys: pytest.CaptureFixture
     assert "all 2 runs follow one schedule (lively); expected the runs of two or more" in capsys.readouterr().err
     assert 2 == run_command(["compare", "lively", "nobody", *home])
     assert "'nobody' is neither a run directory nor" in capsys.readouterr().err
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "replicate.md"
+COMMANDS = [line for block in PAGE.read_text().split("```sh\n")[1:] for line in block.split("```")[0].splitlines()]
+"""The commands of the how-to."""
+
+
+def test_the_commands_of_the_how_to_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word but for the number of seeds, on two small schedules that have these names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOWNLET_HOME", str(tmp_path / "home"))
+    for name, rules in (("quickstart", LIVES), ("shorter", IDLE)):
+        write(tmp_path, name, rules)
+    paths = {"quickstart": "quickstart/judges.yaml", "shorter.yaml": "shorter/judges.yaml", "5": "1"}
+    assert 4 == len(COMMANDS)
+    for command in COMMANDS:
+        _, name, *words = shlex.split(command)
+        words = [paths.get(word, word) for word in words] if name == "replicate" else words
+        assert 0 == run_command([name, *words]), capsys.readouterr().err
+    assert "these weights: shorter beside quickstart" in capsys.readouterr().out
 
 
 def _values(folder: Path, measured: Any) -> list[float]:

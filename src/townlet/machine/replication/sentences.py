@@ -40,7 +40,7 @@ def replication_sentences(replication: Replication) -> Iterator[str]:
 def decision(low: float, high: float, direction: str, over: str) -> str:
     """Return what an interval of a gain decides, in words: better, worse, higher, lower, or undecided."""
     if low <= 0 <= high:
-        return f"undecided: the interval holds 0, no difference from {over}"
+        return "undecided: the interval holds 0"
     is_higher = low > 0
     if direction not in ("higher", "lower"):
         return f"{'higher' if is_higher else 'lower'} than {over}; the KPI has no better direction"
