@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -33,6 +33,10 @@ from townlet.commands.sign import sign
 from townlet.commands.train import train
 from townlet.dto.strategies import Device
 from townlet.errors import ResourceFaultError, TownletError
+
+if TYPE_CHECKING:
+    from townlet.dto.policy import AnnealSummary
+    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
 __all__ = ["app", "main", "run_command", "run_training"]
 
@@ -82,12 +86,20 @@ def run(
     json: Json = False,
 ) -> int:
     """Run a schedule: capture, clone, fine-tune, evaluate, then promote or roll back."""
+
+    def begin(orchestrator: "PolicyTrainingOrchestrator") -> "AnnealSummary":
+        if own_registry:
+            from townlet.policy.training.launch import ScheduleSource
+
+            source = ScheduleSource.of(orchestrator.config)
+            orchestrator.plan(source)  # mistakes are shown in the text as it was written
+            orchestrator.config = source.with_own_registry()
+        return orchestrator.run(rehearse=rehearse, directory=directory, device=device)
+
     code, _ = run_with_progress(
         schedule,
         home,
-        lambda orchestrator: orchestrator.run(
-            rehearse=rehearse, directory=directory, device=device, own_registry=own_registry
-        ),
+        begin,
         json=json,
         seed=seed,
         allow_import=allow_import,

@@ -97,35 +97,16 @@ class PolicyTrainingOrchestrator:
         return catalogue(self.strategies).availability()
 
     def run(
-        self,
-        *,
-        rehearse: bool = False,
-        directory: Path | None = None,
-        device: Device | None = None,
-        own_registry: bool = False,
+        self, *, rehearse: bool = False, directory: Path | None = None, device: Device | None = None
     ) -> AnnealSummary:
-        """Run the whole machine in a new run directory; `device` is where networks are trained.
+        """Run the whole machine in a new run directory; `device` is where networks are trained."""
+        return self.train(TrainRequest(device=device), rehearse=rehearse, directory=directory)
 
-        With `own_registry` the run sees and moves no champion of the home: its registry is inside its directory.
-        """
-        request = TrainRequest(device=device)
-        return self.train(request, rehearse=rehearse, directory=directory, own_registry=own_registry)
-
-    def train(
-        self,
-        request: TrainRequest,
-        *,
-        rehearse: bool = False,
-        directory: Path | None = None,
-        own_registry: bool = False,
-    ) -> AnnealSummary:
+    def train(self, request: TrainRequest, *, rehearse: bool = False, directory: Path | None = None) -> AnnealSummary:
         """Run the machine that a request asks for; what can be refused is refused before anything is written."""
         check_request(request)
         source, strategies = ScheduleSource.of(self.config), catalogue(self.strategies)
         plan = self.plan(source)
-        if own_registry:
-            source = source.with_own_registry()
-            plan = self._load(source)
         described = self.source.describe(plan.schedule.environment)
         machine = requested_schedule(request, plan.schedule, described, strategies)
         if machine is not plan.schedule:
