@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from townlet.dto.codec import Record, structure
-from townlet.dto.guards import EvidenceTable, PairedComparisonSpec, PairedMetric, Relation
+from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.guards import PairedComparisonSpec, Relation
 from townlet.dto.metric_name import MetricName
 from townlet.dto.schedule import ScheduleSpec
 from townlet.estimate import paired

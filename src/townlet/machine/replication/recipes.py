@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from townlet.confidence.bootstrap import Runs, improvement, interquartile_mean
 from townlet.dto.codec import Record
-from townlet.dto.guards import EvidenceTable
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError, TownletError
