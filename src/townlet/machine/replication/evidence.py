@@ -76,10 +76,13 @@ def gain_of(table: EvidenceTable, kpi: GuardedKpi) -> Gain | None:
     if row is None or kpi.baseline not in row.values:
         return None
     sides = known_values(row, "candidate"), known_values(row, kpi.baseline)
-    pairs = [(x, b) for x, b in zip(*sides, strict=True) if x is not None and b is not None]
-    if len(pairs) < 2:
+    if table.is_recorded(kpi.baseline):  # a data set has its own number of episodes
+        candidates, baselines = ([value for value in side if value is not None] for side in sides)
+    else:
+        pairs = [(x, b) for x, b in zip(*sides, strict=True) if x is not None and b is not None]
+        candidates, baselines = [x for x, _ in pairs], [b for _, b in pairs]
+    if min(len(candidates), len(baselines)) < 2:
         return None
-    candidates, baselines = zip(*pairs, strict=True)
     own, other = paired(candidates), paired(baselines)
     return Gain(
         metric=kpi.metric,
@@ -87,9 +90,9 @@ def gain_of(table: EvidenceTable, kpi: GuardedKpi) -> Gain | None:
         candidate=own.mean,
         baseline=other.mean,
         gain=own.mean - other.mean,
-        error=_error(candidates, baselines, unpaired=table.unpaired),
-        pairs=len(pairs),
-        left_out=len(sides[0]) - len(pairs),
+        error=_error(candidates, baselines, unpaired=table.is_unpaired(kpi.baseline)),
+        pairs=len(candidates),
+        left_out=len(sides[0]) - len(candidates),
     )
 
 
