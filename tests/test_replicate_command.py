@@ -136,6 +136,24 @@ def test_a_seed_that_another_process_works_on_is_left_to_it(
     assert ["done", "done"] == [each["state"] for each in summary(capsys, 0, *words)["replicates"]]
 
 
+def test_a_run_that_another_process_works_on_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A held run got a retry: while its lock is taken it is left alone, the other seed begins; then it is retried."""
+    path, home = tmp_path / "holds.yaml", tmp_path / "home"
+    path.write_text(PLAYS.replace("episodes, at_least: 2", "action_entropy, at_least: 1.6"), encoding="utf-8")
+    words = (str(path), "--home", str(home))
+    summary(capsys, 3, *words, "--seeds", "1")
+    (directory,) = runs_of(home).values()
+    assert 0 == run_command(["retry", directory.id, "--new", "--home", str(home)])
+    before = directory.journal.read_bytes()
+    with directory.lock():
+        assert 3 == run_command(["replicate", *words, "--seeds", "2"])
+    assert "the run is held by process" in capsys.readouterr().err
+    assert before == directory.journal.read_bytes()
+    assert {3, 4} == set(runs_of(home))
+    summary(capsys, 3, *words, "--seeds", "2")
+    assert len(before) < directory.journal.stat().st_size
+
+
 def test_two_replications_at_once_run_no_seed_twice(schedule: Path, tmp_path: Path) -> None:
     """Both are asked for the same seeds at the same moment; `runs_of` fails where a seed ran twice."""
     words = ("replicate", str(schedule), "--seeds", "2", "--jobs", "2", "--home", str(tmp_path / "home"))

@@ -136,6 +136,15 @@ def test_one_recipe_is_no_comparison(folder: Path, capsys: pytest.CaptureFixture
     assert "'nobody' is neither a run directory nor" in capsys.readouterr().err
 
 
+def test_a_seed_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs of one schedule and one seed have the same bits: one of them is left out, and that is said."""
+    for name, rules in (("lively", LIVES), ("lively", LIVES), ("idle", IDLE)):
+        run(tmp_path, name, rules)
+    assert [[3], [3]] == [each["seeds"] for each in compared(tmp_path, capsys, "lively", "idle")["recipes"]]
+    assert 0 == run_command(["compare", "lively", "idle", "--home", str(tmp_path / "home")])
+    assert "has the schedule and the seed of run" in capsys.readouterr().err
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "replicate.md"
 COMMANDS = [line for block in PAGE.read_text().split("```sh\n")[1:] for line in block.split("```")[0].splitlines()]
 """The commands of the how-to."""

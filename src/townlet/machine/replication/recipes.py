@@ -131,22 +131,26 @@ class RecipeComparison(Record):
 def named_runs(
     home: Path, words: Sequence[str], catalogue: StrategyCatalogue
 ) -> tuple[Sequence[MeasuredRun], Sequence[str]]:
-    """Return the runs that words name, each once, and why others of a named schedule are left out.
+    """Return the runs that words name, one for each schedule and seed, and why others are left out.
 
     A word is the name of a schedule, for all its runs in the home that are no rehearsals, or of one run. BadInputError
     for an unknown word, and for a single run without evidence.
     """
-    measured, left_out = dict[Path, MeasuredRun](), []
+    measured, left_out = dict[tuple[str, int], MeasuredRun](), list[str]()
     every = [place for place in places(home) if original(home, place.id, place.path) == place.path]
     for word in words:
         of_schedule = [place.path for place in every if place.name == word and not place.is_rehearsal]
         for path in of_schedule or [RunDirectory.find(home, word).path]:
             try:
-                measured[path] = _measured(home, RunDirectory.at(path), catalogue)
+                run = _measured(home, RunDirectory.at(path), catalogue)
             except TownletError as error:
                 if not of_schedule:
                     raise
                 left_out.append(str(error))
+                continue
+            earlier = measured.setdefault((run.recipe, run.seed), run)
+            if earlier.id != run.id:
+                left_out.append(f"run {run.id} has the schedule and the seed of run {earlier.id}: it says nothing new")
     return tuple(measured.values()), left_out
 
 
