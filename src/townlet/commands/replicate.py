@@ -54,7 +54,7 @@ def replicate(
     problems: dict[int, str] = {}
     first = str(replicates.seeds[0])
     numbers = ("--seeds", str(seeds), "--jobs", str(jobs), "--first-seed", first)
-    again = command_line("replicate", str(replicates.path), *numbers, *import_words(allow_import), home=home)
+    again = command_line("replicate", str(replicates.path.absolute()), *numbers, *import_words(allow_import), home=home)
 
     def ended(job: "Job", end: "Ended") -> None:
         if end.code not in (0, 6):

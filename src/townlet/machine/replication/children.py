@@ -114,7 +114,7 @@ def _start(job: Job, path: Path) -> _Child | None:
             os.close(lock)
             return None
     # The child finds the same modules as this process, and no others: `-c` alone adds the working directory.
-    program = f"import sys; sys.path[:] = {sys.path!r}; sys.argv[0] = 'townlet'; from townlet.cli import main; main()"
+    program = f"import sys; sys.path[:] = {sys.path!a}; sys.argv[0] = 'townlet'; from townlet.cli import main; main()"
     errors = TemporaryFile()  # noqa: SIM115 - closed when the process ended
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", program, *job.words],

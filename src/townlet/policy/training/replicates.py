@@ -28,7 +28,7 @@ class Replicates:
     """One schedule, its registry inside each run's directory, under seeds S, S + 1 and so on."""
 
     path: Path
-    """File of the schedule."""
+    """File of the schedule, as it was named: a child finds it from the same working directory."""
     home: Path
     """Where the runs are."""
     imports: Imports
@@ -59,8 +59,8 @@ class Replicates:
         if start + count > 2**63:
             raise BadInputError(f"the first seed is {start}; expected {count} seeds below 2**63")
         return cls(
-            path=path.absolute(),
-            home=home.absolute(),
+            path=path,
+            home=home,
             imports=imports,
             schedule=plan.schedule,
             digest=sha256(source.with_own_registry().text).hexdigest(),
