@@ -166,6 +166,17 @@ def test_another_matrix_kernel_breaks_exactness(tmp_path: Path, capsys: pytest.C
         assert f"blas {here} → {other}" in printed[0]
 
 
+def test_another_number_of_threads_breaks_exactness(tmp_path: Path) -> None:
+    """A clone that is fitted on one thread has other bits than on two."""
+    home = tmp_path / "home"
+    run, here = cut_after(home, "guards"), os.environ.get("OMP_NUM_THREADS", "default")
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    subprocess.run([sys.executable, "-c", RESUME, str(home), *sys.path], check=True, env=environment)
+    first, second = (record for record in records(run) if isinstance(record, ProcessStarted))
+    assert ({}, "exact") == (first.changed, first.promise)
+    assert ("none", {"threads": f"{here} → 3"}) == (second.promise, dict(second.changed))
+
+
 def test_exactness_that_was_broken_stays_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Back on the first machine the work of the second is still in the run."""
     home, own = tmp_path / "home", fingerprint.fingerprint()

@@ -23,7 +23,8 @@ def fingerprint() -> Mapping[str, str]:
 
     `cpu_features` are the vector instructions that numpy uses here, without those that NPY_DISABLE_CPU_FEATURES turns
     off; `blas` is the kernel that OpenBLAS chose for this processor or took from OPENBLAS_CORETYPE; `torch_cpu` is the
-    instruction set that ATEN_CPU_CAPABILITY asks torch for.
+    instruction set that ATEN_CPU_CAPABILITY asks torch for; `threads` what OMP_NUM_THREADS asks for, since sums that
+    are divided over other numbers of threads are rounded otherwise.
     """
     features: Mapping[str, bool] = import_module("numpy._core._multiarray_umath").__cpu_features__
     versions = {
@@ -34,6 +35,7 @@ def fingerprint() -> Mapping[str, str]:
         "cpu_features": " ".join(sorted(name for name, enabled in features.items() if enabled)),
         "blas": kernel_name(),
         "torch_cpu": os.environ.get("ATEN_CPU_CAPABILITY", "default"),
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
     }
     for library in _LIBRARIES:
         try:
