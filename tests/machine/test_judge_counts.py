@@ -136,3 +136,29 @@ def test_a_wipe_out_is_one_event_of_many_deaths() -> None:
     assert (Verdict.PASS, Verdict.UNDECIDED) == (few.verdict, whole.verdict)
     assert "(2 events against 16, 40 pairs" in few.sentence
     assert "at a time, 40 pairs" in whole.sentence
+
+
+def test_which_side_has_more_is_said_by_the_ratio_with_all_of_the_error() -> None:
+    """One event against eleven is fewer; bounds of the difference give half of the error away, and cannot say so."""
+    own, other = spread(1), spread(11, 20)
+    report = judged(deaths("better_by", absolute=0), own, other)
+    counts = EventCounts(events=1, exposure=400, baseline_events=11, baseline_exposure=400)
+    assert report.high == pytest.approx((rate_ratio_bounds(counts, LEVEL)[1] - 1) * 11 / 400)
+    assert Verdict.PASS == report.verdict
+
+
+def test_a_margin_of_its_own_is_held_against_the_difference() -> None:
+    """Fewer by more than 0.02: the ratio says nothing about that, however small it is."""
+    report = judged(deaths("better_by", absolute=0.02), spread(1), spread(11, 20))
+    counts = EventCounts(events=1, exposure=400, baseline_events=11, baseline_exposure=400)
+    assert rate_difference_bounds(counts, LEVEL) == pytest.approx((report.low, report.high))
+    assert Verdict.UNDECIDED == report.verdict
+
+
+def test_sides_without_events_have_finite_bounds() -> None:
+    """Nobody died on either side, or on one: nothing is infinite, and nothing is decided by 0 against 0."""
+    for own, other, expected in ((0, 0, Verdict.UNDECIDED), (0, 12, Verdict.PASS), (12, 0, Verdict.FAIL)):
+        report = judged(deaths("better_by", absolute=0), spread(own), spread(other))
+        assert expected == report.verdict
+        assert math.isfinite(report.low or 0.0)
+        assert math.isfinite(report.high or 0.0)

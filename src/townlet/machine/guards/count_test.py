@@ -50,23 +50,19 @@ class EventRates:
         """The baseline's rate."""
         return self.counts.baseline_events / self.counts.baseline_exposure
 
-    def relative_bounds(self, alpha: float) -> tuple[float, float]:
-        """Return (ρ − 1)·μ̂ at the bounds of the ratio ρ, to be compared with a share of μ̂, the baseline's rate."""
-        low, high = rate_ratio_bounds(self.counts, alpha)
-        return (low - 1) * self.baseline, (high - 1) * self.baseline
-
     def bounds(self, alpha: float) -> tuple[float, float]:
-        """Return one-sided bounds of λ − μ, each at confidence of at least 1 − `alpha`.
+        """Return one-sided bounds of λ − μ, each at confidence of at least 1 − `alpha`."""
+        return rate_difference_bounds(self.counts, alpha)
 
-        On which side of 0 they lie the ratio alone says, with all of the error: the total does not matter there.
+    def ratio_bounds(self, alpha: float) -> tuple[float, float]:
+        """Return (ρ − 1)·μ̂ at the one-sided bounds of the ratio ρ, to be compared with a share of μ̂, or with 0.
+
+        Where one side has no event, the ratio has no bound there, and that of λ − μ takes its place.
         """
-        low, high = rate_difference_bounds(self.counts, alpha)
-        least, most = rate_ratio_bounds(self.counts, alpha)
-        if most < 1:
-            high = min(high, (most - 1) * self.baseline)
-        if least > 1:
-            low = max(low, (least - 1) * (self.baseline or self.candidate))
-        return low, high
+        low, high = rate_ratio_bounds(self.counts, alpha)
+        least, most = self.bounds(alpha)
+        scale = self.baseline or self.candidate
+        return (low - 1) * scale if scale else least, (high - 1) * scale if scale and math.isfinite(high) else most
 
 
 def least_error(passes: Callable[[float], bool]) -> float:
@@ -111,7 +107,8 @@ def count_test(comparison: PairedComparison, look: int) -> Tested:
     limit, two = margin.limit(distance), margin.guard.margin.relative is not None
 
     def oriented(alpha: float) -> tuple[float, float]:
-        bounds = rates.relative_bounds if tolerance == "relative" else rates.bounds
+        # On which side of 0 the difference lies the ratio says alone, and with less noise: the total cancels.
+        bounds = rates.ratio_bounds if tolerance == "relative" or limit == 0 else rates.bounds
         return comparison.as_measured(*bounds(alpha / 2 if two else alpha))
 
     low, high = oriented(comparison.errors.exact[look - 1])
