@@ -11,7 +11,7 @@ from attrs import frozen
 
 from townlet.confidence.counts import EventCounts, event_counts, rate_difference_bounds, rate_ratio_bounds
 from townlet.dto.guards import Verdict
-from townlet.machine.guards.paired_comparison import PairedComparison, Tested
+from townlet.machine.guards.paired_comparison import LookResult, PairedComparison
 
 __all__ = ["EventRates", "count_test", "event_problem", "least_error"]
 
@@ -94,7 +94,7 @@ def event_problem(comparison: PairedComparison, episodes: int) -> str:
     return ""
 
 
-def count_test(comparison: PairedComparison, look: int) -> Tested:
+def count_test(comparison: PairedComparison, look: int) -> LookResult:
     """Return the bounds of the difference of the rates at a look, counted from 1, over the episodes of both sides."""
     margin, episodes = comparison.margin, comparison.looks[look - 1]
     both = [i for i in range(episodes) if comparison.candidate[i] is not None and comparison.baseline[i] is not None]
@@ -113,7 +113,7 @@ def count_test(comparison: PairedComparison, look: int) -> Tested:
 
     low, high = oriented(comparison.errors.exact[look - 1])
     p_value = least_error(lambda alpha: margin.decide(*oriented(alpha), limit) == Verdict.PASS)
-    return Tested(
+    return LookResult(
         value=rates.candidate - rates.baseline,
         baseline=rates.baseline,
         low=low,

@@ -15,12 +15,12 @@ from townlet.confidence.skewness import (
 from townlet.dto.guards import Relation
 from townlet.estimate import ROUNDING, bounds, common_value, pair_sizes, unpaired_bounds, unpaired_p_value
 from townlet.machine.guards.baseline_margin import BaselineMargin
-from townlet.machine.guards.paired_comparison import PairedComparison, Samples, Tested
+from townlet.machine.guards.paired_comparison import LookResult, PairedComparison, Samples
 
 __all__ = ["mean_test"]
 
 
-def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> Tested:
+def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> LookResult:
     """Return the bounds of the mean difference at a look, counted from 1: over pairs, or of two samples.
 
     All looks share the episodes of a recorded baseline. Their statistics have more in common than the levels assume, so
@@ -40,7 +40,7 @@ def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> Test
     else:
         equal = _common_contrast(margin, contrasts, samples, contrast_limit)
         low, high = (bounds if margin.rule < 3 else wider_bounds)(contrasts, alpha) if equal is None else (equal, equal)
-    tested = Tested(
+    tested = LookResult(
         value=_difference(comparison, samples, mean),
         baseline=mean,
         low=low,

@@ -9,7 +9,7 @@ from townlet.dto.guards import PairedComparisonSpec
 from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.guards.episodes import StoredEpisodes
 
-__all__ = ["PairedComparison", "Samples", "Tested"]
+__all__ = ["LookResult", "PairedComparison", "Samples"]
 
 
 @frozen(kw_only=True)
@@ -80,7 +80,7 @@ class PairedComparison(StoredEpisodes):
 
 
 @frozen(kw_only=True)
-class Tested:
+class LookResult:
     """What a test found at a look, in the metric's better direction."""
 
     value: float

@@ -14,7 +14,7 @@ from townlet.estimate import MIN_PAIRS, missing_episodes, undetected_rate, worst
 from townlet.machine.guards.count_test import count_test, event_problem
 from townlet.machine.guards.episodes import SequentialDecision, first_decision, with_reason
 from townlet.machine.guards.mean_test import mean_test
-from townlet.machine.guards.paired_comparison import PairedComparison, Tested
+from townlet.machine.guards.paired_comparison import LookResult, PairedComparison
 from townlet.machine.guards.sentences import comparison_sentence
 
 __all__ = ["mean_warning", "sequential_paired_test"]
@@ -79,7 +79,7 @@ def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tup
     return _judged(comparison, report, count_test(comparison, look) if comparison.counts_events else mean, mean), False
 
 
-def _judged(comparison: PairedComparison, report: GuardReport, tested: Tested, mean: Tested) -> GuardReport:
+def _judged(comparison: PairedComparison, report: GuardReport, tested: LookResult, mean: LookResult) -> GuardReport:
     """Return the report with the verdict of what a test found; the mean's stands beside it."""
     margin = comparison.margin
     verdict = margin.decide(tested.low, tested.high, tested.limit) or Verdict.UNDECIDED
@@ -103,7 +103,7 @@ def _judged(comparison: PairedComparison, report: GuardReport, tested: Tested, m
     return evolve(report, sentence=comparison_sentence(comparison, report, tested))
 
 
-def _beside(comparison: PairedComparison, report: GuardReport, mean: Tested) -> GuardReport:
+def _beside(comparison: PairedComparison, report: GuardReport, mean: LookResult) -> GuardReport:
     """Return the report with what stands beside the verdict: the test, other bounds, and the worst pair."""
     margin, episodes = comparison.margin, comparison.looks[report.look - 1]
     report = evolve(report, test="count" if comparison.counts_events else "mean")

@@ -3,12 +3,12 @@
 import math
 
 from townlet.dto.guards import GuardReport, Relation, Verdict
-from townlet.machine.guards.paired_comparison import PairedComparison, Tested
+from townlet.machine.guards.paired_comparison import LookResult, PairedComparison
 
 __all__ = ["comparison_sentence", "percent"]
 
 
-def comparison_sentence(comparison: PairedComparison, report: GuardReport, tested: Tested) -> str:
+def comparison_sentence(comparison: PairedComparison, report: GuardReport, tested: LookResult) -> str:
     """Return a report's sentence; the report has the numbers."""
     margin, errors = comparison.margin, comparison.errors
     value, baseline, limit, low, high = (
