@@ -3,16 +3,16 @@
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from attrs import evolve
 from cases import CANDIDATE, CHAMPION, RETURN, asked, compared, known, waves
 from plans import SCHEDULE, make_plan
 
 from townlet.confidence.skewness import wider_unpaired_bounds
 from townlet.dto.codec import CodecError
 from townlet.dto.evidence import EvidenceTable, PairedMetric
-from townlet.dto.guards import GuardReport, GuardSpec
+from townlet.dto.guards import GuardReport, GuardSpec, Verdict
 from townlet.machine.guards.baseline_margin import RULE
 from townlet.machine.guards.look_errors import look_errors
 
@@ -76,7 +76,9 @@ def test_lower_is_better_is_the_mirror_image() -> None:
     assert up.p_value == pytest.approx(flipped.p_value)
 
 
-@pytest.mark.parametrize("change", [{"episodes": 19}, {"coefficient": math.nan}, {"coefficient": math.inf}])
+@pytest.mark.parametrize(
+    "change", [{"episodes": 19}, {"coefficient": math.nan}, {"coefficient": math.inf}, {"coefficient": 1e7}]
+)
 def test_a_control_that_cannot_help_is_refused(change: dict[str, float]) -> None:
     """Too few episodes to know a mean, or a coefficient that is no number."""
     control = {"episodes": 100, "coefficient": -1, **change}
@@ -101,9 +103,22 @@ def test_a_covariate_takes_the_place_of_the_baselines_value() -> None:
     assert "(20 pairs, 20 further episodes, look 1 of 2" in report.sentence
 
 
-def test_a_table_without_such_episodes_is_judged_by_its_pairs() -> None:
-    """As evidence of before."""
-    own, other = drawn(0.5, 40, 1), drawn(0.0, 40, 2)
-    report = judged(BETTER, own, other, (), -1.0)
-    assert "(40 pairs, look 2 of 2" in report.sentence
-    assert evolve(report, sentence="").skewness is not None
+@pytest.mark.parametrize("alone", [(), (1.0,), (1.0,) * 19])
+def test_too_few_further_episodes_are_unknown(alone: tuple[float, ...]) -> None:
+    """Nothing is judged as if no control had been declared."""
+    report = judged(BETTER, drawn(0.5, 40, 1), drawn(0.0, 40, 2), alone, -1.0)
+    assert (Verdict.UNKNOWN, True) == (report.verdict, "further episodes of the control variate" in report.sentence)
+
+
+def test_pairs_without_exposure_are_unknown() -> None:
+    """What explains the others would have another mean than that of the further episodes."""
+    own: list[Any] = [None, *drawn(0.5, 39, 1)]
+    other: list[Any] = [None, *drawn(0.0, 39, 2)]
+    report = judged(BETTER, own, other, drawn(0.0, 100, 3), -1.0)
+    assert (Verdict.UNKNOWN, True) == (report.verdict, "a control variate needs all" in report.sentence)
+
+
+def test_rounding_is_no_difference_beside_a_control() -> None:
+    """0.1 + 0.2 against 0.3 in every pair: equal, whatever the baseline did alone."""
+    report = judged(BETTER, [0.1 + 0.2] * 40, [0.3] * 40, drawn(0.3, 100, 3), 0.0)
+    assert (Verdict.FAIL, True) == (report.verdict, "all 40 differences equal" in report.sentence)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from cases import CANDIDATE, CHAMPION, PLAN, asked, guard, known
-from plans import METRICS
+from plans import METRICS, make_plan
 
 from townlet.confidence.counts import EventCounts, rate_difference_bounds, rate_ratio_bounds
 from townlet.dto.evidence import EvidenceTable, PairedMetric
@@ -15,6 +15,7 @@ from townlet.dto.fields import Direction
 from townlet.dto.guards import GuardReport, GuardSpec, Verdict
 from townlet.dto.metrics import MetricSpec
 from townlet.machine.guards.baseline_margin import RULE
+from townlet.machine.guards.count_test import EventRates
 from townlet.machine.guards.look_errors import look_errors
 
 DEATHS = MetricSpec(
@@ -162,3 +163,20 @@ def test_sides_without_events_have_finite_bounds() -> None:
         assert expected == report.verdict
         assert math.isfinite(report.low or 0.0)
         assert math.isfinite(report.high or 0.0)
+
+
+def test_a_look_so_early_that_it_may_err_with_no_chance_at_all_has_finite_bounds() -> None:
+    """Of 20 and 2,000 episodes the first look has an error below 1e-100: it decides nothing, and nothing is NaN."""
+    plan = make_plan(evidence={"full": {"episodes": [20, 2000], "confidence": "95%"}})
+    assert 1e-30 == look_errors(plan.schedule.evidence["full"], plan, 1, RULE).exact[0]
+    rates = EventRates.of([4.0] * 4 + [0.0] * 16, [4.0] + [0.0] * 19, [1.0] * 20, [1.0] * 20)
+    for bounds in (rates.bounds, rates.ratio_bounds):
+        low, high = bounds(1e-30)
+        assert -math.inf < low < rates.candidate - rates.baseline < high < math.inf
+
+
+def test_bounds_hold_the_value_where_the_baseline_has_no_event() -> None:
+    """Thirty against none: the ratio has no end, so the difference has the bounds."""
+    report = judged(deaths(absolute=0), [1.0] * 30 + [0.0] * 10, [0.0] * 40)
+    assert Verdict.FAIL == report.verdict
+    assert (report.low or 0.0) < (report.value or 0.0) < (report.high or 0.0)

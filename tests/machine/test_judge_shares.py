@@ -127,3 +127,18 @@ def test_a_share_that_says_nothing_is_refused(at_most: str) -> None:
     """No number of episodes excludes every bad one, and all of them exclude nothing."""
     with pytest.raises(Exception, match="more than 0% and less than 100%"):
         worse(at_most=at_most)
+
+
+@pytest.mark.parametrize(("missing", "expected"), [("drop", Verdict.UNKNOWN), ("worst", Verdict.FAIL)])
+def test_a_candidate_that_never_has_exposure_is_no_crash(missing: str, expected: Verdict) -> None:
+    """The catastrophe that the guard is for: every episode is bad, or none is counted."""
+    found = known(table=table([None] * 40, [1.0] * 40))
+    assert expected == asked(worse(missing=missing), found).verdict
+    neither = known(table=table([None] * 40, [None] * 40))
+    assert Verdict.UNKNOWN == asked(worse(missing=missing), neither).verdict
+
+
+def test_a_worst_difference_beyond_all_numbers_is_left_out() -> None:
+    """The journal has no infinity."""
+    report = asked(worse(), known(table=table([-1.2e308, *[1.0] * 39], [1.2e308, *[1.0] * 39])))
+    assert (None, 1 / 40) == (report.worst, report.value)

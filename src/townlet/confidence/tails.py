@@ -5,6 +5,7 @@ binomial", Biometrika 26. A mean cannot see what did not happen; a share of bad 
 was none.
 """
 
+import math
 from collections.abc import Sequence
 
 from attrs import frozen
@@ -89,6 +90,8 @@ def least_episodes(share: float, alpha: float, bad: int = 0) -> int:
         raise ValueError(f"expected a share above 0 and below 1, found {share}")
     if not 0 < alpha < 1:
         raise ValueError(f"expected alpha above 0 and below 1, found {alpha}")
+    if not bad:
+        return math.ceil(math.log(alpha) / math.log1p(-share))
     too_few, enough = bad, bad + 1  # where all are bad no share is excluded
     while bdtr(bad, enough, share) > alpha:
         too_few, enough = enough, 2 * enough
@@ -112,6 +115,6 @@ def episodes_worse(values: Sequence[float], baselines: Sequence[float], distance
     A difference is known to its rounding only (`ROUNDING` · the size of the pair); what may be d is not more than d. A
     difference that is not a number is worse.
     """
-    sizes = pair_sizes(values, baselines)
+    sizes = pair_sizes(values, baselines) if values else []
     pairs = zip(values, baselines, sizes, strict=True)
     return [not sign * (value - baseline) >= -distance - ROUNDING * size for value, baseline, size in pairs]

@@ -46,7 +46,7 @@ _workers = Limits(least=0, most=1024, words="0 to 1,024 processes")
 _ascending = Growing(words="growing numbers of episodes")
 _shares = Shares(words="shares of the error above 0% that add up to at most 100%")
 _pairs = Limits(least=20, words="at least 20 episodes")
-_coefficient = Limits(words="a number")
+_coefficient = Limits(least=-1e6, most=1e6, words="a number from -1e6 to 1e6")
 _confidence = Limits(above=0.5, below=1, words="a confidence between 50% and 100%")
 
 
@@ -114,8 +114,8 @@ class ControlSpec(Record):
     """Further episodes: each baseline plays them alone, before the candidate plays any; for a `covariate` they are only
     begun."""
     coefficient: float = attrs.field(validator=_coefficient)
-    """β, frozen before the run: cov(d, c) ÷ var(c) of earlier evidence is best, c what explains; for the baseline's own
-    value −1 where pairs do not correlate, 0 where they differ by a constant."""
+    """β, frozen before the run: cov(d, c) ÷ var(c) · M ÷ (M + n) of earlier evidence is best, c what explains; for the
+    baseline's own value near −1 where pairs do not correlate, 0 where they differ by a constant."""
     covariate: str | None = None
     """What explains: a feature in the first observation, the mean over the agents; none: the baseline's own value."""
 

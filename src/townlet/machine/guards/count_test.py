@@ -15,7 +15,7 @@ from townlet.machine.guards.paired_comparison import LookResult, PairedCompariso
 
 __all__ = ["EventRates", "count_test", "event_problem", "least_error"]
 
-_STEPS, _LEAST_LOG = 50, -690.0
+_STEPS, _LEAST_LOG = 50, math.log(1e-30)
 """Halvings of the interval in which the logarithm of a p-value is searched, and its lower end."""
 
 
@@ -57,12 +57,14 @@ class EventRates:
     def ratio_bounds(self, alpha: float) -> tuple[float, float]:
         """Return (ρ − 1)·μ̂ at the one-sided bounds of the ratio ρ, to be compared with a share of μ̂, or with 0.
 
-        Where one side has no event, the ratio has no bound there, and that of λ − μ takes its place.
+        Where the baseline has no event there is no such share, and where the error is tiny the ratio may have no upper
+        bound: those of λ − μ take their place.
         """
+        difference = self.bounds(alpha)
+        if not self.baseline:
+            return difference
         low, high = rate_ratio_bounds(self.counts, alpha)
-        least, most = self.bounds(alpha)
-        scale = self.baseline or self.candidate
-        return (low - 1) * scale if scale else least, (high - 1) * scale if scale and math.isfinite(high) else most
+        return (low - 1) * self.baseline, (high - 1) * self.baseline if math.isfinite(high) else difference[1]
 
 
 def least_error(passes: Callable[[float], bool]) -> float:

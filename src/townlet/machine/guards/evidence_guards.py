@@ -39,8 +39,14 @@ def evaluate_evidence_guard(name: str, guard: EvidenceGuardSpec, context: GuardC
 
 
 def is_settled(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context: GuardContext) -> bool:
-    """Return whether no further look can change the verdict; of a guard without its baseline none can."""
-    return _lacks_baseline(guard, table, context) or _decision(name, guard, table, context).settled
+    """Return whether no further look can change the verdict; of a guard without its baseline none can.
+
+    What raises is settled: the guard will be UNKNOWN and say why, and the run holds there.
+    """
+    try:
+        return _lacks_baseline(guard, table, context) or _decision(name, guard, table, context).settled
+    except Exception:  # noqa: BLE001 - as in `evaluate_guard`, which says what went wrong
+        return True
 
 
 def _problem(guard: EvidenceGuardSpec, table: EvidenceTable, context: GuardContext) -> str:
@@ -103,7 +109,7 @@ def _decision(name: str, guard: EvidenceGuardSpec, table: EvidenceTable, context
                     exposures=(row.exposures.get(sides[0], ()), row.exposures.get(sides[1], ())),
                     control=further or tuple(value for value in row.control.get(sides[1], ()) if value is not None),
                     covariates=table.covariates.get(scenario, ()),
-                    coefficient=0.0 if control is None else control.coefficient,
+                    coefficient=None if control is None else control.coefficient,
                 )
             )
         case kind:

@@ -14,6 +14,9 @@ __all__ = ["LookErrors", "evaluate_visits", "look_errors"]
 _LEAST = 1e-300
 """Error of a look so early that what it may spend is no floating-point number; its bounds are far, and finite."""
 
+_LEAST_EXACT = 1e-30
+"""The same for exact tests: beyond it the inverse of the binomial's tail has no digits left."""
+
 
 @frozen(kw_only=True)
 class LookErrors:
@@ -56,8 +59,6 @@ def look_errors(evidence: EvidenceSpec, plan: Plan, visit: int, rule: int) -> Lo
     shares = evidence.visits or (1 / visits,) * visits
     totals = error_per_visit(1 - evidence.confidence, shares, len(shares))
     total = totals[min(visit, len(totals)) - 1]  # a guard on a visit beyond the last one is UNKNOWN by itself
-    each, exact = (
-        tuple(max(level, _LEAST) for level in levels(total, looks, evidence.spending))
-        for levels in (nominal_levels, spent_at_looks)
-    )
+    each = tuple(max(level, _LEAST) for level in nominal_levels(total, looks, evidence.spending))
+    exact = tuple(max(level, _LEAST_EXACT) for level in spent_at_looks(total, looks, evidence.spending))
     return LookErrors(total=total, each=each, exact=exact, looks=looks)

@@ -33,15 +33,18 @@ def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> Look
     contrast_limit = 0.0 if tolerance == "relative" else limit
     alpha = comparison.errors.each[look - 1]
     contrasts, sides = _contrasts(comparison, samples, share)
-    if two_samples := comparison.unpaired or comparison.has_control:
+    two_samples = comparison.unpaired or comparison.has_control
+    equal = None if comparison.unpaired else _common_contrast(margin, contrasts, samples, contrast_limit)
+    if equal is not None:
+        low = high = equal
+    elif two_samples:
         test = unpaired_bounds if margin.rule < 4 else wider_unpaired_bounds
         low, high = test(*sides, alpha)
         equal = low if low == high else None
     else:
-        equal = _common_contrast(margin, contrasts, samples, contrast_limit)
-        low, high = (bounds if margin.rule < 3 else wider_bounds)(contrasts, alpha) if equal is None else (equal, equal)
+        low, high = (bounds if margin.rule < 3 else wider_bounds)(contrasts, alpha)
     tested = LookResult(
-        value=_difference(comparison, samples, mean),
+        value=_difference(comparison, samples, mean, equal=equal is not None),
         baseline=mean,
         low=low,
         high=high,
@@ -77,16 +80,16 @@ def _p_value(
     return comparison.errors.p_value(nominal, look)
 
 
-def _difference(comparison: PairedComparison, samples: Samples, mean: float) -> float:
-    """Return the mean difference as measured, less what a control variate explains of it."""
+def _difference(comparison: PairedComparison, samples: Samples, mean: float, *, equal: bool) -> float:
+    """Return the mean difference as measured, less what a control variate explains of it, where there is anything."""
     if comparison.recorded:
         return math.fsum(samples.values) / len(samples.values) - mean
     pairs = zip(samples.values, samples.baselines, strict=True)
     difference = math.fsum(x - b for x, b in pairs) / len(samples.values)
-    if not comparison.has_control:
+    if not comparison.has_control or equal:
         return difference
     explained, further = (math.fsum(each) / len(each) for each in (samples.explained, comparison.control))
-    return difference - comparison.coefficient * (explained - further)
+    return difference - (comparison.coefficient or 0.0) * (explained - further)
 
 
 def _common_contrast(
@@ -124,7 +127,7 @@ def _contrasts(
     pairs = zip(samples.values, samples.baselines, strict=True)
     contrasts = [sign * (x - b) + share * b for x, b in pairs]
     if comparison.has_control:
-        weight = sign * comparison.coefficient
+        weight = sign * (comparison.coefficient or 0.0)
         controlled = [contrast - weight * c for contrast, c in zip(contrasts, samples.explained, strict=True)]
         return contrasts, (controlled, [-weight * c for c in comparison.control])
     return contrasts, (own, [value - contrast for value, contrast in zip(own, contrasts, strict=True)])

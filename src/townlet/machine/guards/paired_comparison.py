@@ -40,8 +40,8 @@ class PairedComparison(StoredEpisodes):
     """What explains the further episodes of a control variate: the baseline's values, or a covariate."""
     covariates: tuple[float, ...] = ()
     """The covariate of each episode; empty where the baseline's own value explains a pair."""
-    coefficient: float = 0.0
-    """β of the control variate."""
+    coefficient: float | None = None
+    """β of the control variate; none where the evidence has none."""
 
     @property
     def missing(self) -> str | None:
@@ -51,7 +51,7 @@ class PairedComparison(StoredEpisodes):
     @property
     def has_control(self) -> bool:
         """Whether further episodes of the baseline take out of each pair what its own episode explains."""
-        return bool(self.control) and not self.unpaired
+        return self.coefficient is not None and not self.unpaired and not self.counts_events
 
     @property
     def counts_events(self) -> bool:

@@ -69,6 +69,8 @@ def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tup
         reason = f"the data set has {len(comparison.baseline)} episodes, expected at least {MIN_PAIRS}"
         return with_reason(report, reason), True
     kept = [i for i, (x, b) in enumerate(zip(candidates, baselines, strict=True)) if x is not None and b is not None]
+    if comparison.has_control and (reason := _control_problem(comparison, len(pairs), episodes)):
+        return with_reason(report, reason), True
     if comparison.missing == "worst":
         pairs = worst_case_pairs(candidates, baselines, margin.sign)
         kept = [i for i in range(episodes) if candidates[i] is not None or baselines[i] is not None]
@@ -77,6 +79,16 @@ def _at_look(comparison: PairedComparison, empty: GuardReport, look: int) -> tup
         return with_reason(report, "an episode's value is not finite"), False
     mean = mean_test(comparison, look, comparison.samples(pairs, kept))
     return _judged(comparison, report, count_test(comparison, look) if comparison.counts_events else mean, mean), False
+
+
+def _control_problem(comparison: PairedComparison, pairs: int, episodes: int) -> str:
+    """Return why a control variate would mislead: what explains must be known of every pair, and of enough others."""
+    if pairs < episodes:
+        return f"{episodes - pairs} of {episodes} pairs lack exposure, and a control variate needs all; leave it out"
+    if len(comparison.control) < MIN_PAIRS:
+        found = len(comparison.control)
+        return f"{found} further episodes of the control variate have a valid number, expected at least {MIN_PAIRS}"
+    return ""
 
 
 def _judged(comparison: PairedComparison, report: GuardReport, tested: LookResult, mean: LookResult) -> GuardReport:
@@ -115,7 +127,8 @@ def _beside(comparison: PairedComparison, report: GuardReport, mean: LookResult)
     complete = zip(comparison.candidate[:episodes], comparison.baseline[:episodes], strict=True)
     pairs = [(x, b, i) for i, (x, b) in enumerate(complete) if x is not None and b is not None]
     worst, episode = min((margin.sign * (x - b), i) for x, b, i in pairs)
-    report = evolve(report, worst=margin.sign * worst, worst_episode=episode)
+    if math.isfinite(worst):
+        report = evolve(report, worst=margin.sign * worst, worst_episode=episode)
     found = None if comparison.counts_events or mean.equal else _betting(comparison, pairs)
     if found is None:
         return report

@@ -37,7 +37,7 @@ def comparison_sentence(comparison: PairedComparison, report: GuardReport, teste
     missing = {"worst": "counted at the worst", "drop": "dropped"}.get(comparison.missing or "", "")
     note = f", {one_sided} with exposure on one side only {missing}" if one_sided and missing else ""
     counted = f"{report.pairs} pairs"
-    if comparison.has_control and not comparison.counts_events:
+    if comparison.has_control:
         whose = "" if comparison.covariates else " of the baseline"
         counted = f"{report.pairs} pairs, {len(comparison.control)} further episodes{whose}"
     elif comparison.recorded:

@@ -80,12 +80,13 @@ def _at_look(question: ShareQuestion, empty: GuardReport, look: int) -> tuple[Gu
         reason = question.missing_reason(episodes, question.baseline_name, lacks)
     if reason:
         return with_reason(report, reason), True
-    found = _found(question, present)
-    bad = sum(found.bad) + (len(lacks[0]) + len(lacks[1]) if guard.missing == "worst" else 0)
-    counted = len(present) + (len(lacks[0]) + len(lacks[1]) if guard.missing == "worst" else 0)
+    missing = len(lacks[0]) + len(lacks[1]) if guard.missing == "worst" else 0
+    counted = len(present) + missing
     report = evolve(report, pairs=counted, dropped=episodes - counted)
     if not counted:
         return with_reason(report, f"none of {episodes} episodes had exposure"), False
+    found = _found(question, present)
+    bad = sum(found.bad) + missing
     level, most = question.errors.exact[look - 1], float(guard.limits.at_most)
     low, high = share_bounds(bad, counted, level)
     p_value = least_error(lambda alpha: share_bounds(bad, counted, alpha)[1] <= most)
@@ -147,7 +148,7 @@ def _found(question: ShareQuestion, present: list[int]) -> _Found:
 def _worst(numbers: list[float], present: list[int], sign: float) -> tuple[float | None, int | None]:
     """Return the worst number and its episode; None of none."""
     ordered = sorted((sign * number, i) for number, i in zip(numbers, present, strict=True))
-    return (sign * ordered[0][0], ordered[0][1]) if ordered else (None, None)
+    return (sign * ordered[0][0], ordered[0][1]) if ordered and math.isfinite(ordered[0][0]) else (None, None)
 
 
 def _sentence(question: ShareQuestion, report: GuardReport, found: _Found, bad: int) -> str:

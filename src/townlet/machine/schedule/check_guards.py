@@ -181,7 +181,9 @@ def _check_baseline(
 
 def _check_data(guard: MetricGuardSpec, metric: MetricName, path: Path) -> Iterator[Problem]:
     """Yield where recorded episodes do not say what a guard asks: they have returns and lengths, and no pairs."""
-    if metric.name not in RECORDED_METRICS:
+    if metric.scenario is not None:
+        yield Problem(path, "recorded episodes belong to one scenario, and a suite's metrics are compared in each")
+    elif metric.name not in RECORDED_METRICS:
         yield Problem(path, f"recorded episodes tell {' and '.join(RECORDED_METRICS)}, and no {metric.name}")
     elif not isinstance(guard, PairedComparisonSpec) or guard.test == "count":
         yield Problem(

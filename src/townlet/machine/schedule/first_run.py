@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from townlet.dto.conditions import AllOf, AnyOf, When
 from townlet.dto.evidence import RECORDED_METRICS
-from townlet.dto.guards import ComparisonSpec, TailSpec
+from townlet.dto.guards import ComparisonSpec, EvidenceGuardSpec, TailSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.schedule import BaselineSpec, ScheduleSpec
 
@@ -46,6 +46,8 @@ def _lack(schedule: ScheduleSpec, guard: ComparisonSpec | TailSpec, name: str) -
     if passed and baseline is not None and baseline.data is not None and metric is not None:
         if metric.name not in RECORDED_METRICS:
             return f"a data set takes its place, which does not tell {metric.name}"
+        if not isinstance(guard, EvidenceGuardSpec):
+            return "a data set takes its place, which is compared with evidence alone"
         if isinstance(guard, TailSpec):
             return "a data set takes its place, and no two episodes are the same one"
     return ""

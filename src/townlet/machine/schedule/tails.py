@@ -77,18 +77,22 @@ def unguarded_tails(plan: Plan) -> Iterator[str]:
             if not means or any(_needs_tail(plan, part) for part in edge.when):
                 continue
             episodes = plan.schedule.evidence[means[0].evidence].episodes[-1]
+            bad = f"share_worse: {{baseline: {means[0].baseline}, absolute: D, "
+            baseline = plan.schedule.baselines.get(means[0].baseline)
+            if baseline is not None and baseline.data is not None:  # a data set has no pairs
+                bad = "share_below: {limit: L, "
             yield (
                 f"{name} → {edge.to}: means decide, and none shows a loss in fewer than 1 of "
                 f"{1 / undetected_rate(episodes):.0f} episodes; add a guard such as {{metric: {means[0].metric}, "
-                f"share_worse: {{baseline: {means[0].baseline}, absolute: D, at_most: "
-                f"{_round_share(plan, means[0].evidence):.0%}}}, evidence: {means[0].evidence}}}"
+                f"{bad}at_most: {_round_share(plan, means[0].evidence):.0%}}}, evidence: {means[0].evidence}}}"
             )
 
 
 def _needs_tail(plan: Plan, when: When) -> bool:
     """Tell whether a condition cannot hold without a tail guard that passes."""
     if isinstance(when, str):
-        return isinstance(plan.schedule.guards[when], TailSpec)
+        guard = plan.schedule.guards[when]
+        return isinstance(guard, TailSpec) and guard.without_baseline != "skip"
     if isinstance(when, AllOf):
         return any(_needs_tail(plan, part) for part in when.all)
     return isinstance(when, AnyOf) and all(_needs_tail(plan, part) for part in when.any)

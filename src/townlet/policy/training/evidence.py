@@ -155,7 +155,7 @@ class EvidenceCollector:
             sums={policy: tuple(episodes.sums[index].tolist()) for policy, episodes in counted.items()},
             exposures={policy: tuple(episodes.exposures[index].tolist()) for policy, episodes in counted.items()},
             control={
-                policy_name: self.controls[policy, scenario].ratios(index)
+                policy_name: () if (alone := self.controls[policy, scenario]).invalid(index) else alone.ratios(index)
                 for policy_name, policy in self.policies.items()
                 if policy_name != CANDIDATE and (policy, scenario) in self.controls
             },
