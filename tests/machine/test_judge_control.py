@@ -60,7 +60,7 @@ def test_what_pairs_do_not_share_is_found_with_fewer_episodes() -> None:
 
 def test_the_value_is_corrected_by_how_far_the_baseline_was_off() -> None:
     """The champion's 40 episodes had a mean of 1, all of its others 0: the candidate's advantage is larger by β."""
-    report = judged(BETTER, waves(3.0, 40), waves(1.0, 40), waves(0.0, 100), -1.0)
+    report = judged(BETTER, waves(3.0, 40, size=2.0), waves(1.0, 40), waves(0.0, 100), -1.0)
     assert (pytest.approx(3.0), pytest.approx(1.0)) == (report.value, report.baseline)
 
 
