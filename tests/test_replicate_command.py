@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from plays import PLAYS
 from townlet.cli import run_command
 from townlet.imports import Imports
 from townlet.machine.audit.snapshot import load_run
@@ -21,21 +22,6 @@ from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
-PLAYS = """\
-schedule: townlet/v1
-name: plays
-seed: 3
-environment: {id: town, scenario: queue_conflict, worlds: 2}
-teacher: scripted
-registry: {name: plays}
-guards: {enough: {metric: capture.episodes, at_least: 2}}
-initial: capture
-states:
-  capture:
-    strategy: capture
-    with: {episodes: 2, days: 1}
-    next: [{to: done, when: [enough]}, {to: hold, why: too few}]
-"""
 LONG = PLAYS.replace("episodes: 2, days: 1", "episodes: 80, days: 10")
 # A shell starts its background jobs deaf to SIGINT, and the tests may be one of them.
 DOOR = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from townlet.cli import main; main()"

@@ -6,24 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from plays import PLAYS
 from townlet.cli import run_command
 from townlet.store.rundir import RunDirectory
-
-PLAYS = """\
-schedule: townlet/v1
-name: plays
-seed: 3
-environment: {id: town, scenario: queue_conflict, worlds: 2}
-teacher: scripted
-registry: {name: plays}
-guards: {enough: {metric: capture.episodes, at_least: 2}}
-initial: capture
-states:
-  capture:
-    strategy: capture
-    with: {episodes: 2, days: 1}
-    next: [{to: done, when: [enough]}, {to: hold, why: too few}]
-"""
 
 
 @pytest.fixture

@@ -10,27 +10,13 @@ from types import FrameType, UnionType
 import pytest
 from cyclopts import App, Argument
 
+from plays import PLAYS as SCHEDULE
 from townlet.cli import app, run_command
 
 SHARE = 1 if "TOWNLET_FUZZ" in os.environ else 5
 """Continuous integration tries every fifth value of a parameter, each parameter another fifth; TOWNLET_FUZZ=1 all."""
 LIMIT = 60
 """Seconds that a command may take before it is said to hang."""
-SCHEDULE = """\
-schedule: townlet/v1
-name: plays
-seed: 3
-environment: {id: town, scenario: queue_conflict, worlds: 2}
-teacher: scripted
-registry: {name: plays}
-guards: {enough: {metric: capture.episodes, at_least: 2}}
-initial: capture
-states:
-  capture:
-    strategy: capture
-    with: {episodes: 2, days: 1}
-    next: [{to: done, when: [enough]}, {to: hold, why: too few}]
-"""
 TEXTS = (
     "",
     " ",

@@ -9,8 +9,10 @@ from attrs import frozen
 from townlet.dto.codec import Record
 from townlet.dto.policy_ref import is_data
 
-__all__ = ["RECORDED_METRICS", "EvidenceTable", "PairedMetric"]
+__all__ = ["CANDIDATE", "RECORDED_METRICS", "EvidenceTable", "PairedMetric"]
 
+CANDIDATE = "candidate"
+"""What the policy under test is called among the policies of a table."""
 RECORDED_METRICS = ("return_per_episode", "episode_length")
 """What recorded episodes tell: the metrics of a baseline that is a data set."""
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from attrs import evolve, frozen
 
 from townlet.confidence.skewness import wider_bounds, wider_unpaired_bounds
-from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.evidence import CANDIDATE, EvidenceTable, PairedMetric
 from townlet.dto.fields import Direction
 from townlet.dto.guards import EvidenceGuardSpec, GuardReport, PairedComparisonSpec, Relation, TailSpec
 from townlet.dto.limitations import GuardLimitation, KpiMove, PairFacts
@@ -28,9 +28,9 @@ from townlet.estimate import (
 )
 from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.guards.look_errors import LookErrors
+from townlet.machine.guards.mean_test import relative_share
 
 __all__ = [
-    "CANDIDATE",
     "POWER",
     "Contrasts",
     "Kpi",
@@ -41,7 +41,6 @@ __all__ = [
     "tail_limitation",
 ]
 
-CANDIDATE = "candidate"
 POWER = 0.8
 """Chance with which a difference counts as detectable."""
 _ALPHA = 0.025
@@ -86,7 +85,7 @@ class Contrasts:
 
     @classmethod
     def of(cls, report: GuardReport, guard: PairedComparisonSpec, kpi: Kpi, table: EvidenceTable) -> "Contrasts":
-        """Return the contrasts behind a report, as `machine.guards.paired_test` makes them."""
+        """Return the contrasts behind a report, as `machine.guards.mean_test` makes them."""
         values, baseline, episodes = row_of(table, guard).values, guard.margin.baseline, table.looks[report.look - 1]
         sides = values[CANDIDATE][:episodes], values[baseline][:episodes]
         unpaired = table.is_unpaired(baseline)
@@ -101,13 +100,12 @@ class Contrasts:
         )
         mean = paired(other).mean
         distance, tolerance = margin.distance(mean)
-        share = 0.0
-        if tolerance == "relative":
-            share = math.copysign(guard.margin.relative or 0.0, mean) * -_side(guard.relation is Relation.BETTER_BY)
+        limit = margin.limit(distance)
+        share = relative_share(margin, mean, limit) if tolerance == "relative" else 0.0
         return cls(
             own=[kpi.sign * x for x in own],
             other=[kpi.sign * b - share * b for b in other],
-            limit=0.0 if tolerance == "relative" else margin.limit(distance),
+            limit=0.0 if tolerance == "relative" else limit,
             shift=share * mean,
             unpaired=unpaired,
         )

@@ -4,7 +4,7 @@ from typing import assert_never
 
 import attrs
 
-from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.evidence import CANDIDATE, EvidenceTable, PairedMetric
 from townlet.dto.guards import EvidenceGuardSpec, GuardReport, PairedComparisonSpec, TailSpec
 from townlet.dto.policy import EvaluationResult
 from townlet.machine.guards.baseline_margin import BaselineMargin
@@ -17,8 +17,6 @@ from townlet.machine.guards.paired_test import sequential_paired_test
 from townlet.machine.guards.share_test import ShareQuestion, sequential_share_test
 
 __all__ = ["evaluate_evidence_guard", "is_settled"]
-
-CANDIDATE = "candidate"
 
 
 def evaluate_evidence_guard(name: str, guard: EvidenceGuardSpec, context: GuardContext) -> GuardReport:

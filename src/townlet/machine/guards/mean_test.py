@@ -17,7 +17,7 @@ from townlet.estimate import ROUNDING, bounds, common_value, pair_sizes, unpaire
 from townlet.machine.guards.baseline_margin import BaselineMargin
 from townlet.machine.guards.paired_comparison import LookResult, PairedComparison, Samples
 
-__all__ = ["mean_test"]
+__all__ = ["mean_test", "relative_share"]
 
 
 def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> LookResult:
@@ -29,7 +29,7 @@ def mean_test(comparison: PairedComparison, look: int, samples: Samples) -> Look
     margin, mean = comparison.margin, math.fsum(samples.baselines) / len(samples.baselines)
     distance, tolerance = margin.distance(mean)
     limit = margin.limit(distance)
-    share = _share(margin, mean, limit) if tolerance == "relative" else 0.0
+    share = relative_share(margin, mean, limit) if tolerance == "relative" else 0.0
     contrast_limit = 0.0 if tolerance == "relative" else limit
     alpha = comparison.errors.each[look - 1]
     contrasts, sides = _contrasts(comparison, samples, share)
@@ -104,7 +104,7 @@ def _common_contrast(
     return math.fsum(contrasts) / len(contrasts)
 
 
-def _share(margin: BaselineMargin, mean: float, limit: float) -> float:
+def relative_share(margin: BaselineMargin, mean: float, limit: float) -> float:
     """Return which share of the baseline's value a relative margin adds to a difference."""
     return math.copysign(margin.guard.margin.relative or 0.0, mean) * (-1.0 if limit > 0 else 1.0)
 

@@ -7,7 +7,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from townlet.dto.evidence import PairedMetric
+from townlet.dto.evidence import CANDIDATE, PairedMetric
 from townlet.dto.metrics import InvalidValues, Measurement
 from townlet.dto.schedule import EvidenceSpec
 from townlet.policy.evaluation.episodes import Episodes, play
@@ -15,10 +15,8 @@ from townlet.policy.evaluation.first_observations import first_observed
 from townlet.policy.training.contexts import TrainingContext
 from townlet.rng import derive
 
-__all__ = ["CANDIDATE", "EvidenceCollector"]
+__all__ = ["EvidenceCollector"]
 
-CANDIDATE = "candidate"
-"""What the policy under test is called among the policies."""
 _CONTROL = "control."
 
 
@@ -95,20 +93,24 @@ class EvidenceCollector:
                         seed=derive(self.seed, "control", policy),
                     )  # fmt: skip
 
-    def covariates(self, episodes: int) -> tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, ...]]]:
-        """Return the covariate of a control variate by scenario: of the first episodes, and of the further ones."""
+    def covariates(self, episodes: int) -> dict[str, tuple[float, ...]]:
+        """Return the covariate of a control variate in the first episodes, by scenario; nothing without one."""
+        return self._observed(self.seed, episodes)
+
+    def further_covariates(self) -> dict[str, tuple[float, ...]]:
+        """Return the same of the further episodes, which are only begun."""
+        control = self.evidence.control
+        return {} if control is None else self._observed(derive(self.seed, "covariates"), control.episodes)
+
+    def _observed(self, seed: int, count: int) -> dict[str, tuple[float, ...]]:
         control = self.evidence.control
         if control is None or control.covariate is None:
-            return {}, {}
+            return {}
         observed = partial(first_observed, self.context.environments, feature=control.covariate, first=0)
-        further, lengths = derive(self.seed, "covariates"), {each: self._length(each) for each in self.scenarios}
-        return (
-            {each: observed(each, seed=self.seed, max_steps=most, count=episodes) for each, most in lengths.items()},
-            {
-                each: observed(each, seed=further, max_steps=most, count=control.episodes)
-                for each, most in lengths.items()
-            },
-        )
+        return {
+            scenario: observed(scenario, seed=seed, max_steps=self._length(scenario), count=count)
+            for scenario in self.scenarios
+        }
 
     def _length(self, scenario: str) -> int:
         """Return the most decisions of an episode."""

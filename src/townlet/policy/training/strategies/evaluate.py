@@ -6,7 +6,7 @@ from time import perf_counter
 from attrs import frozen
 
 from townlet.canonical import canonical_json
-from townlet.dto.evidence import EvidenceTable
+from townlet.dto.evidence import CANDIDATE, EvidenceTable
 from townlet.dto.guards import MetricGuardSpec, PairedComparisonSpec
 from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import InvalidValues, Measurement
@@ -18,7 +18,7 @@ from townlet.machine.catalogue import Cost, CostContext, Input, Product, Strateg
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.data_sets import recorded_values
-from townlet.policy.training.evidence import CANDIDATE, EvidenceCollector
+from townlet.policy.training.evidence import EvidenceCollector
 from townlet.rng import derive
 
 __all__ = ["ENTRIES", "EvaluateStrategy"]
@@ -97,11 +97,11 @@ class EvaluateStrategy:
         checkpoint = checkpoints.load()
         if checkpoint is not None:
             collector.resume(checkpoint.arrays)
+        further = collector.further_covariates()
         # The verdict of the checkpoint's look is derived again; nothing is played for it.
         first = 0 if checkpoint is None else checkpoint.step - 1
         for look, episodes in enumerate(evidence.episodes[first:], start=first + 1):
             collector.extend(episodes)
-            covariates, further = collector.covariates(episodes)
             table = EvidenceTable(
                 evidence=spec.evidence,
                 candidate=candidate,
@@ -110,7 +110,7 @@ class EvaluateStrategy:
                 looks=evidence.episodes[:look],
                 metrics=collector.rows(),
                 unpaired=not visit.obeys_seed,
-                covariates=covariates,
+                covariates=collector.covariates(episodes),
                 further_covariates=further,
             )
             digest = context.blobs.put(_canonical(table))
