@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from townlet.dto.schedule import ScheduleSpec
     from townlet.errors import BadInputError, HoldError, StoppedError, TorchNotAvailableError, TownletError
     from townlet.machine.schedule.loader import ScheduleError
+    from townlet.policy.load import load_policy
+    from townlet.policy.model.policy import Policy
     from townlet.policy.training.anneal_result import AnnealResult
     from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, batched
     from townlet.world.batch import TownBatch
@@ -26,6 +28,7 @@ __all__ = [
     "EnvironmentProvider",
     "HoldError",
     "ObservationBatchDTO",
+    "Policy",
     "ScheduleError",
     "ScheduleSpec",
     "StepResult",
@@ -37,6 +40,7 @@ __all__ = [
     "__version__",
     "anneal",
     "batched",
+    "load_policy",
     "resume",
     "run",
 ]
@@ -52,6 +56,7 @@ _MODULES = {
     "EnvironmentProvider": "townlet.ports",
     "HoldError": "townlet.errors",
     "ObservationBatchDTO": "townlet.dto.boundary",
+    "Policy": "townlet.policy.model.policy",
     "ScheduleError": "townlet.machine.schedule.loader",
     "ScheduleSpec": "townlet.dto.schedule",
     "StepResult": "townlet.dto.boundary",
@@ -62,6 +67,7 @@ _MODULES = {
     "TownletError": "townlet.errors",
     "anneal": "townlet.api",
     "batched": "townlet.ports",
+    "load_policy": "townlet.policy.load",
     "resume": "townlet.api",
     "run": "townlet.api",
 }

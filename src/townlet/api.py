@@ -86,7 +86,7 @@ def run(
         orchestrator = call.orchestrator(_schedule(schedule), None, strategies, allow_imports, seed=seed)
         target = None if directory is None else _path("directory", directory)
         summary = orchestrator.run(rehearse=rehearse, directory=target, device=device)
-        return AnnealResult.of(summary, orchestrator.source)
+        return AnnealResult.of(summary)
 
 
 def anneal(
@@ -131,7 +131,7 @@ def anneal(
             orchestrator = evolve(orchestrator, teacher=own_teacher)
         if name is not None or own_metrics:
             orchestrator = _replaced(orchestrator, Replacements(teacher=name, metrics=own_metrics))
-        return AnnealResult.of(orchestrator.run(rehearse=rehearse), orchestrator.source)
+        return AnnealResult.of(orchestrator.run(rehearse=rehearse))
 
 
 def resume(
@@ -169,7 +169,7 @@ def resume(
         blobs, known = BlobStore(own_home / "blobs"), catalogue(orchestrator.strategies)
         orchestrator.teacher = source_of_run(directory, blobs, known, orchestrator.source, own_teacher).teacher
         summary = orchestrator.resume(directory.path, accept_schedule=accept_schedule)
-        return AnnealResult.of(summary, orchestrator.source)
+        return AnnealResult.of(summary)
 
 
 @define(kw_only=True)

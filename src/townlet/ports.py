@@ -17,6 +17,7 @@ from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import EnvironmentSpec
+from townlet.dto.spaces import NativeSpaces
 from townlet.errors import BadInputError, EnvironmentFaultError
 from townlet.imports import Imports
 
@@ -84,6 +85,8 @@ class EnvironmentDescription(Record):
     """Names of the F features, in order."""
     actions: ActionSpec
     """Heads of an action: A options of the discrete ones together, C columns."""
+    spaces: NativeSpaces | None = None
+    """One agent's own observations and actions, where they are more than features and columns."""
     decisions_per_day: int | None = None
     """Decisions in one day, where the environment has days; lengths may then be given in days."""
     max_steps: int | None = None

@@ -15,7 +15,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.policy.model.inference import Layers, forward
+from townlet.policy.model.forward import Layers, forward
 from townlet.policy.model.initialise import fresh_layers
 
 __all__ = ["Shapes", "bare", "plain_ppo", "products", "sb3"]

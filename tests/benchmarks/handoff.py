@@ -33,7 +33,7 @@ from stable_baselines3.common.env_util import make_vec_env
 import townlet
 from townlet.env.scripts import SCRIPTS
 from townlet.policy.data.dataset import read_dataset
-from townlet.policy.model.inference import forward, normalise
+from townlet.policy.model.forward import forward, normalise
 from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.ppo import rollout
 from townlet.policy.training import ppo_data

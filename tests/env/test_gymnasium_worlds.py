@@ -12,7 +12,7 @@ from gymnasium import spaces
 from townlet.env.gymnasium_provider import GymnasiumProvider
 from townlet.env.gymnasium_worlds import GymnasiumWorlds
 from townlet.env.scripted_teacher import ScriptTeacher
-from townlet.env.spaces import ActionLayout, ObservationLayout
+from townlet.env.spaces import action_layout, observation_layout
 from townlet.errors import BadInputError, EnvironmentFaultError
 from townlet.policy.evaluation.episodes import play
 from townlet.ports import provider
@@ -236,7 +236,7 @@ def test_a_script_sees_the_environments_own_observation() -> None:
         return 5.5
 
     teacher = ScriptTeacher(
-        script=script, observations=ObservationLayout.of(space, "e"), actions=ActionLayout.of(spaces.Discrete(2), "e")
+        script=script, observations=observation_layout(space, "e"), actions=action_layout(spaces.Discrete(2), "e")
     )
     worlds = made(GymnasiumProvider(name="CartPole-v1"), worlds=1).reset()
     batch = type(worlds)(

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townlet.env.spaces import ActionLayout, ObservationLayout
+from townlet.env.spaces import action_layout, observation_layout
 from townlet.errors import BadInputError
 
 NESTED = spaces.Dict(
@@ -36,7 +36,7 @@ SPACES = [
 def test_an_action_of_the_environment_comes_back(space: spaces.Space[Any], seed: int) -> None:
     """Columns of an action and back: the same action, to the rounding of its columns."""
     space.seed(seed)
-    action, layout = space.sample(), ActionLayout.of(space, "e")
+    action, layout = space.sample(), action_layout(space, "e")
     columns = layout.from_native(action)
     assert (layout.spec.columns,) == columns.shape
     (back,) = layout.to_native(columns[None])
@@ -50,7 +50,7 @@ def test_an_action_of_the_environment_comes_back(space: spaces.Space[Any], seed:
 def test_an_observation_becomes_named_features_and_comes_back(space: spaces.Space[Any], seed: int) -> None:
     """As many names as numbers; the script sees the environment's own structure."""
     space.seed(seed)
-    observation, layout = space.sample(), ObservationLayout.of(space, "e")
+    observation, layout = space.sample(), observation_layout(space, "e")
     features = layout.flatten(observation)
     assert (np.float32, (len(set(layout.names)),)) == (features.dtype, features.shape)
     back = layout.unflatten(features)
@@ -62,16 +62,16 @@ def test_an_observation_becomes_named_features_and_comes_back(space: spaces.Spac
 def test_the_environment_never_sees_a_number_beyond_its_bounds(numbers: list[float]) -> None:
     """Columns far outside are clipped; whole numbers are rounded last."""
     box = spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([5.0, 1.0], np.float32))
-    (native,) = ActionLayout.of(box, "e").to_native(np.array([numbers], np.float32))
+    (native,) = action_layout(box, "e").to_native(np.array([numbers], np.float32))
     assert box.contains(native)
     whole = spaces.Box(0, 30, (2,), np.int64)
-    (native,) = ActionLayout.of(whole, "e").to_native(np.array([numbers], np.float32))
+    (native,) = action_layout(whole, "e").to_native(np.array([numbers], np.float32))
     assert whole.contains(native)
 
 
 def test_bounds_are_minus_one_and_one() -> None:
     """The units of a box column."""
-    layout = ActionLayout.of(spaces.Box(-2.0, 5.0, (1,), np.float32), "e")
+    layout = action_layout(spaces.Box(-2.0, 5.0, (1,), np.float32), "e")
     assert [[-2.0], [1.5], [5.0]] == [each.tolist() for each in layout.to_native(np.float32([[-1], [0], [1]]))]
 
 
@@ -79,19 +79,19 @@ def test_names_say_where_a_number_comes_from() -> None:
     """Keys in one order, whatever the order in which they were given."""
     one = spaces.Dict({"b": spaces.Discrete(2), "a": spaces.Box(0, 1, (2,))})
     other = spaces.Dict({"a": spaces.Box(0, 1, (2,)), "b": spaces.Discrete(2)})
-    layouts = [ObservationLayout.of(each, "e") for each in (one, other)]
+    layouts = [observation_layout(each, "e") for each in (one, other)]
     assert layouts[0].names == layouts[1].names == ("a[0]", "a[1]", "b=0", "b=1")
     observation = {"b": np.int64(1), "a": np.float32([0.25, 0.5])}
     assert all([0.25, 0.5, 0.0, 1.0] == layout.flatten(observation).tolist() for layout in layouts)
     assert ("arm/0[0]", "arm/0[1]", "gear", "lamps[0]", "lamps[1]") == tuple(
-        head.name for head in ActionLayout.of(NESTED, "e").spec.discrete
+        head.name for head in action_layout(NESTED, "e").spec.discrete
     )
 
 
 def test_a_mask_in_the_observation_is_no_feature() -> None:
     """It says what is legal, and a learner gets it as such."""
     space = spaces.Dict({"action_mask": spaces.MultiBinary(3), "seen": spaces.Box(0, 1, (2,))})
-    layout = ObservationLayout.of(space, "e")
+    layout = observation_layout(space, "e")
     assert ("seen[0]", "seen[1]") == layout.names
     assert (2,) == layout.flatten({"action_mask": np.ones(3, np.int8), "seen": np.zeros(2, np.float32)}).shape
 
@@ -108,11 +108,11 @@ def test_a_mask_in_the_observation_is_no_feature() -> None:
 def test_what_cannot_be_flat_is_refused(space: spaces.Space[Any], message: str) -> None:
     """With the environment, the key, and what to do."""
     with pytest.raises(BadInputError, match=f"^e: .*{message}"):
-        ObservationLayout.of(space, "e")
+        observation_layout(space, "e")
 
 
 @pytest.mark.parametrize("action", [[0.5, 1], [1], "left", None])
 def test_an_action_that_is_none_is_refused(action: Any) -> None:
     """A script that answers with half an option, or with too few, is not rounded or padded."""
     with pytest.raises((ValueError, TypeError)):
-        ActionLayout.of(spaces.MultiDiscrete([2, 3]), "e").from_native(action)
+        action_layout(spaces.MultiDiscrete([2, 3]), "e").from_native(action)

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from townlet.dto.actions import ActionSpec
 from townlet.dto.strategies import RampSpec
 from townlet.env.gymnasium_provider import GymnasiumProvider
-from townlet.env.spaces import ObservationLayout
+from townlet.env.spaces import observation_layout
 from townlet.policy.data.dataset import DatasetMetadata
 from townlet.policy.distributions.acting import log_probabilities, log_probability, masked, sample
 from townlet.policy.model.initialise import fresh_weights
@@ -112,9 +112,7 @@ def test_a_row_without_a_legal_option_gives_finite_numbers() -> None:
 def test_the_order_of_a_dictionarys_keys_changes_no_feature() -> None:
     """17: neither that of the space nor that of the observation."""
     parts = {"b": spaces.Box(0, 9, (1,)), "a": spaces.Discrete(2)}
-    one, other = (
-        ObservationLayout.of(spaces.Dict({key: parts[key] for key in order}), "test") for order in ("ab", "ba")
-    )
+    one, other = (observation_layout(spaces.Dict({key: parts[key] for key in order}), "test") for order in ("ab", "ba"))
     assert one.names == other.names
     seen = {"a": 1, "b": np.array([4.0], np.float32)}
     backwards = dict(reversed(seen.items()))

@@ -8,7 +8,7 @@ import pytest
 
 from townlet.policy.model import blas
 from townlet.policy.model.blas import one_thread
-from townlet.policy.model.inference import forward
+from townlet.policy.model.forward import forward
 from townlet.policy.model.initialise import fresh_layers
 
 get, take = blas._openblas()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
 from townlet.policy.bc.heldout_scores import heldout_r2, worst_recall
 from townlet.policy.data.dataset import Samples
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 
 GEAR = DiscreteHead(name="gear", options=("low", "high"))
 

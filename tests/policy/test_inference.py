@@ -5,7 +5,8 @@ import pytest
 
 from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.policy.model.inference import ActingPolicy, forward
+from townlet.policy.model.forward import forward
+from townlet.policy.model.inference import ActingPolicy
 from townlet.policy.model.initialise import fresh_layers
 from townlet.rng import mix
 

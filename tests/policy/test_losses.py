@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from townlet.dto.actions import ActionSpec  # noqa: E402
 from townlet.policy.losses import clipped_surrogate, value_error  # noqa: E402
-from townlet.policy.model.inference import forward  # noqa: E402
+from townlet.policy.model.forward import forward  # noqa: E402
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
 from townlet.policy.model.torch_network import MLP, ActorCritic, parity  # noqa: E402
 

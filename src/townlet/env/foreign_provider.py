@@ -22,7 +22,7 @@ from townlet.imports import Imports
 from townlet.ports import Environment, EnvironmentDescription, Script, Teacher
 
 with needed("gymnasium", extra="env"):
-    from townlet.env.spaces import Layouts
+    from townlet.layouts import Layouts
 
 __all__ = ["METRICS", "SCENARIO", "ForeignProvider", "discount_of"]
 

@@ -20,7 +20,7 @@ from townlet.ports import EnvironmentDescription, Tallies
 from townlet.rng import mix
 
 if TYPE_CHECKING:
-    from townlet.env.spaces import Layouts
+    from townlet.layouts import Layouts
 
 __all__ = ["ForeignWorlds"]
 

@@ -17,7 +17,8 @@ with needed("gymnasium", extra="env"):
     import gymnasium
 
     from townlet.env.gymnasium_worlds import GymnasiumWorlds
-    from townlet.env.spaces import ActionLayout, Layouts, ObservationLayout
+    from townlet.env.spaces import layouts_of
+    from townlet.layouts import Layouts
 
 __all__ = ["GymnasiumProvider"]
 
@@ -36,10 +37,7 @@ class GymnasiumProvider(ForeignProvider):
         return GymnasiumWorlds
 
     def _layouts(self, environment: Any) -> Layouts:
-        observations, actions = self._spaces(environment)
-        return Layouts(
-            observations=ObservationLayout.of(observations, self.id), action=ActionLayout.of(actions, self.id)
-        )
+        return layouts_of(*self._spaces(environment), self.id)
 
     def _spaces(self, environment: Any) -> tuple[Any, Any]:
         """Return the spaces of the observations and of the actions of one world."""
@@ -108,6 +106,7 @@ class GymnasiumProvider(ForeignProvider):
             agents=1,
             features=observations.names,
             actions=actions,
+            spaces=layouts.spaces,
             max_steps=limit,
             objective="return_per_episode",
             discount=discount_of(limit),

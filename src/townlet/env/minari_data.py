@@ -19,7 +19,8 @@ with needed("minari", "h5py", "PIL", extra="minari"):
     from minari.storage import get_dataset_path
 
 with needed("gymnasium", extra="env"):
-    from townlet.env.spaces import MASK, ActionLayout, Layouts, ObservationLayout
+    from townlet.env.spaces import MASK, layouts_of
+    from townlet.layouts import Layouts
 
 __all__ = ["read_minari"]
 
@@ -85,12 +86,11 @@ def _opened(folder: Path, where: str) -> MinariDataset:
 
 
 def _check_spaces(data: MinariDataset, layouts: Layouts, description: EnvironmentDescription, where: str) -> None:
-    names = ObservationLayout.of(data.observation_space, where).names
-    spec = ActionLayout.of(data.action_space, where).spec
-    if names != layouts.observations.names or spec != layouts.action.spec:
+    own = layouts_of(data.observation_space, data.action_space, where)
+    if own.observations.names != layouts.observations.names or own.action.spec != layouts.action.spec:
         raise BadInputError(
             f"{where} was recorded with observations {data.observation_space} and actions {data.action_space}; "
-            f"{description.id} has observations {layouts.observations.space} and actions {layouts.action.space}"
+            f"{description.id} has observations {layouts.observations} and actions {layouts.action}"
         )
 
 

@@ -19,7 +19,8 @@ with needed("gymnasium", "pettingzoo", extra="env"):
     import pettingzoo
 
     from townlet.env.pettingzoo_worlds import PettingZooWorlds
-    from townlet.env.spaces import ActionLayout, Layouts, ObservationLayout
+    from townlet.env.spaces import layouts_of
+    from townlet.layouts import Layouts
 
 __all__ = ["PettingZooProvider"]
 
@@ -43,10 +44,7 @@ class PettingZooProvider(ForeignProvider):
 
     def _layouts(self, environment: "pettingzoo.ParallelEnv[Any, Any, Any]") -> Layouts:
         first = environment.possible_agents[0]
-        return Layouts(
-            observations=ObservationLayout.of(environment.observation_space(first), self.id),
-            action=ActionLayout.of(environment.action_space(first), self.id),
-        )
+        return layouts_of(environment.observation_space(first), environment.action_space(first), self.id)
 
     def make_one(self) -> "pettingzoo.ParallelEnv[Any, Any, Any]":
         """Return one environment; BadInputError where it cannot be made."""
@@ -77,8 +75,8 @@ class PettingZooProvider(ForeignProvider):
         if not names:
             raise BadInputError(f"{self.id} has no possible_agents; expected the list of all agents that can appear")
         self._check_alike(environment, names)
-        observations = ObservationLayout.of(environment.observation_space(names[0]), self.id)
-        actions = ActionLayout.of(environment.action_space(names[0]), self.id).spec
+        layouts = self._layouts(environment)
+        observations, actions = layouts.observations, layouts.action.spec
         cycles = getattr(environment.unwrapped, "max_cycles", None)
         limits = [limit for limit in (cycles, self.max_steps) if isinstance(limit, int)]
         meaning = {
@@ -94,6 +92,7 @@ class PettingZooProvider(ForeignProvider):
             agents=len(names),
             features=observations.names,
             actions=actions,
+            spaces=layouts.spaces,
             max_steps=limit,
             objective="return_per_episode",
             discount=discount_of(limit),

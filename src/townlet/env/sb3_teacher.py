@@ -12,7 +12,7 @@ from townlet.ports import EnvironmentDescription, batched
 with needed("stable_baselines3", "torch", extra="sb3"):
     from stable_baselines3.common.save_util import load_from_zip_file
 
-    from townlet.env.spaces import ActionLayout, ObservationLayout
+    from townlet.env.spaces import action_layout, observation_layout
 
 __all__ = ["load_script"]
 
@@ -49,8 +49,8 @@ def load_script(path: Path, description: EnvironmentDescription) -> Callable[...
 
 
 def _check_fits(policy: Any, description: EnvironmentDescription, where: str) -> None:
-    features = ObservationLayout.of(policy.observation_space, where).names
-    actions = ActionLayout.of(policy.action_space, where).spec
+    features = observation_layout(policy.observation_space, where).names
+    actions = action_layout(policy.action_space, where).spec
     if features != description.features or actions != description.actions:
         raise BadInputError(
             f"{where} was made for observations {policy.observation_space} and actions {policy.action_space}; the "

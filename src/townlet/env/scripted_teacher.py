@@ -16,7 +16,7 @@ from townlet.ports import Script, is_batched
 from townlet.rng import mix
 
 if TYPE_CHECKING:
-    from townlet.env.spaces import ActionLayout, ObservationLayout
+    from townlet.layouts import ActionLayout, ObservationLayout
 
 __all__ = ["ScriptTeacher"]
 
@@ -142,7 +142,7 @@ class ScriptTeacher:
     def _fault(self, chosen: Any, error: Exception) -> EnvironmentFaultError:
         rows = "a batch of actions" if is_batched(self.script) else "an action"
         return EnvironmentFaultError(
-            f"teacher {self.name}: returned {str(chosen)[:200]!r}; expected {rows} of {self.actions.space} ({error})"
+            f"teacher {self.name}: returned {str(chosen)[:200]!r}; expected {rows} of {self.actions} ({error})"
         )
 
 

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from townlet.errors import BadInputError
 from townlet.store.files import read_bytes
 
@@ -80,6 +77,9 @@ def read_document(path: Path) -> Any:
         return _json(text, path)
     if len(text) > 2**20 or "&" in text or "*" in text:
         raise BadInputError(f"{path}: a manifest in YAML has at most 1 MiB and no anchors or aliases")
+    from ruamel.yaml import YAML  # most who read files read no YAML, and it takes long to import
+    from ruamel.yaml.error import YAMLError
+
     try:
         return YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, OverflowError, RecursionError) as error:

@@ -17,7 +17,7 @@ from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.autograd import ActionDistribution
 from townlet.policy.losses import value_error
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 from townlet.policy.model.initialise import fresh_log_std
 from townlet.policy.model.torch_network import MLP, Actor, adam_state, choose_device, load_adam_state, to_device
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.policy.data.dataset import Samples
-from townlet.policy.model.inference import Layers, forward
+from townlet.policy.model.forward import Layers, forward
 
 __all__ = ["heldout_r2", "worst_recall"]
 

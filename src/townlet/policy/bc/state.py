@@ -8,7 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.strategies import BCSpec
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 
 __all__ = ["CloneResult", "CloneState", "ValueState"]
 

@@ -14,7 +14,7 @@ from townlet.dto.actions import Actions, ActionSpec, StoredActions
 from townlet.dto.array_fields import array
 from townlet.dto.codec import CodecError, Record, structure
 from townlet.errors import BadInputError, StrategyFailedError
-from townlet.policy.model.inference import normalise
+from townlet.policy.model.forward import normalise
 from townlet.ports import EnvironmentDescription
 
 __all__ = [

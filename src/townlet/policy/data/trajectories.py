@@ -12,7 +12,7 @@ from townlet.dto.codec import Record
 from townlet.dto.samples import RecordedMetrics
 from townlet.errors import BadInputError
 from townlet.policy.data.dataset import Dataset, label_entropy, read_dataset_and_extras
-from townlet.policy.model.inference import normalise
+from townlet.policy.model.forward import normalise
 from townlet.policy.model.weights import Weights
 from townlet.store.samples import REQUIRED_FEATURES
 

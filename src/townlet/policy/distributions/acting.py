@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from townlet.dto.actions import Actions, ActionSpec
 
@@ -75,6 +74,8 @@ def sample(
         above = cumulative > (numbers[:, column] * cumulative[:, -1])[:, None]
         actions[:, column] = above.argmax(axis=-1)
     if spec.box:
+        from scipy.special import ndtri  # its import takes longer than everything else that acting needs
+
         gaussian = ndtri(numbers[:, len(spec.discrete) :].astype(np.float64) + _HALF_STEP)
         actions[:, len(spec.discrete) :] = means + np.exp(log_std) * gaussian.astype(np.float32)
     return actions

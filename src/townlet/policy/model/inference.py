@@ -1,8 +1,4 @@
-"""Forward pass in numpy: every policy acts here, with the same bits for any split of a batch.
-
-The product of a single row differs in its last bits from that row's product in a batch. Rows are therefore
-multiplied in tiles of one fixed shape, padded with zeros.
-"""
+"""Acting with learned weights in batches of worlds, in numpy."""
 
 from typing import Literal
 
@@ -13,41 +9,10 @@ from numpy.typing import NDArray
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.distributions.acting import choose_greedily, log_probabilities, log_probability, masked, sample
-from townlet.policy.model.blas import one_thread
+from townlet.policy.model.forward import Layers, forward, normalise
 from townlet.rng import mix, uniform
 
-__all__ = ["ActingPolicy", "Draw", "Layers", "forward", "normalise"]
-
-Layers = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
-"""(weight [in, out], bias [out]) of each layer; ReLU between layers, none after the last."""
-
-TILE = 256
-"""Rows of every matrix product."""
-
-
-@one_thread()
-def forward(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the outputs [B, out] of a multi-layer perceptron for inputs [B, in]."""
-    rows, width = inputs.shape
-    outputs = np.empty((rows, layers[-1][1].shape[0]), np.float32)
-    tile = np.zeros((TILE, width), np.float32)
-    hidden = [np.empty((TILE, bias.shape[0]), np.float32) for _, bias in layers]
-    for start in range(0, rows, TILE):
-        size = min(TILE, rows - start)
-        if size == TILE:
-            x = inputs[start : start + TILE]
-        else:
-            tile[:size], tile[size:] = inputs[start:], 0
-            x = tile
-        for index, (weight, bias) in enumerate(layers):
-            y = hidden[index]
-            np.matmul(x, weight, out=y)
-            y += bias
-            if index < len(layers) - 1:
-                np.maximum(y, 0, out=y)
-            x = y
-        outputs[start : start + size] = x[:size]
-    return outputs
+__all__ = ["ActingPolicy", "Draw"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -113,12 +78,3 @@ class ActingPolicy:
             return self.draw(observations, normalised).actions
         logits, means = self.outputs(normalised, observations.action_mask)
         return choose_greedily(logits, means, self.spec).reshape(*observations.alive.shape, self.spec.columns)
-
-
-def normalise(
-    features: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return (features − mean) ÷ scale, clipped to ±10; float32 [B, F]."""
-    result = features - mean
-    result /= scale
-    return np.clip(result, -10, 10, out=result)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.actions import ActionSpec
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 from townlet.policy.model.weights import Weights, WeightsMetadata
 from townlet.ports import EnvironmentDescription
 
@@ -51,6 +51,7 @@ def fresh_weights(
             layers=len(hidden_sizes) + 1,
             environment=description.signature,
             parity=None,
+            spaces=description.spaces,
         ),
         actor=fresh_layers(rng, (inputs, *hidden_sizes, len(spec.outputs)), 0.01),
         critic=fresh_layers(rng, (inputs, *hidden_sizes, 1), 1.0),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from townlet.dto.actions import ActionSpec
 from townlet.errors import BadInputError
 from townlet.policy.distributions.autograd import ActionDistribution
-from townlet.policy.model.inference import Layers, forward
+from townlet.policy.model.forward import Layers, forward
 
 __all__ = [
     "MLP",

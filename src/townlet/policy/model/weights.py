@@ -1,7 +1,7 @@
 """Weights of a policy in one safetensors file (never pickle): networks, normalisers, probe batch to verify them."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import numpy as np
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 from townlet.canonical import read_tensors, write_tensors
 from townlet.dto.actions import Actions, ActionSpec, StoredActions
 from townlet.dto.codec import CodecError, structure
+from townlet.dto.spaces import NativeSpaces
 from townlet.errors import BadInputError
+from townlet.layouts import Layouts
 from townlet.policy.distributions.acting import choose_greedily, masked
-from townlet.policy.model.inference import ActingPolicy, Layers, forward, normalise
-from townlet.ports import EnvironmentDescription
+from townlet.policy.model.forward import Layers, forward, normalise
+
+if TYPE_CHECKING:
+    from townlet.policy.model.inference import ActingPolicy
+    from townlet.ports import EnvironmentDescription
 
 __all__ = ["PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
@@ -41,6 +46,22 @@ class WeightsMetadata(StoredActions):
     """Signature of the environment they were trained in; empty if unknown."""
     parity: float | None
     """Largest difference of an output between torch and numpy on the probe batch; None if not measured."""
+    spaces: NativeSpaces | None = None
+    """The environment's own observations and actions; absent where they are features and columns, or unknown."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.spaces is None:
+            return
+        layouts = Layouts.of(self.spaces, self.spec)
+        heads = sum(part.size for part in self.spaces.action)
+        if layouts.observations.names != self.features or heads != self.spec.columns:
+            raise ValueError("spaces: the parts are not those of the features and of the heads")
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return this record as plain data, without `spaces` where they are absent."""
+        data = super().model_dump()
+        return {name: value for name, value in data.items() if name != "spaces" or value is not None}
 
 
 @frozen(kw_only=True, eq=False)
@@ -80,8 +101,10 @@ class Weights:
     probe: Probe | None = None
     """Probe batch; None for imported weights without one."""
 
-    def policy(self, mode: Literal["greedy", "stochastic"] = "greedy") -> ActingPolicy:
+    def policy(self, mode: Literal["greedy", "stochastic"] = "greedy") -> "ActingPolicy":
         """Return the policy that acts with these weights."""
+        from townlet.policy.model.inference import ActingPolicy  # its imports cost more than reading the file
+
         return ActingPolicy(
             spec=self.spec, actor=self.actor, log_std=self.log_std, mean=self.mean, scale=self.scale, mode=mode
         )
@@ -131,7 +154,7 @@ class Weights:
             )
         return difference
 
-    def check_fits(self, description: EnvironmentDescription, source: str) -> None:
+    def check_fits(self, description: "EnvironmentDescription", source: str) -> None:
         """Raise BadInputError naming `source` if an environment has other features or actions."""
         for kind, ours, expected in (
             ("features", self.metadata.features, description.features),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 from townlet.policy.model.torch_network import MLP, ActorCritic
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard
 from townlet.policy.ppo.numpy_gradient import GradientBuffers, shard_gradient

@@ -22,7 +22,7 @@ from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.acting import log_probabilities, masked
 from townlet.policy.model.blas import one_thread
-from townlet.policy.model.inference import forward
+from townlet.policy.model.forward import forward
 from townlet.policy.model.torch_network import ActorCritic, adam_state, choose_device, load_adam_state, to_device
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.batch import Batch, Demonstrations, Terms, TrajectoryBatch

@@ -28,7 +28,7 @@ from townlet.policy.distributions.backward import (
     policy_logits_backward,
     softmax_divide,
 )
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 from townlet.policy.ppo.batch import Batch, Shard, Terms
 from townlet.policy.ppo.numba_kernels import bias_relu, relu_backward, surrogate_backward, value_error_backward
 from townlet.policy.ppo.ramps import Ramp

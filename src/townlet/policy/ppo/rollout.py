@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.policy.model.inference import forward
+from townlet.policy.model.forward import forward
 from townlet.policy.model.weights import Weights
 from townlet.ports import Environment, Teacher, begin_episodes, check_over, close, teacher_actions
 

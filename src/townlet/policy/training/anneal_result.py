@@ -7,16 +7,14 @@ from typing import Any
 
 import attrs
 import numpy as np
-from attrs import evolve
 from numpy.typing import NDArray
 
 from townlet.dto.codec import did_you_mean
 from townlet.dto.policy import AnnealSummary
 from townlet.errors import BadInputError
 from townlet.machine.audit.snapshot import load_run
+from townlet.policy.model.policy import Policy
 from townlet.policy.model.weights import read_weights
-from townlet.policy.training.acting import LearnedPolicy, NativeProvider
-from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
@@ -24,16 +22,14 @@ from townlet.store.rundir import RunDirectory
 __all__ = ["AnnealResult"]
 
 
-@attrs.frozen(kw_only=True, repr=False, slots=False)
+@attrs.frozen(kw_only=True, repr=False)
 class AnnealResult(AnnealSummary):
     """The summary of a run that knows where the run is; `model_dump` and `repr` are those of the summary."""
 
     @classmethod
-    def of(cls, summary: AnnealSummary, source: EnvironmentSource) -> "AnnealResult":
-        """Return the result of a summary; `source` makes the environment that the run was given."""
-        result = cls(**{field.name: getattr(summary, field.name) for field in attrs.fields(AnnealSummary)})
-        vars(result)["source"] = source
-        return result
+    def of(cls, summary: AnnealSummary) -> "AnnealResult":
+        """Return the result of a summary."""
+        return cls(**{field.name: getattr(summary, field.name) for field in attrs.fields(AnnealSummary)})
 
     @property
     def directory(self) -> Path:
@@ -41,27 +37,18 @@ class AnnealResult(AnnealSummary):
         return Path(self.path)
 
     @property
-    def policy(self) -> LearnedPolicy:
+    def policy(self) -> Policy:
         """The policy that the run ended with: what was promoted, else its last candidate.
 
-        BadInputError for a run that trained none, or whose environment cannot be made in this process.
+        BadInputError for a run that trained none.
         """
         run = RunDirectory.at(self.directory)
         blobs = BlobStore(run.home(Path(".townlet")) / "blobs")
-        snapshot = load_run(run, blobs, catalogue())
-        digest = self.weights or snapshot.state.candidate
+        digest = self.weights or load_run(run, blobs, catalogue()).state.candidate
         if digest is None:
             raise BadInputError(f"run {self.run} has trained no policy")
-        source: EnvironmentSource = vars(self).get("source", EnvironmentSource())
-        spec = snapshot.schedule.environment
-        environments: Any = source.provider(evolve(spec, workers=0))
-        description, inner = environments.describe(spec.scenario), environments
-        while not isinstance(inner, NativeProvider) and hasattr(inner, "inner"):
-            inner = inner.inner
         weights = read_weights(blobs.get(digest), f"weights {digest[:12]}")
-        weights.check_fits(description, f"weights {digest[:12]}")
-        layouts = inner.layouts() if isinstance(inner, NativeProvider) else None
-        return LearnedPolicy(digest=digest, weights=weights, description=description, layouts=layouts)
+        return Policy(weights=weights, digest=digest, source=f"run {self.run}")
 
     def metrics(self, state: str) -> dict[str, NDArray[np.float64]]:
         """Return what each iteration of a state measured, as columns of equal length: step, agent_steps, value_loss, ….

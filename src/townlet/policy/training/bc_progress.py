@@ -13,7 +13,7 @@ from townlet.dto.codec import Record
 from townlet.dto.strategies import BCSpec
 from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
-from townlet.policy.model.inference import Layers
+from townlet.policy.model.forward import Layers
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
 from townlet.policy.training.contexts import TrainingContext
 

@@ -15,7 +15,7 @@ from townlet.errors import BadInputError
 from townlet.machine.engine.visit import Visit
 from townlet.policy.data.dataset import Samples, flatten
 from townlet.policy.data.trajectories import Trajectories
-from townlet.policy.model.inference import forward
+from townlet.policy.model.forward import forward
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.batch import TrajectoryBatch

@@ -19,7 +19,7 @@ from townlet.policy.advantages import discounted_returns, return_horizon
 from townlet.policy.bc.heldout_scores import heldout_r2, worst_recall
 from townlet.policy.data.dataset import Dataset, flatten, split_episodes
 from townlet.policy.data.demonstrations import Demonstrations
-from townlet.policy.model.inference import normalise
+from townlet.policy.model.forward import normalise
 from townlet.policy.model.initialise import fresh_layers, without_inputs
 from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
 from townlet.policy.training.contexts import TrainingContext
@@ -135,7 +135,8 @@ class BCStrategy:
         rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
         probe = make_probe(weights, seen[rows], held.action_mask[rows])
         difference = parity(weights.actor, normalise(probe.observations, mean, scale))
-        weights = attrs.evolve(weights, probe=probe, metadata=attrs.evolve(weights.metadata, parity=difference))
+        metadata = attrs.evolve(weights.metadata, parity=difference, spaces=context.description.spaces)
+        weights = attrs.evolve(weights, probe=probe, metadata=metadata)
         return BCTrainingResult(
             weights=context.blobs.put(weights.to_bytes()),
             flags=("early_stop",) * fit.stopped_early + ("features_missing",) * bool(demonstrations.missing),

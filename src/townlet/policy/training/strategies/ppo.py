@@ -12,7 +12,7 @@ from attrs import frozen
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PPOSpec
 from townlet.machine.catalogue import StrategyEntry
-from townlet.policy.model.inference import normalise
+from townlet.policy.model.forward import normalise
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.ramps import ramp_at
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
