@@ -7,7 +7,7 @@ first. A network has an output for each option (a logit) and one for each box he
 
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import frozen
@@ -196,6 +196,8 @@ class ActionSpec(Record):
 class StoredActions(Record):
     """Metadata of a file about actions."""
 
+    left_out: ClassVar[frozenset[str]] = frozenset({"heads"})
+    """Fields that a file leaves out where they are None: files of before they existed keep their digests."""
     actions: tuple[str, ...]
     """Names of the A + D outputs of a network."""
     heads: ActionSpec | None = None
@@ -211,6 +213,6 @@ class StoredActions(Record):
         return ActionSpec.one_of(*self.actions) if self.heads is None else self.heads
 
     def model_dump(self) -> dict[str, Any]:
-        """Return this record as plain data, without `heads` where it is absent."""
+        """Return this record as plain data, without the fields of `left_out` that are None."""
         data = super().model_dump()
-        return {name: value for name, value in data.items() if name != "heads" or value is not None}
+        return {name: value for name, value in data.items() if name not in self.left_out or value is not None}

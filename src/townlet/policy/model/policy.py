@@ -173,7 +173,9 @@ class Policy:
         from townlet.dto.boundary import ObservationBatchDTO
 
         if rng is None:
-            raise BadInputError("act: an action can be drawn with rng=numpy.random.default_rng(…) only")
+            raise BadInputError(
+                f"{self!r}: an action is drawn with rng=numpy.random.default_rng(…) only; or leave deterministic True"
+            )
         batch = ObservationBatchDTO(
             observations=features[:, None],
             action_mask=mask[:, None],
@@ -200,12 +202,12 @@ class Policy:
                 return features, is_batch, (len(features),) if is_batch else ()
             array = np.asarray(observation, np.float32)
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise BadInputError(
-                f"{self!r}: no observation of its environment: {type(error).__name__}: {error}"
-            ) from error
+            reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise BadInputError(f"{self!r}: the observation is not one of its environment: {reason}") from error
         if array.shape[-1:] != self._width:
             raise BadInputError(
-                f"{self!r}: an observation of shape {array.shape}; expected {self._width[0]} features on its last axis"
+                f"{self!r}: the observation is an array of shape {array.shape}; expected {self._width[0]} features on "
+                "its last axis"
             )
         return array.reshape(-1, *self._width), array.ndim > 1, array.shape[:-1]
 
@@ -217,7 +219,8 @@ class Policy:
         given = np.asarray(action_mask, np.bool_)
         if given.shape[-1:] != shape[1:] or given.size != rows * shape[1]:
             raise BadInputError(
-                f"{self!r}: a mask of shape {given.shape}; expected {shape[1]} options for each of {rows} observations"
+                f"{self!r}: the mask has shape {given.shape}; expected {shape[1]} options for each of {rows} "
+                "observations"
             )
         return given.reshape(shape)
 

@@ -1,7 +1,7 @@
 """Weights of a policy in one safetensors file (never pickle): networks, normalisers, probe batch to verify them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 import numpy as np
@@ -36,6 +36,7 @@ _LARGEST = 1e30
 class WeightsMetadata(StoredActions):
     """Metadata of a weights file: the one entry of the safetensors header."""
 
+    left_out: ClassVar[frozenset[str]] = frozenset({"heads", "spaces"})
     schema: Literal[1] = 1
     """Version of this layout."""
     features: tuple[str, ...]
@@ -57,11 +58,6 @@ class WeightsMetadata(StoredActions):
         heads = sum(part.size for part in self.spaces.action)
         if layouts.observations.names != self.features or heads != self.spec.columns:
             raise ValueError("spaces: the parts are not those of the features and of the heads")
-
-    def model_dump(self) -> dict[str, Any]:
-        """Return this record as plain data, without `spaces` where they are absent."""
-        data = super().model_dump()
-        return {name: value for name, value in data.items() if name != "spaces" or value is not None}
 
 
 @frozen(kw_only=True, eq=False)
