@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from townlet.dto.policy import AnnealSummary
     from townlet.dto.schedule import ScheduleSpec
     from townlet.errors import BadInputError, HoldError, StoppedError, TorchNotAvailableError, TownletError
+    from townlet.machine.audit.run_data import RunData
     from townlet.machine.schedule.loader import ScheduleError
     from townlet.policy.load import load_policy
     from townlet.policy.model.policy import Policy
     from townlet.policy.training.anneal_result import AnnealResult
+    from townlet.policy.training.open_run import open_run
     from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Teacher, batched
     from townlet.world.batch import TownBatch
 
@@ -29,6 +31,7 @@ __all__ = [
     "HoldError",
     "ObservationBatchDTO",
     "Policy",
+    "RunData",
     "ScheduleError",
     "ScheduleSpec",
     "StepResult",
@@ -41,6 +44,7 @@ __all__ = [
     "anneal",
     "batched",
     "load_policy",
+    "open_run",
     "resume",
     "run",
 ]
@@ -57,6 +61,7 @@ _MODULES = {
     "HoldError": "townlet.errors",
     "ObservationBatchDTO": "townlet.dto.boundary",
     "Policy": "townlet.policy.model.policy",
+    "RunData": "townlet.machine.audit.run_data",
     "ScheduleError": "townlet.machine.schedule.loader",
     "ScheduleSpec": "townlet.dto.schedule",
     "StepResult": "townlet.dto.boundary",
@@ -68,6 +73,7 @@ _MODULES = {
     "anneal": "townlet.api",
     "batched": "townlet.ports",
     "load_policy": "townlet.policy.load",
+    "open_run": "townlet.policy.training.open_run",
     "resume": "townlet.api",
     "run": "townlet.api",
 }

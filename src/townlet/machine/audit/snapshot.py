@@ -10,7 +10,7 @@ from townlet.dto.journal import Entry, OperatorCommand, RunCreated
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import JournalBrokenError
 from townlet.machine.catalogue import StrategyCatalogue
-from townlet.machine.journal.chain import read
+from townlet.machine.journal.chain import VerifiedJournal, read
 from townlet.machine.journal.fold import fold
 from townlet.machine.journal.run_state import RunState
 from townlet.machine.schedule.yaml_source import read as read_document
@@ -18,7 +18,7 @@ from townlet.store.blobs import BlobStore
 from townlet.store.files import resource_errors
 from townlet.store.rundir import RunDirectory
 
-__all__ = ["RunSnapshot", "first_record", "load_run", "schedule_in_force", "schedules"]
+__all__ = ["RunSnapshot", "first_record", "load_run", "schedule_in_force", "schedules", "snapshot_of"]
 
 
 @frozen(kw_only=True)
@@ -37,7 +37,13 @@ class RunSnapshot:
 
 def load_run(run: RunDirectory, blobs: BlobStore, catalogue: StrategyCatalogue) -> RunSnapshot:
     """Return the state of a run; JournalBrokenError names the first record of its journal that is not valid."""
-    journal = read(run.journal, run.head, catalogue)
+    return snapshot_of(run, read(run.journal, run.head, catalogue), blobs, catalogue)
+
+
+def snapshot_of(
+    run: RunDirectory, journal: VerifiedJournal, blobs: BlobStore, catalogue: StrategyCatalogue
+) -> RunSnapshot:
+    """Return the state of a run after the records of a journal that was read before."""
     seed = first_record(run, journal.entries).seed
     text = schedule_in_force(run, journal.entries, blobs)
     # It was checked before the run began, and its digest in the journal shows that it is the same. A schedule may leave

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
+from townlet.machine.audit.metric_stream import parse_point
 from townlet.policy.ppo.iteration import PPOIteration
 from townlet.policy.training.observers import ObserverFailures
 from townlet.store.files import open_append, read_bytes, write_atomic
@@ -69,10 +70,10 @@ class Telemetry:
         with self._caught():
             kept, mine = [], 0
             for line in read_bytes(self.path).splitlines(keepends=True):
-                point = _point(line)
+                point = parse_point(line)
                 if point is None:
                     continue
-                own = point == (self.state, self.visit)
+                own = (point.state, point.visit) == (self.state, self.visit)
                 mine += own
                 if not own or mine <= points:
                     kept.append(line)
@@ -93,12 +94,3 @@ class Telemetry:
 
     def _caught(self) -> AbstractContextManager[None]:
         return self.failures.caught(f"writing {self.path}")
-
-
-def _point(line: bytes) -> tuple[str, int] | None:
-    """Return the state and the visit of a line; None for one that is torn or that nobody can read."""
-    try:
-        point = json.loads(line) if line.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        return None
-    return (point["state"], point["visit"]) if isinstance(point, dict) and {"state", "visit"} <= point.keys() else None
