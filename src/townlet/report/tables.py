@@ -3,7 +3,7 @@
 `townlet.report.layout` fits them to the terminal, `townlet.numerals` writes their numbers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from attrs import frozen
@@ -25,6 +25,7 @@ from townlet.report.layout import Column, Grid
 __all__ = [
     "ScheduleRow",
     "comparison_table",
+    "evidence_rows",
     "evidence_table",
     "forecast_tables",
     "history_table",
@@ -263,11 +264,17 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
             _number("pairs", optional=True),
         ),
     )
+    for row in evidence_rows(evidence):
+        table.add_row(*row)
+    return table
+
+
+def evidence_rows(evidence: EvidenceTable) -> Iterator[tuple[str, ...]]:
+    """Yield metric, baseline, both means, their difference, its two-sided 95 % interval and the pairs, as cells."""
     for row in evidence.metrics:
         for name, policy in evidence.baselines.items():
             if name in row.values:  # a data set does not tell every metric
-                table.add_row(row.metric, f"{name} ({short_ref(policy)})", *_compared(evidence, row, name))
-    return table
+                yield row.metric, f"{name} ({short_ref(policy)})", *_compared(evidence, row, name)
 
 
 def _compared(evidence: EvidenceTable, row: PairedMetric, baseline: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import structure
 from townlet.dto.evidence import EvidenceTable
-from townlet.dto.journal import Entry, GuardsJudged, TransitionTaken, VisitFinished, VisitStarted
+from townlet.dto.journal import EffectDone, Entry, GuardsJudged, TransitionTaken, VisitFinished, VisitStarted
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.run_data import RunVisit, VisitEvidence, VisitGuard, VisitPoint
 from townlet.dto.schedule import ScheduleSpec
@@ -118,6 +118,10 @@ class RunData:
             elif isinstance(record, TransitionTaken) and record.source == last[0] and visits[last].to is None:
                 visits[last] = evolve(visits[last], to=record.target, why=record.why)
         return tuple(visits.values())
+
+    def promoted(self, digest: str) -> bool:
+        """Return whether the run promoted the weights `digest`."""
+        return any(isinstance(entry.record, EffectDone) and entry.record.target == digest for entry in self.journal)
 
     @cached_property
     def guards(self) -> tuple[VisitGuard, ...]:
