@@ -23,6 +23,7 @@ from townlet.commands.gc import gc
 from townlet.commands.init import init
 from townlet.commands.logs import logs
 from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
+from townlet.commands.push import push
 from townlet.commands.registry import registry
 from townlet.commands.replicate import replicate
 from townlet.commands.run_control import add_operator_commands
@@ -57,6 +58,7 @@ app.command(compare, group=LOOKING)
 app.command(audit)
 app.command(registry)
 app.command(runs, group=LOOKING)
+app.command(push, group=LOOKING)
 app.command(gc)
 app.command(bench)
 app.command(logs)

@@ -1,6 +1,7 @@
 """What a model card says of a policy: its form, the run that made it, and what the gate found."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
 from attrs import frozen
@@ -13,7 +14,21 @@ from townlet.dto.metrics import Measurement
 from townlet.dto.provenance import Statement
 from townlet.dto.run_data import RunVisit, VisitEvidence
 
-__all__ = ["CardOptions", "CardPolicy", "CardPromotion", "CardRun", "CardSection"]
+__all__ = ["BUNDLE_FILES", "CardOptions", "CardPolicy", "CardPromotion", "CardRun", "CardSection"]
+
+BUNDLE_FILES: Mapping[str, str] = MappingProxyType(
+    {
+        "README.md": "this card",
+        "policy.safetensors": "weights, normalisers and probe, without pickle",
+        "spec.json": "what each input and output is",
+        "act.py": "acts with numpy alone; `python act.py --verify` plays the recorded observations again",
+        "act.js": "the same in JavaScript, without a dependency",
+        "probe.safetensors": "recorded observations with their actions",
+        "model.onnx": "the whole policy as an ONNX graph: normaliser, masks, heads, clipping and scaling inside",
+        "provenance.json": "where the policy comes from, as an in-toto statement",
+    }
+)
+"""Files that a bundle may hold, and what each is."""
 
 _LICENSE = Text(pattern=r"[a-z0-9][a-z0-9.+-]{0,59}", words="a license of the Hub's list, such as mit or apache-2.0")
 _REPOSITORY = Text(pattern=r"([\w.-]{1,96}/[\w.-]{1,96})?", words="a repository of the Hub as USER/NAME")

@@ -7,7 +7,7 @@ and the metadata is dumped as YAML. The same policy, run and options give the sa
 from collections.abc import Iterator, Sequence
 
 from townlet.dto.guards import GuardReport
-from townlet.dto.model_card import CardOptions, CardPolicy, CardRun, CardSection
+from townlet.dto.model_card import BUNDLE_FILES, CardOptions, CardPolicy, CardRun, CardSection
 from townlet.dto.policy import TrainingResult, statistics
 from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.run_data import RunVisit
@@ -19,17 +19,6 @@ from townlet.report.tables import evidence_rows
 from townlet.report.verdicts import other_bound, verdict_sentence
 
 __all__ = ["model_card"]
-
-_FILES = {
-    "policy.safetensors": "weights, normalisers and probe, without pickle",
-    "spec.json": "what each input and output is",
-    "act.py": "acts with numpy alone; `python act.py --verify` plays the recorded observations again",
-    "act.js": "the same in JavaScript, without a dependency",
-    "probe.safetensors": "recorded observations with their actions",
-    "model.onnx": "the whole policy as an ONNX graph: normaliser, masks, heads, clipping and scaling inside",
-    "provenance.json": "where the policy comes from, as an in-toto statement",
-}
-"""Files of a bundle that the card names, where they are there."""
 
 
 def model_card(
@@ -118,10 +107,10 @@ def _how_to_use(files: Sequence[str]) -> Iterator[str]:
         "action = policy.act(observation)",
         "```",
     )
-    named = [name for name in _FILES if name in files]
+    named = {name: what for name, what in BUNDLE_FILES.items() if name in files}
     if named:
         yield ""
-        yield from (f"- {code(name)}: {_FILES[name]}" for name in named)
+        yield from (f"- {code(name)}: {what}" for name, what in named.items())
 
 
 def _form(policy: CardPolicy, run: CardRun | None) -> Iterator[str]:

@@ -1,0 +1,69 @@
+"""`townlet push`: bring a bundle where it is needed, a folder or a repository of the Hugging Face Hub."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["push"]
+
+_WEIGHTS, _CARD = "policy.safetensors", "README.md"
+
+
+def push(
+    policy: Annotated[str, Parameter(help="The folder of a bundle, as `townlet export --bundle` writes it.")],
+    destination: Annotated[str, Parameter(help="A folder, or hf://USER/NAME for a repository of the Hub.")],
+    *,
+    force: Annotated[bool, Parameter(negative="", help="Replace another bundle in the folder.")] = False,
+    private: Annotated[bool, Parameter(negative="", help="Create the repository as a private one.")] = False,
+    yes: Annotated[
+        bool, Parameter(negative="", help="Upload; without it, only what would be uploaded is shown.")
+    ] = False,
+) -> int:
+    """Copy a bundle to a folder, or upload it to a repository of the Hugging Face Hub."""
+    from townlet.commands.hub import repository_of, upload
+    from townlet.dto.model_card import BUNDLE_FILES
+    from townlet.errors import BadInputError
+    from townlet.numerals import size
+    from townlet.report import terminal
+    from townlet.store.folders import write_folder
+
+    repository = repository_of(destination)
+    files, digest = _bundle(policy)
+    listed = "\n".join(f"  {name} ({size(len(data))})" for name, data in files.items())
+    if repository is None:
+        changed = write_folder(Path(destination), files, known=BUNDLE_FILES, force=force)
+        terminal.show(f"{'wrote' if changed else 'unchanged:'} {destination}, policy {digest[:12]}:\n{listed}")
+        return 0
+    whole = f"{'private ' if private else ''}model repository hf://{repository}, policy {digest[:12]}:\n{listed}"
+    if not yes:
+        terminal.show(f"to be uploaded to the {whole}")
+        raise BadInputError("nothing was uploaded; whoever may see the repository will see these files: add --yes")
+    terminal.say(f"uploading to the {whole}")
+    address = upload(repository, files, private=private, message=f"Townlet policy {digest[:12]}")
+    terminal.show(f"uploaded {len(files)} files to {address}")
+    return 0
+
+
+def _bundle(policy: str) -> tuple[Mapping[str, bytes], str]:
+    """Return the files of a bundle and the digest of its weights, which must act as they did when they were stored."""
+    from hashlib import sha256
+
+    from townlet.errors import BadInputError
+    from townlet.policy.model.weights import read_weights
+    from townlet.store.folders import read_folder
+
+    folder = Path(policy)
+    if not (folder / _WEIGHTS).is_file():
+        raise BadInputError(
+            f"{policy!r} is no folder of a bundle (it holds no {_WEIGHTS}); write one first: "
+            "townlet export POLICY --bundle FOLDER"
+        )
+    files = read_folder(folder)
+    if _CARD not in files:
+        raise BadInputError(
+            f"{folder}: holds no {_CARD}, the model card; write the bundle again: townlet export POLICY"
+        )
+    read_weights(files[_WEIGHTS], str(folder / _WEIGHTS)).verify()
+    return files, sha256(files[_WEIGHTS]).hexdigest()

@@ -1,0 +1,225 @@
+"""`townlet push`: a bundle arrives whole in a folder or in a repository, and nothing else is overwritten."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import townlet
+from townlet.cli import run_command
+
+GOLDEN = Path(__file__).parent / "golden" / "v1"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A folder with real weights and a card."""
+    run = townlet.open_run("latest", home=shutil.copytree(GOLDEN, tmp_path / "home"))
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "policy.safetensors").write_bytes(run.blobs.get(str(run.state.candidate)))
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n\n# A policy\n")
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what stands on stderr, without the breaks of its lines."""
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_it_arrives_whole_in_a_new_folder(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the parents it needs; once more changes nothing, and nothing else lies beside it."""
+    target = tmp_path / "share" / "policies" / "one"
+    assert 0 == run_command(["push", str(bundle), str(target)])
+    assert content(bundle) == content(target)
+    assert "README.md (33 B)" in capsys.readouterr().out
+    assert 0 == run_command(["push", str(bundle), str(target)])
+    assert "unchanged" in capsys.readouterr().out
+    assert ["one"] == [path.name for path in target.parent.iterdir()]
+
+
+def test_another_bundle_is_replaced_only_with_force(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of the old one that the new one lacks is gone then."""
+    target = tmp_path / "target"
+    shutil.copytree(bundle, target)
+    (target / "README.md").write_text("older")
+    (target / "act.py").write_text("older")
+    before = content(target)
+    assert 2 == run_command(["push", str(bundle), str(target)])
+    assert "add --force" in complaint(capsys)
+    assert before == content(target)
+    assert 0 == run_command(["push", str(bundle), str(target), "--force"])
+    assert content(bundle) == content(target)
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_what_is_no_bundle_is_never_overwritten(
+    bundle: Path, tmp_path: Path, force: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder with a file of somebody's, a file, a link to a folder."""
+    folder, file, link = tmp_path / "folder", tmp_path / "file", tmp_path / "link"
+    shutil.copytree(bundle, folder)
+    (folder / "notes.txt").write_text("mine")
+    file.write_text("mine")
+    (tmp_path / "empty").mkdir()
+    link.symlink_to(tmp_path / "empty")
+    for target in (folder, file, link):
+        assert 2 == run_command(["push", str(bundle), str(target), *force])
+    assert "holds notes.txt, which is no part of a bundle" in complaint(capsys)
+    assert ("mine", "mine") == ((folder / "notes.txt").read_text(), file.read_text())
+    assert [] == list((tmp_path / "empty").iterdir())
+
+
+def test_what_is_pushed_must_be_a_bundle_that_acts_as_it_did(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No folder, no card, a link out of the folder, weights that are damaged: nothing is written."""
+    target = tmp_path / "target"
+    assert 2 == run_command(["push", str(tmp_path / "nothing"), str(target)])
+    assert "townlet export POLICY --bundle FOLDER" in complaint(capsys)
+    (bundle / "passwords").symlink_to("/etc/hostname")
+    assert 2 == run_command(["push", str(bundle), str(target)])
+    (bundle / "passwords").unlink()
+    weights = (bundle / "policy.safetensors").read_bytes()
+    first = 8 + int.from_bytes(weights[:8], "little")  # of the actor: tensors stand in the order of their names
+    damaged = bytes(byte ^ 64 for byte in weights[first : first + 64])
+    (bundle / "policy.safetensors").write_bytes(weights[:first] + damaged + weights[first + 64 :])
+    assert 2 == run_command(["push", str(bundle), str(target)])
+    (bundle / "policy.safetensors").write_bytes(weights)
+    (bundle / "README.md").unlink()
+    assert 2 == run_command(["push", str(bundle), str(target)])
+    assert "the model card" in complaint(capsys)
+    assert not target.exists()
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing(bundle: Path, tmp_path: Path) -> None:
+    """A file in the place of the parent."""
+    (tmp_path / "file").write_text("")
+    assert run_command(["push", str(bundle), str(tmp_path / "file" / "target")]) in (2, 4)
+    assert "" == (tmp_path / "file").read_text()
+
+
+class Hub(ThreadingHTTPServer):
+    """What a client asks of the Hub for one commit of small files, on this machine; it keeps what it was sent."""
+
+    requests: list[tuple[str, str, Any]]
+    refuses: bool = False
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the Hub's documented API does."""
+
+    server: Hub
+
+    def do_POST(self) -> None:
+        """Keep the request and answer it."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        lines = [json.loads(line) for line in body.splitlines()]
+        self.server.requests.append((self.path, str(self.headers.get("Authorization")), lines))
+        host = f"http://127.0.0.1:{self.server.server_port}"
+        answers: dict[str, Any] = {
+            "create": {"url": f"{host}/me/policy", "name": "me/policy"},
+            "validate-yaml": {"errors": [], "warnings": []},
+        }
+        if "/preupload/" in self.path:
+            files = [
+                {"path": each["path"], "uploadMode": "regular", "shouldIgnore": False} for each in lines[0]["files"]
+            ]
+            answers["main"] = {"files": files}
+        elif "/commit/" in self.path:
+            answers["main"] = {"commitUrl": f"{host}/me/policy/commit/1", "commitOid": "1" * 40, "success": True}
+        self.send_response(403 if self.server.refuses else 200)
+        data = json.dumps(answers[self.path.partition("?")[0].rpartition("/")[2]]).encode()
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A server that listens on this machine."""
+    pytest.importorskip("huggingface_hub")
+    server = Hub(("127.0.0.1", 0), Handler)
+    server.requests = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def push(hub: Hub, tmp_path: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command against the local server, with a token of its login."""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_TOKEN": "hf_secret",
+        "NO_PROXY": "*",
+    }
+    command = [sys.executable, "-m", "townlet", "push", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_repository_gets_exactly_what_was_shown(hub: Hub, bundle: Path, tmp_path: Path) -> None:
+    """One commit, made with the token of the library's login, which no message shows."""
+    done = push(hub, tmp_path, str(bundle), "hf://me/policy", "--private", "--yes")
+    assert 0 == done.returncode, done.stderr
+    assert "private model repository hf://me/policy" in done.stderr
+    paths = [path for path, _, _ in hub.requests]
+    assert "/api/repos/create" == paths[0]
+    assert {"Bearer hf_secret"} == {token for _, token, _ in hub.requests}
+    assert "private" == hub.requests[0][2][0]["visibility"]
+    (lines,) = [lines for path, _, lines in hub.requests if "/commit/" in path]
+    sent = {
+        line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"
+    }
+    assert content(bundle) == sent
+    assert "hf_secret" not in done.stdout + done.stderr
+
+
+def test_without_yes_nothing_leaves_this_machine(hub: Hub, bundle: Path, tmp_path: Path) -> None:
+    """The command says what would be uploaded, and to where."""
+    done = push(hub, tmp_path, str(bundle), "hf://me/policy")
+    assert 2 == done.returncode
+    assert "to be uploaded to the model repository hf://me/policy" in done.stdout
+    assert "policy.safetensors (" in done.stdout
+    assert "add --yes" in done.stderr
+    assert [] == hub.requests
+
+
+def test_a_refusal_is_one_sentence(hub: Hub, bundle: Path, tmp_path: Path) -> None:
+    """With what to do about it."""
+    hub.refuses = True
+    done = push(hub, tmp_path, str(bundle), "hf://me/policy", "--yes")
+    assert 2 == done.returncode
+    assert "hf auth login" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["hf://me", "hf://me/a/b", "hf://", "hf://me/../x"])
+def test_a_repository_has_an_owner_and_a_name(bundle: Path, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other words after ``hf://`` are refused before anything is read."""
+    assert 2 == run_command(["push", str(bundle), word, "--yes"])
+    assert "expected hf://USER/NAME" in complaint(capsys)
