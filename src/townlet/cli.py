@@ -16,6 +16,7 @@ from townlet import __version__
 from townlet.commands.arguments import HOME, AllowImport, Home, Json, PolicyWord, SchedulePath, Seed, Wide
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
+from townlet.commands.card import card
 from townlet.commands.check import check
 from townlet.commands.compare import compare
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
@@ -58,6 +59,7 @@ app.command(compare, group=LOOKING)
 app.command(audit)
 app.command(registry)
 app.command(runs, group=LOOKING)
+app.command(card, group=LOOKING)
 app.command(push, group=LOOKING)
 app.command(gc)
 app.command(bench)

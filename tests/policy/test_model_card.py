@@ -12,6 +12,7 @@ from corridor import CorridorProvider
 from ruamel.yaml import YAML
 
 import townlet
+from townlet.cli import run_command
 from townlet.dto.model_card import CardOptions, CardPolicy, CardRun, CardSection
 from townlet.errors import BadInputError
 from townlet.machine.audit.card_facts import card_facts
@@ -155,7 +156,7 @@ def test_no_text_from_outside_becomes_markup_or_metadata(policy: CardPolicy, fac
     form = evolve(policy, features=(EVIL,), outputs=(EVIL,), signature=EVIL)
     card = model_card(form, evil, options=CardOptions(), sections=[CardSection(title=EVIL, lines=(EVIL,))])
     data = metadata(card)
-    assert EVIL.replace("\n", r"\n") == data["tags"][2]
+    assert EVIL.replace("\n", r"\n").endswith(data["tags"][2])
     assert {"library_name", "license", "pipeline_tag", "tags", "model-index"} == set(data)
     body = card.split("\n---\n", 1)[1]
     outside = "".join(part for index, part in enumerate(split_code(body)) if index % 2 == 0)
@@ -208,3 +209,26 @@ def test_what_the_hub_would_refuse_is_refused_here(words: dict[str, str]) -> Non
     """Before anything is uploaded."""
     with pytest.raises(BadInputError):
         CardOptions(**words)
+
+
+def test_the_command_prints_it(run: RunData, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An environment that is not installed here is a reservation, not an error; a file that exists is kept."""
+    home, out = str(run.directory.home(run.home)), tmp_path / "README.md"
+    assert 0 == run_command(["card", "latest", "--home", home, "--license", "apache-2.0", "--out", str(out)])
+    assert "apache-2.0" == metadata(out.read_text())["license"]
+    assert "the environment cannot be asked for directions and scenarios" in out.read_text()
+    assert 2 == run_command(["card", "latest", "--home", home, "--out", str(out)])
+    assert 2 == run_command(["card", "teacher:lazy", "--home", home])
+    assert "is a script" in capsys.readouterr().err
+
+
+def test_a_weights_file_of_somebody_is_of_unknown_origin(
+    run: RunData, digest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A home that never had it says so; the home of its run says what it knows."""
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(run.blobs.get(digest))
+    assert 0 == run_command(["card", str(file), "--home", str(tmp_path / "none")])
+    assert "of unknown origin" in capsys.readouterr().out
+    assert 0 == run_command(["card", str(file), "--home", str(run.directory.home(run.home))])
+    assert "It was promoted to" in capsys.readouterr().out

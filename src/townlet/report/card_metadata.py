@@ -20,14 +20,14 @@ def front_matter(policy: CardPolicy, run: CardRun | None, options: CardOptions) 
         "library_name": "townlet",
         "license": options.license,
         "pipeline_tag": "reinforcement-learning",
-        "tags": ["reinforcement-learning", "townlet", *([] if run is None else [one_line(run.environment)])],
+        "tags": ["reinforcement-learning", "townlet", *([] if run is None else [_bare(run.environment)])],
     }
     if options.base_model:
         data["base_model"] = options.base_model
     if run is not None and not run.rehearsal and (metrics := _metrics(run)):
         result = {
             "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
-            "dataset": {"type": one_line(run.environment), "name": one_line(place(run))},
+            "dataset": {"type": _bare(run.environment), "name": _bare(place(run))},
             "metrics": metrics,
         }
         data["model-index"] = [{"name": one_line(policy_name(policy, run)), "results": [result]}]
@@ -35,6 +35,11 @@ def front_matter(policy: CardPolicy, run: CardRun | None, options: CardOptions) 
     yaml.default_flow_style, yaml.width, yaml.allow_unicode = False, 2**20, True
     yaml.dump(data, stream)
     return stream.getvalue()
+
+
+def _bare(environment: str) -> str:
+    """Return an environment's id without the library it comes from: the Hub knows ``CartPole-v1``."""
+    return one_line(environment.rpartition(":")[2] or environment)
 
 
 def _metrics(run: CardRun) -> list[dict[str, Any]]:

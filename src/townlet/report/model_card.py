@@ -90,6 +90,9 @@ def _intended_use(run: CardRun | None) -> Iterator[str]:
     if run is None:
         yield "Not known. Compare it with a policy that you trust before you use it: `townlet evaluate`."
         return
+    if run.rehearsal or run.promotion is None:
+        yield "None but study: nobody promoted it. What follows says how far it came."
+        return
     yield (
         f"To take the place of the policy that it was compared with, in {code(place(run))}, with the same "
         "observations, actions and episode lengths. It was not compared elsewhere: a change of the environment, of its "
@@ -116,8 +119,8 @@ def _how_to_use(files: Sequence[str]) -> Iterator[str]:
 def _form(policy: CardPolicy, run: CardRun | None) -> Iterator[str]:
     hidden = " × ".join(map(str, policy.hidden)) or "no"
     yield (
-        f"A feed-forward network: {len(policy.features)} inputs, {hidden} hidden units (ReLU), "
-        f"{len(policy.outputs)} outputs; the normaliser of the inputs is part of it."
+        f"A feed-forward network of {hidden} hidden units (ReLU); the normaliser of the inputs is part of it. "
+        f"Inputs: {len(policy.features):,}, outputs: {len(policy.outputs):,}."
     )
     yield ""
     yield f"- outputs: {_few(policy.outputs)}"
@@ -125,7 +128,12 @@ def _form(policy: CardPolicy, run: CardRun | None) -> Iterator[str]:
     signatures = dict.fromkeys(filter(None, [policy.signature, "" if run is None else run.signature]))
     yield f"- environment signature: {', '.join(map(code, signatures)) or 'not known'}"
     if run is not None:
-        yield f"- versions: {', '.join(code(f'{name} {version}') for name, version in sorted(run.versions.items()))}"
+        versions = (code(f"{name} {_shortened(version)}") for name, version in sorted(run.versions.items()))
+        yield f"- versions: {', '.join(versions)}"
+
+
+def _shortened(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _few(names: Sequence[str], most: int = 24) -> str:
