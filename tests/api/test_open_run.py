@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from attrs import evolve
 
 import townlet
 from townlet.dto.evidence import EvidenceTable
-from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, VisitStarted
+from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunCreated, TransitionTaken, VisitStarted
 from townlet.dto.policy import PPOTrainingResult
 from townlet.errors import BadInputError, JournalBrokenError
 from townlet.machine.journal.chain import Journal
@@ -111,6 +112,32 @@ def test_an_open_visit_is_there_without_a_result(cut: Callable[..., Journal], ho
     assert np.isnan(last.duration)
     assert () == run.evidence
     assert 0 == len(pd.DataFrame(run.columns.measurements))
+
+
+def test_a_visit_that_held_and_goes_on_is_one_visit(cut: Callable[..., Journal], home: Path) -> None:
+    """It led to hold until a retry took it up again."""
+    journal = cut(lambda entry: isinstance(entry.record, VisitStarted) and entry.record.state == "ppo")
+    started = journal.entries[-1].record
+    assert isinstance(started, VisitStarted)
+    journal.append(TransitionTaken(source="ppo", target="hold", edge=None, why="the disk is full", keeps_visit=True))
+    held = townlet.open_run("latest", home=home).visits[-1]
+    assert ("ppo", 1, "hold", "the disk is full") == (held.state, held.attempts, held.to, held.why)
+    journal.append(TransitionTaken(source="hold", target="ppo", edge=None, why="retry by somebody"))
+    journal.append(evolve(started, attempt=2))
+    *_, clone, again = townlet.open_run("latest", home=home).visits
+    assert ("bc", "ppo", 2, None, "") == (clone.state, again.state, again.attempts, again.to, again.why)
+
+
+def test_a_rehearsal_says_so(home: Path, cut: Callable[..., Journal]) -> None:
+    """Its numbers mean nothing."""
+    assert not townlet.open_run("latest", home=home).is_rehearsal
+    run = RunDirectory.find(home, "latest")
+    created = cut(lambda _: True).entries[0].record
+    run.journal.unlink()
+    run.head.unlink()
+    assert isinstance(created, RunCreated)
+    Journal(run.journal, run.head, catalogue()).append(evolve(created, rehearsal=True))
+    assert townlet.open_run(run.path).is_rehearsal
 
 
 def test_a_torn_last_line_is_no_record(home: Path) -> None:

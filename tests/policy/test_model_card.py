@@ -232,3 +232,20 @@ def test_a_weights_file_of_somebody_is_of_unknown_origin(
     assert "of unknown origin" in capsys.readouterr().out
     assert 0 == run_command(["card", str(file), "--home", str(run.directory.home(run.home))])
     assert "It was promoted to" in capsys.readouterr().out
+
+
+def test_a_card_names_no_path_of_the_machine_that_made_it(run: RunData, digest: str, tmp_path: Path) -> None:
+    """Where the evidence is lost, the card says that it is, and not where it was looked for."""
+    home = Path(shutil.copytree(run.directory.home(run.home), tmp_path / "home"))
+    lost = townlet.open_run("latest", home=home)
+    facts = card_facts(lost, digest, lambda spec: CorridorProvider().describe(spec.scenario))
+    assert facts.evidence is not None
+    lost.blobs.path(facts.evidence.digest).unlink()
+    weights = read_weights(lost.blobs.get(digest), "weights")
+    again = card_facts(
+        townlet.open_run("latest", home=home), digest, lambda spec: CorridorProvider().describe(spec.scenario)
+    )
+    card = model_card(card_policy(weights, digest), again, options=CardOptions())
+    assert "- the paired episodes could not be read where this card was made" in card
+    assert "| `better` | pass |" in card
+    assert str(tmp_path) not in card

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from townlet.canonical import digest_of
 from townlet.dto.guards import GuardReport
 from townlet.dto.journal import EffectDone, EffectIntent
@@ -126,8 +128,8 @@ def _made(result: TrainingResult, digest: str) -> bool:
 def _evidence(run: RunData, evaluation: RunVisit, problems: list[str]) -> VisitEvidence | None:
     try:
         return next(each for each in run.evidence if (each.state, each.visit) == (evaluation.state, evaluation.visit))
-    except BadInputError as error:
-        problems.append(f"the evidence cannot be read: {error}")
+    except BadInputError:  # its message names paths of this machine, which are nobody's business
+        problems.append("the paired episodes could not be read where this card was made")
         return None
 
 
@@ -155,8 +157,12 @@ def _limitations(run: RunData, evaluation: RunVisit, describe: Describe, problem
     """Return what the evidence of one evaluation could not show, of its last verdicts; None where that is not known."""
     try:
         found = find_limitations(run.directory, run.journal, run.blobs, run.catalogue, describe)
-    except BadInputError as error:
-        problems.append(f"what this run could not see is not known: {error}")
+    except BadInputError:
+        problems.append("what this run could not see could not be found out where this card was made")
         return None
-    own = [each for each in found.visits if (each.state, each.visit) == (evaluation.state, evaluation.visit)]
+    own = [
+        evolve(each, problem=each.problem and "the paired episodes are missing where this card was made")
+        for each in found.visits
+        if (each.state, each.visit) == (evaluation.state, evaluation.visit)
+    ]
     return RunLimitations(run=found.run, environment_problem=found.environment_problem, visits=tuple(own[-1:]))
