@@ -123,6 +123,7 @@ def line(words: tuple[str, ...], name: str, value: str) -> list[str]:
         "--schedule": "plays.yaml",
         "--home": "home",
         "--policy": "teacher:random",
+        "--destination": "copied",
         "--log": "home/log.jsonl",
         "--which": "capture",
         "--name": "plays",

@@ -24,7 +24,9 @@ INSTALLED = Path(sysconfig.get_path("purelib"))
 IS_OPEN = all(folder.stat().st_mode & 0o005 == 0o005 for folder in (INSTALLED, *INSTALLED.parents))
 """Whether another user may read what is installed here; tox closes its environments to all but their owner."""
 LACKS = ("home", "missing home", "temporary directory", "working directory")
-NEEDS_NOTHING = ("schedules", "strategies", "schema", "evaluate", "completion")
+REFUSED = ("init", "push")
+"""Commands that are refused for their words already."""
+NEEDS_NOTHING = ("schedules", "strategies", "schema", "evaluate", "card", "completion")
 """Commands that read none of the files that become unreadable."""
 
 
@@ -72,8 +74,8 @@ def end(place: Path, lack: str) -> list[tuple[list[str], int, str, str]]:
 def test_without_permission_every_command_says_which_path_it_may_not_use(place: Path) -> None:
     """What cannot be read is never taken for what is not there: no command answers as if the home were empty."""
     for words, code, _, said in end(place, "permission"):
-        if words[0] in (*NEEDS_NOTHING, "init") or words[:2] in (["registry", "show"], ["logs", "write"], ["sign"]):
-            continue  # init and the last three are refused for their words already
+        if words[0] in (*NEEDS_NOTHING, *REFUSED) or words[:2] in (["registry", "show"], ["logs", "write"], ["sign"]):
+            continue  # the last three are refused for their words too
         assert code in (2, 4), words
         assert "Permission denied" in said, words
         assert str(place) in said, words

@@ -52,10 +52,11 @@ def _bundle(policy: str) -> tuple[Mapping[str, bytes], str]:
 
     from townlet.errors import BadInputError
     from townlet.policy.model.weights import read_weights
+    from townlet.store.files import is_present
     from townlet.store.folders import read_folder
 
     folder = Path(policy)
-    if not (folder / _WEIGHTS).is_file():
+    if not is_present(folder / _WEIGHTS):
         raise BadInputError(
             f"{policy!r} is no folder of a bundle (it holds no {_WEIGHTS}); write one first: "
             "townlet export POLICY --bundle FOLDER"
