@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from townlet.dto.boundary import ObservationBatchDTO, StepResult
     from townlet.dto.policy import AnnealSummary
     from townlet.dto.schedule import ScheduleSpec
-    from townlet.errors import BadInputError, HoldError, StoppedError, TorchNotAvailableError, TownletError
+    from townlet.errors import (
+        BadInputError,
+        HoldError,
+        JournalBrokenError,
+        StoppedError,
+        TorchNotAvailableError,
+        TownletError,
+    )
     from townlet.machine.audit.run_data import RunData
     from townlet.machine.schedule.loader import ScheduleError
     from townlet.policy.load import load_policy
@@ -29,6 +36,7 @@ __all__ = [
     "EnvironmentDescription",
     "EnvironmentProvider",
     "HoldError",
+    "JournalBrokenError",
     "ObservationBatchDTO",
     "Policy",
     "RunData",
@@ -59,6 +67,7 @@ _MODULES = {
     "EnvironmentDescription": "townlet.ports",
     "EnvironmentProvider": "townlet.ports",
     "HoldError": "townlet.errors",
+    "JournalBrokenError": "townlet.errors",
     "ObservationBatchDTO": "townlet.dto.boundary",
     "Policy": "townlet.policy.model.policy",
     "RunData": "townlet.machine.audit.run_data",

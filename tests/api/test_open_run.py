@@ -16,7 +16,7 @@ import townlet
 from townlet.dto.evidence import EvidenceTable
 from townlet.dto.journal import Entry, OperatorCommand, ProcessStarted, RunCreated, TransitionTaken, VisitStarted
 from townlet.dto.policy import PPOTrainingResult
-from townlet.errors import BadInputError, JournalBrokenError
+from townlet.errors import BadInputError
 from townlet.machine.journal.chain import Journal
 from townlet.policy.training.strategies.base import catalogue
 from townlet.policy.training.telemetry import Telemetry
@@ -157,7 +157,7 @@ def test_a_damaged_record_is_an_error_that_names_it(home: Path) -> None:
     path = RunDirectory.find(home, "latest").journal
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join([*lines[:17], lines[17].replace(b'"pass"', b'"fail"'), *lines[18:]]))
-    with pytest.raises(JournalBrokenError, match="record 17 is not valid: its hash does not match its content"):
+    with pytest.raises(townlet.JournalBrokenError, match="record 17 is not valid: its hash does not match its content"):
         townlet.open_run("latest", home=home)
 
 

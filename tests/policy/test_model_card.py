@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from corridor import CorridorProvider
+from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
 import townlet
@@ -158,29 +159,22 @@ def test_no_text_from_outside_becomes_markup_or_metadata(policy: CardPolicy, fac
     data = metadata(card)
     assert EVIL.replace("\n", r"\n").endswith(data["tags"][2])
     assert {"library_name", "license", "pipeline_tag", "tags", "model-index"} == set(data)
-    body = card.split("\n---\n", 1)[1]
-    outside = "".join(part for index, part in enumerate(split_code(body)) if index % 2 == 0)
-    assert "<script" not in outside
-    assert "](http" not in outside
-    assert "http://" not in outside
-    assert "**x**" not in outside
-    assert "$$" not in outside
-    tables = [line for line in body.splitlines() if line.startswith("|")]
-    assert {7, 3, 4} >= {cells(line) for line in tables}
-
-
-def split_code(text: str) -> list[str]:
-    """Return a text cut at its code spans, which stand at the odd places, as CommonMark finds them."""
-    parts, rest = [], text
-    while match := re.search(r"(?<!`)(`+)(?!`)(.*?)(?<!`)\1(?!`)", rest, re.DOTALL):
-        parts += [rest[: match.start()], match[2]]
-        rest = rest[match.end() :]
-    return [*parts, rest]
-
-
-def cells(line: str) -> int:
-    """Return how many cells a row of a table has: bars that are not escaped divide them, in code too."""
-    return line.replace(r"\|", "").count("|") - 1
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table"]).parse(card.split("\n---\n", 1)[1])
+    inline = [token for each in tokens for token in each.children or ()]
+    kinds = {token.type for token in (*tokens, *inline)}
+    assert set() == kinds & {"link_open", "image", "html_inline", "html_block", "em_open", "strong_open", "hr"}
+    texts = "".join(token.content for token in inline if token.type == "text")
+    assert EVIL.replace("\n", r"\n") in texts  # it is shown as it is
+    headings = [tokens[index + 1].content for index, token in enumerate(tokens) if token.type == "heading_open"]
+    assert ["Intended use", "How to use", "Form", "Training", "Evaluation"] == headings[1:6]
+    assert 9 == len(headings)
+    source = "".join(each.content for each in tokens if each.type == "inline")
+    assert "$$" not in re.sub(r"(`+).*?(?<!`)\1(?!`)", "", source, flags=re.DOTALL)
+    assert "http://" not in re.sub(r"(`+).*?(?<!`)\1(?!`)", "", source, flags=re.DOTALL)
+    width = 0
+    for token in tokens:
+        width = width * (token.type != "tr_open") + (token.type in ("td_open", "th_open"))
+        assert token.type != "tr_close" or width in (3, 4, 7)
 
 
 def test_other_parts_add_sections(policy: CardPolicy, facts: CardRun) -> None:
