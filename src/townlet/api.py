@@ -25,6 +25,7 @@ from townlet.policy.training.anneal_result import AnnealResult
 from townlet.policy.training.argument_checks import (
     as_environment,
     as_metrics,
+    as_overrides,
     as_teacher,
     require_callable,
     require_imports,
@@ -61,6 +62,7 @@ def run(
     rehearse: bool = False,
     directory: Path | str | None = None,
     device: Device | None = None,
+    overrides: Mapping[str, object] | None = None,
     strategies: Strategies | None = None,
     allow_imports: Sequence[str] = (),
     progress: bool | None = None,
@@ -70,9 +72,9 @@ def run(
 
     `schedule` is a record, a path, or the name of a shipped schedule such as ``quickstart``. `home` holds runs, blobs
     and the registry; `seed` replaces the schedule's; `rehearse` visits every state with tiny numbers and promotes
-    nothing; `directory` is the run directory to create; `device` is where networks are trained; `strategies` are used
-    besides the installed ones; `allow_imports` are the modules that the schedule may name for an environment or a
-    teacher.
+    nothing; `directory` is the run directory to create; `device` is where networks are trained; `overrides` are values
+    in place of the schedule's own, as ``{"states.ppo.with.learning_rate": 3e-4}``; `strategies` are used besides the
+    installed ones; `allow_imports` are the modules that the schedule may name for an environment or a teacher.
 
     `progress` is shown by default where the main thread calls from a terminal or a notebook; True shows it anywhere,
     False nowhere. `stopping` is asked between two steps: once it returns True, the run is saved and StoppedError says
@@ -83,7 +85,8 @@ def run(
     TorchNotAvailableError where a state needs torch and torch is not installed; nothing is written then.
     """
     with _Call.open(home, progress, stopping) as call:
-        orchestrator = call.orchestrator(_schedule(schedule), None, strategies, allow_imports, seed=seed)
+        config = ScheduleSource.overriding(_schedule(schedule), as_overrides(overrides))
+        orchestrator = call.orchestrator(config, None, strategies, allow_imports, seed=seed)
         target = None if directory is None else _path("directory", directory)
         summary = orchestrator.run(rehearse=rehearse, directory=target, device=device)
         return AnnealResult.of(summary)
@@ -100,6 +103,7 @@ def anneal(
     home: Path | str = _HOME,
     seed: int | None = None,
     rehearse: bool = False,
+    overrides: Mapping[str, object] | None = None,
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
 ) -> AnnealResult:
@@ -125,6 +129,7 @@ def anneal(
             config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher, own_metrics)
         else:
             config = _schedule(schedule)
+        config = ScheduleSource.overriding(config, as_overrides(overrides))
         orchestrator = call.orchestrator(config, own, strategies, allow_imports, seed=seed)
         name = own_teacher if own_teacher is None or isinstance(own_teacher, str) else CUSTOM
         if own_teacher is not None and not isinstance(own_teacher, str):
@@ -321,7 +326,8 @@ def _replaced(orchestrator: PolicyTrainingOrchestrator, replaced: Replacements) 
     """Return an orchestrator of the same schedule with what a call says in its place."""
     source = ScheduleSource.of(orchestrator.config)
     schedule = orchestrator.plan(source, replaced).schedule
-    return evolve(orchestrator, config=with_absolute_files(schedule, source.folder))
+    made = ScheduleSource.of(with_absolute_files(schedule, source.folder))
+    return evolve(orchestrator, config=evolve(made, changes=source.settled().changes))
 
 
 def _path(name: str, path: Path | str) -> Path:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
-from townlet.commands.arguments import HOME, AllowImport, Home, Json, PolicyWord, SchedulePath, Seed, Wide
+from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, PolicyWord, SchedulePath, Seed, Wide
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
 from townlet.commands.card import card
@@ -85,6 +85,7 @@ def run(
     own_registry: Annotated[
         bool, Parameter(negative="", help="See and move no champion of the home: the run has a registry of its own.")
     ] = False,
+    overrides: Overrides = (),
     allow_import: AllowImport = (),
     home: Home = HOME,
     json: Json = False,
@@ -106,20 +107,24 @@ def run(
         begin,
         json=json,
         seed=seed,
+        overrides=overrides,
         allow_import=allow_import,
     )
     return code
 
 
 @app.command(group=PLANNING)
-def graph(schedule: SchedulePath, *, allow_import: AllowImport = ()) -> int:
+def graph(schedule: SchedulePath, *, overrides: Overrides = (), allow_import: AllowImport = ()) -> int:
     """Draw a schedule as a Mermaid state diagram."""
     from townlet.imports import Imports
     from townlet.machine.schedule.diagram import mermaid
+    from townlet.machine.schedule.overrides import parse_overrides
+    from townlet.policy.training.launch import ScheduleSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
 
-    orchestrator = PolicyTrainingOrchestrator(schedule, imports=Imports(allow_import))
+    config = ScheduleSource.overriding(schedule, parse_overrides(overrides))
+    orchestrator = PolicyTrainingOrchestrator(config, imports=Imports(allow_import))
     terminal.show(mermaid(orchestrator.plan().schedule).rstrip("\n"))
     return 0
 

@@ -276,7 +276,7 @@ def _later_registry(home: Path) -> None:
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [
-        (_later_journal, "record 0 (run_created) is of version 99, expected 2; use the Townlet that wrote it, 0.1.0"),
+        (_later_journal, "record 0 (run_created) is of version 99, expected 3; use the Townlet that wrote it, 0.1.0"),
         (_later_weights, "schema: expected 1, found 9; use the Townlet that wrote it"),
         (lambda home: _later_data(home, read_dataset), "schema: expected 1, found 9; use the Townlet that wrote it"),
         (

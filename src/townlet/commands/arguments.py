@@ -20,6 +20,7 @@ __all__ = [
     "Home",
     "Json",
     "OptionalSchedulePath",
+    "Overrides",
     "PolicyWord",
     "Run",
     "SchedulePath",
@@ -56,6 +57,15 @@ PolicyWord = Annotated[
     str,
     Parameter(
         help="teacher:NAME, NAME@ALIAS of a registry, a run or `latest`, a weights file, or the beginning of a digest."
+    ),
+]
+Overrides = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        negative="",
+        consume_multiple=False,
+        help="PATH=VALUE in place of what the schedule says, such as states.ppo.with.learning_rate=3e-4; repeatable.",
     ),
 ]
 Wide = Annotated[bool, Parameter(negative="", help="Print all columns, however narrow the terminal is.")]

@@ -91,7 +91,8 @@ def why(
         notes = [f"what this run could not see is not known: {error}"]
     number = int(which) if which is not None and which.isdecimal() else None
     reasons = journal_text.why(entries, which if number is None else number, exact=exact, limitations=limitations)
-    terminal.show("\n".join((*inexact_processes(entries), *environment_reservations(entries), reasons, *notes)))
+    remarks = (*inexact_processes(entries), *environment_reservations(entries))
+    terminal.show("\n".join((*journal_text.overridden_values(entries), *remarks, reasons, *notes)))
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from townlet.commands.arguments import AllowImport, Json, OptionalSchedulePath, Wide
+from townlet.commands.arguments import AllowImport, Json, OptionalSchedulePath, Overrides, Wide
 
 __all__ = ["check"]
 
@@ -21,6 +21,7 @@ def check(
     ] = None,
     max_steps: Annotated[int | None, Parameter(help="With --env: decisions after which every episode is cut.")] = None,
     scenario: Annotated[str | None, Parameter(help="With --env: scenario of the environment.")] = None,
+    overrides: Overrides = (),
     allow_import: AllowImport = (),
     wide: Wide = False,
     json: Json = False,
@@ -34,25 +35,32 @@ def check(
     if schedule is not None and env is None:
         if teacher is not None or max_steps is not None or scenario is not None:
             raise BadInputError("check: --teacher, --max-steps and --scenario belong to --env; a schedule has its own")
-        return _forecast(schedule, allow_import, wide=wide, json=json)
+        return _forecast(schedule, overrides, allow_import, wide=wide, json=json)
     if schedule is None and env is not None:
+        if overrides:
+            raise BadInputError("check: --set changes a value of a schedule; with --env there is none")
         return _probe(env, teacher, max_steps, scenario or "default", allow_import, wide=wide, json=json)
     found = "neither" if env is None else "both"
     raise BadInputError(f"check: expected a schedule or --env ID, found {found}; name one of them")
 
 
-def _forecast(schedule: Path, allow_import: tuple[str, ...], *, wide: bool, json: bool) -> int:
+def _forecast(
+    schedule: Path, overrides: tuple[str, ...], allow_import: tuple[str, ...], *, wide: bool, json: bool
+) -> int:
     from attrs import evolve
 
     from townlet.imports import Imports
     from townlet.machine.schedule.forecast import forecast
+    from townlet.machine.schedule.overrides import parse_overrides
     from townlet.policy.training.data_sets import check_data_sets
     from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
+    from townlet.policy.training.launch import ScheduleSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import tables, terminal
 
-    orchestrator = PolicyTrainingOrchestrator(schedule, imports=Imports(allow_import))
+    config = ScheduleSource.overriding(schedule, parse_overrides(overrides))
+    orchestrator = PolicyTrainingOrchestrator(config, imports=Imports(allow_import))
     plan, source = orchestrator.plan(), orchestrator.source
     environments = source.of_schedule(plan.schedule, schedule.parent)
     reports = check_promises(environments, plan.schedule)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from townlet.commands.arguments import HOME, AllowImport, Home, Json, SchedulePath, Wide, import_words
+from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, SchedulePath, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ def replicate(
     first_seed: Annotated[
         int | None, Parameter(help="S, the first seed; by default the schedule's own, 0 where it has none.")
     ] = None,
+    overrides: Overrides = (),
     allow_import: AllowImport = (),
     wide: Wide = False,
     home: Home = HOME,
@@ -42,6 +43,7 @@ def replicate(
     from townlet.imports import Imports
     from townlet.machine.replication.children import work
     from townlet.machine.replication.sentences import replication_sentences
+    from townlet.machine.schedule.overrides import parse_overrides
     from townlet.policy.training.replicates import Replicates
     from townlet.report import terminal
     from townlet.report.replications import replication_table
@@ -50,11 +52,12 @@ def replicate(
     for name, count in (("--seeds", seeds), ("--jobs", jobs)):
         if not 1 <= count <= _MOST:
             raise BadInputError(f"{name} is {count}; expected 1 to {_MOST:,}")
-    replicates = Replicates.of(schedule, seeds, first=first_seed, home=home, imports=Imports(tuple(allow_import)))
+    given, imports = parse_overrides(overrides), Imports(tuple(allow_import))
+    replicates = Replicates.of(schedule, seeds, first=first_seed, overrides=given, home=home, imports=imports)
     problems: dict[int, str] = {}
     first = str(replicates.seeds[0])
     numbers = ("--seeds", str(seeds), "--jobs", str(jobs), "--first-seed", first)
-    again = command_line("replicate", str(replicates.path.absolute()), *numbers, *import_words(allow_import), home=home)
+    again = command_line("replicate", str(replicates.path.absolute()), *numbers, *replicates.words, home=home)
 
     def ended(job: "Job", end: "Ended") -> None:
         if end.code not in (0, 6):

@@ -97,6 +97,7 @@ def run_with_progress(
     *,
     json: bool,
     seed: int | None = None,
+    overrides: "Sequence[str]" = (),
     run: "RunDirectory | None" = None,
     allow_import: "Sequence[str]" = (),
 ) -> "tuple[int, AnnealSummary | None]":
@@ -107,7 +108,7 @@ def run_with_progress(
     """
     from townlet.report import terminal
 
-    code, summary = walk(schedule, home, action, seed=seed, run=run, allow_import=allow_import)
+    code, summary = walk(schedule, home, action, seed=seed, overrides=overrides, run=run, allow_import=allow_import)
     if summary is not None:
         if json:
             terminal.show_json(summary.model_dump())
@@ -122,17 +123,22 @@ def walk(
     action: "Callable[[PolicyTrainingOrchestrator], AnnealSummary]",
     *,
     seed: int | None = None,
+    overrides: "Sequence[str]" = (),
     run: "RunDirectory | None" = None,
     allow_import: "Sequence[str]" = (),
 ) -> "tuple[int, AnnealSummary | None]":
     """Do as `run_with_progress` does, and leave it to the caller to print the summary."""
     from townlet.imports import Imports
+    from townlet.machine.schedule.overrides import parse_overrides
+    from townlet.policy.training.launch import ScheduleSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
     from townlet.report.run_warnings import log_warnings, warnings_shown
     from townlet.store.hints import run_word
 
+    given = parse_overrides(overrides)
+    config = ScheduleSource.overriding(schedule, given) if given else schedule
     with SignalHandler(allow_import) as signals, warnings_shown():
         signals.run = "" if run is None else run_word(home, run)
         try:
@@ -144,7 +150,7 @@ def walk(
                     log_warnings(entry)
 
                 orchestrator = PolicyTrainingOrchestrator(
-                    schedule,
+                    config,
                     home=home,
                     seed=seed,
                     listen=on_record,

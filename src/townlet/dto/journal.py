@@ -34,6 +34,7 @@ __all__ = [
     "Recovered",
     "RunClosed",
     "RunCreated",
+    "ScheduleChange",
     "TransitionTaken",
     "VisitFinished",
     "VisitStarted",
@@ -45,6 +46,21 @@ class JournalRecord(Record):
     """Base of all records of the journal."""
 
     kind: ClassVar[str]
+
+
+@frozen(kw_only=True)
+class ScheduleChange(Record):
+    """A value that the call that began a run gave in place of the schedule's own."""
+
+    path: str
+    """Keys from the root to the value, with dots between them."""
+    before: str | None
+    """The schedule's own value as YAML; none where it had none."""
+    after: str
+    """The value given, as YAML."""
+
+    def __str__(self) -> str:
+        return f"{self.path}={self.after} (before: {'not there' if self.before is None else self.before})"
 
 
 @frozen(kw_only=True)
@@ -68,6 +84,8 @@ class RunCreated(JournalRecord):
     """Versions and machine."""
     signers: tuple[str, ...] = evolved(since=2, default=())
     """Public keys, a line each, one of which must sign a promotion; empty where the schedule names no signers."""
+    changes: tuple[ScheduleChange, ...] = evolved(since=3, default=(), semantic=False)
+    """Values given in place of the schedule's own (`--set`); the digest `schedule` is of the text that has them."""
 
 
 @frozen(kw_only=True)

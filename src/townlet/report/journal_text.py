@@ -29,7 +29,13 @@ from townlet.numerals import number, plain_numbers
 from townlet.report.limitations import limitation_lines
 from townlet.report.verdicts import other_bound, verdict_sentence
 
-__all__ = ["show", "why"]
+__all__ = ["overridden_values", "show", "why"]
+
+
+def overridden_values(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return a line for each value that the call that began the run gave in place of the schedule's own."""
+    created = [entry.record for entry in entries if isinstance(entry.record, RunCreated)]
+    return tuple(f"set {one_line(str(change))}" for record in created for change in record.changes)
 
 
 def why(
@@ -150,7 +156,8 @@ def _summarise(record: JournalRecord) -> str:
     text = ""
     match record:
         case RunCreated():
-            text = f"{record.name} seed {record.seed}{' (rehearsal)' if record.rehearsal else ''}"
+            rehearsal, changes = " (rehearsal)" if record.rehearsal else "", ", ".join(map(str, record.changes))
+            text = f"{record.name} seed {record.seed}{rehearsal}{' with ' if changes else ''}{changes}"
         case EnvironmentChecked():
             text = record.report.summary
         case VisitStarted() | VisitFinished():

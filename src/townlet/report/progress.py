@@ -144,6 +144,8 @@ class RunProgress:
         if isinstance(record, RunCreated):
             rehearsal = " (rehearsal: tiny numbers, nothing is promoted)" if record.rehearsal else ""
             yield styled((one_line(record.name), "bold"), f" seed {record.seed}, run {record.run}{rehearsal}")
+            for change in record.changes:
+                yield styled(f"  set {one_line(str(change))}")
         elif isinstance(record, EnvironmentChecked):
             yield styled(one_line(record.report.summary))
         elif isinstance(record, VisitStarted):

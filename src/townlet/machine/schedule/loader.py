@@ -1,6 +1,6 @@
 """Load a schedule: from its text to a sound plan, or to all its problems at once with their positions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from townlet.machine.schedule.check_options import check_ignored_options
 from townlet.machine.schedule.check_plan import check_plan
 from townlet.machine.schedule.check_ranges import check_ranges
 from townlet.machine.schedule.check_sections import check, check_policies, check_signers
+from townlet.machine.schedule.overrides import Overridden, Override, overridden
 from townlet.machine.schedule.partial import Describe, PartialSchedule, parse_sections
 from townlet.machine.schedule.reachability import Reachability
 from townlet.machine.schedule.yaml_source import MAX_BYTES, Document, SourceError, SourceSyntaxError, read
@@ -52,13 +53,17 @@ class Replacements:
 class ScheduleError(BadInputError):
     """A schedule that is refused; `mistakes` holds everything that is wrong with it, in the order of the text.
 
-    The message shows each as ``file:line:column: message``, then the line and a caret.
+    The message shows each as ``file:line:column: message``, then the line and a caret. Mistakes in what was `given` in
+    place of the text's own values come first, in the words of who gave them.
     """
 
-    def __init__(self, name: str, mistakes: tuple[SourceError, ...], lines: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, mistakes: tuple[SourceError, ...], lines: tuple[str, ...], given: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.mistakes = tuple(sorted(set(mistakes)))
-        shown = [_rendered(name, mistake, lines) for mistake in self.mistakes[:MAX_SHOWN]]
+        shown = [_printable(sentence) for sentence in dict.fromkeys(given)]
+        shown += [_rendered(name, mistake, lines) for mistake in self.mistakes[:MAX_SHOWN]]
         if len(self.mistakes) > MAX_SHOWN:
             shown.append(f"{name}: and {len(self.mistakes) - MAX_SHOWN} more")
         super().__init__("\n".join(shown))
@@ -104,11 +109,12 @@ def load_text(
     scenario: str | None = None,
     worlds: int | None = None,
     replaced: Replacements | None = None,
+    overrides: Sequence[Override] = (),
     stored: bool = False,
 ) -> Plan:
     """Return the plan of a schedule's `text`, called `name` in messages; its files are looked for in `folder`.
 
-    `seed`, `scenario`, `worlds` and what is `replaced` take the place of what the text says.
+    `overrides`, then `seed`, `scenario`, `worlds` and what is `replaced`, take the place of what the text says.
 
     Raises ScheduleError with every mistake; what only a sound machine can tell (strategies' own problems, a budget
     that does not last) comes once there is no other. `stored` is true for the schedule of a run that exists: it is
@@ -126,8 +132,11 @@ def load_text(
         ("teacher",): replaced.teacher,
         **{("environment", "metrics", metric): spec.model_dump() for metric, spec in replaced.metrics.items()},
     }
-    overrides = {path: value for path, value in arguments.items() if value is not None}
-    data = _overridden(document.data, overrides)
+    arguments = {path: value for path, value in arguments.items() if value is not None}
+    given = overridden(document.data, overrides)
+    if given.refusals:  # the rest would be checked without what it was to have
+        raise ScheduleError(name, document.errors, document.lines, given.refusals)
+    data = _with_arguments(given.data, arguments)
     partial, problems = parse_sections(data, catalogue, describe)
     problems += [*check(partial), *check_policies(partial, folder), *check_edges(partial)]
     if not stored:  # the keys of a run that exists stand in its journal
@@ -136,12 +145,12 @@ def load_text(
     problems += graph_problems
     if not stored:
         problems += [*check_ranges(partial), *check_ignored_options(partial)]
-    _raise_problems(name, document, problems, overrides)
+    _raise_problems(name, document, problems, given, arguments)
     plan = _plan(data, partial, reachability)
     if not stored and partial.environment is not None:
         suites = {scenario: suite for scenario, suite in partial.suites.items() if suite is not None}
         found = [*check_plan(plan, catalogue, partial.environment, suites)]
-        _raise_problems(name, document, found, overrides)
+        _raise_problems(name, document, found, given, arguments)
     return plan
 
 
@@ -154,34 +163,42 @@ def stored_plan(text: bytes, catalogue: StrategyCatalogue, seed: int) -> Plan:
     def no_environment(_: EnvironmentSpec) -> EnvironmentDescription:
         raise BadInputError("the environment is not asked")
 
-    data = _overridden(read(text).data, {("seed",): seed})
+    data = _with_arguments(read(text).data, {("seed",): seed})
     partial, _ = parse_sections(data, catalogue, no_environment)
     reachability, _ = check_graph(partial)
     return _plan(data, partial, reachability)
 
 
-def _overridden(data: Any, overrides: Mapping[tuple[str, ...], Any]) -> Any:
-    for path, value in overrides.items():
+def _with_arguments(data: Any, arguments: Mapping[tuple[str, ...], Any]) -> Any:
+    for path, value in arguments.items():
         if not isinstance(data, dict):
             return data
-        inner = value if len(path) == 1 else _overridden(data.get(path[0], {}), {path[1:]: value})
+        inner = value if len(path) == 1 else _with_arguments(data.get(path[0], {}), {path[1:]: value})
         data = data | {path[0]: inner}
     return data
 
 
 def _raise_problems(
-    name: str, document: Document, problems: list[Problem], overrides: Mapping[tuple[str, ...], Any]
+    name: str,
+    document: Document,
+    problems: list[Problem],
+    given: Overridden,
+    arguments: Mapping[tuple[str, ...], Any],
 ) -> None:
-    mistakes = list(document.errors)
+    mistakes, sentences = list(document.errors), list[str]()
     for problem in problems:
+        sentence = None if problem.path in arguments else given.sentence(problem, document)
         located = document.locate(problem)
-        if located is None:
-            continue
-        if problem.path in overrides:
-            located = SourceError(located.position, f"{located.message} (given in place of what stands here)")
-        mistakes.append(located)
-    if mistakes:
-        raise ScheduleError(name, tuple(mistakes), document.lines)
+        if sentence is not None:
+            sentences.append(sentence)
+        elif located is not None:
+            instead = " (given in place of what stands here)" if problem.path in arguments else ""
+            mistakes.append(SourceError(located.position, f"{located.message}{instead}"))
+    if mistakes or sentences:
+        if given.places and not sentences:
+            names = ", ".join(override.name for override, _ in given.places)
+            sentences.append(f"{name}: read with {names}")
+        raise ScheduleError(name, tuple(mistakes), document.lines, sentences)
 
 
 def _plan(data: Any, partial: PartialSchedule, reachability: Reachability) -> Plan:

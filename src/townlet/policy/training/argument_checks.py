@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from townlet.dto.codec import CodecError, structure
 from townlet.dto.fields import Direction
@@ -15,11 +15,13 @@ from townlet.dto.problems import short_repr
 from townlet.env.python_factory import PythonProvider
 from townlet.errors import BadInputError
 from townlet.imports import Imports
+from townlet.machine.schedule.overrides import Override
 from townlet.ports import ENVIRONMENTS, Environment, EnvironmentProvider, Script, ScriptableProvider, Teacher, provider
 
 __all__ = [
     "as_environment",
     "as_metrics",
+    "as_overrides",
     "as_teacher",
     "kind_of",
     "require_callable",
@@ -178,6 +180,14 @@ def require_imports(value: object) -> Imports:
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(each, str) for each in names):
         raise BadInputError(f"allow_imports is {kind_of(value)}; pass a list of names of modules, such as ['mypkg']")
     return Imports(names)
+
+
+def as_overrides(overrides: object) -> tuple[Override, ...]:
+    """Return the values that a call gives in place of a schedule's own; BadInputError where they are no mapping."""
+    if overrides is None:
+        return ()
+    require_mapping("overrides", overrides, "a mapping of paths such as 'states.ppo.with.learning_rate' to values")
+    return tuple(Override.of(path, value) for path, value in cast("Mapping[str, object]", overrides).items())
 
 
 def require_mapping(name: str, value: object, expected: str) -> None:

@@ -1,6 +1,5 @@
 """Start a run: check everything it needs, create its directory, then run the machine; a refusal writes nothing."""
 
-import io
 import os
 import socket
 from collections.abc import Callable
@@ -9,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 from attrs import evolve, frozen
-from ruamel.yaml import YAML
 
-from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated
+from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated, ScheduleChange
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
-from townlet.machine.schedule.loader import read_schedule
+from townlet.machine.schedule.loader import Replacements, load_text, read_schedule
 from townlet.machine.schedule.loader import require_torch as require_torch_for
+from townlet.machine.schedule.overrides import Override, overridden
+from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
 from townlet.machine.schedule.yaml_source import MAX_BYTES, read
+from townlet.machine.schedule.yaml_text import dump, edit
 from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.environment_checks import check_custom_teacher, check_promises, refuse_broken
@@ -60,14 +61,7 @@ def schedule_text(schedule: ScheduleSpec) -> bytes:
             return {key: pruned(item) for key, item in value.items() if item is not None}
         return [pruned(item) for item in value] if isinstance(value, list) else value
 
-    return _yaml(pruned(plain))
-
-
-def _yaml(plain: object) -> bytes:
-    text, yaml = io.BytesIO(), YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.dump(plain, text)
-    return text.getvalue()
+    return dump(pruned(plain))
 
 
 def with_absolute_files(schedule: ScheduleSpec, folder: Path) -> ScheduleSpec:
@@ -139,6 +133,10 @@ class ScheduleSource:
     """Directory that relative paths in the schedule start from."""
     file: Path | None
     """File that holds `text`: `resume` refuses unannounced edits of it. None for a schedule made in Python."""
+    overrides: tuple[Override, ...] = ()
+    """Values that take the place of the text's own; `settled` writes them into it."""
+    changes: tuple[ScheduleChange, ...] = ()
+    """What the overrides that `text` holds replaced in it."""
 
     @classmethod
     def of(cls, config: "ScheduleSpec | Path | ScheduleSource") -> "ScheduleSource":
@@ -149,20 +147,52 @@ class ScheduleSource:
             return cls(text=read_schedule(config), name=str(config), folder=config.parent, file=config)
         return cls(text=schedule_text(config), name=config.name, folder=Path(), file=None)
 
+    @classmethod
+    def overriding(
+        cls, config: "ScheduleSpec | Path | ScheduleSource", overrides: tuple[Override, ...]
+    ) -> "ScheduleSource":
+        """Return the source of a schedule with values in place of its own."""
+        return evolve(cls.of(config), overrides=overrides)
+
+    def plan(
+        self, catalogue: StrategyCatalogue, describe: Describe, *, seed: int | None, replaced: Replacements | None
+    ) -> Plan:
+        """Return the schedule proven sound, with the overrides and what is `replaced`; ScheduleError otherwise."""
+        return load_text(
+            self.text,
+            self.name,
+            catalogue,
+            describe,
+            folder=self.folder,
+            seed=seed,
+            replaced=replaced,
+            overrides=self.overrides,
+        )
+
+    def settled(self) -> "ScheduleSource":
+        """Return the source whose text holds the overrides, which were checked before; it is its own file then."""
+        if not self.overrides:
+            return self
+        given = overridden(read(self.text).data, self.overrides)
+        edits = ((place, override.text) for override, place in given.places)
+        text = edit(self.text, edits, given.data)
+        return evolve(self, text=text, file=None, overrides=(), changes=(*self.changes, *given.changes))
+
     def with_own_registry(self) -> "ScheduleSource":
-        """Return the source of the same sound schedule, its registry inside the run's directory; itself where it is so.
+        """Return the source with the registry inside the run's directory; this one where it is so.
 
         All else stays as it is written, so that runs under other seeds have one schedule.
         """
-        data = read(self.text).data
+        source = self.settled()
+        data = read(source.text).data
         if data["registry"].get("scope") == "run":
-            return self
+            return source
         data = {**data, "registry": {**data["registry"], "scope": "run"}}
-        return evolve(self, text=_yaml(data), name=f"{self.name} with a registry of its own", file=None)
+        return evolve(source, text=dump(data), name=f"{self.name} with a registry of its own", file=None)
 
     def replaced_by(self, schedule: ScheduleSpec, name: str) -> "ScheduleSource":
         """Return the source of a schedule that was made of this one."""
-        return evolve(self, text=schedule_text(schedule), name=name, file=None)
+        return evolve(self.settled(), text=schedule_text(schedule), name=name, file=None)
 
 
 @frozen(kw_only=True)
@@ -194,7 +224,7 @@ class RunLauncher:
         Everything that can be refused is refused before the directory exists: torch or a GPU that is missing, weights
         from outside that do not fit, a champion of another environment. The run begins to exist with its first record.
         """
-        plan = shrink(self.plan, self.catalogue) if rehearse else self.plan
+        plan, source = shrink(self.plan, self.catalogue) if rehearse else self.plan, source.settled()
         schedule, blobs = plan.schedule, BlobStore(self.home / "blobs")
         require_means(plan, self.catalogue)
         description = self.environments.describe(schedule.environment.scenario)
@@ -224,6 +254,7 @@ class RunLauncher:
                 environment=description.signature,
                 fingerprint=fingerprint(),
                 signers=signers,
+                changes=source.changes,
             )
             journal = Journal(staged.journal, staged.head, self.catalogue)
             journal.append(created)

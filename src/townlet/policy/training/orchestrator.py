@@ -23,7 +23,7 @@ from townlet.imports import Imports
 from townlet.machine.audit.snapshot import load_run
 from townlet.machine.catalogue import StrategyAvailability
 from townlet.machine.engine.visit import never
-from townlet.machine.schedule.loader import Replacements, load_text
+from townlet.machine.schedule.loader import Replacements
 from townlet.policy.compat.frames import captured_frames
 from townlet.policy.compat.legacy import last_result
 from townlet.policy.compat.modes import check_request, requested_schedule
@@ -197,9 +197,7 @@ class PolicyTrainingOrchestrator:
         return EnvironmentSource(passed=self.environments, teacher=self.teacher, imports=self.imports, home=self.home)
 
     def _load(self, source: ScheduleSource, replaced: Replacements | None = None) -> Plan:
-        known, at = catalogue(self.strategies), source.folder
-        describe = self.source.describe
-        return load_text(source.text, source.name, known, describe, folder=at, seed=self.seed, replaced=replaced)
+        return source.plan(catalogue(self.strategies), self.source.describe, seed=self.seed, replaced=replaced)
 
     def _launcher(self, plan: Plan, folder: Path, listen: Callable[[Entry], None], points: Telemetry) -> RunLauncher:
         return RunLauncher(

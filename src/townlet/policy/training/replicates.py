@@ -13,6 +13,7 @@ from townlet.imports import FLAG, Imports
 from townlet.machine.replication.children import Job
 from townlet.machine.replication.find import FoundRun, find_runs
 from townlet.machine.replication.summary import Replication, replicate_of, sum_up
+from townlet.machine.schedule.overrides import Override, overridden
 from townlet.machine.schedule.yaml_source import SourceSyntaxError, read
 from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.launch import ScheduleSource, require_means
@@ -33,6 +34,8 @@ class Replicates:
     """Where the runs are."""
     imports: Imports
     """The modules that the schedule may name."""
+    overrides: tuple[Override, ...]
+    """Values in place of the schedule's own."""
     schedule: ScheduleSpec
     """The schedule, proven sound."""
     digest: str
@@ -43,15 +46,24 @@ class Replicates:
     """Where the environment comes from."""
 
     @classmethod
-    def of(cls, path: Path, count: int, *, first: int | None, home: Path, imports: Imports) -> "Replicates":
+    def of(
+        cls,
+        path: Path,
+        count: int,
+        *,
+        first: int | None,
+        home: Path,
+        imports: Imports,
+        overrides: tuple[Override, ...] = (),
+    ) -> "Replicates":
         """Read a schedule and prove it sound; `first` is its own seed where not given, or 0.
 
         ScheduleError, BadInputError or TorchNotAvailableError before anything is written.
         """
         if not path.is_file():
             raise BadInputError(f"{path}: no file that every run can read again; expected a schedule's file")
-        source = ScheduleSource.of(path)
-        seed = 0 if first is None and _has_no_seed(source.text) else first
+        source = ScheduleSource.overriding(path, overrides)
+        seed = 0 if first is None and _has_no_seed(source) else first
         orchestrator = PolicyTrainingOrchestrator(source, home=home, seed=seed, imports=imports)
         plan = orchestrator.plan(source)
         require_means(plan, catalogue())
@@ -62,11 +74,22 @@ class Replicates:
             path=path,
             home=home,
             imports=imports,
+            overrides=overrides,
             schedule=plan.schedule,
             digest=sha256(source.with_own_registry().text).hexdigest(),
             seeds=range(start, start + count),
             environments=orchestrator.source,
         )
+
+    @property
+    def import_words(self) -> tuple[str, ...]:
+        """Words of a command line that allow the same imports."""
+        return tuple(word for name in self.imports.allowed for word in (FLAG, name))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words of a command line that make the same schedule of the same file."""
+        return (*(word for override in self.overrides for word in override.words), *self.import_words)
 
     def lock(self, seed: int) -> Path:
         """Return the file by which one process at a time works on a seed."""
@@ -79,13 +102,13 @@ class Replicates:
     def jobs(self) -> Sequence[Job]:
         """Return a run to begin or to resume for each seed whose run has not ended."""
         found, jobs = self.found(), list[Job]()
-        more = (*(word for name in self.imports.allowed for word in (FLAG, name)), "--home", str(self.home))
+        imports, home = self.import_words, ("--home", str(self.home))
         for seed in self.seeds:
             if seed not in found:
                 words = ("run", str(self.path), "--seed", str(seed), "--own-registry")
-                jobs.append(Job(seed=seed, words=(*words, *more)))
+                jobs.append(Job(seed=seed, words=(*words, *self.words, *home)))
             elif found[seed].is_to_resume:
-                jobs.append(Job(seed=seed, words=("resume", str(found[seed].directory.path), *more)))
+                jobs.append(Job(seed=seed, words=("resume", str(found[seed].directory.path), *imports, *home)))
         return jobs
 
     def summary(self, problems: Mapping[int, str]) -> Replication:
@@ -97,9 +120,9 @@ class Replicates:
         return sum_up(self.schedule, self.digest, replicates, directions)
 
 
-def _has_no_seed(text: bytes) -> bool:
+def _has_no_seed(source: ScheduleSource) -> bool:
     """Tell whether a schedule leaves the seed out; False for what is no schedule, which the loader refuses."""
     with suppress(SourceSyntaxError):
-        data = read(text).data
+        data = overridden(read(source.text).data, source.overrides).data
         return isinstance(data, dict) and "seed" not in data
     return False
