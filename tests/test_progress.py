@@ -20,7 +20,7 @@ from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import provider
 from townlet.report.progress import RunProgress
-from townlet.report.terminal import Terminal
+from townlet.report.terminal import Terminal, styled
 
 pytestmark = pytest.mark.once
 
@@ -145,3 +145,34 @@ def test_evaluate_shows_nothing_where_it_is_quick(tmp_path: Path, capsys: pytest
     words = ["evaluate", "teacher:random", "--episodes", "2", "--days", "1", "--scenario", "queue_conflict"]
     assert 0 == run_command([*words, "--missing", "drop", "--home", str(tmp_path)])
     assert "" == capsys.readouterr().err
+
+
+def test_quiet_shows_results_and_no_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--quiet` leaves stderr empty; stdout has the lines that it always has, and errors are still told."""
+    schedule = tmp_path / "plays.yaml"
+    schedule.write_text(PLAYS, encoding="utf-8")
+    words = ("--quiet", "--home", str(tmp_path / "home"))
+    for command in (("run", str(schedule)), ("resume", "latest"), ("train", str(schedule), "--mode", "capture")):
+        assert 0 == run_command([*command, *words])
+        shown = capsys.readouterr()
+        assert shown.out
+        assert shown.err in ("", "the run had ended before; resuming it changes nothing\n")
+    assert 0 == run_command(["replicate", str(schedule), "--seeds", "1", *words])
+    assert "" == capsys.readouterr().err
+    assert 2 == run_command(["run", str(tmp_path / "nothing.yaml"), *words])
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_no_color_is_obeyed_on_a_terminal() -> None:
+    """With NO_COLOR (no-color.org) a terminal gets no colour; without it a promotion is green."""
+
+    def shown(**environment: str) -> str:
+        stream = io.StringIO()
+        console = Terminal(
+            file=stream, force_terminal=True, color_system="standard", _environ={"TERM": "xterm", **environment}
+        )
+        console.print(styled(("promoted", "green")))
+        return stream.getvalue()
+
+    assert "\x1b[32m" in shown()
+    assert "\x1b[32m" not in shown(NO_COLOR="1")

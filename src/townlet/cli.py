@@ -13,12 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from townlet import __version__
-from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, PolicyWord, SchedulePath, Seed, Wide
+from townlet.commands.arguments import (
+    HOME,
+    AllowImport,
+    Home,
+    Json,
+    Overrides,
+    PolicyWord,
+    Quiet,
+    SchedulePath,
+    Seed,
+    Wide,
+)
 from townlet.commands.audit import audit
 from townlet.commands.bench import bench
 from townlet.commands.card import card
 from townlet.commands.check import check
 from townlet.commands.compare import compare
+from townlet.commands.demo import demo
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.init import init
@@ -53,6 +65,7 @@ app = App(
     help_format="plaintext",
 )
 app.command(init, group=PLANNING)
+app.command(demo, group=RUNNING)
 app.command(train, group=RUNNING)
 app.command(replicate, group=RUNNING)
 app.command(compare, group=LOOKING)
@@ -87,6 +100,7 @@ def run(
     ] = False,
     overrides: Overrides = (),
     allow_import: AllowImport = (),
+    quiet: Quiet = False,
     home: Home = HOME,
     json: Json = False,
 ) -> int:
@@ -109,6 +123,7 @@ def run(
         seed=seed,
         overrides=overrides,
         allow_import=allow_import,
+        quiet=quiet,
     )
     return code
 

@@ -18,6 +18,8 @@ FREE: Mapping[str, str] = {
         ("townlet.dto.codec.Record.model_dump", "townlet.dto.actions.StoredActions.model_dump"),
         "is how a record becomes plain data",
     ),
+    "townlet.api.run": "takes values of a schedule, whatever they are",
+    "townlet.api.anneal": "takes values of a schedule, whatever they are",
     "townlet.env.info_tallies.InfoTallies.add": "reads what a foreign environment says",
     "townlet.env.info_tallies.world_info": "reads what a foreign environment says",
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",

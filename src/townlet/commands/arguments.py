@@ -22,6 +22,7 @@ __all__ = [
     "OptionalSchedulePath",
     "Overrides",
     "PolicyWord",
+    "Quiet",
     "Run",
     "SchedulePath",
     "Seed",
@@ -58,6 +59,9 @@ PolicyWord = Annotated[
     Parameter(
         help="teacher:NAME, NAME@ALIAS of a registry, a run or `latest`, a weights file, or the beginning of a digest."
     ),
+]
+Quiet = Annotated[
+    bool, Parameter(name="--quiet", negative="", help="Show no progress; results, warnings and errors stay.")
 ]
 Overrides = Annotated[
     tuple[str, ...],

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, SchedulePath, Wide
+from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, Quiet, SchedulePath, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ def replicate(
     ] = None,
     overrides: Overrides = (),
     allow_import: AllowImport = (),
+    quiet: Quiet = False,
     wide: Wide = False,
     home: Home = HOME,
     json: Json = False,
@@ -62,7 +63,12 @@ def replicate(
     def ended(job: "Job", end: "Ended") -> None:
         if end.code not in (0, 6):
             problems[job.seed] = end.said
-        terminal.say(f"seed {job.seed}: {problems.get(job.seed, 'done')}")
+        if not quiet:
+            terminal.say(f"seed {job.seed}: {problems.get(job.seed, 'done')}")
+
+    def began(job: "Job") -> None:
+        if not quiet:
+            terminal.say(f"seed {job.seed}: {'begins' if job.words[0] == 'run' else 'goes on'}")
 
     with SignalHandler(allow_import) as signals:
         work(
@@ -70,7 +76,7 @@ def replicate(
             at_once=jobs,
             locks=replicates.lock,
             stopping=signals.stop_requested,
-            began=lambda job: terminal.say(f"seed {job.seed}: {'begins' if job.words[0] == 'run' else 'goes on'}"),
+            began=began,
             ended=ended,
         )
     replication = replicates.summary(problems)

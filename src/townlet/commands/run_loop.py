@@ -100,6 +100,7 @@ def run_with_progress(
     overrides: "Sequence[str]" = (),
     run: "RunDirectory | None" = None,
     allow_import: "Sequence[str]" = (),
+    quiet: bool = False,
 ) -> "tuple[int, AnnealSummary | None]":
     """Run or resume a schedule with progress on stderr, print its summary, and return the exit code and the summary.
 
@@ -108,7 +109,9 @@ def run_with_progress(
     """
     from townlet.report import terminal
 
-    code, summary = walk(schedule, home, action, seed=seed, overrides=overrides, run=run, allow_import=allow_import)
+    code, summary = walk(
+        schedule, home, action, seed=seed, overrides=overrides, run=run, allow_import=allow_import, quiet=quiet
+    )
     if summary is not None:
         if json:
             terminal.show_json(summary.model_dump())
@@ -126,6 +129,7 @@ def walk(
     overrides: "Sequence[str]" = (),
     run: "RunDirectory | None" = None,
     allow_import: "Sequence[str]" = (),
+    quiet: bool = False,
 ) -> "tuple[int, AnnealSummary | None]":
     """Do as `run_with_progress` does, and leave it to the caller to print the summary."""
     from townlet.imports import Imports
@@ -142,7 +146,7 @@ def walk(
     with SignalHandler(allow_import) as signals, warnings_shown():
         signals.run = "" if run is None else run_word(home, run)
         try:
-            with RunProgress(terminal.errors) as progress:
+            with RunProgress(terminal.silent if quiet else terminal.errors) as progress:
 
                 def on_record(entry: "Entry") -> None:
                     signals.follow(entry)

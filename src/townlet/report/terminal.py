@@ -28,6 +28,7 @@ __all__ = [
     "show",
     "show_json",
     "show_plain",
+    "silent",
     "styled",
     "warn",
 ]
@@ -132,6 +133,8 @@ errors = Terminal(
     force_jupyter=False,  # else rich would write HTML where this module is imported in a notebook
 )
 """The console on stderr."""
+silent = Terminal(quiet=True, force_jupyter=False)
+"""A console that shows nothing."""
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
