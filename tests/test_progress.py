@@ -168,9 +168,8 @@ def test_no_color_is_obeyed_on_a_terminal() -> None:
 
     def shown(**environment: str) -> str:
         stream = io.StringIO()
-        console = Terminal(
-            file=stream, force_terminal=True, color_system="standard", _environ={"TERM": "xterm", **environment}
-        )
+        environment["TERM"] = "xterm"
+        console = Terminal(file=stream, force_terminal=True, color_system="standard", _environ=environment)
         console.print(styled(("promoted", "green")))
         return stream.getvalue()
 
