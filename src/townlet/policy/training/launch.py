@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from attrs import evolve, frozen
 
-from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated, ScheduleChange
+from townlet.dto.journal import EffectDone, Entry, EnvironmentChecked, ProcessStarted, RunCreated, ScheduleChange
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.machine.catalogue import StrategyCatalogue
@@ -33,6 +33,7 @@ from townlet.policy.training.teacher_reference import policy_bytes
 from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
+from townlet.store.links import link_last, link_policies
 from townlet.store.path_text import local_path, stored_text
 from townlet.store.registry.registry import Registry
 from townlet.store.registry.ssh_signatures import read_signers, require_library
@@ -262,6 +263,8 @@ class RunLauncher:
                 journal.append(EnvironmentChecked(report=report))
 
         run = RunDirectory.create(self.home, schedule.name, source.text, metadata, target=directory, begin=begin)
+        if not rehearse:
+            link_last(self.home, run.path)
         listen = self.telemetry.failures.guarded(_LISTENER, self.listen)
         with run.lock():
             journal = Journal(run.journal, run.head, self.catalogue)
@@ -286,14 +289,24 @@ class RunLauncher:
                 report=failures.guarded("a listener to the iterations of ppo", self.telemetry.report),
             ),
         )
+        registry, told = _open_registry(plan.schedule, self.home, run), failures.guarded(_LISTENER, self.listen)
+
+        def link() -> None:
+            link_policies(self.home, registry, run="" if plan.schedule.registry.scope == "home" else run.id)
+
+        def listen(entry: Entry) -> None:
+            if isinstance(entry.record, EffectDone):
+                link()
+            told(entry)
+
         strategy = AnnealStrategy(
             run_directory=run,
             journal=journal,
-            registry=_open_registry(plan.schedule, self.home, run),
+            registry=registry,
             catalogue=self.catalogue,
             process=process,
             stopping=self.stopping,
-            listen=failures.guarded(_LISTENER, self.listen),
+            listen=listen,
         )
         # numpy's defaults: where the caller has set `all="raise"`, a sum that underflows would end the run
         with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
@@ -301,4 +314,5 @@ class RunLauncher:
             try:
                 return strategy.run(context)
             finally:
+                link()  # a process that died may have moved the alias and no more
                 failures.warn()
