@@ -134,7 +134,6 @@ def rollback(
     store = _registry(home, run)
     signed = _signed_rollback(store, name, alias, reason, signature) if store.signers(name, alias) else None
     version = store.rollback(name, alias, actor=actor or current_user(), reason=reason, signed=signed)
-    _link(store, home, run)
     terminal.show(f"{name}@{alias} names version {version.version} again: weights {version.weights}")
     return 0
 
@@ -232,24 +231,10 @@ def rebuild(
             "repair that, or pass --accept-loss"
         )
     target.replace(rebuilt.entries)
-    _link(target, home, run)
     for warning in warnings:
         terminal.complain(f"accepted: {warning}")
     terminal.show(f"rebuilt: {len(target.versions())} versions, {len(rebuilt.entries)} moves in {target.path}")
     return 0
-
-
-def _link(store: "Registry", home: Path, run: str | None) -> None:
-    """Let the readable links of a home lead to what the aliases name now."""
-    from townlet.report.run_warnings import warnings_shown
-    from townlet.store.links import link_policies
-
-    owner = ""
-    if run is not None:
-        home, directory = find_run(home, run)
-        owner = directory.id if store.path == directory.registry else ""
-    with warnings_shown():
-        link_policies(home, store, run=owner)
 
 
 def _promoting_runs(home: Path, run: str | None) -> "tuple[Path, tuple[RunDirectory, ...]]":
@@ -270,14 +255,14 @@ def _registry(home: Path, run: str | None) -> "Registry":
     from townlet.machine.audit.gc import stored_schedule
     from townlet.policy.model.weights import verifier
     from townlet.store.blobs import BlobStore
-    from townlet.store.registry.registry import Registry
+    from townlet.store.links import linked_registry
 
     path = home / "registry.sqlite"
     if run is not None:
         home, directory = find_run(home, run)
         own = stored_schedule(directory).registry.scope == "run"
         path = directory.registry if own else home / "registry.sqlite"
-    return Registry(path, verify=verifier(BlobStore(home / "blobs").get))
+    return linked_registry(home, path, verifier(BlobStore(home / "blobs").get))
 
 
 def _version(store: "Registry", which: str) -> "Version":

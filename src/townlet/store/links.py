@@ -7,17 +7,19 @@ them. Losing them loses nothing, and not being able to write them is told and st
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EOPNOTSUPP, EPERM
+from functools import partial
 from pathlib import Path
 
 from townlet.errors import TownletError
 from townlet.store.blobs import BlobStore
 from townlet.store.files import contained, make_directory
 from townlet.store.registry.registry import Registry
+from townlet.store.run_index import is_run, read_metadata
 
-__all__ = ["LAST", "POLICIES", "link_last", "link_policies"]
+__all__ = ["LAST", "POLICIES", "link_last", "link_policies", "linked_registry"]
 
 LAST = "last"
 """Link of a home to its youngest run that is no rehearsal."""
@@ -26,12 +28,19 @@ POLICIES = "policies"
 _LOG = logging.getLogger("townlet")
 
 
-def link_policies(home: Path, registry: Registry, run: str = "") -> None:
+def linked_registry(home: Path, path: Path, verify: Callable[[str], object]) -> Registry:
+    """Return a registry whose moves of an alias move the links of a home."""
+    return Registry(path, verify=verify, moved=partial(link_policies, home))
+
+
+def link_policies(home: Path, registry: Registry) -> None:
     """Let ``policies/NAME@ALIAS.safetensors`` lead to the weights that each alias of a registry names.
 
-    Those of a `run` that has a registry of its own are called ``RUN@ALIAS.safetensors``.
+    Those of a run that has a registry of its own are called ``RUN@ALIAS.safetensors``.
     """
     with _warned(home / POLICIES):
+        own = registry.path.parent
+        run = str(read_metadata(own)["id"]) if is_run(own) else ""
         in_force = {(move.name, move.alias): move.weights for move in registry.history()}
         for (name, alias), weights in in_force.items():
             folder = contained(home, POLICIES)

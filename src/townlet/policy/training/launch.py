@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from attrs import evolve, frozen
 
-from townlet.dto.journal import EffectDone, Entry, EnvironmentChecked, ProcessStarted, RunCreated, ScheduleChange
+from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated, ScheduleChange
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.machine.catalogue import StrategyCatalogue
@@ -33,7 +33,7 @@ from townlet.policy.training.teacher_reference import policy_bytes
 from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
 from townlet.store.blobs import BlobStore
-from townlet.store.links import link_last, link_policies
+from townlet.store.links import link_last, link_policies, linked_registry
 from townlet.store.path_text import local_path, stored_text
 from townlet.store.registry.registry import Registry
 from townlet.store.registry.ssh_signatures import read_signers, require_library
@@ -108,7 +108,7 @@ def require_means(plan: Plan, catalogue: StrategyCatalogue) -> None:
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:
     """Return the registry that a schedule names: the home's, or the run's own."""
     path = home / "registry.sqlite" if schedule.registry.scope == "home" else run.registry
-    return Registry(path, verify=verifier(BlobStore(home / "blobs").get))
+    return linked_registry(home, path, verifier(BlobStore(home / "blobs").get))
 
 
 def _check_champion(schedule: ScheduleSpec, home: Path, blobs: BlobStore, description: EnvironmentDescription) -> None:
@@ -289,16 +289,7 @@ class RunLauncher:
                 report=failures.guarded("a listener to the iterations of ppo", self.telemetry.report),
             ),
         )
-        registry, told = _open_registry(plan.schedule, self.home, run), failures.guarded(_LISTENER, self.listen)
-
-        def link() -> None:
-            link_policies(self.home, registry, run="" if plan.schedule.registry.scope == "home" else run.id)
-
-        def listen(entry: Entry) -> None:
-            if isinstance(entry.record, EffectDone):
-                link()
-            told(entry)
-
+        registry = _open_registry(plan.schedule, self.home, run)
         strategy = AnnealStrategy(
             run_directory=run,
             journal=journal,
@@ -306,7 +297,7 @@ class RunLauncher:
             catalogue=self.catalogue,
             process=process,
             stopping=self.stopping,
-            listen=listen,
+            listen=failures.guarded(_LISTENER, self.listen),
         )
         # numpy's defaults: where the caller has set `all="raise"`, a sum that underflows would end the run
         with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
@@ -314,5 +305,5 @@ class RunLauncher:
             try:
                 return strategy.run(context)
             finally:
-                link()  # a process that died may have moved the alias and no more
+                link_policies(self.home, registry)  # a process that died may have moved the alias and no more
                 failures.warn()

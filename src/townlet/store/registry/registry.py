@@ -6,7 +6,8 @@ written to the ledger beside the file before it is committed, so that a lost fil
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,10 @@ def _unverified(_: str) -> None:
     """Accept any weights: the caller verifies them."""
 
 
+def _unwatched(_: "Registry") -> None:
+    """Do nothing after a move."""
+
+
 @frozen
 class Registry:
     """Versions and aliases in one file; a registry that is only read is never created."""
@@ -36,6 +41,8 @@ class Registry:
     """Seconds to wait for another process's transaction before giving up."""
     verify: Callable[[str], object] = field(default=_unverified, kw_only=True)
     """Raises where the weights of a digest are missing, damaged or act otherwise; called before an alias moves."""
+    moved: Callable[["Registry"], object] = field(default=_unwatched, kw_only=True)
+    """Called after an alias moved."""
 
     @property
     def ledger(self) -> Ledger:
@@ -45,6 +52,12 @@ class Registry:
     @property
     def _file(self) -> RegistryFile:
         return RegistryFile(self.path, self.patience)
+
+    @contextmanager
+    def _moving(self, signatures: dict[int, SignedMove]) -> Iterator[sqlite3.Connection]:
+        with self._file.writing(signatures) as connection:
+            yield connection
+        self.moved(self)
 
     def champion(self, name: str, alias: str) -> Version | None:
         """Return the version an alias names; none where it names nothing yet."""
@@ -84,7 +97,7 @@ class Registry:
         where the file is locked or read-only; BadInputError where the move must be signed and `signed` does not fit.
         """
         signatures: dict[int, SignedMove] = {}
-        with self._file.writing(signatures) as connection:
+        with self._moving(signatures) as connection:
             done = _promotion(connection, name, alias, target, run, evidence)
             if done is not None:
                 return done
@@ -155,7 +168,7 @@ class Registry:
         finds the weights to go back to unfit, and where the move must be signed and `signed` does not fit.
         """
         signatures: dict[int, SignedMove] = {}
-        with self._file.writing(signatures) as connection:
+        with self._moving(signatures) as connection:
             target = self._before(connection, name, alias)
             self.verify(target.weights)
             move = _move(connection, target, alias, "rollback", actor, reason)
@@ -206,6 +219,7 @@ class Registry:
         EnvironmentFaultError where another process is in the file.
         """
         self._file.replace(entries)
+        self.moved(self)
 
 
 def _move(
