@@ -40,7 +40,7 @@ def test_runs_are_listed_the_youngest_first(home: Path, capsys: pytest.CaptureFi
     assert 0 == run_command(["runs", "--home", str(home)])
     title, headings, *rows = capsys.readouterr().out.splitlines()
     assert "runs" in title
-    assert ["id", "schedule", "state", "result", "age", "size"] == headings.split()
+    assert ["id", "schedule", "state", "result", "in", "force", "age", "size"] == headings.split()
     assert [rehearsal["id"], run["id"]] == [row.split()[0] for row in rows]
     assert ["(rehearsal)" in row for row in rows] == [True, False]
 

@@ -9,6 +9,7 @@ import attrs
 import pytest
 from pebbles import pebble
 
+from townlet.cli import run_command
 from townlet.dto import policy
 from townlet.dto.codec import unstructure
 from townlet.dto.evidence import EvidenceTable, PairedMetric
@@ -19,7 +20,8 @@ from townlet.dto.schedule import Plan
 from townlet.dto.strategies import EvaluateSpec, RollbackSpec
 from townlet.errors import BadInputError
 from townlet.imports import Imports
-from townlet.machine.schedule.shipped import find_schedule, shipped_schedules
+from townlet.machine.schedule import shipped
+from townlet.machine.schedule.shipped import editor_line, find_schedule, schema_file, shipped_schedules
 from townlet.machine.schedule.tails import unguarded_tails
 from townlet.policy.training import launch
 from townlet.policy.training.contexts import TrainingContext
@@ -192,6 +194,20 @@ def test_the_line_for_editors_leads_to_the_schema(path: Path) -> None:
 
     assert first.startswith("# yaml-language-server: $schema=")
     assert (path.parent / first.partition("=")[2]).is_file()
+
+
+def test_a_copy_leads_an_editor_to_the_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`townlet schedules NAME` prints the file with a first line that works from any folder; a space becomes a URL."""
+    assert 0 == run_command(["schedules", "quickstart"])
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert Path(first.partition("$schema=")[2]).read_bytes() == schema_file().read_bytes()
+    assert (ROOT / "schedules" / "quickstart.yaml").read_text("utf-8").splitlines()[1:] == lines
+    assert 2 == run_command(["schedules", "quickstrat"])
+    assert "did you mean 'quickstart'?" in capsys.readouterr().err
+    monkeypatch.setattr(shipped, "_folder", lambda: tmp_path / "my runs" / "schedules")
+    assert editor_line().endswith("/my%20runs/docs/reference/schedule.schema.json")
 
 
 def test_a_path_that_exists_wins_over_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,20 @@ def test_a_schedule_is_checked_and_drawn_by_its_name(townlet) -> None:
     assert "evaluate --> promote" in townlet("graph", "quickstart")
 
 
+def test_editors_find_the_schema_in_the_wheel(townlet, package: Path) -> None:
+    """The first line of a shipped schedule leads to it, in place and in a copy that is printed anywhere."""
+    schedule = package / "townlet" / "schedules" / "quickstart.yaml"
+    schema = ROOT / "docs" / "reference" / "schedule.schema.json"
+    for text in (schedule.read_text(encoding="utf-8"), townlet("schedules", "quickstart")):
+        path = schedule.parent / text.splitlines()[0].partition("$schema=")[2]
+        assert schema.read_bytes() == path.read_bytes()
+
+
+def test_the_shell_completes_commands(townlet) -> None:
+    """The script of each shell names the commands."""
+    assert all("replicate" in townlet("completion", shell) for shell in ("bash", "zsh", "fish"))
+
+
 def test_the_schema_is_printed(townlet) -> None:
     """`townlet schema` prints the document that the repository holds, whatever else is installed besides."""
     schema = json.loads(townlet("schema"))

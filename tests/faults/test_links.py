@@ -1,5 +1,6 @@
 """Readable links of a home: they follow every alias and the youngest run, and nothing depends on them."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_a_link_follows_its_alias(town: Town) -> None:
     assert town.champion == digest(link(town))
     assert 0 == run_command(["gc", *home])
     assert link(town).read_bytes() == town.blobs.get(town.champion)
+
+
+def test_runs_says_whose_weights_are_in_force(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    """The alias stands beside the run that it came from, and moves back with a rollback."""
+    home = ("--home", str(town.home))
+
+    def in_force() -> list[list[str]]:
+        capsys.readouterr()
+        assert 0 == run_command(["runs", "--json", *home])
+        return [run["in_force"] for run in json.loads(capsys.readouterr().out)]
+
+    assert [["given@champion"], []] == in_force()
+    assert 0 == run_command(["registry", "rollback", "given", "--reason", "a look", *home])
+    assert [[], ["given@champion"]] == in_force()
+    assert 0 == run_command(["runs", *home])
+    assert "given@champion" in capsys.readouterr().out
 
 
 def test_last_leads_to_the_youngest_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

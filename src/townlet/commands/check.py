@@ -2,12 +2,14 @@
 
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from townlet.commands.arguments import AllowImport, Json, OptionalSchedulePath, Overrides, Wide
+from townlet.commands.recheck import check_on_save
 
 __all__ = ["check"]
 
@@ -22,6 +24,9 @@ def check(
     max_steps: Annotated[int | None, Parameter(help="With --env: decisions after which every episode is cut.")] = None,
     scenario: Annotated[str | None, Parameter(help="With --env: scenario of the environment.")] = None,
     overrides: Overrides = (),
+    watch: Annotated[
+        bool, Parameter(negative="", help="Check again each time the schedule is saved, until Ctrl-C.")
+    ] = False,
     allow_import: AllowImport = (),
     wide: Wide = False,
     json: Json = False,
@@ -35,10 +40,11 @@ def check(
     if schedule is not None and env is None:
         if teacher is not None or max_steps is not None or scenario is not None:
             raise BadInputError("check: --teacher, --max-steps and --scenario belong to --env; a schedule has its own")
-        return _forecast(schedule, overrides, allow_import, wide=wide, json=json)
+        forecast = partial(_forecast, schedule, overrides, allow_import, wide=wide, json=json)
+        return check_on_save(schedule, forecast) if watch else forecast()
     if schedule is None and env is not None:
-        if overrides:
-            raise BadInputError("check: --set changes a value of a schedule; with --env there is none")
+        if overrides or watch:
+            raise BadInputError("check: --set and --watch are about a schedule; with --env there is none")
         return _probe(env, teacher, max_steps, scenario or "default", allow_import, wide=wide, json=json)
     found = "neither" if env is None else "both"
     raise BadInputError(f"check: expected a schedule or --env ID, found {found}; name one of them")

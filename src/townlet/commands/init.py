@@ -24,6 +24,7 @@ def init(
     from townlet.dto.schedule import EnvironmentSpec
     from townlet.errors import BadInputError
     from townlet.imports import Imports
+    from townlet.machine.schedule.shipped import editor_line
     from townlet.policy.training.environment_source import EnvironmentSource
     from townlet.policy.training.first_schedule import first_schedule
     from townlet.report import terminal
@@ -37,10 +38,11 @@ def init(
         f"the teacher's {made.description.objective} in {made.pilot.episodes} episodes: {made.pilot.mean:.4g} ± "
         f"{made.pilot.sd:.4g} (mean ± sd); {made.pilot.decisions_per_second:,.0f} decisions a second"
     )
+    text = f"{editor_line()}\n{made.text()}"
     if out is None:
-        terminal.show_plain(made.text())
+        terminal.show_plain(text)
         return 0
-    write_atomic(out, made.text().encode())
+    write_atomic(out, text.encode())
     check, run = (shlex.join(["townlet", word, str(out), *import_words(allow_import)]) for word in ("check", "run"))
     terminal.show(f"wrote {out}\nnext: {check}\nthen: {run}")
     return 0

@@ -6,7 +6,7 @@ __all__ = ["runs"]
 
 
 def runs(*, wide: Wide = False, home: Home = HOME, json: Json = False) -> int:
-    """List the runs of a home, the youngest first: schedule, state, result, age, size."""
+    """List the runs of a home, the youngest first: schedule, state, result, what of it is in force, age, size."""
     from datetime import UTC, datetime
 
     from townlet.machine.audit.run_list import list_runs

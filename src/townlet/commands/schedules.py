@@ -10,15 +10,22 @@ from townlet.commands.overview import PLANNING
 __all__ = ["add_schedule_commands"]
 
 
-def schedules(*, json: Json = False) -> int:
+def schedules(
+    name: Annotated[str | None, Parameter(help="A shipped schedule, to print it as the start of your own.")] = None,
+    *,
+    json: Json = False,
+) -> int:
     """List the shipped schedules: what each does and what it needs. A name works wherever a schedule is expected."""
     from townlet.dto.codec import structure
     from townlet.dto.schedule import ScheduleSpec
-    from townlet.machine.schedule.shipped import shipped_schedules
+    from townlet.machine.schedule.shipped import shipped_schedule, shipped_schedules
     from townlet.machine.schedule.yaml_source import read
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import tables, terminal
 
+    if name is not None:
+        terminal.show_plain(shipped_schedule(name).copy())
+        return 0
     entries = catalogue().entries
     rows = []
     for shipped in shipped_schedules():

@@ -202,6 +202,7 @@ def runs_table(runs: Iterable[RunListing], now: datetime) -> Grid:
             _text("schedule", optional=True),
             _text("state"),
             _text("result"),
+            _text("in force"),
             _number("age"),
             _number("size", optional=True),
         ),
@@ -215,7 +216,7 @@ def runs_table(runs: Iterable[RunListing], now: datetime) -> Grid:
         if run.copy_of is not None:
             result = f"{result} (a copy, in {run.path})"
         old = age(_seconds_since(run.created, now)) if run.created else ""
-        table.add_row(run.id, run.schedule, run.state, result, old, size(run.size))
+        table.add_row(run.id, run.schedule, run.state, result, ", ".join(run.in_force), old, size(run.size))
     return table
 
 

@@ -1,6 +1,7 @@
 """List the runs of a home: what each is, what it came to, how old and how large it is."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from townlet.machine.audit.snapshot import RunSnapshot, load_run
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.run_state import WAITING
 from townlet.store.blobs import BlobStore
+from townlet.store.registry.registry import Registry
 from townlet.store.run_index import RunPlace, lost_runs, original, places
 from townlet.store.rundir import RunDirectory
 
@@ -42,6 +44,8 @@ class RunListing(Record):
     """True where it only rehearses."""
     copy_of: str | None = None
     """Directory of the run that this one is a copy of; none where it is no copy."""
+    in_force: tuple[str, ...] = ()
+    """Aliases that name weights of this run now, as ``NAME@ALIAS``: in the home's registry, or in the run's own."""
     is_open: bool = False
     """True where it has not ended and waits for nobody: a process works on it, or it was stopped and can be resumed."""
 
@@ -60,10 +64,25 @@ def list_runs(home: Path, catalogue: StrategyCatalogue) -> tuple[RunListing, ...
         )
         for path, problem in lost_runs(home)
     )
-    return (*(_listing(home, place, catalogue) for place in reversed(places(home))), *lost)
+    champions = _in_force(home / "registry.sqlite")
+    return (*(_listing(home, place, catalogue, champions) for place in reversed(places(home))), *lost)
 
 
-def _listing(home: Path, place: RunPlace, catalogue: StrategyCatalogue) -> RunListing:
+def _in_force(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return by run the aliases of a registry that name its weights; none where the registry cannot be read."""
+    runs: dict[str, tuple[str, ...]] = {}
+    with suppress(TownletError):
+        registry = Registry(path)
+        for name, alias in dict.fromkeys((move.name, move.alias) for move in registry.history()):
+            version = registry.champion(name, alias)
+            if version is not None:
+                runs[version.run] = (*runs.get(version.run, ()), f"{name}@{alias}")
+    return runs
+
+
+def _listing(
+    home: Path, place: RunPlace, catalogue: StrategyCatalogue, champions: Mapping[str, tuple[str, ...]]
+) -> RunListing:
     origin = original(home, place.id, place.path)
     listing = RunListing(
         id=place.id or place.path.name,
@@ -76,7 +95,8 @@ def _listing(home: Path, place: RunPlace, catalogue: StrategyCatalogue) -> RunLi
         copy_of=None if origin == place.path else str(origin),
     )
     try:
-        snapshot = load_run(RunDirectory.at(place.path), BlobStore(home / "blobs"), catalogue)
+        run = RunDirectory.at(place.path)
+        snapshot = load_run(run, BlobStore(home / "blobs"), catalogue)
     except (TownletError, OSError) as error:
         return evolve(listing, result=str(error))
     return evolve(
@@ -85,6 +105,7 @@ def _listing(home: Path, place: RunPlace, catalogue: StrategyCatalogue) -> RunLi
         state=snapshot.state.state,
         result=_result(snapshot),
         latest=snapshot.state.latest,
+        in_force=() if listing.copy_of else champions.get(run.id, ()) + _in_force(run.registry).get(run.id, ()),
         is_open=snapshot.state.closed is None and snapshot.state.state not in WAITING,
     )
 
