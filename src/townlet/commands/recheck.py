@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["SECONDS_PER_LOOK", "check_on_save"]
+__all__ = ["check_on_save"]
 
-SECONDS_PER_LOOK = 0.2
+_SECONDS_PER_LOOK = 0.2
 """Between two looks at the file."""
 _GONE = (0, 0, 0)
 
@@ -42,10 +42,10 @@ def _check_for_ever(path: Path, check: Callable[[], int]) -> NoReturn:
             except (TownletError, OSError) as error:
                 terminal.complain(str(error))
             terminal.say("waiting for the next save; Ctrl-C ends\n")
-        time.sleep(SECONDS_PER_LOOK)
+        time.sleep(_SECONDS_PER_LOOK)
         before, seen = seen, _stamp(path)
         while seen not in (before, checked):  # it is being written
-            time.sleep(SECONDS_PER_LOOK)
+            time.sleep(_SECONDS_PER_LOOK)
             before, seen = seen, _stamp(path)
 
 
