@@ -34,8 +34,10 @@ from townlet.dto.guards import (
     ThresholdSpec,
     VisitCountSpec,
 )
+from townlet.dto.model_card import CardOptions
 from townlet.dto.policy import TrainingResult
 from townlet.dto.schedule import BaselineSpec, ControlSpec, EvidenceSpec
+from townlet.dto.spaces import NativeSpaces, SpacePart
 from townlet.dto.strategies import DataSpec, RampSpec
 
 WHOLE = st.integers(8, 1000)
@@ -97,6 +99,11 @@ SPECIAL[MetricGuardSpec] = (
     SPECIAL[LimitSpec] | SPECIAL[ComparisonSpec] | SPECIAL[PairedComparisonSpec] | SPECIAL[TailSpec]
 )
 SPECIAL[GuardSpec] = SPECIAL[MetricGuardSpec] | SPECIAL[VisitCountSpec]
+SPECIAL[SpacePart] = st.builds(SpacePart, path=st.lists(WHOLE | WORDS, max_size=2).map(tuple), kind=st.just("box"))
+SPECIAL[NativeSpaces] = st.builds(
+    NativeSpaces, observation=SPECIAL[SpacePart].map(lambda part: (part,)), action=st.just((SpacePart(kind="binary"),))
+)
+SPECIAL[CardOptions] = st.builds(CardOptions, license=st.just("mit"), base_model=st.just("user/name"))
 
 
 def values(kind: Any, depth: int = 0) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one line per kind of type
@@ -150,6 +157,7 @@ def record(draw: st.DrawFn, cls: type, depth: int = 0) -> Any:
     if issubclass(cls, StoredActions):
         spec = draw(SPECIAL[ActionSpec])
         given_ |= {"actions": spec.outputs, "heads": spec.stored_heads}
+        given_ |= {"spaces": None} if "spaces" in given_ else {}  # a test of policies builds those that fit
     return cls(**given_)
 
 
