@@ -16,7 +16,7 @@ from test_commands import COMMANDS, SCHEDULE, line
 from townlet.cli import run_command
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.long
 
 SCRIPT = Path(__file__).parent / "poor_process.py"
 AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")

@@ -16,7 +16,7 @@ from test_commands import COMMANDS, SCHEDULE, line
 
 from townlet.cli import run_command
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.long
 
 SCRIPT = Path(__file__).parent / "one_process.py"
 FOLDER = "größe → 大"
