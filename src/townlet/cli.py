@@ -31,6 +31,7 @@ from townlet.commands.card import card
 from townlet.commands.check import check
 from townlet.commands.compare import compare
 from townlet.commands.demo import demo
+from townlet.commands.export import export
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.init import init
@@ -73,6 +74,7 @@ app.command(audit)
 app.command(registry)
 app.command(runs, group=LOOKING)
 app.command(card, group=LOOKING)
+app.command(export, group=LOOKING)
 app.command(push, group=LOOKING)
 app.command(gc)
 app.command(bench)

@@ -19,6 +19,7 @@ __all__ = [
     "AllowImport",
     "Home",
     "Json",
+    "License",
     "OptionalSchedulePath",
     "Overrides",
     "PolicyWord",
@@ -54,6 +55,7 @@ AllowImport = Annotated[
 ]
 Home = Annotated[Path, Parameter(help="Directory of runs, blobs and the registry.", env_var="TOWNLET_HOME")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+License = Annotated[str, Parameter(help="License of the weights, as the Hub names it: mit, apache-2.0, ….")]
 PolicyWord = Annotated[
     str,
     Parameter(

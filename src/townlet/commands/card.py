@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from townlet.commands.arguments import HOME, AllowImport, Home, PolicyWord
+from townlet.commands.arguments import HOME, AllowImport, Home, License, PolicyWord
 
 if TYPE_CHECKING:
     from townlet.dto.model_card import CardOptions, CardSection
@@ -17,9 +17,7 @@ __all__ = ["card", "card_text"]
 def card(
     policy: PolicyWord,
     *,
-    license: Annotated[  # noqa: A002  (the Hub's word)
-        str, Parameter(help="License of the weights, as the Hub names it: mit, apache-2.0, ….")
-    ] = "unknown",
+    license: License = "unknown",  # noqa: A002  (the Hub's word)
     base_model: Annotated[str, Parameter(help="Repository of the Hub, USER/NAME, that holds the teacher.")] = "",
     out: Annotated[Path | None, Parameter(help="File to write; a file that exists is kept.")] = None,
     allow_import: AllowImport = (),

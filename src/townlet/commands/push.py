@@ -6,13 +6,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from townlet.commands.arguments import HOME, AllowImport, Home, License
+
 __all__ = ["push"]
 
-_WEIGHTS, _CARD = "policy.safetensors", "README.md"
+_CARD = "README.md"
 
 
 def push(
-    policy: Annotated[str, Parameter(help="The folder of a bundle, as `townlet export --bundle` writes it.")],
+    policy: Annotated[
+        str, Parameter(help="The folder of a bundle, as `townlet export` writes it, or a policy to make one of.")
+    ],
     destination: Annotated[str, Parameter(help="A folder, or hf://USER/NAME for a repository of the Hub.")],
     *,
     force: Annotated[bool, Parameter(negative="", help="Replace another bundle in the folder.")] = False,
@@ -20,6 +24,9 @@ def push(
     yes: Annotated[
         bool, Parameter(negative="", help="Upload; without it, only what would be uploaded is shown.")
     ] = False,
+    license: License = "unknown",  # noqa: A002  (the Hub's word)
+    allow_import: AllowImport = (),
+    home: Home = HOME,
 ) -> int:
     """Copy a bundle to a folder, or upload it to a repository of the Hugging Face Hub."""
     from townlet.commands.hub import repository_of, upload
@@ -30,7 +37,7 @@ def push(
     from townlet.store.folders import write_folder
 
     repository = repository_of(destination)
-    files, digest = _bundle(policy)
+    files, digest = _bundle(policy, home, license, allow_import)
     listed = "\n".join(f"  {name} ({size(len(data))})" for name, data in files.items())
     if repository is None:
         changed = write_folder(Path(destination), files, known=BUNDLE_FILES, force=force)
@@ -46,25 +53,24 @@ def push(
     return 0
 
 
-def _bundle(policy: str) -> tuple[Mapping[str, bytes], str]:
+def _bundle(policy: str, home: Path, license: str, allow_import: tuple[str, ...]) -> tuple[Mapping[str, bytes], str]:  # noqa: A002
     """Return the files of a bundle and the digest of its weights, which must act as they did when they were stored."""
     from hashlib import sha256
 
+    from townlet.commands.export import bundle_of
     from townlet.errors import BadInputError
+    from townlet.policy.load import BUNDLE_WEIGHTS
     from townlet.policy.model.weights import read_weights
-    from townlet.store.files import is_present
     from townlet.store.folders import read_folder
 
     folder = Path(policy)
-    if not is_present(folder / _WEIGHTS):
-        raise BadInputError(
-            f"{policy!r} is no folder of a bundle (it holds no {_WEIGHTS}); write one first: "
-            "townlet export POLICY --bundle FOLDER"
-        )
+    if not (folder / BUNDLE_WEIGHTS).is_file():
+        made = bundle_of(policy, home, license=license, allow_import=allow_import)
+        return made, sha256(made[BUNDLE_WEIGHTS]).hexdigest()
     files = read_folder(folder)
     if _CARD not in files:
         raise BadInputError(
             f"{folder}: holds no {_CARD}, the model card; write the bundle again: townlet export POLICY"
         )
-    read_weights(files[_WEIGHTS], str(folder / _WEIGHTS)).verify()
-    return files, sha256(files[_WEIGHTS]).hexdigest()
+    read_weights(files[BUNDLE_WEIGHTS], str(folder / BUNDLE_WEIGHTS)).verify()
+    return files, sha256(files[BUNDLE_WEIGHTS]).hexdigest()

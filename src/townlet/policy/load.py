@@ -33,7 +33,7 @@ def load_policy(source: Path | str, *, home: Path | str = ".townlet") -> Policy:
     from townlet.policy.training.strategies.base import catalogue
 
     reference = resolve(word.removeprefix(_REGISTRY), Path(home), catalogue())
-    if reference.weights is None:
+    if reference.teacher is not None:
         raise BadInputError(f"{word!r} is a script; load_policy loads learned weights")
     return _read(reference.weights, reference.source)
 

@@ -22,7 +22,7 @@ from townlet.machine.audit.snapshot import first_record
 from townlet.machine.audit.verify import inexact_processes
 from townlet.machine.schedule.partial import Describe
 
-__all__ = ["card_facts"]
+__all__ = ["card_facts", "provenance_of"]
 
 
 def card_facts(run: RunData, digest: str, describe: Describe) -> CardRun:
@@ -91,6 +91,12 @@ def _promotion(run: RunData, digest: str) -> CardPromotion | None:
                 name=intent.registry, alias=record.alias, version=record.version, at=entry.at, head=entry.hash
             )
     return promotion
+
+
+def provenance_of(run: RunData, digest: str) -> Statement | None:
+    """Return the provenance of weights; None where the run did not promote them."""
+    promotion = _promotion(run, digest)
+    return None if promotion is None else _statement(run, promotion.version)
 
 
 def _statement(run: RunData, version: int) -> Statement:

@@ -1,0 +1,117 @@
+"""`townlet export`: a policy as files that act without Townlet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from townlet.commands.arguments import HOME, AllowImport, Home, License, PolicyWord
+
+if TYPE_CHECKING:
+    from townlet.dto.schedule import EnvironmentSpec
+    from townlet.machine.audit.run_data import RunData
+    from townlet.policy.data.dataset import Dataset
+
+__all__ = ["bundle_of", "export"]
+
+
+def export(
+    policy: PolicyWord,
+    *,
+    bundle: Annotated[Path, Parameter(help="Folder to write.")],
+    zip: Annotated[bool, Parameter(negative="", help="Write the bundle as one file, FOLDER.zip, instead.")] = False,  # noqa: A002
+    force: Annotated[bool, Parameter(negative="", help="Replace another bundle in the folder.")] = False,
+    license: License = "unknown",  # noqa: A002  (the Hub's word)
+    allow_import: AllowImport = (),
+    home: Home = HOME,
+) -> int:
+    """Write a policy as a bundle: weights, model card, provenance, recorded actions, and programs that act alone."""
+    from townlet.dto.model_card import BUNDLE_FILES
+    from townlet.errors import BadInputError
+    from townlet.numerals import size
+    from townlet.policy.export.bundle import zip_bytes
+    from townlet.report import terminal
+    from townlet.store.files import write_atomic
+    from townlet.store.folders import write_folder
+
+    files = bundle_of(policy, home, license=license, allow_import=allow_import)
+    target = bundle.with_name(f"{bundle.name}.zip") if zip else bundle
+    if zip:
+        data = zip_bytes(files)
+        changed = not target.exists() or target.read_bytes() != data
+        if changed and target.exists() and not force:
+            raise BadInputError(f"{target} exists and holds something else; name another, or add --force")
+        write_atomic(target, data)
+    else:
+        changed = write_folder(target, files, known=BUNDLE_FILES, force=force)
+    listed = "\n".join(f"  {name} ({size(len(data))})" for name, data in files.items())
+    terminal.show(f"{'wrote' if changed else 'unchanged:'} {target}:\n{listed}")
+    terminal.say(f"verify it where numpy is: python {bundle / 'act.py'} --verify")
+    return 0
+
+
+def bundle_of(
+    policy: str,
+    home: Path,
+    *,
+    license: str = "unknown",  # noqa: A002
+    allow_import: tuple[str, ...] = (),
+) -> dict[str, bytes]:
+    """Return the files of a bundle; BadInputError for a script, and where no run recorded enough to verify it on."""
+    from townlet.canonical import canonical_json
+    from townlet.commands.card import card_text
+    from townlet.dto.model_card import BUNDLE_FILES, CardOptions
+    from townlet.errors import BadInputError
+    from townlet.machine.audit.card_facts import provenance_of
+    from townlet.policy.export.bundle import BundleSpec, bundle_files, recorded_decisions
+    from townlet.policy.model.weights import read_weights
+    from townlet.policy.training.card_sources import run_of_policy
+    from townlet.policy.training.policy_references import resolve
+    from townlet.policy.training.strategies.base import catalogue
+
+    known = catalogue()
+    reference = resolve(policy, home, known)
+    if reference.teacher is not None:
+        raise BadInputError(f"{policy!r} is a script; a bundle holds learned weights")
+    weights = read_weights(reference.weights, reference.source)
+    run = run_of_policy(policy, reference.digest, home, known)
+    if run is None:
+        raise BadInputError(
+            f"{policy!r}: no run of the home {home} made these weights; a bundle is verified on what a run recorded: "
+            "name the home of the run"
+        )
+    environment, statement = run.schedule.environment, provenance_of(run, reference.digest)
+    provenance = None if statement is None else canonical_json(statement.layout()) + b"\n"
+    spec = BundleSpec(
+        environment=f"{environment.id}/{environment.scenario}", decisions_per_day=_clock(environment, allow_import)
+    )
+    names = [name for name in BUNDLE_FILES if name != "provenance.json" or provenance is not None]
+    card = card_text(policy, home, CardOptions(license=license), allow_import=allow_import, files=names)
+    probe = recorded_decisions(_dataset(run))
+    return bundle_files(reference.weights, weights, spec, probe, card=card, provenance=provenance)
+
+
+def _clock(environment: "EnvironmentSpec", allow_import: tuple[str, ...]) -> int | None:
+    """Return the decisions of one day; None where the environment has no days, or cannot be asked here."""
+    from townlet.errors import BadInputError
+    from townlet.imports import Imports
+    from townlet.ports import provider
+
+    try:
+        return provider(environment, Imports(allow_import)).describe(environment.scenario).decisions_per_day
+    except BadInputError:
+        return None
+
+
+def _dataset(run: "RunData") -> "Dataset":
+    """Return the last recording of a run; BadInputError where it made none, or where it is gone."""
+    from townlet.errors import BadInputError
+    from townlet.policy.data.dataset import read_dataset
+
+    digests = [visit.result.blobs.get("dataset", "") for visit in run.visits if visit.result is not None]
+    digest = next((each for each in reversed(digests) if each), None)
+    if digest is None:
+        raise BadInputError(
+            f"run {run.id} recorded nothing that a bundle could be verified on; expected a schedule that captures"
+        )
+    return read_dataset(run.blobs.get(digest), f"data set {digest[:12]} of run {run.id}")

@@ -1,0 +1,1 @@
+"""Bundles: a policy as files that act without Townlet."""
