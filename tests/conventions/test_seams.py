@@ -24,6 +24,8 @@ FREE: Mapping[str, str] = {
     "townlet.env.info_tallies.world_info": "reads what a foreign environment says",
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
+    "townlet.policy.export.bundle.layout": "is what spec.json holds",
+    "townlet.policy.export.act.tensors": "stands in a bundle, where there is no Townlet",
     "townlet.machine.journal.result_codec.dump_result": "is how a result enters the journal",
     "townlet.machine.journal.result_codec.load_result": "is how a result leaves the journal",
     "townlet.machine.journal.semantic_hash.semantic_part": "is what the journal hashes",

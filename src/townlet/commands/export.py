@@ -1,16 +1,18 @@
 """`townlet export`: a policy as files that act without Townlet."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from townlet.commands.arguments import HOME, AllowImport, Home, License, PolicyWord
 
 if TYPE_CHECKING:
+    from townlet.dto.model_card import CardSection
     from townlet.dto.schedule import EnvironmentSpec
     from townlet.machine.audit.run_data import RunData
     from townlet.policy.data.dataset import Dataset
+    from townlet.policy.model.weights import Weights
 
 __all__ = ["bundle_of", "export"]
 
@@ -20,6 +22,9 @@ def export(
     *,
     bundle: Annotated[Path, Parameter(help="Folder to write.")],
     zip: Annotated[bool, Parameter(negative="", help="Write the bundle as one file, FOLDER.zip, instead.")] = False,  # noqa: A002
+    onnx: Annotated[
+        bool, Parameter(negative="", help="Add an ONNX graph that was compared with the policy; needs townlet[onnx].")
+    ] = False,
     force: Annotated[bool, Parameter(negative="", help="Replace another bundle in the folder.")] = False,
     license: License = "unknown",  # noqa: A002  (the Hub's word)
     allow_import: AllowImport = (),
@@ -34,7 +39,7 @@ def export(
     from townlet.store.files import write_atomic
     from townlet.store.folders import write_folder
 
-    files = bundle_of(policy, home, license=license, allow_import=allow_import)
+    files = bundle_of(policy, home, license=license, onnx=onnx, allow_import=allow_import)
     target = bundle.with_name(f"{bundle.name}.zip") if zip else bundle
     if zip:
         data = zip_bytes(files)
@@ -55,6 +60,7 @@ def bundle_of(
     home: Path,
     *,
     license: str = "unknown",  # noqa: A002
+    onnx: bool = False,
     allow_import: tuple[str, ...] = (),
 ) -> dict[str, bytes]:
     """Return the files of a bundle; BadInputError for a script, and where no run recorded enough to verify it on."""
@@ -85,10 +91,32 @@ def bundle_of(
     spec = BundleSpec(
         environment=f"{environment.id}/{environment.scenario}", decisions_per_day=_clock(environment, allow_import)
     )
-    names = [name for name in BUNDLE_FILES if name != "provenance.json" or provenance is not None]
-    card = card_text(policy, home, CardOptions(license=license), allow_import=allow_import, files=names)
     probe = recorded_decisions(_dataset(run))
-    return bundle_files(reference.weights, weights, spec, probe, card=card, provenance=provenance)
+    model, sections = _graph(weights, probe) if onnx else (None, ())
+    absent = {"provenance.json" * (provenance is None), "model.onnx" * (model is None)}
+    names = [name for name in BUNDLE_FILES if name not in absent]
+    options = CardOptions(license=license)
+    card = card_text(policy, home, options, allow_import=allow_import, files=names, sections=sections)
+    return bundle_files(reference.weights, weights, spec, probe, card=card, provenance=provenance, model=model)
+
+
+def _graph(weights: "Weights", probe: "tuple[Any, Any]") -> "tuple[bytes, tuple[CardSection, ...]]":
+    """Return an ONNX graph that acts as the policy on recorded observations, and what the card says of it."""
+    from townlet.dto.model_card import CardSection
+    from townlet.policy.export.onnx_certificate import TOLERANCE, certify
+    from townlet.policy.export.onnx_graph import onnx_model
+
+    model = onnx_model(weights)
+    proof = certify(model, weights, *probe)
+    lines = (
+        f"model.onnx has the sha256 {proof.sha256} and operators of version {proof.opset}",
+        f"compared with the policy in numpy on {proof.rows:,} recorded observations, in batches of "
+        f"{', '.join(map(str, proof.batches))}, by onnxruntime {proof.runtime} on the CPU",
+        f"largest difference of an output {proof.difference:.2g}, where the largest output is {proof.largest:.3g}; "
+        f"allowed is {TOLERANCE:g}, relative above 1",
+        f"{proof.ties} actions differ, all of them at ties of two options" if proof.ties else "no action differs",
+    )
+    return model, (CardSection(title="ONNX", lines=lines),)
 
 
 def _clock(environment: "EnvironmentSpec", allow_import: tuple[str, ...]) -> int | None:

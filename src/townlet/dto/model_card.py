@@ -24,6 +24,7 @@ BUNDLE_FILES: Mapping[str, str] = MappingProxyType(
         "act.py": "acts with numpy alone; `python act.py --verify` plays the recorded observations again",
         "act.mjs": "the same in JavaScript, without a dependency: `node act.mjs --verify`",
         "probe.safetensors": "recorded observations with their actions",
+        "model.onnx": "the whole policy as an ONNX graph: normaliser, masks, heads, clipping and scaling inside",
         "provenance.json": "where the policy comes from, as an in-toto statement",
     }
 )

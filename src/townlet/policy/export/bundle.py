@@ -18,7 +18,7 @@ from townlet.policy.distributions.acting import choose_greedily, masked
 from townlet.policy.model.forward import forward, normalise
 from townlet.policy.model.weights import Weights
 
-__all__ = ["PROBE_LEAST", "BundleSpec", "bundle_files", "recorded_decisions", "zip_bytes"]
+__all__ = ["PROBE_LEAST", "BundleSpec", "bundle_files", "layout", "recorded_decisions", "zip_bytes"]
 
 PROBE_LEAST = 1_000
 """Recorded observations that a probe has at least."""
@@ -63,22 +63,25 @@ def bundle_files(
     *,
     card: str,
     provenance: bytes | None,
+    model: bytes | None = None,
 ) -> dict[str, bytes]:
     """Return the files of a bundle by name; equal arguments give equal bytes.
 
     `data` is the weights file, `weights` what it holds, `probe` the observations and masks that the bundle is verified
-    on, `card` the model card, `provenance` an in-toto statement where the policy was promoted.
+    on, `card` the model card, `provenance` an in-toto statement where the policy was promoted,
+    `model` an ONNX graph.
     """
     own = Path(__file__).parent
     files = {
         "README.md": card.encode(),
         "policy.safetensors": data,
-        "spec.json": canonical_json(_layout(weights, spec)) + b"\n",
+        "spec.json": canonical_json(layout(weights, spec)) + b"\n",
         "act.py": (own / "act.py").read_bytes(),
         "act.mjs": (own / "act.mjs").read_bytes(),
         "probe.safetensors": _probe(weights, *probe),
     }
-    return files if provenance is None else {**files, "provenance.json": provenance}
+    more = {"provenance.json": provenance, "model.onnx": model}
+    return files | {name: content for name, content in more.items() if content is not None}
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
@@ -92,7 +95,7 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
     return archive.getvalue()
 
 
-def _layout(weights: Weights, spec: BundleSpec) -> Mapping[str, Any]:
+def layout(weights: Weights, spec: BundleSpec) -> Mapping[str, Any]:
     """Return what `spec.json` holds: what each input and each output is."""
     metadata, starts = weights.metadata, _starts(weights)
     return {
