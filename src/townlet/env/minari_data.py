@@ -89,7 +89,7 @@ def _check_spaces(data: MinariDataset, layouts: Layouts, description: Environmen
     own = layouts_of(data.observation_space, data.action_space, where)
     if own.observations.names != layouts.observations.names or own.action.spec != layouts.action.spec:
         raise BadInputError(
-            f"{where} was recorded with observations {data.observation_space} and actions {data.action_space}; "
+            f"{where} was recorded with observations {own.observations} and actions {own.action}; "
             f"{description.id} has observations {layouts.observations} and actions {layouts.action}"
         )
 
