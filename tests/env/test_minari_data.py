@@ -158,7 +158,9 @@ def test_an_episode_that_cannot_have_been_played_is_named(changes: dict[str, Any
 def test_a_data_set_of_other_spaces_is_refused(write: Writer) -> None:
     """The sentence names both sides' spaces."""
     write(gymnasium.make("CartPole-v1"), balance)
-    with pytest.raises(BadInputError, match=r"was recorded with observations Box.*walks:make has observations place: Discrete"):
+    with pytest.raises(
+        BadInputError, match=r"was recorded with observations Box.*walks:make has observations place: Discrete"
+    ):
         recorded()
 
 
