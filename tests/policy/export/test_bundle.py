@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from untrained import PAIRS, policy_of
 
 import townlet
@@ -70,6 +71,18 @@ def test_changed_weights_are_found(tmp_path: Path) -> None:
     bundle = written(tmp_path / "bundle", files)
     assert 1 == verify(sys.executable, str(bundle / "act.py"), "--verify")[0]
     assert NODE is None or 1 == verify(NODE, str(bundle / "act.mjs"), "--verify")[0]
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_wide_numbers_are_verified_too(integer: bool, tmp_path: Path) -> None:
+    """Bounds far apart enlarge the last bits of a mean; both programs tell them from another action."""
+    wheel = spaces.Box(-20_000, 20_000, (2,), np.int32 if integer else np.float32)
+    files = files_of(policy_of(spaces.Box(-9, 9, (4,)), wheel))
+    bundle = written(tmp_path / "bundle", files)
+    programs = [(sys.executable, "act.py"), *([] if NODE is None else [(NODE, "act.mjs")])]
+    assert {0} == {verify(program, str(bundle / name), "--verify")[0] for program, name in programs}
+    (bundle / "spec.json").write_text((bundle / "spec.json").read_text().replace('"half":20000.0', '"half":20000.5'))
+    assert {1} == {verify(program, str(bundle / name), "--verify")[0] for program, name in programs}
 
 
 def test_the_program_imports_numpy_and_nothing_else() -> None:

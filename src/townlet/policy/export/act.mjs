@@ -1,24 +1,17 @@
 // Acts without a dependency, in Node and in browsers: new Policy(spec, weights).act(features, actionMask).
 // `node act.mjs --verify` plays the recorded observations of probe.safetensors again.
 
-const READERS = {
-  F32: (view, at) => view.getFloat32(at, true),
-  F64: (view, at) => view.getFloat64(at, true),
-  I64: (view, at) => Number(view.getBigInt64(at, true)),
-  BOOL: (view, at) => view.getUint8(at),
-};
-const SIZES = { F32: 4, F64: 8, I64: 8, BOOL: 1 };
+const KINDS = { F32: ["getFloat32", 4], F64: ["getFloat64", 8], I64: ["getBigInt64", 8], BOOL: ["getUint8", 1] };
 
 /** Return the arrays of a safetensors file (an ArrayBuffer) by name: {shape, data}. */
 export function tensors(buffer) {
-  const view = new DataView(buffer);
-  const start = 8 + Number(view.getBigUint64(0, true));
+  const view = new DataView(buffer), start = 8 + Number(view.getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
   delete header.__metadata__;
   const read = ({ dtype, shape, data_offsets: [from, to] }) => {
-    const count = (to - from) / SIZES[dtype];
-    const value = (index) => READERS[dtype](view, start + from + index * SIZES[dtype]);
-    return { shape, data: Float64Array.from({ length: count }, (_, index) => value(index)) };
+    const [getter, size] = KINDS[dtype];
+    const value = (index) => Number(view[getter](start + from + index * size, true));
+    return { shape, data: Float64Array.from({ length: (to - from) / size }, (_, index) => value(index)) };
   };
   return Object.fromEntries(Object.entries(header).map(([name, about]) => [name, read(about)]));
 }
@@ -28,8 +21,7 @@ const roundHalfToEven = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) 
 /** A policy: `spec` is what spec.json holds, `weights` the arrays of policy.safetensors. */
 export class Policy {
   constructor(spec, weights) {
-    this.spec = spec;
-    this.weights = weights;
+    Object.assign(this, { spec, weights });
   }
 
   /** Return the logits of all options and the means of the numbers, for features in the order of the spec. */
@@ -50,8 +42,10 @@ export class Policy {
   }
 
   /** Return the greedy action: an option or a number for each head. */
-  act(features, actionMask = null) {
-    const outputs = this.outputs(features);
+  act(features, actionMask = null) { return this.choose(this.outputs(features), actionMask); }
+
+  /** Return the action that outputs stand for. */
+  choose(outputs, actionMask = null) {
     let at = 0;
     const options = this.spec.discrete.map((head) => {
       const legal = head.options.map((_, i) => (actionMask === null || actionMask[at + i] ? outputs[at + i] : -1e9));
@@ -60,7 +54,7 @@ export class Policy {
     });
     const numbers = this.spec.box.map(({ centre, half, bounds: [low, high], integer }) => {
       const x = Math.min(high, Math.max(low, centre + half * outputs[at++]));
-      return integer ? roundHalfToEven(x) : x;
+      return Math.fround(integer ? roundHalfToEven(x) : x);
     });
     return [...options, ...numbers];
   }
@@ -69,12 +63,18 @@ export class Policy {
 if (typeof process !== "undefined" && process.argv?.[2] === "--verify") {
   const { readFileSync } = await import("node:fs");
   const file = (name) => new Uint8Array(readFileSync(new URL(name, import.meta.url))).buffer;
-  const policy = new Policy(JSON.parse(new TextDecoder().decode(file("spec.json"))), tensors(file("policy.safetensors")));
+  const spec = JSON.parse(new TextDecoder().decode(file("spec.json")));
+  const policy = new Policy(spec, tensors(file("policy.safetensors")));
   const probe = tensors(file("probe.safetensors"));
-  const rows = ({ shape: [count, width], data }) => Array.from({ length: count }, (_, i) => data.subarray(i * width, (i + 1) * width));
-  const masks = rows(probe.action_mask), expected = rows(probe.actions);
-  const same = rows(probe.features).filter((row, i) =>
-    policy.act(row, masks[i]).every((value, k) => Math.abs(value - expected[i][k]) <= 1e-4)).length;
+  const rows = ({ shape: [n, w], data }) => Array.from({ length: n }, (_, i) => data.subarray(i * w, (i + 1) * w));
+  const [features, masks, recorded, actions] =
+    ["features", "action_mask", "outputs", "actions"].map((name) => rows(probe[name]));
+  const same = features.filter((row, i) => {
+    const outputs = policy.outputs(row), most = 1e-4 * Math.max(1, ...recorded[i].map(Math.abs));
+    return outputs.every((value, k) => Math.abs(value - recorded[i][k]) <= most) &&
+      policy.choose(recorded[i], masks[i]).every((value, k) => value === actions[i][k]) &&
+      spec.discrete.every((_, k) => policy.choose(outputs, masks[i])[k] === actions[i][k]);
+  }).length;
   console.log(`${same} of ${masks.length} actions are the same`);
   process.exit(same === masks.length ? 0 : 1);
 }
