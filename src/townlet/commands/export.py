@@ -113,8 +113,9 @@ def _graph(weights: "Weights", probe: "tuple[Any, Any]") -> "tuple[bytes, tuple[
         f"compared with the policy in numpy on {proof.rows:,} recorded observations, in batches of "
         f"{', '.join(map(str, proof.batches))}, by onnxruntime {proof.runtime} on the CPU",
         f"largest difference of an output {proof.difference:.2g}, where the largest output is {proof.largest:.3g}; "
-        f"allowed is {TOLERANCE:g}, relative above 1",
-        f"{proof.ties} actions differ, all of them at ties of two options" if proof.ties else "no action differs",
+        f"as a share of its row's largest output, or of 1 where that is larger, {proof.share:.2g}; allowed is "
+        f"{TOLERANCE:g}",
+        f"{proof.ties} actions differ, all of them at ties" if proof.ties else "no action differs",
     )
     return model, (CardSection(title="ONNX", lines=lines),)
 

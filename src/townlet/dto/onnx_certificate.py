@@ -22,8 +22,10 @@ class OnnxCertificate(Record):
     rows: int
     """Observations compared, each in every batch size."""
     difference: float
-    """Largest difference of a logit or a mean."""
+    """Largest difference of a legal logit or a mean."""
+    share: float
+    """Largest difference as a share of the largest output of its row, or of 1 where that is larger."""
     largest: float
-    """Largest logit or mean, without its sign: what the difference is to be seen against."""
+    """Largest legal logit or mean, without its sign."""
     ties: int
-    """Actions that differ because two options were equal to within the difference."""
+    """Actions, over all batches, that differ because two options, or two whole numbers, were equally near."""

@@ -1,4 +1,4 @@
-"""Compare an ONNX graph with the policy in numpy: onnxruntime computes both sides' observations in several batches."""
+"""Compare an ONNX graph with the policy in numpy: both compute the same observations, in batches of several sizes."""
 
 from hashlib import sha256
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.onnx_certificate import OnnxCertificate
 from townlet.env.libraries import needed
 from townlet.errors import BadInputError
@@ -19,7 +20,7 @@ __all__ = ["BATCHES", "TOLERANCE", "certify"]
 BATCHES = (1, 7, 4096)
 """Rows that are computed at once."""
 TOLERANCE = 1e-5
-"""Largest difference of an output, absolute for outputs up to 1 and relative above."""
+"""Largest difference of an output, as a share of the largest output of its row, or of 1 where that is larger."""
 
 
 def certify(
@@ -27,75 +28,81 @@ def certify(
 ) -> OnnxCertificate:
     """Return how a graph compares on observations [B, F] and masks [B, A]; each is computed in every batch size.
 
-    BadInputError where an output differs by more than `TOLERANCE`, where a number of an action does, or where an option
-    differs although its logit is no tie. MissingLibraryError where onnxruntime is not installed.
+    BadInputError where an output differs by more than `TOLERANCE`, and where the graph's options and numbers are not,
+    bit by bit, those that its own outputs stand for. Both together leave no option that differs but a tie: two logits
+    nearer than twice the tolerance. MissingLibraryError where onnx or onnxruntime is not installed.
     """
-    with needed("onnxruntime", extra="onnx"):
+    with needed("onnx", "onnxruntime", extra="onnx"):
+        import onnx
         import onnxruntime
 
+    onnx.checker.check_model(model, full_check=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     spec = weights.spec
-    outputs = forward(weights.actor, normalise(observations, weights.mean, weights.scale))
-    logits, means = masked(outputs[:, : spec.logits], action_mask), outputs[:, spec.logits :]
-    expected = choose_greedily(logits, means, spec)
-    numbers = spec.to_native(expected[:, len(spec.discrete) :].astype(np.float32))
-    largest = float(np.abs(outputs).max(initial=0.0))
-    allowed, difference, ties = TOLERANCE * max(1.0, largest), 0.0, 0
+    with np.errstate(all="ignore"):  # numbers too large to act with are found below
+        outputs = forward(weights.actor, normalise(observations, weights.mean, weights.scale))
+    legal = np.concatenate((action_mask, np.ones((len(outputs), len(spec.box)), np.bool_)), axis=1)
+    expected, sizes = masked(outputs, legal), np.abs(np.where(legal, outputs, 0)).max(axis=1, keepdims=True)
+    largest_gaps, shares, ties = list[float](), list[float](), 0
     for batch in BATCHES:
-        found = _run(session, weights, observations, action_mask, batch)
-        legal = action_mask if spec.logits else np.zeros_like(logits, np.bool_)
-        gaps = [np.abs(found["logits"] - logits)[legal]] if spec.discrete else []
-        gaps += [np.abs(found["mean"] - means).ravel()] if spec.box else []
-        difference = max([difference, *(float(gap.max(initial=0.0)) for gap in gaps)])
-        if not difference <= allowed:
+        rows = np.arange(-(-len(observations) // batch) * batch) % len(observations)
+        found, actions = _run(session, spec, observations[rows], action_mask[rows], batch)
+        with np.errstate(invalid="ignore"):
+            gaps = np.abs(found - expected[rows])
+        largest_gaps.append(float(gaps.max()))
+        shares.append(float((gaps / np.maximum(1, sizes[rows])).max()))
+        if not shares[-1] <= TOLERANCE:  # also where it is not a number
             raise _unlike(
-                f"an output differs by {difference:.3g} in batches of {batch}; at most {allowed:.3g} is allowed"
+                f"an output differs by {largest_gaps[-1]:.3g}, a share of {shares[-1]:.3g} of its row's largest output "
+                f"or of 1, in batches of {batch}; at most {TOLERANCE:g} is allowed"
             )
-        if spec.discrete:
-            ties += _ties(found["option"], expected, logits, spec, 2 * allowed)
-        if spec.box and not np.allclose(found["number"], numbers, rtol=TOLERANCE, atol=allowed):
-            raise _unlike(f"a number of an action differs in batches of {batch}")
+        others = int((actions != _greedy(spec, found)).any(axis=1).sum())
+        if others:
+            raise _unlike(f"it makes another action of its own outputs in {others} of {len(rows)} rows")
+        ties += int((_choices(spec, actions) != _choices(spec, _greedy(spec, expected[rows]))).any(axis=1).sum())
     return OnnxCertificate(
         sha256=sha256(model).hexdigest(),
         opset=OPSET,
         runtime=onnxruntime.__version__,
         batches=BATCHES,
         rows=len(observations),
-        difference=difference,
-        largest=largest,
+        difference=max(largest_gaps),
+        share=max(shares),
+        largest=float(sizes.max()),
         ties=ties,
     )
 
 
 def _run(
-    session: Any, weights: Weights, observations: NDArray[np.float32], action_mask: NDArray[np.bool_], batch: int
-) -> dict[str, NDArray[Any]]:
-    """Return the outputs of all observations, computed so many rows at once; the last batch begins again from row 0."""
-    rows = len(observations)
-    names = [output.name for output in session.get_outputs() if output.name != "log_std"]
-    found: list[list[NDArray[Any]]] = []
-    for start in range(0, rows, batch):
-        chosen = np.arange(start, start + batch) % rows
-        inputs: dict[str, NDArray[Any]] = {"features": observations[chosen]}
-        if weights.spec.discrete:
-            inputs["action_mask"] = action_mask[chosen]
-        found.append(session.run(names, inputs))
-    parts = zip(*found, strict=True)
-    return {name: np.concatenate(part)[:rows] for name, part in zip(names, parts, strict=True)}
+    session: Any, spec: ActionSpec, observations: NDArray[np.float32], action_mask: NDArray[np.bool_], batch: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return masked logits and means [B, A + D], options and native numbers [B, C], so many rows computed at once."""
+    found, actions = list[NDArray[np.float32]](), list[NDArray[np.float64]]()
+    names = [output.name for output in session.get_outputs()]
+    for start in range(0, len(observations), batch):
+        inputs: dict[str, NDArray[Any]] = {"features": observations[start : start + batch]}
+        if spec.discrete:
+            inputs["action_mask"] = action_mask[start : start + batch]
+        results = dict(zip(names, session.run(names, inputs), strict=True))
+        found.append(np.concatenate([results[name] for name in ("logits", "mean") if name in results], axis=1))
+        columns = [results[name].astype(np.float64) for name in ("option", "number") if name in results]
+        actions.append(np.concatenate(columns, axis=1))
+    return np.concatenate(found), np.concatenate(actions)
 
 
-def _ties(found: NDArray[np.int64], expected: NDArray[Any], logits: NDArray[np.float32], spec: Any, near: float) -> int:
-    """Return how many options differ at a tie; BadInputError for one that differs and is none."""
-    ties = 0
-    for column, z in enumerate(spec.segments(logits)):
-        rows = np.flatnonzero(found[:, column] != expected[:, column])
-        gaps = z[rows, expected[rows, column].astype(np.int64)] - z[rows, found[rows, column]]
-        if (gaps > near).any():
-            raise _unlike(f"{int((gaps > near).sum())} of {len(found)} options differ, and their logits are no ties")
-        ties += len(rows)
-    return ties
+def _greedy(spec: ActionSpec, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return options and native numbers [B, C] of masked logits and means [B, A + D]."""
+    columns = choose_greedily(outputs[:, : spec.logits], outputs[:, spec.logits :], spec).astype(np.float64)
+    if spec.box:
+        columns[:, len(spec.discrete) :] = spec.to_native(outputs[:, spec.logits :])
+    return columns
+
+
+def _choices(spec: ActionSpec, actions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the columns of options and of whole numbers."""
+    return actions[:, np.array([*(True for _ in spec.discrete), *(head.integer for head in spec.box)])]
 
 
 def _unlike(reason: str) -> BadInputError:
