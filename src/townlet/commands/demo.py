@@ -72,6 +72,7 @@ def _advice(run: str, home: Path) -> Iterator[str]:
         ("why each step was taken", "audit", "why", run),
         ("what is in force, and on which evidence", "registry", "history", "--run", run),
         ("whether anybody edited the run", "audit", "verify", run),
+        ("files that act without Townlet", "export", run, "--bundle", "bundle"),
     ):
         yield f"  {purpose}: {command_line(*words, home=home)}"
     yield f"  another value: townlet check {SCHEDULE} --set states.ppo.with.learning_rate=3e-4"

@@ -1,6 +1,7 @@
 """`townlet export`: a policy as files that act without Townlet."""
 
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -46,12 +47,14 @@ def export(
         changed = not target.exists() or target.read_bytes() != data
         if changed and target.exists() and not force:
             raise BadInputError(f"{target} exists and holds something else; name another, or add --force")
-        write_atomic(target, data)
+        if changed:
+            write_atomic(target, data)
     else:
         changed = write_folder(target, files, known=BUNDLE_FILES, force=force)
     listed = "\n".join(f"  {name} ({size(len(data))})" for name, data in files.items())
     terminal.show(f"{'wrote' if changed else 'unchanged:'} {target}:\n{listed}")
-    terminal.say(f"verify it where numpy is: python {bundle / 'act.py'} --verify")
+    if not zip:
+        terminal.say(f"verify it where numpy is: {join(['python', str(bundle / 'act.py'), '--verify'])}")
     return 0
 
 
@@ -70,23 +73,17 @@ def bundle_of(
     from townlet.errors import BadInputError
     from townlet.machine.audit.card_facts import provenance_of
     from townlet.policy.export.bundle import BundleSpec, bundle_files, recorded_decisions
-    from townlet.policy.model.weights import read_weights
-    from townlet.policy.training.card_sources import run_of_policy
-    from townlet.policy.training.policy_references import resolve
+    from townlet.policy.training.card_sources import find_learned
     from townlet.policy.training.strategies.base import catalogue
 
-    known = catalogue()
-    reference = resolve(policy, home, known)
-    if reference.teacher is not None:
-        raise BadInputError(f"{policy!r} is a script; a bundle holds learned weights")
-    weights = read_weights(reference.weights, reference.source)
-    run = run_of_policy(policy, reference.digest, home, known)
+    source = find_learned(policy, home, catalogue())
+    run, weights = source.run, source.weights
     if run is None:
         raise BadInputError(
             f"{policy!r}: no run of the home {home} made these weights; a bundle is verified on what a run recorded: "
             "name the home of the run"
         )
-    environment, statement = run.schedule.environment, provenance_of(run, reference.digest)
+    environment, statement = run.schedule.environment, provenance_of(run, source.digest)
     provenance = None if statement is None else canonical_json(statement.layout()) + b"\n"
     spec = BundleSpec(
         environment=f"{environment.id}/{environment.scenario}", decisions_per_day=_clock(environment, allow_import)
@@ -96,8 +93,8 @@ def bundle_of(
     absent = {"provenance.json" * (provenance is None), "model.onnx" * (model is None)}
     names = [name for name in BUNDLE_FILES if name not in absent]
     options = CardOptions(license=license)
-    card = card_text(policy, home, options, allow_import=allow_import, files=names, sections=sections)
-    return bundle_files(reference.weights, weights, spec, probe, card=card, provenance=provenance, model=model)
+    card = card_text(source, options, allow_import=allow_import, files=names, sections=sections)
+    return bundle_files(source.data, weights, spec, probe, card=card, provenance=provenance, model=model)
 
 
 def _graph(weights: "Weights", probe: "tuple[Any, Any]") -> "tuple[bytes, tuple[CardSection, ...]]":

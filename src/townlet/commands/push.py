@@ -59,8 +59,7 @@ def _bundle(policy: str, home: Path, license: str, allow_import: tuple[str, ...]
 
     from townlet.commands.export import bundle_of
     from townlet.errors import BadInputError
-    from townlet.policy.load import BUNDLE_WEIGHTS
-    from townlet.policy.model.weights import read_weights
+    from townlet.policy.model.weights import BUNDLE_WEIGHTS, read_weights
     from townlet.store.folders import read_folder
 
     folder = Path(policy)

@@ -5,13 +5,11 @@ from pathlib import Path
 
 from townlet.errors import BadInputError
 from townlet.policy.model.policy import Policy
-from townlet.policy.model.weights import LIMIT, read_weights
+from townlet.policy.model.weights import BUNDLE_WEIGHTS, LIMIT, read_weights
 from townlet.store.untrusted import read_regular
 
-__all__ = ["BUNDLE_WEIGHTS", "load_policy"]
+__all__ = ["load_policy"]
 
-BUNDLE_WEIGHTS = "policy.safetensors"
-"""The weights file of a bundle."""
 _REGISTRY = "registry:"
 
 

@@ -16,7 +16,7 @@ from townlet.errors import BadInputError
 from townlet.policy.data.dataset import Dataset
 from townlet.policy.distributions.acting import choose_greedily, masked
 from townlet.policy.model.forward import forward, normalise
-from townlet.policy.model.weights import Weights
+from townlet.policy.model.weights import BUNDLE_WEIGHTS, Weights
 
 __all__ = ["PROBE_LEAST", "BundleSpec", "bundle_files", "layout", "recorded_decisions", "zip_bytes"]
 
@@ -74,7 +74,7 @@ def bundle_files(
     own = Path(__file__).parent
     files = {
         "README.md": card.encode(),
-        "policy.safetensors": data,
+        BUNDLE_WEIGHTS: data,
         "spec.json": canonical_json(layout(weights, spec)) + b"\n",
         "act.py": (own / "act.py").read_bytes(),
         "act.mjs": (own / "act.mjs").read_bytes(),

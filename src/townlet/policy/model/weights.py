@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from townlet.policy.model.inference import ActingPolicy
     from townlet.ports import EnvironmentDescription
 
-__all__ = ["PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
+__all__ = ["BUNDLE_WEIGHTS", "PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
 PARITY = 1.0e-4
 """Largest difference of an output at which two forward passes count as equal."""
 _KEY = "townlet"
+BUNDLE_WEIGHTS = "policy.safetensors"
+"""Name of the weights file in a bundle."""
 LIMIT = 64 * 2**20
 """Largest size of a weights file, bytes."""
 _LARGEST = 1e30
