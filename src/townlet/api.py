@@ -1,23 +1,17 @@
 """The calls of the Python interface: `run` a schedule, `anneal` with objects of your own, `resume` what was stopped."""
 
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from os import write
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import current_thread, main_thread
-from types import FrameType
 from typing import Any
 
-from attrs import define, evolve
+from attrs import evolve
 
-from townlet.dto.journal import Entry, RunCreated
+from townlet.call import Call
 from townlet.dto.metrics import InfoMetricSpec
 from townlet.dto.schedule import EnvironmentSpec, ScheduleSpec
 from townlet.dto.strategies import Device
 from townlet.env.python_factory import PythonProvider
-from townlet.errors import BadInputError, ResourceFaultError, StoppedError, UnfitInputError
+from townlet.errors import BadInputError
 from townlet.machine.engine.visit import never
 from townlet.machine.schedule.loader import Replacements
 from townlet.machine.schedule.shipped import find_schedule
@@ -26,10 +20,9 @@ from townlet.policy.training.argument_checks import (
     as_environment,
     as_metrics,
     as_overrides,
+    as_path,
     as_teacher,
-    require_callable,
     require_imports,
-    require_mapping,
     require_text,
 )
 from townlet.policy.training.custom_teacher import CUSTOM
@@ -39,14 +32,10 @@ from townlet.policy.training.launch import ScheduleSource, with_absolute_files
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.passed_objects import source_of_run
 from townlet.policy.training.strategies.base import Strategies, catalogue
-from townlet.policy.training.telemetry import MetricPoint
 from townlet.ports import EnvironmentProvider, Script, Teacher
-from townlet.report import terminal
-from townlet.report.jupyter import is_notebook, notebook_console
-from townlet.report.progress import RunProgress
-from townlet.report.run_warnings import log_warnings, warnings_shown
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
+from townlet.trackers.find import Trackers
 
 __all__ = ["anneal", "resume", "run"]
 
@@ -65,6 +54,7 @@ def run(
     overrides: Mapping[str, object] | None = None,
     strategies: Strategies | None = None,
     allow_imports: Sequence[str] = (),
+    trackers: Trackers = (),
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
 ) -> AnnealResult:
@@ -74,7 +64,8 @@ def run(
     and the registry; `seed` replaces the schedule's; `rehearse` visits every state with tiny numbers and promotes
     nothing; `directory` is the run directory to create; `device` is where networks are trained; `overrides` are values
     in place of the schedule's own, as ``{"states.ppo.with.learning_rate": 3e-4}``; `strategies` are used besides the
-    installed ones; `allow_imports` are the modules that the schedule may name for an environment or a teacher.
+    installed ones; `allow_imports` are the modules that the schedule may name for an environment or a teacher;
+    `trackers` get the run's numbers: names such as ``tensorboard``, or objects with `open`, `log`, `move` and `close`.
 
     `progress` is shown by default where the main thread calls from a terminal or a notebook; True shows it anywhere,
     False nowhere. `stopping` is asked between two steps: once it returns True, the run is saved and StoppedError says
@@ -84,10 +75,10 @@ def run(
     Raises ScheduleError for a schedule with mistakes, BadInputError for an unknown name or a wrong object,
     TorchNotAvailableError where a state needs torch and torch is not installed; nothing is written then.
     """
-    with _Call.open(home, progress, stopping) as call:
+    with Call.open(home, progress, stopping, trackers) as call:
         config = ScheduleSource.overriding(_schedule(schedule), as_overrides(overrides))
         orchestrator = call.orchestrator(config, None, strategies, allow_imports, seed=seed)
-        target = None if directory is None else _path("directory", directory)
+        target = None if directory is None else as_path("directory", directory)
         summary = orchestrator.run(rehearse=rehearse, directory=target, device=device)
         return AnnealResult.of(summary)
 
@@ -104,6 +95,7 @@ def anneal(
     seed: int | None = None,
     rehearse: bool = False,
     overrides: Mapping[str, object] | None = None,
+    trackers: Trackers = (),
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
 ) -> AnnealResult:
@@ -123,7 +115,7 @@ def anneal(
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
     own_metrics = as_metrics(metrics)
-    with _Call.open(home, progress, stopping) as call:
+    with Call.open(home, progress, stopping, trackers) as call:
         if schedule is None:
             source = EnvironmentSource(passed=own, imports=require_imports(allow_imports))
             config: ScheduleSpec | Path | ScheduleSource = _first_schedule(source, own_teacher, own_metrics)
@@ -148,6 +140,7 @@ def resume(
     allow_imports: Sequence[str] = (),
     home: Path | str | None = None,
     accept_schedule: bool = False,
+    trackers: Trackers = (),
     progress: bool | None = None,
     stopping: Callable[[], bool] = never,
 ) -> AnnealResult:
@@ -165,132 +158,17 @@ def resume(
     require_text("run", run, "a run's directory, the beginning of its id, or 'latest'")
     own = None if environment is None else as_environment(environment)
     own_teacher = None if teacher is None else as_teacher(teacher)
-    own_home = _path("home", _HOME if home is None else home)
+    own_home = as_path("home", _HOME if home is None else home)
     directory = RunDirectory.find(own_home, run)
     own_home = directory.home(own_home) if home is None else own_home
     directory.require_home(own_home)
-    with _Call.open(own_home, progress, stopping, run=directory.id) as call:
-        orchestrator = call.orchestrator(directory.source or directory.schedule, own, strategies, allow_imports)
+    with Call.open(own_home, progress, stopping, trackers, run=directory.id) as call:
+        config = directory.source or directory.schedule
+        orchestrator = call.orchestrator(config, own, strategies, allow_imports, run=directory)
         blobs, known = BlobStore(own_home / "blobs"), catalogue(orchestrator.strategies)
         orchestrator.teacher = source_of_run(directory, blobs, known, orchestrator.source, own_teacher).teacher
         summary = orchestrator.resume(directory.path, accept_schedule=accept_schedule)
         return AnnealResult.of(summary)
-
-
-@define(kw_only=True)
-class _Call:
-    """What the calls share: progress, warnings, Ctrl-C, and how to continue a run that stopped."""
-
-    home: Path
-    """Home of the run."""
-    stopping: Callable[[], bool]
-    """Returns True once the run should save its work and stop."""
-    run: str
-    """Id of the run, once it has one."""
-    shown: RunProgress | None
-    """Where progress is shown; None for nowhere."""
-
-    @classmethod
-    @contextmanager
-    def open(
-        cls, home: Path | str, progress: bool | None, stopping: Callable[[], bool], run: str = ""
-    ) -> Iterator["_Call"]:
-        """Show progress and handle Ctrl-C until the call ends; an error that leaves a run open says how to go on."""
-        require_callable("stopping", stopping, "a function without arguments, such as threading.Event().is_set")
-        path = _path("home", home)
-        with ExitStack() as stack:
-            interrupted = stack.enter_context(_first_interrupt())
-            shown = _progress(progress)
-            if shown is not None:
-                stack.enter_context(warnings_shown())
-                stack.enter_context(shown)
-            call = cls(home=path, stopping=lambda: interrupted() or stopping(), run=run, shown=shown)
-            try:
-                yield call
-            except StoppedError as error:
-                if not interrupted():
-                    error.add_note(call.advice)
-                    raise
-                raise KeyboardInterrupt(f"{error}; {call.advice}") from error
-            except (KeyboardInterrupt, UnfitInputError, ResourceFaultError) as error:
-                if call.run:
-                    error.add_note(call.advice)
-                raise
-
-    @property
-    def advice(self) -> str:
-        """Return how the run goes on."""
-        return f"nothing is lost, go on with: townlet.resume({self.run!r}, home={str(self.home)!r})"
-
-    def orchestrator(
-        self,
-        config: ScheduleSpec | Path | ScheduleSource,
-        environment: EnvironmentProvider | str | None,
-        strategies: Strategies | None,
-        allow_imports: Sequence[str],
-        seed: int | None = None,
-    ) -> PolicyTrainingOrchestrator:
-        """Return an orchestrator that shows its progress here."""
-        if strategies is not None:
-            require_mapping("strategies", strategies, "a mapping of names to strategies")
-        return PolicyTrainingOrchestrator(
-            config,
-            environments=environment,
-            imports=require_imports(allow_imports),
-            strategies=strategies or {},
-            home=self.home,
-            seed=seed,
-            listen=self._on_record,
-            watch=self._on_point,
-            stopping=self.stopping,
-        )
-
-    def _on_record(self, entry: Entry) -> None:
-        if isinstance(entry.record, RunCreated):
-            self.run = entry.record.run
-        if self.shown is not None:
-            self.shown.listen(entry)
-        log_warnings(entry)
-
-    def _on_point(self, point: MetricPoint) -> None:
-        if self.shown is not None:
-            self.shown.watch(point)
-
-
-@contextmanager
-def _first_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns True once Ctrl-C was pressed; the second Ctrl-C raises KeyboardInterrupt.
-
-    Only the main thread may handle signals, and a handler of the caller's (asyncio has one) stays.
-    """
-    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield never
-        return
-    pressed = False
-
-    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with suppress(OSError, ValueError, AttributeError):  # stderr may be full, gone or closed
-            write(sys.__stderr__.fileno(), b"SIGINT: stopping at the next safe point\n")  # type: ignore[union-attr]
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _progress(progress: bool | None) -> RunProgress | None:
-    """Return where progress is shown; None for nowhere."""
-    notebook = is_notebook()
-    watched = current_thread() is main_thread() and (notebook or terminal.errors.is_terminal)
-    if not (watched if progress is None else progress):
-        return None
-    if notebook:
-        return RunProgress(notebook_console(), seconds_per_line=_SECONDS_PER_REWRITE, rewrites=True)
-    return RunProgress(terminal.errors)
 
 
 def _schedule(schedule: ScheduleSpec | Path | str) -> ScheduleSpec | Path:
@@ -328,9 +206,3 @@ def _replaced(orchestrator: PolicyTrainingOrchestrator, replaced: Replacements) 
     schedule = orchestrator.plan(source, replaced).schedule
     made = ScheduleSource.of(with_absolute_files(schedule, source.folder))
     return evolve(orchestrator, config=evolve(made, changes=source.settled().changes))
-
-
-def _path(name: str, path: Path | str) -> Path:
-    """Return an absolute path: the process may change its directory while the run goes on."""
-    require_text(name, path, "the path of a directory")
-    return Path(path).absolute()

@@ -23,6 +23,7 @@ from townlet.commands.arguments import (
     Quiet,
     SchedulePath,
     Seed,
+    Track,
     Wide,
 )
 from townlet.commands.audit import audit
@@ -102,6 +103,7 @@ def run(
     ] = False,
     overrides: Overrides = (),
     allow_import: AllowImport = (),
+    track: Track = (),
     quiet: Quiet = False,
     home: Home = HOME,
     json: Json = False,
@@ -125,6 +127,7 @@ def run(
         seed=seed,
         overrides=overrides,
         allow_import=allow_import,
+        track=track,
         quiet=quiet,
     )
     return code

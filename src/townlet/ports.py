@@ -1,6 +1,6 @@
-"""The Protocols that a user can implement: environment, provider, teacher; entry points find providers by name."""
+"""The Protocols that a user can implement: environment, provider, teacher, tracker; entry points find them by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from inspect import signature
 from typing import Any, Protocol, runtime_checkable
@@ -18,6 +18,7 @@ from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.dto.spaces import NativeSpaces
+from townlet.dto.tracking import AliasMove, TrackedPoint, TrackedRun
 from townlet.errors import BadInputError, EnvironmentFaultError
 from townlet.imports import Imports
 
@@ -34,6 +35,7 @@ __all__ = [
     "StubTeacher",
     "Tallies",
     "Teacher",
+    "Tracker",
     "batched",
     "begin_episodes",
     "check_finite",
@@ -303,6 +305,31 @@ class RecordedProvider(EnvironmentProvider, Protocol):
         BadInputError where it is missing, where its digest is another, and where it does not fit the environment.
         """
         ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Takes a run's numbers to where others look at them; packages register one under ``townlet.trackers``.
+
+    All calls of one run come from one thread, which is not the run's: a tracker may block and may raise. What raised is
+    called again later with the same arguments, and what is not taken by the end of the run is counted and dropped.
+    """
+
+    @property
+    def keeps_aliases(self) -> bool:
+        """Whether `move` also works without a run: a rollback on the command line then moves the alias here too."""
+
+    def open(self, run: TrackedRun) -> None:
+        """Begin, or go on with, the record of a run; called before all others."""
+
+    def log(self, points: Sequence[TrackedPoint]) -> None:
+        """Take what was measured since the last call, oldest first."""
+
+    def move(self, move: AliasMove) -> None:
+        """Take the move of an alias."""
+
+    def close(self, state: str) -> None:
+        """End the record: the run is done, hold, failed or aborted, or its process was stopped."""
 
 
 def keeps_state(teacher: object) -> bool:

@@ -27,6 +27,7 @@ __all__ = [
     "Run",
     "SchedulePath",
     "Seed",
+    "Track",
     "Wide",
     "current_user",
     "find_run",
@@ -72,6 +73,16 @@ Overrides = Annotated[
         negative="",
         consume_multiple=False,
         help="PATH=VALUE in place of what the schedule says, such as states.ppo.with.learning_rate=3e-4; repeatable.",
+    ),
+]
+Track = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--track",
+        negative="",
+        consume_multiple=False,
+        help="Trackers that get the numbers: tensorboard, mlflow, wandb, trackio, or one of a package, with commas "
+        "between; repeatable. `none` leaves out those of the schedule.",
     ),
 ]
 Wide = Annotated[bool, Parameter(negative="", help="Print all columns, however narrow the terminal is.")]

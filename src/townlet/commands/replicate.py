@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from attrs import evolve
 from cyclopts import Parameter
 
-from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, Quiet, SchedulePath, Wide
+from townlet.commands.arguments import HOME, AllowImport, Home, Json, Overrides, Quiet, SchedulePath, Track, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ def replicate(
     ] = None,
     overrides: Overrides = (),
     allow_import: AllowImport = (),
+    track: Track = (),
     quiet: Quiet = False,
     wide: Wide = False,
     home: Home = HOME,
@@ -49,16 +51,19 @@ def replicate(
     from townlet.report import terminal
     from townlet.report.replications import replication_table
     from townlet.store.hints import command_line
+    from townlet.trackers.find import find_trackers, tracker_words
 
     for name, count in (("--seeds", seeds), ("--jobs", jobs)):
         if not 1 <= count <= _MOST:
             raise BadInputError(f"{name} is {count}; expected 1 to {_MOST:,}")
+    find_trackers(track, {}, home)  # refused here rather than by every run
     given, imports = parse_overrides(overrides), Imports(tuple(allow_import))
     replicates = Replicates.of(schedule, seeds, first=first_seed, overrides=given, home=home, imports=imports)
     problems: dict[int, str] = {}
     first = str(replicates.seeds[0])
     numbers = ("--seeds", str(seeds), "--jobs", str(jobs), "--first-seed", first)
-    again = command_line("replicate", str(replicates.path.absolute()), *numbers, *replicates.words, home=home)
+    words = (*numbers, *replicates.words, *tracker_words(track))
+    again = command_line("replicate", str(replicates.path.absolute()), *words, home=home)
 
     def ended(job: "Job", end: "Ended") -> None:
         if end.code not in (0, 6):
@@ -72,7 +77,7 @@ def replicate(
 
     with SignalHandler(allow_import) as signals:
         work(
-            replicates.jobs(),
+            [evolve(job, words=(*job.words, *tracker_words(track))) for job in replicates.jobs()],
             at_once=jobs,
             locks=replicates.lock,
             stopping=signals.stop_requested,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Actor, AllowImport, Home, Json, Quiet, Run, current_user, find_run
+from townlet.commands.arguments import HOME, Actor, AllowImport, Home, Json, Quiet, Run, Track, current_user, find_run
 from townlet.commands.overview import ANSWERING, RUNNING
 from townlet.commands.run_loop import run_with_progress
 from townlet.errors import BadInputError, TownletError
@@ -28,6 +28,7 @@ def resume(
     *,
     accept_schedule: Annotated[bool, Parameter(negative="", help="Continue with the edited schedule.")] = False,
     allow_import: AllowImport = (),
+    track: Track = (),
     quiet: Quiet = False,
     home: Home = HOME,
     json: Json = False,
@@ -45,6 +46,7 @@ def resume(
         json=json,
         run=directory,
         allow_import=allow_import,
+        track=track,
         quiet=quiet,
     )
     if had_ended:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from townlet.dto.schedule import Plan
     from townlet.policy.training.environment_source import EnvironmentSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.policy.training.telemetry import MetricPoint
     from townlet.store.rundir import RunDirectory
 
 __all__ = ["SignalHandler", "report_lost_output", "run_with_progress", "walk"]
@@ -32,9 +33,9 @@ _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
 class SignalHandler:
     """Handles SIGINT and SIGTERM: the first requests a stop at the next safe point, the second kills the process."""
 
-    def __init__(self, allow_import: "Sequence[str]") -> None:
-        """Start without a request to stop; the command that continues the run allows the same imports."""
-        self._allow_import = allow_import
+    def __init__(self, allow_import: "Sequence[str]", track: "Sequence[str]" = ()) -> None:
+        """Start without a request to stop; the command that continues the run has the same imports and trackers."""
+        self._allow_import, self._track = allow_import, track
         self.number = 0
         """Number of the signal that arrived; 0 for none."""
         self.run = ""
@@ -60,7 +61,10 @@ class SignalHandler:
 
     def resume_command(self, home: Path) -> str:
         """Return the command that continues the run."""
-        return _command("resume", self.run or "latest", allow_import=self._allow_import, home=home)
+        from townlet.trackers.find import tracker_words
+
+        words = tracker_words(self._track)
+        return _command("resume", self.run or "latest", *words, allow_import=self._allow_import, home=home)
 
     def follow(self, entry: "Entry") -> None:
         """Note which run it is, so that the message of a stop can name it."""
@@ -100,6 +104,7 @@ def run_with_progress(
     overrides: "Sequence[str]" = (),
     run: "RunDirectory | None" = None,
     allow_import: "Sequence[str]" = (),
+    track: "Sequence[str]" = (),
     quiet: bool = False,
 ) -> "tuple[int, AnnealSummary | None]":
     """Run or resume a schedule with progress on stderr, print its summary, and return the exit code and the summary.
@@ -110,7 +115,15 @@ def run_with_progress(
     from townlet.report import terminal
 
     code, summary = walk(
-        schedule, home, action, seed=seed, overrides=overrides, run=run, allow_import=allow_import, quiet=quiet
+        schedule,
+        home,
+        action,
+        seed=seed,
+        overrides=overrides,
+        run=run,
+        allow_import=allow_import,
+        track=track,
+        quiet=quiet,
     )
     if summary is not None:
         if json:
@@ -129,6 +142,7 @@ def walk(
     overrides: "Sequence[str]" = (),
     run: "RunDirectory | None" = None,
     allow_import: "Sequence[str]" = (),
+    track: "Sequence[str]" = (),
     quiet: bool = False,
 ) -> "tuple[int, AnnealSummary | None]":
     """Do as `run_with_progress` does, and leave it to the caller to print the summary."""
@@ -136,32 +150,46 @@ def walk(
     from townlet.machine.schedule.overrides import parse_overrides
     from townlet.policy.training.launch import ScheduleSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
+    from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
     from townlet.report.progress import RunProgress
     from townlet.report.run_warnings import log_warnings, warnings_shown
     from townlet.store.hints import run_word
+    from townlet.trackers.tracking import Tracking
 
     given = parse_overrides(overrides)
-    config = ScheduleSource.overriding(schedule, given) if given else schedule
-    with SignalHandler(allow_import) as signals, warnings_shown():
+    config = ScheduleSource.overriding(schedule, given)
+    with SignalHandler(allow_import, track) as signals, warnings_shown():
         signals.run = "" if run is None else run_word(home, run)
         try:
-            with RunProgress(terminal.silent if quiet else terminal.errors) as progress:
+            with (
+                RunProgress(terminal.silent if quiet else terminal.errors) as progress,
+                Tracking.of(track, config.trackers, home, catalogue(), run) as tracking,
+            ):
+
+                def on_plan(plan: "Plan") -> None:
+                    progress.expect(_steps_after(plan, orchestrator.source))
+                    tracking.begin(plan)
 
                 def on_record(entry: "Entry") -> None:
                     signals.follow(entry)
                     progress.listen(entry)
+                    tracking.listen(entry)
                     log_warnings(entry)
+
+                def on_point(point: "MetricPoint") -> None:
+                    progress.watch(point)
+                    tracking.watch(point)
 
                 orchestrator = PolicyTrainingOrchestrator(
                     config,
                     home=home,
                     seed=seed,
                     listen=on_record,
-                    watch=progress.watch,
+                    watch=on_point,
                     stopping=signals.stop_requested,
                     imports=Imports(tuple(allow_import)),
-                    on_plan=lambda plan: progress.expect(_steps_after(plan, orchestrator.source)),
+                    on_plan=on_plan,
                 )
                 summary = action(orchestrator)
         except StoppedError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import attrs
 from cyclopts import Parameter
 
-from townlet.commands.arguments import HOME, AllowImport, Home, Overrides, Quiet, SchedulePath, Seed
+from townlet.commands.arguments import HOME, AllowImport, Home, Overrides, Quiet, SchedulePath, Seed, Track
 from townlet.commands.run_loop import report_lost_output, walk
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
@@ -29,6 +29,7 @@ def train(
     seed: Seed = None,
     overrides: Overrides = (),
     allow_import: AllowImport = (),
+    track: Track = (),
     quiet: Quiet = False,
     home: Home = HOME,
 ) -> int:
@@ -48,7 +49,9 @@ def train(
         finally:
             epochs.append(orchestrator.last_epoch)
 
-    code, summary = walk(schedule, home, action, seed=seed, overrides=overrides, allow_import=allow_import, quiet=quiet)
+    code, summary = walk(
+        schedule, home, action, seed=seed, overrides=overrides, allow_import=allow_import, track=track, quiet=quiet
+    )
     if summary is None:
         return code
     if summary.state == "done" or request.mode == "anneal":

@@ -248,6 +248,8 @@ class ScheduleSpec(Record):
     """Weights from outside, by name."""
     guards: Mapping[str, GuardSpec] = attrs.field(factory=dict)
     """Questions that edges ask, by name."""
+    trackers: Mapping[str, Mapping[str, str]] | None = None
+    """Where the run's numbers go beside its own files: options by tracker, such as ``tensorboard: {}``."""
     initial: str
     """State that a run begins in."""
     states: Mapping[str, StateSpec]

@@ -45,6 +45,12 @@ class Rollout:
         """[M], KPI sums of the training episodes that ended."""
         self.exposures = np.zeros(len(description.metrics))
         """[M], KPI exposures of the same episodes."""
+        self.returns: list[float] = []
+        """The objective of each whole episode that ended in the last rollout and that the teacher did not touch."""
+        self.lengths: list[float] = []
+        """Decisions of the same episodes."""
+        self._is_whole = np.ones(environment.worlds, np.bool_)
+        """[W], whether the policy alone played the running episode from its beginning."""
         self._max_steps = max_steps
         self._final_observations: list[tuple[int, NDArray[np.intp], NDArray[np.float32]]] = []
         self._teacher: Teacher | None = None
@@ -62,6 +68,7 @@ class Rollout:
         spread = np.arange(1, worlds + 1) * self._max_steps // worlds
         self._first_cut = spread if self.environment.description.lives_end is False else np.zeros_like(spread)
         self._decisions, self._lengths = 0, np.zeros(worlds, np.int64)
+        self._is_whole[:] = True
         begin_episodes(self._teacher, np.ones(worlds, np.bool_))
 
     def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
@@ -71,6 +78,8 @@ class Rollout:
             begin_episodes(teacher, np.ones(len(self.teacher_controlled), np.bool_))
         teacher_worlds = round(share * len(self.teacher_controlled)) if teacher is not None else 0
         self.teacher_controlled[:] = np.arange(len(self.teacher_controlled)) < teacher_worlds
+        self._is_whole &= ~self.teacher_controlled
+        self.returns, self.lengths = [], []
         policy, environment = weights.policy("stochastic"), self.environment
         spec = environment.description.actions
         self._final_observations.clear()
@@ -93,6 +102,7 @@ class Rollout:
             self.truncations[t] = ended[:, None] | step.truncations | left
             self._observations = step.observations
             if ended.any():
+                self._note_returns(step.over)
                 self._reset_ended(t, ended, policy.normalise)
         self.features[-1] = policy.normalise(self._observations.observations).reshape(self.features[-1].shape)
 
@@ -109,6 +119,7 @@ class Rollout:
             "environment": np.frombuffer(snapshot, np.uint8),
             "played": np.array(self._decisions),
             "lengths": self._lengths,
+            "is_whole": self._is_whole,
             "sums": self.sums + share * running.sums.sum(1),
             "exposures": self.exposures + share * running.exposures.sum(1),
         }
@@ -121,6 +132,7 @@ class Rollout:
         self.environment.restore(state["environment"].tobytes())
         self._decisions = int(state["played"])
         self._lengths = state["lengths"] if "lengths" in state else self._regular_lengths()
+        self._is_whole[:] = state.get("is_whole", False)
         names = [field.name for field in attrs.fields(ObservationBatchDTO)]
         self._observations = ObservationBatchDTO(**{name: state[name] for name in names})
 
@@ -128,6 +140,14 @@ class Rollout:
         """Return the lengths so far [W] of running episodes that all have the whole length, but for the first cut."""
         since_cut = self._decisions - self._first_cut
         return np.where(since_cut < 0, self._decisions, since_cut % self._max_steps)
+
+    def _note_returns(self, over: NDArray[np.bool_]) -> None:
+        """Note objective and length of the whole episodes among those that are over, a mask [W]; not of those cut."""
+        tallies, objective = self.environment.tallies(), self.environment.description.objective_index
+        exposures = tallies.exposures[objective]
+        worlds = np.flatnonzero(over & self._is_whole & (exposures > 0))
+        self.returns += (tallies.sums[objective, worlds] / exposures[worlds]).tolist()
+        self.lengths += self._lengths[worlds].astype(float).tolist()
 
     def _reset_ended(
         self, t: int, ended: NDArray[np.bool_], normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -138,6 +158,7 @@ class Rollout:
         self._observations = self.environment.reset(ended)
         begin_episodes(self._teacher, ended)
         self._lengths[ended] = 0
+        self._is_whole[ended] = ~self.teacher_controlled[ended]
 
     def _add_tallies(self, worlds: NDArray[np.intp]) -> None:
         tallies = self.environment.tallies()

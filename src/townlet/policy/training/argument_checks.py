@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 from townlet.dto.codec import CodecError, structure
@@ -22,6 +22,7 @@ __all__ = [
     "as_environment",
     "as_metrics",
     "as_overrides",
+    "as_path",
     "as_teacher",
     "kind_of",
     "require_callable",
@@ -166,6 +167,12 @@ def require_text(name: str, value: object, expected: str) -> None:
     """Raise BadInputError where `value`, passed as argument `name`, is neither text nor a path."""
     if not isinstance(value, str | PurePath):
         raise BadInputError(f"{name} is {kind_of(value)}; pass {expected}")
+
+
+def as_path(name: str, path: Path | str) -> Path:
+    """Return an absolute path: the process may change its directory while the run goes on."""
+    require_text(name, path, "the path of a directory")
+    return Path(path).absolute()
 
 
 def require_callable(name: str, value: object, expected: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from townlet.dto.journal import Entry, EnvironmentChecked, ProcessStarted, RunCreated, ScheduleChange
 from townlet.dto.policy import AnnealSummary
 from townlet.dto.schedule import Plan, ScheduleSpec
+from townlet.errors import TownletError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
@@ -169,6 +170,15 @@ class ScheduleSource:
             replaced=replaced,
             overrides=self.overrides,
         )
+
+    @property
+    def trackers(self) -> Mapping[str, Mapping[str, str]]:
+        """Options of the trackers that the text names, by tracker; none where they are not written as they should."""
+        try:
+            found = read(self.settled().text).data.get("trackers") or {}
+            return {name: {key: str(value) for key, value in (own or {}).items()} for name, own in found.items()}
+        except (AttributeError, TownletError):
+            return {}  # the check of the whole schedule says what is wrong
 
     def settled(self) -> "ScheduleSource":
         """Return the source whose text holds the overrides, which were checked before; it is its own file then."""

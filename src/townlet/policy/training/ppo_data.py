@@ -192,6 +192,19 @@ class PPODataSource:
             totals = self.rollout.totals()
         return {name: total for name, total in totals.items() if isfinite(total)}
 
+    def episode_numbers(self) -> dict[str, float]:
+        """Return number, mean return and mean length of the policy's own episodes that ended in the last rollout."""
+        if self.rollout is None or self.is_recorded:
+            return {}
+        values = {"episode_return": self.rollout.returns, "episode_length": self.rollout.lengths}
+        means = {name: float(np.mean(each)) for name, each in values.items() if each}
+        return {"episodes": float(len(self.rollout.returns))} | means
+
+    @property
+    def returns(self) -> tuple[float, ...]:
+        """Return of each of these episodes."""
+        return () if self.rollout is None or self.is_recorded else tuple(self.rollout.returns)
+
     def total(self, metric: str) -> float:
         """Return a KPI's sum over own training episodes."""
         return 0.0 if self.rollout is None else self.rollout.total(metric)

@@ -33,6 +33,8 @@ class MetricPoint:
     """Agent-steps of this visit so far."""
     numbers: Mapping[str, float]
     """What was measured."""
+    returns: tuple[float, ...] = ()
+    """Return of each whole training episode of the policy's own that ended in the iteration; no file has them."""
 
 
 def _nobody(point: object) -> None:
@@ -79,10 +81,24 @@ class Telemetry:
                     kept.append(line)
             write_atomic(self.path, b"".join(kept))
 
-    def emit(self, step: int, numbers: Mapping[str, float], *, of: int = 0, agent_steps: int = 0) -> None:
+    def emit(
+        self,
+        step: int,
+        numbers: Mapping[str, float],
+        *,
+        of: int = 0,
+        agent_steps: int = 0,
+        returns: tuple[float, ...] = (),
+    ) -> None:
         """Report one iteration; numbers that are not finite are written as null, and no error is raised."""
         point = MetricPoint(
-            state=self.state, visit=self.visit, step=step, of=of, agent_steps=agent_steps, numbers=dict(numbers)
+            state=self.state,
+            visit=self.visit,
+            step=step,
+            of=of,
+            agent_steps=agent_steps,
+            numbers=dict(numbers),
+            returns=returns,
         )
         if self.path is not None:
             line = {"state": self.state, "visit": self.visit, "step": step, "agent_steps": agent_steps} | {

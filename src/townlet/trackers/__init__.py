@@ -1,0 +1,1 @@
+"""Trackers: a run's numbers where a team's other numbers are. None of them can stop, slow or change a run."""
