@@ -11,6 +11,7 @@ from cyclopts import Parameter, Token
 from townlet.imports import FLAG
 
 if TYPE_CHECKING:
+    from townlet.store.registry.registry import Registry
     from townlet.store.rundir import RunDirectory
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Track",
     "Wide",
     "current_user",
+    "find_registry",
     "find_run",
     "import_words",
 ]
@@ -132,3 +134,18 @@ def find_run(home: Path, which: str) -> "tuple[Path, RunDirectory]":
     if original != run.path:
         terminal.warn(f"{run.path} is a copy of run {run.id}; the run itself is at {original}")
     return own, run
+
+
+def find_registry(home: Path, run: str | None) -> "Registry":
+    """Return the registry that a run promotes in, its own or the home's; every move verifies the weights."""
+    from townlet.machine.audit.gc import stored_schedule
+    from townlet.policy.model.weights import verifier
+    from townlet.store.blobs import BlobStore
+    from townlet.store.links import linked_registry
+
+    path = home / "registry.sqlite"
+    if run is not None:
+        home, directory = find_run(home, run)
+        own = stored_schedule(directory).registry.scope == "run"
+        path = directory.registry if own else home / "registry.sqlite"
+    return linked_registry(home, path, verifier(BlobStore(home / "blobs").get))

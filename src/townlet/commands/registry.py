@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from townlet.commands.arguments import HOME, Actor, Home, Json, Run, Wide, current_user, find_run
+from townlet.commands.arguments import HOME, Home, Json, Run, Wide, find_registry, find_run
 from townlet.commands.overview import LOOKING
+from townlet.commands.registry_moves import mirror, rollback
 
 if TYPE_CHECKING:
-    from townlet.dto.registry import SignedMove, Version
+    from townlet.dto.registry import Version
     from townlet.machine.audit.registry_rebuild import Promotion
     from townlet.store.registry.registry import Registry
     from townlet.store.rundir import RunDirectory
@@ -21,9 +22,8 @@ registry = App(
     name="registry", help="What was promoted, when, and on which evidence.", help_format="plaintext", group=LOOKING
 )
 
-PolicyName = Annotated[
-    str, Parameter(help="Name under which the policies are registered: the schedule's `registry.name`.")
-]
+registry.command(rollback)
+registry.command(mirror)
 
 
 @registry.command(name="list")
@@ -31,7 +31,7 @@ def registry_list(*, run: Run | None = None, wide: Wide = False, home: Home = HO
     """List every registered version."""
     from townlet.report import tables, terminal
 
-    store = _registry(home, run)
+    store = find_registry(home, run)
     versions = store.versions()
     if json:
         terminal.show_json([version.model_dump() for version in versions])
@@ -62,7 +62,7 @@ def history(*, run: Run | None = None, wide: Wide = False, home: Home = HOME, js
     from townlet.report import tables, terminal
     from townlet.store.blobs import BlobStore
 
-    moves = _registry(home, run).history()
+    moves = find_registry(home, run).history()
     home = home if run is None else find_run(home, run)[0]
     if json:
         terminal.show_json([move.model_dump() for move in moves])
@@ -88,7 +88,7 @@ def show(
     """Show one version: its weights, parent, evidence and run; or its provenance."""
     from townlet.report import terminal
 
-    store = _registry(home, run)
+    store = find_registry(home, run)
     version = _version(store, which)
     if provenance:
         terminal.show_json(_statement(home, version, run))
@@ -107,54 +107,6 @@ def show(
         fields |= {} if signed is None else {"signed by": f"{signed.key} {signed.signer}".rstrip()}
         terminal.show("\n".join(f"{name.replace('_', ' '):<10} {value}" for name, value in fields.items()))
     return 0
-
-
-@registry.command
-def rollback(
-    name: PolicyName,
-    *,
-    reason: Annotated[str, Parameter(help="Why; the history keeps it.")],
-    alias: Annotated[str, Parameter(help="Alias to move.")] = "champion",
-    signature: Annotated[
-        Path | None, Parameter(help="Signature of the request, where moves of the alias must be signed.")
-    ] = None,
-    actor: Actor = None,
-    run: Run | None = None,
-    home: Home = HOME,
-) -> int:
-    """Move an alias back to its previous version, after its weights are verified; the history keeps both moves.
-
-    Where its moves must be signed, the command without `--signature` writes the request, and exits with 3.
-    """
-    from townlet.errors import BadInputError
-    from townlet.report import terminal
-
-    if not reason.strip():
-        raise BadInputError("--reason is empty; give the reason, the history keeps it")
-    store = _registry(home, run)
-    signed = _signed_rollback(store, name, alias, reason, signature) if store.signers(name, alias) else None
-    version = store.rollback(name, alias, actor=actor or current_user(), reason=reason, signed=signed)
-    terminal.show(f"{name}@{alias} names version {version.version} again: weights {version.weights}")
-    return 0
-
-
-def _signed_rollback(store: "Registry", name: str, alias: str, reason: str, signature: Path | None) -> "SignedMove":
-    """Return the signature of a rollback, verified; HoldError, with the request as a file, where none was brought."""
-    from townlet.errors import HoldError
-    from townlet.store.files import write_atomic
-    from townlet.store.registry.signing import message_of, signed_move
-    from townlet.store.untrusted import decode_text, read_regular
-
-    signers, target = store.signers(name, alias), store.rollback_target(name, alias).weights
-    statement = store.statement(name, alias, "rollback", target=target, signers=signers, reason=reason)
-    if signature is None:
-        request = store.path.with_name("rollback_request.json")
-        write_atomic(request, message_of(statement))
-        raise HoldError(
-            f"{alias!r} of {name!r} moves only with a signature; sign {request} with townlet sign, then give the "
-            "command again, with the same reason and --signature"
-        )
-    return signed_move(statement, decode_text(read_regular(signature, 2**16), signature), signers)
 
 
 @registry.command
@@ -180,7 +132,7 @@ def verify(
 
     own_home, runs = _promoting_runs(home, run)
     blobs = BlobStore(own_home / "blobs")
-    report = verify_registry(_registry(home, run), runs, blobs, catalogue(), head=head)
+    report = verify_registry(find_registry(home, run), runs, blobs, catalogue(), head=head)
     if json:
         terminal.show_json(report.model_dump())
         return 0 if report.clean else JournalBrokenError.exit_code
@@ -210,7 +162,7 @@ def rebuild(
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
 
-    target, strategies = _registry(home, run), catalogue()
+    target, strategies = find_registry(home, run), catalogue()
     warnings: list[str] = []
     journalled: list[Promotion] = []
     home, runs = _promoting_runs(home, run)
@@ -248,21 +200,6 @@ def _promoting_runs(home: Path, run: str | None) -> "tuple[Path, tuple[RunDirect
             return home, (directory,)
     runs = (each for each in RunDirectory.every(home) if each.original(home) == each.path)
     return home, tuple(each for each in runs if stored_schedule(each).registry.scope == "home")
-
-
-def _registry(home: Path, run: str | None) -> "Registry":
-    """Return the registry that a run promotes in, its own or the home's; every move verifies the weights."""
-    from townlet.machine.audit.gc import stored_schedule
-    from townlet.policy.model.weights import verifier
-    from townlet.store.blobs import BlobStore
-    from townlet.store.links import linked_registry
-
-    path = home / "registry.sqlite"
-    if run is not None:
-        home, directory = find_run(home, run)
-        own = stored_schedule(directory).registry.scope == "run"
-        path = directory.registry if own else home / "registry.sqlite"
-    return linked_registry(home, path, verifier(BlobStore(home / "blobs").get))
 
 
 def _version(store: "Registry", which: str) -> "Version":

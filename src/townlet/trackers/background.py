@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from threading import Condition, Thread
 from time import monotonic
 
@@ -44,6 +43,10 @@ class BackgroundTracker:
         """Points of the present call; they are lost where it never succeeds."""
         self._called_since: float | None = None
         self._end: str | None = None
+        self._refused: Callable[[], None] | None = None
+        """The last call, where it raised."""
+        self._given_up: list[Callable[[], None]] = []
+        self._pause = _PAUSE
         self._is_open = self._is_closed = self._is_abandoned = False
         self._received = self._dropped = 0
         self._error = ""
@@ -99,30 +102,63 @@ class BackgroundTracker:
 
     def _work(self) -> None:
         """Open the tracker, hand over what comes, and close it."""
-        if not self._succeeds(partial(self._tracker.open, self._run)):
-            return
-        self._is_open = True
-        while (call := self._next()) is not None and self._succeeds(call):
-            pass
+        while not self._attempt(self._open):
+            if self._has_no_more_attempts(self._open):
+                return
+        while (call := self._next()) is not None:
+            self._attempt(call)
         if not self._is_abandoned:
-            self._is_closed = self._succeeds(partial(self._tracker.close, self._end or "stopped"))
+            self._attempt(self._close)
 
     def _next(self) -> Callable[[], None] | None:
-        """Wait for a move or for points, and return the call that hands them over; None once all is over."""
+        """Wait for a move or for points, and return the call that hands them over; None once all is over.
+
+        A move that was refused lets the points go first, so that it does not block them.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._moves or self._points or self._end is not None)
+            self._changed.wait_for(lambda: self._moves or self._points or self._called or self._end is not None)
             if self._is_abandoned:
                 return None
-            if self._moves:
-                return self._hand_over_move
-            if not self._points:
-                return None
-            self._called_since = self._points[0][0]
-            count = min(len(self._points), _MOST_TOGETHER)
-            self._called = [self._points.popleft()[1] for _ in range(count)]
-            return self._hand_over_points
+            has = {self._hand_over_move: bool(self._moves), self._hand_over_points: bool(self._called or self._points)}
+            calls = [call for call, is_needed in has.items() if is_needed and not self._has_no_more_attempts(call)]
+            return min(calls, key=lambda call: call == self._refused, default=None)
+
+    def _attempt(self, call: Callable[[], None]) -> bool:
+        """Make a call and return whether it returned; where it raised, wait a while, unless the run has ended."""
+        is_last = self._end is not None
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - foreign code; whatever it raises is told, and must not end a run
+            first = (str(error).splitlines() or [""])[0][:_LONGEST_REASON]
+            with self._changed:
+                self._error = self._error or f"{type(error).__name__}: {first}"
+                self._refused = call
+                if is_last:
+                    self._given_up.append(call)
+                self._changed.wait_for(lambda: self._end is not None, self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            return False
+        self._refused, self._pause = None, _PAUSE
+        return True
+
+    def _has_no_more_attempts(self, call: Callable[[], None]) -> bool:
+        """Return whether a call was refused after the end of the run, or nobody waits for it any more."""
+        return self._is_abandoned or call in self._given_up
+
+    def _open(self) -> None:
+        self._tracker.open(self._run)
+        self._is_open = True
+
+    def _close(self) -> None:
+        self._tracker.close(self._end or "stopped")
+        self._is_closed = True
 
     def _hand_over_points(self) -> None:
+        with self._changed:
+            if not self._called:
+                self._called_since = self._points[0][0]
+                count = min(len(self._points), _MOST_TOGETHER)
+                self._called = [self._points.popleft()[1] for _ in range(count)]
         self._tracker.log(tuple(self._called))
         with self._changed:
             self._called, self._called_since = [], None
@@ -131,22 +167,3 @@ class BackgroundTracker:
         self._tracker.move(self._moves[0][1])
         with self._changed:
             self._moves.popleft()
-
-    def _succeeds(self, call: Callable[[], None]) -> bool:
-        """Make a call until it returns, and return True; False where it raises after the end of the run."""
-        pause = _PAUSE
-        while not self._is_abandoned:
-            is_last = self._end is not None
-            try:
-                call()
-            except Exception as error:  # noqa: BLE001 - foreign code; whatever it raises is told, and must not end a run
-                first = (str(error).splitlines() or [""])[0][:_LONGEST_REASON]
-                with self._changed:
-                    self._error = self._error or f"{type(error).__name__}: {first}"
-                    if is_last:
-                        return False
-                    self._changed.wait_for(lambda: self._end is not None, pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                return True
-        return False

@@ -93,7 +93,7 @@ class Tracking:
         run: RunDirectory | None = None,
     ) -> "Tracking":
         """Return the trackers that are named, for a new run or the one that goes on; errors as of `find_trackers`."""
-        tracking = cls(find_trackers(given, of_schedule, home), home, catalogue)
+        tracking = cls(find_trackers(given, of_schedule, home), home.absolute(), catalogue)
         if run is not None and tracking.trackers:
             tracking._safely(lambda: tracking._continue_run(run))
         return tracking
