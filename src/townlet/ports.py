@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 ENVIRONMENTS = "townlet.environments"
+TRACKERS = "townlet.trackers"
 _limit = attrs.validators.optional(Limits(least=1, words="at least 1, or None without a limit"))
 
 

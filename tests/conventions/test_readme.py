@@ -93,6 +93,7 @@ def test_the_default_environments_are_the_promised_ones() -> None:
         "floors",
         "gaming",
         "long",
+        "trackers",
         "wheel",
     } == {name.removeprefix("testenv:") for name in tox if name.startswith("testenv:")}
 

@@ -40,6 +40,7 @@ FREE: Mapping[str, str] = {
         ),
         "is a part of a JSON Schema",
     ),
+    "townlet.trackers.names.result_numbers": "reads a result as the journal holds it",
     "townlet.dto.provenance.Statement.layout": "is JSON under the names that in-toto gives its fields",
     "townlet.store.rundir.RunDirectory.create": "is what run.json holds, as it stands there",
     "townlet.store.rundir.RunDirectory.metadata": "is what run.json holds, as it stands there",

@@ -57,6 +57,10 @@ def edited(*changes: tuple[str, str]) -> str:
     ("change", "message"),
     [
         (("id: town", "id: twon"), "unknown environment 'twon'; did you mean 'town'?"),
+        (
+            ("initial: capture", "trackers: {tensorbord: {}}\ninitial: capture"),
+            "unknown tracker 'tensorbord'; did you mean 'tensorboard'?",
+        ),
         (("scenario: small_town,", "scenario: smal_town,"), "unknown scenario 'smal_town'; did you mean 'small_town'?"),
         (("teacher: scripted", "teacher: script"), "unknown teacher 'script'; did you mean 'scripted'?"),
         (("initial: capture", "initial: captur"), "unknown state 'captur'; did you mean 'capture'?"),

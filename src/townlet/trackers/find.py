@@ -7,7 +7,7 @@ from pathlib import Path
 
 from townlet.dto.problems import did_you_mean
 from townlet.errors import BadInputError
-from townlet.ports import Tracker
+from townlet.ports import TRACKERS, Tracker
 
 __all__ = ["FLAG", "NONE", "TrackerOptions", "Trackers", "find_trackers", "tracker_words"]
 
@@ -15,7 +15,6 @@ FLAG = "--track"
 """The option of the command line; it can be repeated."""
 NONE = "none"
 """The word for no tracker, not even those of the schedule."""
-_GROUP = "townlet.trackers"
 Trackers = str | Tracker | Sequence[str | Tracker]
 """Trackers as a call names them: by words of the command line, or as objects."""
 TrackerOptions = Mapping[str, Mapping[str, str]]
@@ -52,7 +51,7 @@ def tracker_words(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _entry(name: str) -> EntryPoint:
-    registered = entry_points(group=_GROUP)
+    registered = entry_points(group=TRACKERS)
     for entry in registered:
         if entry.name == name:
             return entry

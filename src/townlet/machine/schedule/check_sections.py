@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from hashlib import sha256
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from townlet.estimate import MIN_PAIRS
 from townlet.machine.schedule.check_guards import check_guards
 from townlet.machine.schedule.check_teacher import check_teacher
 from townlet.machine.schedule.partial import PartialSchedule, unknown_name
+from townlet.ports import TRACKERS
 from townlet.store.path_text import local_path
 from townlet.store.registry.ssh_signatures import read_signers
 from townlet.store.untrusted import read_regular
@@ -51,6 +53,7 @@ def check(partial: PartialSchedule) -> Iterator[Problem]:
         if state.options:
             yield from _check_options(partial, state.options, ("states", name, "with"))
     yield from _check_budget(partial)
+    yield from _check_trackers(partial)
 
 
 def check_policies(partial: PartialSchedule, folder: Path) -> Iterator[Problem]:
@@ -179,6 +182,14 @@ def _check_options(partial: PartialSchedule, options: Any, here: tuple[str, ...]
         named = partial.evidence if reference.to == "evidence" else {*WEIGHTS, *reference.also, *partial.policies}
         if value not in named:
             yield unknown_name(reference.to, value, named, path)
+
+
+def _check_trackers(partial: PartialSchedule) -> Iterator[Problem]:
+    named = partial.data.get("trackers") if isinstance(partial.data, dict) else None
+    registered = entry_points(group=TRACKERS).names
+    for name in named if isinstance(named, dict) else ():
+        if name not in registered:
+            yield attrs.evolve(unknown_name("tracker", str(name), sorted(registered), ("trackers", name)), key=True)
 
 
 def _check_scale(partial: PartialSchedule, key: str, factor: float, path: tuple[str, ...]) -> Iterator[Problem]:
