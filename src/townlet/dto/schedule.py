@@ -55,7 +55,7 @@ class BudgetSpec(Record):
     """Bounds of the whole run; beyond any of them it holds. Wall clock never chooses an edge."""
 
     wall_clock: Duration | None = None
-    """Seconds since the run was created, process time away included."""
+    """Seconds since the run was created, without the time that it was held, stopped on purpose or failed."""
     agent_steps: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     """Agent-steps of all visits together."""
     disk: Bytes | None = None

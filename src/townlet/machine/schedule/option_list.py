@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from townlet.dto.codec import Record
 from townlet.dto.strategies import StrategySpec
 from townlet.machine.schedule.json_schema import schedule_schema
 
-__all__ = ["StrategyOption", "strategy_options"]
+__all__ = ["StrategyOption", "record_options", "strategy_options"]
 
 _TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "none"}
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -39,20 +40,28 @@ def strategy_options(spec: type[StrategySpec]) -> tuple[StrategyOption, ...]:
     return tuple(_options(spec.__name__, "", definitions))
 
 
-def _options(record: str, prefix: str, definitions: Mapping[str, Any]) -> Iterator[StrategyOption]:
+def record_options(record: str, definitions: Mapping[str, Any]) -> tuple[StrategyOption, ...]:
+    """Return the keys of one record of the schedule's JSON Schema, without those of records within it."""
     required = definitions[record].get("required", ())
-    for name, schema in definitions[record]["properties"].items():
-        inner = _record_in(schema)
-        yield StrategyOption(
-            name=f"{prefix}{name}",
+    return tuple(
+        StrategyOption(
+            name=name,
             type=_type(schema),
-            default=None if name in required else _default(schema, inner),
+            default=None if name in required else _default(schema, _record_in(schema)),
             bounds=", ".join(_bounds(schema)),
             meaning=" ".join(schema["description"].split()),
         )
-        if inner:
+        for name, schema in definitions[record]["properties"].items()
+    )
+
+
+def _options(record: str, prefix: str, definitions: Mapping[str, Any]) -> Iterator[StrategyOption]:
+    for option in record_options(record, definitions):
+        yield attrs.evolve(option, name=f"{prefix}{option.name}")
+        schema = definitions[record]["properties"][option.name]
+        if inner := _record_in(schema):
             is_list = _unbounded(schema).get("type") == "array"
-            yield from _options(inner, f"{prefix}{name}{'[]' if is_list else ''}.", definitions)
+            yield from _options(inner, f"{prefix}{option.name}{'[]' if is_list else ''}.", definitions)
 
 
 def _default(schema: Mapping[str, Any], inner: str) -> str:
@@ -102,7 +111,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _plural(words: str) -> str:
-    return words if words.startswith(("list", "block")) or words.endswith("s") or " or " in words else f"{words}s"
+    return words if words.startswith(("list", "block ")) or words.endswith("s") or " or " in words else f"{words}s"
 
 
 def _bounds(schema: Mapping[str, Any]) -> Iterator[str]:
