@@ -28,8 +28,9 @@ linkcheck_ignore = [r"https://doi\.org/.*"]  # its targets refuse programs
 linkcheck_anchors = False
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 # Internal types in signatures have no page; links between pages, and to headings, are checked all the same.
 nitpick_ignore_regex = [("py:.*", ".*")]
 
@@ -39,4 +40,3 @@ html_show_sphinx = False
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["townlet.css"]
-html_baseurl = ""

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 _HEADING = re.compile(r"^## (.+)$")
-_ITEM = re.compile(r"^ *- \[[^\]]+\]\(([^)#]+)\)")
+_ITEM = re.compile(r"^ *- \[([^\]]+)\]\(([^)#]+)\)")
 _REDIRECT = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Townlet</title>'
     '<meta http-equiv="refresh" content="0; url={0}"><a href="{0}">Townlet</a></html>\n'
@@ -21,13 +21,14 @@ _REDIRECT = (
 
 
 def toctrees(text: str, folder: str) -> str:
-    """Return one hidden toctree for each heading of the index, of the pages that its list links to, in that order."""
+    """Return one hidden toctree for each heading of the index: the pages that its list links to, under those words."""
     sections: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if heading := _HEADING.match(line):
             sections.append((heading[1], []))
         elif (item := _ITEM.match(line)) and sections:
-            sections[-1][1].append("/" + os.path.normpath(f"{folder}/{item[1]}").rpartition(".")[0])
+            page = os.path.normpath(f"{folder}/{item[2]}").rpartition(".")[0]
+            sections[-1][1].append(f"{item[1]} </{page}>")
     trees = (
         "\n".join(("```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"))
         for caption, pages in sections

@@ -90,6 +90,7 @@ def test_the_default_environments_are_the_promised_ones() -> None:
         "compare",
         "soak",
         "learning",
+        "links",
         "floors",
         "gaming",
         "long",

@@ -30,6 +30,7 @@ FREE: Mapping[str, str] = {
     "townlet.machine.journal.result_codec.load_result": "is how a result leaves the journal",
     "townlet.machine.journal.semantic_hash.semantic_part": "is what the journal hashes",
     "townlet.machine.schedule.json_schema.schedule_schema": "is a JSON Schema",
+    "townlet.machine.schedule.option_list.record_options": "reads a JSON Schema",
     **dict.fromkeys(
         (
             "townlet.dto.constraints.presence_schema",
