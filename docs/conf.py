@@ -24,7 +24,6 @@ suppress_warnings = ["myst.header"]  # the changelog's third level follows a ver
 
 myst_heading_anchors = 4  # a code forge gives each heading the same name
 myst_links_external_new_tab = False
-linkcheck_ignore = [r"https://doi\.org/.*"]  # its targets refuse programs
 linkcheck_anchors = False
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}

@@ -16,7 +16,7 @@ __all__ = ["BUILT_IN", "FIELDS", "MADE", "ROOT", "field_rows", "first_sentence",
 ROOT = Path(__file__).parents[2]
 MADE = "This page is generated from the code (`{}`) by `python docs/_extensions/reference_pages.py`."
 BUILT_IN = ("capture", "replay", "bc", "ppo", "evaluate", "promote", "rollback")
-FIELDS = ("field", "type", "meaning", "in the semantic hash")
+FIELDS = ("field", "meaning", "type", "in the semantic hash")
 """Heading of a table of `field_rows`."""
 
 
@@ -42,7 +42,7 @@ def _type(annotation: Any) -> str:
 
 
 def field_rows(cls: type) -> Iterator[list[str]]:
-    """Yield name, type, meaning and a place in the semantic hash of each field of a record."""
+    """Yield name, meaning, type and a place in the semantic hash of each field of a record."""
     docs = field_docs(cls)
     for field in attrs.fields(cls):
-        yield [f"`{disk_name(field)}`", _type(field.type), docs[field.name], "yes" if is_semantic(field) else "no"]
+        yield [f"`{disk_name(field)}`", docs[field.name], _type(field.type), "yes" if is_semantic(field) else "no"]

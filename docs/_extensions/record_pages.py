@@ -30,9 +30,9 @@ def metrics_page() -> str:
         fields = policy.statistics(result)
         if fields:
             docs = field_docs(result)
-            rows = ([f"`{key}`", *_scale(field.metadata), docs[key]] for key, field in fields.items())
+            rows = ([f"`{key}`", docs[key], *_scale(field.metadata)] for key, field in fields.items())
             lines += [f"## {name}", "", first_sentence(result), ""]
-            lines += table(("metric", "unit", "better", "range", "meaning"), rows)
+            lines += table(("metric", "meaning", "unit", "better", "range"), rows)
     lines += [
         "## evaluate",
         "",
@@ -41,7 +41,7 @@ def metrics_page() -> str:
         "`return_per_episode`, `episode_length` and what `environment.metrics` reads from its infos "
         "([environments](environment.md)). The record of a KPI:",
         "",
-        *table(("field", "type", "meaning"), (row[:3] for row in field_rows(metrics.MetricSpec))),
+        *table(FIELDS[:3], (row[:3] for row in field_rows(metrics.MetricSpec))),
         "## Units",
         "",
         *table(("unit", "meaning"), _UNITS),

@@ -42,10 +42,10 @@ def schedule_page() -> str:
 
 def _options_table(options: Sequence[StrategyOption]) -> list[str]:
     rows = (
-        [f"`{o.name}`", o.type, "must be given" if o.default is None else f"`{o.default}`", o.bounds, o.meaning]
+        [f"`{o.name}`", o.meaning, o.type, "must be given" if o.default is None else f"`{o.default}`", o.bounds]
         for o in options
     )
-    return table(("key", "value", "default", "bounds", "meaning"), rows)
+    return table(("key", "meaning", "value", "default", "bounds"), rows)
 
 
 def _records_by_path(definitions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
