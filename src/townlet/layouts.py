@@ -3,6 +3,7 @@
 F features, A options of all discrete heads, C columns of an action, B rows of a batch.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ class ObservationLayout:
             rows, shape = np.asarray(value), (count, *part.shape)
             if rows.shape != shape:
                 raise ValueError(f"{part.name or 'a batch'} of shape {rows.shape}, expected {shape}")
-            columns.append(_columns(part, rows.reshape(count, -1)))
+            columns.append(_columns(part, rows.reshape(count, part.size)))
         return np.concatenate(columns, axis=1, dtype=np.float32)
 
     def unflatten(self, features: NDArray[np.float32]) -> Any:
@@ -139,9 +140,9 @@ class ActionLayout:
         """Return the values of the parts, each [B, …], as columns [B, C]."""
         options, numbers = list[NDArray[Any]](), list[NDArray[Any]]()
         for part, value in zip(self.parts, values, strict=True):
-            rows = value.reshape(len(value), -1)
-            if rows.shape[1] != part.size:
+            if math.prod(value.shape[1:]) != part.size:
                 raise ValueError(f"an action of shape {value.shape[1:]}, expected {part.shape}")
+            rows = value.reshape(len(value), part.size)
             if part.kind == "box":
                 numbers.append(rows)
             elif value.dtype.kind not in "iub":
@@ -184,6 +185,9 @@ class Layouts:
         """Return features [B, F] and whether the observation was a batch; ValueError for another structure."""
         parts = self.observations.parts
         values = [np.asarray(value) for value in _values(parts, observation)]
+        unfit = next((value.dtype for value in values if value.dtype.kind not in "biuf"), None)
+        if unfit is not None:
+            raise ValueError(f"an array of type {unfit}; expected numbers: {self.observations}")
         if all(value.shape == part.shape for value, part in zip(values, parts, strict=True)):
             return self.observations.flatten(observation)[None], False
         if any(value.shape[1:] != part.shape or not value.ndim for value, part in zip(values, parts, strict=True)):

@@ -7,7 +7,10 @@ from attrs import frozen
 from townlet.dto.codec import Record, converter
 from townlet.dto.problems import short_repr
 
-__all__ = ["NativeSpaces", "SpacePart"]
+__all__ = ["MASK", "NativeSpaces", "SpacePart"]
+
+MASK = "action_mask"
+"""Key of an observation, or of an info, that says which options are legal."""
 
 
 def _place(value: Any, _: Any) -> int | str:

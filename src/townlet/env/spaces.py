@@ -7,14 +7,12 @@ import numpy as np
 from gymnasium import spaces
 
 from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
-from townlet.dto.spaces import SpacePart
+from townlet.dto.spaces import MASK, SpacePart
 from townlet.errors import BadInputError
 from townlet.layouts import ActionLayout, Layouts, ObservationLayout, indexed
 
 __all__ = ["MASK", "action_layout", "layouts_of", "observation_layout"]
 
-MASK = "action_mask"
-"""Key of an observation, or of an info, that says which options are legal."""
 _MOST_FEATURES = 4096
 _SUPPORTED = "Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of those"
 

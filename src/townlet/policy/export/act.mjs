@@ -1,20 +1,9 @@
-// Acts without a dependency, in Node and in browsers: new Policy(spec, weights).act(features, actionMask).
+// Acts without a dependency, in Node and in browsers: new Policy(spec, weights).act(observation, actionMask).
 // `node act.mjs --verify` plays the recorded observations of probe.safetensors again.
 
-const KINDS = { F32: ["getFloat32", 4], F64: ["getFloat64", 8], I64: ["getBigInt64", 8], BOOL: ["getUint8", 1] };
+import { features, legal, tensors } from "./inputs.mjs";
 
-/** Return the arrays of a safetensors file (an ArrayBuffer) by name: {shape, data}. */
-export function tensors(buffer) {
-  const view = new DataView(buffer), start = 8 + Number(view.getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
-  delete header.__metadata__;
-  const read = ({ dtype, shape, data_offsets: [from, to] }) => {
-    const [getter, size] = KINDS[dtype];
-    const value = (index) => Number(view[getter](start + from + index * size, true));
-    return { shape, data: Float64Array.from({ length: (to - from) / size }, (_, index) => value(index)) };
-  };
-  return Object.fromEntries(Object.entries(header).map(([name, about]) => [name, read(about)]));
-}
+export { tensors };
 
 const roundHalfToEven = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
@@ -24,11 +13,19 @@ export class Policy {
     Object.assign(this, { spec, weights });
   }
 
+  /** Return the greedy action of one observation: an option or a number for each head. The mask may be a part of it. */
+  act(observation, actionMask = null) {
+    return this.choose(this.outputs(features(this.spec, observation)), actionMask ?? observation?.action_mask);
+  }
+
   /** Return the logits of all options and the means of the numbers, for features in the order of the spec. */
-  outputs(features) {
+  outputs(row) {
     const { "normaliser.mean": mean, "normaliser.scale": scale } = this.weights;
+    if (row.length !== mean.data.length || row.some(Number.isNaN)) {
+      throw new RangeError(`${row.length} features; expected ${mean.data.length} numbers`);
+    }
     const clip = (x) => Math.min(10, Math.max(-10, x));
-    let x = Float64Array.from(features, (f, i) => clip((Math.fround(f) - mean.data[i]) / scale.data[i]));
+    let x = Float64Array.from(row, (f, i) => clip((Math.fround(f) - mean.data[i]) / scale.data[i]));
     for (let k = 0; k < this.spec.layers; k++) {
       const weight = this.weights[`actor.${k}.weight`].data;
       const y = Float64Array.from(this.weights[`actor.${k}.bias`].data);
@@ -41,16 +38,14 @@ export class Policy {
     return x;
   }
 
-  /** Return the greedy action: an option or a number for each head. */
-  act(features, actionMask = null) { return this.choose(this.outputs(features), actionMask); }
-
   /** Return the action that outputs stand for. */
   choose(outputs, actionMask = null) {
+    const mask = legal(this.spec, actionMask);
     let at = 0;
     const options = this.spec.discrete.map((head) => {
-      const legal = head.options.map((_, i) => (actionMask === null || actionMask[at + i] ? outputs[at + i] : -1e9));
-      at += legal.length;
-      return legal.indexOf(Math.max(...legal)) + head.start;
+      const logits = head.options.map((_, i) => (mask[at + i] ? outputs[at + i] : -1e9));
+      at += logits.length;
+      return logits.indexOf(Math.max(...logits)) + head.start;
     });
     const numbers = this.spec.box.map(({ centre, half, bounds: [low, high], integer }) => {
       const x = Math.min(high, Math.max(low, centre + half * outputs[at++]));
@@ -67,9 +62,9 @@ if (typeof process !== "undefined" && process.argv?.[2] === "--verify") {
   const policy = new Policy(spec, tensors(file("policy.safetensors")));
   const probe = tensors(file("probe.safetensors"));
   const rows = ({ shape: [n, w], data }) => Array.from({ length: n }, (_, i) => data.subarray(i * w, (i + 1) * w));
-  const [features, masks, recorded, actions] =
+  const [seen, masks, recorded, actions] =
     ["features", "action_mask", "outputs", "actions"].map((name) => rows(probe[name]));
-  const same = features.filter((row, i) => {
+  const same = seen.filter((row, i) => {
     const outputs = policy.outputs(row), most = 1e-4 * Math.max(1, ...recorded[i].map(Math.abs));
     return outputs.every((value, k) => Math.abs(value - recorded[i][k]) <= most) &&
       policy.choose(recorded[i], masks[i]).every((value, k) => value === actions[i][k]) &&

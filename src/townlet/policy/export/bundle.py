@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from townlet.canonical import canonical_json, write_tensors
 from townlet.dto.codec import Record
+from townlet.dto.spaces import SpacePart
 from townlet.errors import BadInputError
 from townlet.policy.data.dataset import Dataset
 from townlet.policy.distributions.acting import choose_greedily, masked
@@ -23,6 +24,7 @@ __all__ = ["PROBE_LEAST", "BundleSpec", "bundle_files", "layout", "recorded_deci
 PROBE_LEAST = 1_000
 """Recorded observations that a probe has at least."""
 _PROBE_ROWS = 1_024
+_PROGRAMS = ("act.py", "inputs.py", "act.mjs", "inputs.mjs")
 _LARGEST = float(np.finfo(np.float32).max)
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Time of every file of an archive, the earliest that one can hold: equal bundles give equal bytes."""
@@ -76,8 +78,7 @@ def bundle_files(
         "README.md": card.encode(),
         BUNDLE_WEIGHTS: data,
         "spec.json": canonical_json(layout(weights, spec)) + b"\n",
-        "act.py": (own / "act.py").read_bytes(),
-        "act.mjs": (own / "act.mjs").read_bytes(),
+        **{name: (own / name).read_bytes() for name in _PROGRAMS},
         "probe.safetensors": _probe(weights, *probe),
     }
     more = {"provenance.json": provenance, "model.onnx": model}
@@ -98,6 +99,8 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
 def layout(weights: Weights, spec: BundleSpec) -> Mapping[str, Any]:
     """Return what `spec.json` holds: what each input and each output is."""
     metadata, starts = weights.metadata, _starts(weights)
+    row = (SpacePart(kind="box", shape=(len(metadata.features),)),)
+    parts = row if metadata.spaces is None else metadata.spaces.observation
     return {
         "townlet_bundle": 1,
         "features": list(metadata.features),
@@ -119,7 +122,8 @@ def layout(weights: Weights, spec: BundleSpec) -> Mapping[str, Any]:
             }
             for head in weights.spec.box
         ],
-        "spaces": None if metadata.spaces is None else metadata.spaces.model_dump(),
+        "observation": [part.model_dump() for part in parts],
+        "action": None if metadata.spaces is None else [part.model_dump() for part in metadata.spaces.action],
         "environment": spec.model_dump() | {"signature": metadata.environment},
     }
 

@@ -4,6 +4,7 @@ numpy alone, and few imports: a program that only acts pays for no training. F f
 heads, D box heads.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.policy_ref import short_ref
+from townlet.dto.spaces import MASK
 from townlet.errors import BadInputError
 from townlet.layouts import Layouts
 from townlet.policy.distributions.acting import choose_greedily, masked
@@ -61,16 +63,17 @@ class Policy:
     ) -> Any:
         """Return the action of an observation, or the actions of a batch, both as the environment has them.
 
-        `action_mask` [A] or [B, A] says which options are legal, all by default. Where not `deterministic`, an action
-        is drawn, and `rng` is needed. A single observation gets the option that it gets in any batch; a number may
-        differ in its last bits. BadInputError for an observation of another shape.
+        `action_mask` [A] or [B, A] says which options are legal; by default the entry ``action_mask`` of an
+        observation that is a dict, else all are. Where not `deterministic`, an action is drawn, and `rng` is needed. A
+        single observation gets the option that it gets in any batch; a number may differ in its last bits.
+        BadInputError for an observation of another shape or with a NaN, and for a mask that allows a head nothing.
         """
         if deterministic and action_mask is None and self._is_row(observation):
             quick = self._act_on_row(observation)
             if quick is not None:
                 return quick
         features, is_batch, leading = self._features(observation)
-        mask = self._mask(action_mask, len(features))
+        mask = self._mask(action_mask, observation, len(features))
         if deterministic:
             logits, means = self._outputs(features, mask)
             columns = choose_greedily(logits, means, self._actions)
@@ -86,8 +89,8 @@ class Policy:
         if not self._actions.discrete:
             raise BadInputError(f"{self!r} has no discrete head, so no logits; ask for mean(observation) and log_std")
         features, _, leading = self._features(observation)
-        logits, _ = self._outputs(features, self._mask(action_mask, len(features)))
-        return logits.reshape(*leading, -1)
+        logits, _ = self._outputs(features, self._mask(action_mask, observation, len(features)))
+        return logits.reshape(*leading, self._actions.logits)
 
     def mean(self, observation: Any) -> NDArray[np.float32]:
         """Return the means [D], or [B, D] of a batch, in the units of the bounds (−1 the lower, +1 the upper one).
@@ -97,7 +100,8 @@ class Policy:
         if not self._actions.box:
             raise BadInputError(f"{self!r} has no box head, so no means; ask for logits(observation)")
         features, _, leading = self._features(observation)
-        return self._outputs(features, self._mask(None, len(features)))[1].reshape(*leading, -1)
+        outputs = forward(self.weights.actor, normalise(features, self.weights.mean, self.weights.scale))
+        return outputs[:, self._actions.logits :].reshape(*leading, len(self._actions.box))
 
     @property
     def log_std(self) -> NDArray[np.float32]:
@@ -137,7 +141,8 @@ class Policy:
         return not is_whole and (self._layouts is None or self._layouts.observations.row is not None)
 
     def _is_row(self, observation: Any) -> bool:
-        return self._has_rows and type(observation) is np.ndarray and observation.shape == self._width
+        is_array = self._has_rows and type(observation) is np.ndarray
+        return is_array and observation.shape == self._width and observation.dtype.kind in "fiub"
 
     def _act_on_row(self, row: NDArray[Any]) -> Any:
         """Return the action of features [F]; None where two options are so near that a batch must tell."""
@@ -199,8 +204,8 @@ class Policy:
         try:
             if self._layouts is not None:
                 features, is_batch = self._layouts.rows(observation)
-                return features, is_batch, (len(features),) if is_batch else ()
-            array = np.asarray(observation, np.float32)
+                return self._numbers(features), is_batch, (len(features),) if is_batch else ()
+            array = self._numbers(np.asarray(observation, np.float32))
         except (ValueError, TypeError, KeyError, IndexError) as error:
             reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             raise BadInputError(f"{self!r}: the observation is not one of its environment: {reason}") from error
@@ -211,18 +216,41 @@ class Policy:
             )
         return array.reshape(-1, *self._width), array.ndim > 1, array.shape[:-1]
 
-    def _mask(self, action_mask: Any, rows: int) -> NDArray[np.bool_]:
-        """Return the mask [B, A]; BadInputError for one of another shape."""
+    def _numbers(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features; BadInputError where one is not a number: no action follows from it."""
+        if np.isnan(features).any():
+            name = self.spec.features[int(np.isnan(features).argmax()) % len(self.spec.features)]
+            raise BadInputError(f"{self!r}: {name} of the observation is NaN; expected numbers")
+        return features
+
+    def _mask(self, action_mask: Any, observation: Any, rows: int) -> NDArray[np.bool_]:
+        """Return the mask [B, A], that of the observation where none is given.
+
+        BadInputError for one of another shape, and for one that allows a head nothing.
+        """
         shape = (rows, self._actions.logits)
-        if action_mask is None:
+        if action_mask is None and isinstance(observation, Mapping):
+            action_mask = observation.get(MASK)
+        if action_mask is None or not self._actions.logits:
             return np.ones(shape, np.bool_)
-        given = np.asarray(action_mask, np.bool_)
+        try:
+            given = np.asarray(action_mask, np.bool_)
+        except (ValueError, TypeError) as error:
+            raise BadInputError(f"{self!r}: the mask is no array of {shape[1]} options: {error}") from error
         if given.shape[-1:] != shape[1:] or given.size != rows * shape[1]:
             raise BadInputError(
                 f"{self!r}: the mask has shape {given.shape}; expected {shape[1]} options for each of {rows} "
                 "observations"
             )
-        return given.reshape(shape)
+        mask = given.reshape(shape)
+        for head, options in zip(self._actions.discrete, self._actions.segments(mask), strict=True):
+            if not options.any(axis=-1).all():
+                row = int((~options.any(axis=-1)).argmax())
+                raise BadInputError(
+                    f"{self!r}: the mask allows no option of the head {head.name or 'action'!r} in row {row}; expected "
+                    "one or more"
+                )
+        return mask
 
 
 class Predictor:
