@@ -82,6 +82,36 @@ def test_the_text_keeps_comments_and_order() -> None:
     assert b"learning_rate: 3e-4" in text
 
 
+PADDED = b"""\
+# first\r
+seed:     7   # of all\r
+guards:\r
+  a:    {metric: x.y,  at_least: 0.20}\r
+  long: {metric: 'x.z', at_most: [1,  2]}"""
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_value_that_takes_the_place_of_another_changes_no_other_byte(mark: bytes) -> None:
+    """Padding, quotes, the ends of lines and a byte order mark stay as they were."""
+    words = ["seed=8", "guards.a.at_least=[1, 2]", "guards.long.metric=a.b", "guards.long.at_most.1=3", "seed=9"]
+    given = overridden(read(mark + PADDED).data, parse_overrides(words))
+    text = edit(mark + PADDED, ((place, override.text) for override, place in given.places), given.data)
+    expected = PADDED.replace(b"7 ", b"9 ").replace(b"0.20", b"[1, 2]").replace(b"'x.z'", b"a.b")
+    assert mark + expected.replace(b"1,  2", b"1,  3") == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["seed=", "name=", "name='a # b'", "name=a, b", "guards.a.metric=a, b", "name=\n- 1", "guards.new={x: 1}"],
+)
+def test_what_an_edit_of_one_value_would_break_means_the_same(words: str) -> None:
+    """A value that is absent, empty, or would be read otherwise at its place is written in another way."""
+    source = PADDED + b"\r\nname:\r\n"
+    given = overridden(read(source).data, parse_overrides([words]))
+    text = edit(source, ((place, override.text) for override, place in given.places), given.data)
+    assert repr(given.data) == repr(read(text).data)
+
+
 def test_a_change_names_what_stood_before() -> None:
     """The journal keeps path, value before and value after; a value that is the schedule's own is no change."""
     data = {"seed": 7, "states": {"ppo": {"with": {"start_from": "clone"}}}}
