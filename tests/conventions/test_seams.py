@@ -24,6 +24,7 @@ FREE: Mapping[str, str] = {
     "townlet.env.info_tallies.world_info": "reads what a foreign environment says",
     "townlet.policy.compat.legacy.legacy_payload": "is for scripts that read dicts",
     "townlet.policy.compat.legacy.legacy_document": "is for scripts that read dicts",
+    "townlet.policy.export.bundle.fits": "reads what spec.json holds",
     "townlet.policy.export.bundle.layout": "is what spec.json holds",
     "townlet.policy.export.inputs.features": "reads what spec.json holds",
     "townlet.policy.export.inputs.legal": "reads what spec.json holds",

@@ -36,25 +36,23 @@ def export(
     from townlet.errors import BadInputError
     from townlet.numerals import size
     from townlet.policy.export.bundle import zip_bytes
+    from townlet.policy.model.weights import BUNDLE_WEIGHTS
     from townlet.report import terminal
-    from townlet.store.files import write_atomic
+    from townlet.store.archives import write_archive
     from townlet.store.folders import write_folder
 
+    if bundle.name in ("", ".."):
+        raise BadInputError(f"--bundle {bundle}: names no folder of its own; expected one that can be made or replaced")
+    target = bundle.with_name(f"{bundle.name}.zip") if zip and bundle.suffix != ".zip" else bundle
     files = bundle_of(policy, home, license=license, onnx=onnx, allow_import=allow_import)
-    target = bundle.with_name(f"{bundle.name}.zip") if zip else bundle
     if zip:
-        data = zip_bytes(files)
-        changed = not target.exists() or target.read_bytes() != data
-        if changed and target.exists() and not force:
-            raise BadInputError(f"{target} exists and holds something else; name another, or add --force")
-        if changed:
-            write_atomic(target, data)
+        changed = write_archive(target, zip_bytes(files), known=BUNDLE_FILES, mark=BUNDLE_WEIGHTS, force=force)
     else:
-        changed = write_folder(target, files, known=BUNDLE_FILES, force=force)
+        changed = write_folder(target, files, known=BUNDLE_FILES, mark=BUNDLE_WEIGHTS, force=force)
     listed = "\n".join(f"  {name} ({size(len(data))})" for name, data in files.items())
     terminal.show(f"{'wrote' if changed else 'unchanged:'} {target}:\n{listed}")
     if not zip:
-        terminal.say(f"verify it where numpy is: {join(['python', str(bundle / 'act.py'), '--verify'])}")
+        terminal.say(f"verify it where numpy is: {join(['python', str(bundle.absolute() / 'act.py'), '--verify'])}")
     return 0
 
 
@@ -80,8 +78,9 @@ def bundle_of(
     run, weights = source.run, source.weights
     if run is None:
         raise BadInputError(
-            f"{policy!r}: no run of the home {home} made these weights; a bundle is verified on what a run recorded: "
-            "name the home of the run"
+            f"{policy!r}: no run of the home {home.absolute()} made these weights, so there are no recorded "
+            "observations to verify a bundle on; name the home of their run with --home; without a run the weights "
+            "file itself is what can be passed on: townlet.load_policy acts with it"
         )
     environment, statement = run.schedule.environment, provenance_of(run, source.digest)
     provenance = None if statement is None else canonical_json(statement.layout()) + b"\n"

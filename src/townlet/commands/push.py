@@ -11,6 +11,7 @@ from townlet.commands.arguments import HOME, AllowImport, Home, License
 __all__ = ["push"]
 
 _CARD = "README.md"
+_SPEC = "spec.json"
 
 
 def push(
@@ -33,6 +34,7 @@ def push(
     from townlet.dto.model_card import BUNDLE_FILES
     from townlet.errors import BadInputError
     from townlet.numerals import size
+    from townlet.policy.model.weights import BUNDLE_WEIGHTS
     from townlet.report import terminal
     from townlet.store.folders import write_folder
 
@@ -40,7 +42,7 @@ def push(
     files, digest = _bundle(policy, home, license, allow_import)
     listed = "\n".join(f"  {name} ({size(len(data))})" for name, data in files.items())
     if repository is None:
-        changed = write_folder(Path(destination), files, known=BUNDLE_FILES, force=force)
+        changed = write_folder(Path(destination), files, known=BUNDLE_FILES, mark=BUNDLE_WEIGHTS, force=force)
         terminal.show(f"{'wrote' if changed else 'unchanged:'} {destination}, policy {digest[:12]}:\n{listed}")
         return 0
     whole = f"{'private ' if private else ''}model repository hf://{repository}, policy {digest[:12]}:\n{listed}"
@@ -48,8 +50,10 @@ def push(
         terminal.show(f"to be uploaded to the {whole}")
         raise BadInputError("nothing was uploaded; whoever may see the repository will see these files: add --yes")
     terminal.say(f"uploading to the {whole}")
-    address = upload(repository, files, private=private, message=f"Townlet policy {digest[:12]}")
-    terminal.show(f"uploaded {len(files)} files to {address}")
+    address, changed = upload(
+        repository, files, known=BUNDLE_FILES, private=private, message=f"Townlet policy {digest[:12]}"
+    )
+    terminal.show(f"uploaded {len(files)} files to {address}" if changed else f"unchanged: {address}")
     return 0
 
 
@@ -59,8 +63,10 @@ def _bundle(policy: str, home: Path, license: str, allow_import: tuple[str, ...]
 
     from townlet.commands.export import bundle_of
     from townlet.errors import BadInputError
+    from townlet.policy.export.bundle import fits
     from townlet.policy.model.weights import BUNDLE_WEIGHTS, read_weights
     from townlet.store.folders import read_folder
+    from townlet.store.untrusted import parse_json
 
     folder = Path(policy)
     if not (folder / BUNDLE_WEIGHTS).is_file():
@@ -71,5 +77,10 @@ def _bundle(policy: str, home: Path, license: str, allow_import: tuple[str, ...]
         raise BadInputError(
             f"{folder}: holds no {_CARD}, the model card; write the bundle again: townlet export POLICY"
         )
-    read_weights(files[BUNDLE_WEIGHTS], str(folder / BUNDLE_WEIGHTS)).verify()
+    weights = read_weights(files[BUNDLE_WEIGHTS], str(folder / BUNDLE_WEIGHTS))
+    if _SPEC in files and not fits(parse_json(files[_SPEC], folder / _SPEC), weights):
+        raise BadInputError(
+            f"{folder / _SPEC}: says something else of inputs and outputs than {BUNDLE_WEIGHTS}; write the bundle "
+            "again: townlet export POLICY"
+        )
     return files, sha256(files[BUNDLE_WEIGHTS]).hexdigest()

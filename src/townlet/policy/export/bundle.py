@@ -19,7 +19,7 @@ from townlet.policy.distributions.acting import choose_greedily, masked
 from townlet.policy.model.forward import forward, normalise
 from townlet.policy.model.weights import BUNDLE_WEIGHTS, Weights
 
-__all__ = ["PROBE_LEAST", "BundleSpec", "bundle_files", "layout", "recorded_decisions", "zip_bytes"]
+__all__ = ["PROBE_LEAST", "BundleSpec", "bundle_files", "fits", "layout", "recorded_decisions", "zip_bytes"]
 
 PROBE_LEAST = 1_000
 """Recorded observations that a probe has at least."""
@@ -126,6 +126,12 @@ def layout(weights: Weights, spec: BundleSpec) -> Mapping[str, Any]:
         "action": None if metadata.spaces is None else [part.model_dump() for part in metadata.spaces.action],
         "environment": spec.model_dump() | {"signature": metadata.environment},
     }
+
+
+def fits(stored: Mapping[str, Any], weights: Weights) -> bool:
+    """Return whether what `spec.json` says of inputs and outputs is what the weights say."""
+    expected = {name: value for name, value in layout(weights, BundleSpec()).items() if name != "environment"}
+    return canonical_json(expected) == canonical_json({name: stored.get(name) for name in expected})
 
 
 def _starts(weights: Weights) -> list[int]:
