@@ -15,6 +15,7 @@ from untrained import PAIRS, SEEN, policy_of
 
 import townlet
 from townlet.errors import BadInputError
+from townlet.policy.model.policy import Policy
 
 
 def stacked(space: spaces.Space[Any], values: list[Any]) -> Any:
@@ -96,6 +97,50 @@ def test_logits_means_and_values_have_the_axes_of_the_observation() -> None:
         cart.mean(np.zeros(4))
 
 
+def town_like(width: int = 4) -> Policy:
+    """Return a policy of features and columns, as the town's are."""
+    policy = policy_of(spaces.Box(-9, 9, (width,)), spaces.Discrete(3))
+    return attrs.evolve(policy, weights=attrs.evolve(policy.weights, metadata=attrs.evolve(policy.spec, spaces=None)))
+
+
+UNFIT = [None, "x", {}, [0.0] * 3, [10**400] * 4, [[1], [1, 2]], np.zeros(4, complex), np.array(list("1111")), {1, 2}]
+
+
+@pytest.mark.parametrize("observation", UNFIT, ids=repr)
+def test_what_is_no_row_of_features_is_refused_without_spaces_too(observation: Any) -> None:
+    """In one sentence, by every method."""
+    for policy in (town_like(), policy_of(*PAIRS["cart"])):
+        for method in (policy.act, policy.logits, policy.value):
+            with pytest.raises(BadInputError, match="observation"):
+                method(observation)
+
+
+def test_one_choice_of_features_is_a_number() -> None:
+    """As in an environment of Gymnasium; a batch is an array, an empty one too."""
+    policy = town_like()
+    assert isinstance(policy.act(np.zeros(4)), np.int64)
+    assert isinstance(policy.act(np.zeros(4), np.ones(3)), np.int64)
+    assert ((2, 5), (0,)) == (policy.act(np.zeros((2, 5, 4))).shape, policy.act(np.zeros((0, 4))).shape)
+
+
+def test_what_is_no_generator_seed_mask_or_mode_is_refused() -> None:
+    """With the policy's name and what was expected."""
+    policy, seen = policy_of(*PAIRS["cart"]), np.zeros(4)
+    for rng in (None, 3, np.random.RandomState(1)):
+        with pytest.raises(BadInputError, match=r"rng=numpy\.random\.default_rng"):
+            policy.act(seen, deterministic=False, rng=rng)  # type: ignore[arg-type]
+    for seed in (-1, "x", 1.5):
+        with pytest.raises(BadInputError, match="seed is"):
+            policy.predictor(seed)  # type: ignore[arg-type]
+    for mask in ("yes", [None, None], [[1], [1, 0]], object(), ["0", "1"]):
+        with pytest.raises(BadInputError, match="the mask"):
+            policy.act(seen, mask)
+    with pytest.raises(BadInputError, match="expected 'greedy' or 'stochastic'"):
+        policy.teacher("fast")  # type: ignore[arg-type]
+    with pytest.raises(BadInputError, match="home is None"):
+        townlet.load_policy("latest", home=None)  # type: ignore[arg-type]
+
+
 def test_a_predictor_has_the_signature_of_stable_baselines3() -> None:
     """It draws with its own seed, and passes the state on."""
     policy, seen = policy_of(*PAIRS["cart"]), np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
@@ -120,9 +165,9 @@ def test_it_is_loaded_from_a_file_and_from_the_folder_of_a_bundle(tmp_path: Path
     for source in (file, str(file), tmp_path):
         loaded = townlet.load_policy(source)
         assert (policy.digest, policy.spec) == (loaded.digest, loaded.spec)
-    for word in (tmp_path / "absent", "registry:absent@champion", "teacher:scripted"):
+    for word in (tmp_path / "absent", "registry:absent@champion", "teacher:scripted", "x" * 5_000, "a\0b", None):
         with pytest.raises(BadInputError):
-            townlet.load_policy(word, home=tmp_path)
+            townlet.load_policy(word, home=tmp_path)  # type: ignore[arg-type]
     file.write_bytes(b"x" * 100)
     with pytest.raises(BadInputError, match=r"policy\.safetensors"):
         townlet.load_policy(file)

@@ -66,10 +66,10 @@ def _bundle(policy: str, home: Path, license: str, allow_import: tuple[str, ...]
     from townlet.policy.export.bundle import fits
     from townlet.policy.model.weights import BUNDLE_WEIGHTS, read_weights
     from townlet.store.folders import read_folder
-    from townlet.store.untrusted import parse_json
+    from townlet.store.untrusted import is_file, parse_json
 
     folder = Path(policy)
-    if not (folder / BUNDLE_WEIGHTS).is_file():
+    if not is_file(folder / BUNDLE_WEIGHTS):
         made = bundle_of(policy, home, license=license, allow_import=allow_import)
         return made, sha256(made[BUNDLE_WEIGHTS]).hexdigest()
     files = read_folder(folder)

@@ -3,10 +3,11 @@
 from hashlib import sha256
 from pathlib import Path
 
+from townlet.dto.problems import short_repr
 from townlet.errors import BadInputError
 from townlet.policy.model.policy import Policy
 from townlet.policy.model.weights import BUNDLE_WEIGHTS, LIMIT, read_weights
-from townlet.store.untrusted import read_regular
+from townlet.store.untrusted import is_file, read_regular
 
 __all__ = ["load_policy"]
 
@@ -21,11 +22,13 @@ def load_policy(source: Path | str, *, home: Path | str = ".townlet") -> Policy:
     runs and registry. The file is untrusted: it is checked, and its probe batch is recomputed. BadInputError where
     there is no such policy, and for a file that is none.
     """
+    for name, value in (("source", source), ("home", home)):
+        if not isinstance(value, str | Path):
+            raise BadInputError(f"load_policy: {name} is {short_repr(value)}; expected a path or a text")
     word = str(source)
-    path = Path(word)
     if not word.startswith(_REGISTRY):
-        path = path / BUNDLE_WEIGHTS if (path / BUNDLE_WEIGHTS).is_file() else path
-        if path.is_file():
+        path = next((path for path in (Path(word, BUNDLE_WEIGHTS), Path(word)) if is_file(path)), None)
+        if path is not None:
             return _read(read_regular(path, LIMIT), word)
     from townlet.policy.training.policy_references import resolve
     from townlet.policy.training.strategies.base import catalogue

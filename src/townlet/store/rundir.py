@@ -211,7 +211,7 @@ class RunDirectory:
             listed = ", ".join(str(path) if named else path.name for path in matches)
             what = "names several runs" if named else f"is the beginning of {len(matches)} run ids"
             raise BadInputError(f"{word!r} {what}: {listed}; {'give the path' if named else 'say more'}")
-        if word and "\0" not in word and Path(word).is_dir():
+        if word and _is_directory(Path(word)):
             return cls.at(Path(word))
         latest = ", ".join(place.id or place.path.name for place in originals[-5:])
         choices = f"known runs: {latest}" if latest else "there is no run yet"
@@ -327,3 +327,11 @@ def _remove_stale_staging(parent: Path, now: datetime) -> None:
         with suppress(OSError):
             if datetime.fromtimestamp(staging.stat().st_mtime, UTC) < now - _STAGING_TTL:
                 shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_directory(path: Path) -> bool:
+    """Tell whether a directory stands at a path; False for one that is too long or may not be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

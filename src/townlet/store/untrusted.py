@@ -13,6 +13,7 @@ __all__ = [
     "DOCUMENT_BYTES",
     "decode_text",
     "finite_numbers",
+    "is_file",
     "parse_json",
     "read_document",
     "read_json",
@@ -21,6 +22,14 @@ __all__ = [
 
 DOCUMENT_BYTES = 16 * 2**20
 """Largest size of a JSON or YAML file that is read."""
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a regular file stands at a path; False for a path that is too long or may not be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read_regular(path: Path, limit: int) -> bytes:

@@ -13,6 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.policy_ref import short_ref
+from townlet.dto.problems import short_repr
 from townlet.dto.spaces import MASK
 from townlet.errors import BadInputError
 from townlet.layouts import Layouts
@@ -116,11 +117,17 @@ class Policy:
 
     def teacher(self, mode: Literal["greedy", "stochastic"] = "greedy") -> "ActingPolicy":
         """Return this policy as a `townlet.Teacher`: a schedule of Python may learn from it."""
+        if mode not in ("greedy", "stochastic"):
+            raise BadInputError(f"{self!r}: mode is {short_repr(mode)}; expected 'greedy' or 'stochastic'")
         return self.weights.policy(mode)
 
     def predictor(self, seed: int = 0) -> "Predictor":
         """Return this policy with the method `predict` of Stable-Baselines3; `seed` keys what it draws."""
-        return Predictor(self, np.random.default_rng(seed))
+        try:
+            rng = np.random.default_rng(seed)
+        except (TypeError, ValueError) as error:
+            raise BadInputError(f"{self!r}: seed is {short_repr(seed)}; expected a whole number from 0 on") from error
+        return Predictor(self, rng)
 
     @cached_property
     def _actions(self) -> Any:
@@ -177,7 +184,7 @@ class Policy:
         """Return drawn actions [B, C]."""
         from townlet.dto.boundary import ObservationBatchDTO
 
-        if rng is None:
+        if not isinstance(rng, np.random.Generator):
             raise BadInputError(
                 f"{self!r}: an action is drawn with rng=numpy.random.default_rng(…) only; or leave deterministic True"
             )
@@ -197,7 +204,7 @@ class Policy:
         if self._actions.box:
             columns[:, heads:] = self._actions.to_native(columns[:, heads:])
         actions = columns.reshape(*leading, self._actions.columns)
-        return actions[..., 0] if self._actions.is_one_choice else actions
+        return actions[..., 0][()] if self._actions.is_one_choice else actions  # [()]: a number, where it is one
 
     def _features(self, observation: Any) -> tuple[NDArray[np.float32], bool, tuple[int, ...]]:
         """Return features [B, F], whether the observation was a batch, and its leading axes."""
@@ -205,8 +212,11 @@ class Policy:
             if self._layouts is not None:
                 features, is_batch = self._layouts.rows(observation)
                 return self._numbers(features), is_batch, (len(features),) if is_batch else ()
-            array = self._numbers(np.asarray(observation, np.float32))
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+            array = np.asarray(observation)
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"{type(observation).__name__} of type {array.dtype}; expected numbers")
+            array = self._numbers(array.astype(np.float32))
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             raise BadInputError(f"{self!r}: the observation is not one of its environment: {reason}") from error
         if array.shape[-1:] != self._width:
@@ -234,7 +244,8 @@ class Policy:
         if action_mask is None or not self._actions.logits:
             return np.ones(shape, np.bool_)
         try:
-            given = np.asarray(action_mask, np.bool_)
+            given = np.asarray(action_mask)
+            given = given.astype(np.bool_, casting="unsafe" if given.dtype.kind in "iuf" else "no")
         except (ValueError, TypeError) as error:
             raise BadInputError(f"{self!r}: the mask is no array of {shape[1]} options: {error}") from error
         if given.shape[-1:] != shape[1:] or given.size != rows * shape[1]:
