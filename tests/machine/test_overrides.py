@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from catalogue import catalogue, describe
+from hypothesis import given
+from hypothesis import strategies as st
 
 from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError
@@ -127,6 +129,26 @@ def test_a_key_may_have_dots() -> None:
     """A path goes on with the longest key that is there."""
     given = overridden({"policies": {"v1.2": {"file": "a"}, "v1": {}}}, parse_overrides(["policies.v1.2.file=b"]))
     assert given.data == {"policies": {"v1.2": {"file": "b"}, "v1": {}}}
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    max_leaves=4,
+)
+
+
+@given(value=PLAIN | st.sampled_from(["a\x85b", "\u2028", "\ufeffx", "\x7f", "😀"]))
+def test_a_python_value_is_taken_as_it_is(value: object) -> None:
+    """Text with any character too: none ends a line that was none, and none is refused."""
+    assert value == Override.of("a", value).value
+
+
+def test_a_message_does_not_repeat_a_long_value() -> None:
+    """Its beginning says which one is meant."""
+    with pytest.raises(BadInputError) as caught:
+        parse_overrides(["a=" + "[" * 100_000])
+    assert len(str(caught.value)) < 500
 
 
 def test_a_python_value_is_plain_data() -> None:

@@ -5,6 +5,7 @@ that does not exist yet is added; whether it may exist is for the checks of the 
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,10 @@ __all__ = ["FLAG", "Overridden", "Override", "overridden", "parse_overrides"]
 FLAG = "--set"
 """The option of the command line; it can be repeated."""
 _EXAMPLE = "states.ppo.with.learning_rate=3e-4"
+_LONGEST = 200
+"""Characters of an override that messages repeat."""
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters of a JSON text that YAML refuses or reads as the end of a line."""
 _KINDS = {
     ("baselines",): "baseline",
     ("environment", "metrics"): "KPI",
@@ -55,7 +60,7 @@ class Override:
     def parse(cls, words: str) -> "Override":
         """Return the override of ``PATH=VALUE``; BadInputError where it is none, or the value is not YAML."""
         path, sign, text = words.partition("=")
-        name = f"{FLAG} {words}"
+        name = f"{FLAG} {words}" if len(words) <= _LONGEST else f"{FLAG} {words[:_LONGEST]}…"
         if not sign or not all(path.split(".")):
             raise BadInputError(f"{name}: expected PATH=VALUE, such as {FLAG} {_EXAMPLE}")
         return cls(path=path, text=text, value=_value(name, text), name=name)
@@ -70,6 +75,7 @@ class Override:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise BadInputError(f"{name}: expected plain data (numbers, text, lists, dictionaries): {error}") from error
+        text = _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         return cls(path=path, text=text, value=_value(name, text), name=name)
 
 
