@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 import townlet
 from townlet.cli import run_command
+from townlet.store import folders
 
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 
@@ -128,6 +130,36 @@ def test_a_folder_that_cannot_be_written_leaves_nothing(bundle: Path, tmp_path: 
     (tmp_path / "file").write_text("")
     assert run_command(["push", str(bundle), str(tmp_path / "file" / "target")]) in (2, 4)
     assert "" == (tmp_path / "file").read_text()
+
+
+@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError(28, "No space left on device")], ids=repr)
+def test_whatever_interrupts_it_leaves_what_was_there(
+    bundle: Path, tmp_path: Path, step: int, fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each file and at each rename: the old bundle whole or the new one, and nothing beside it."""
+    target, count = tmp_path / "target", itertools.count()
+    shutil.copytree(bundle, target)
+    (target / "README.md").write_text("older")
+    before = content(target)
+
+    def interrupted(call: Callable[..., None]) -> Callable[..., None]:
+        def run(*arguments: Any) -> None:
+            if next(count) == step:
+                raise fault
+            call(*arguments)
+
+        return run
+
+    for name in ("write_new", "move"):
+        monkeypatch.setattr(folders, name, interrupted(getattr(folders, name)))
+    try:
+        code = run_command(["push", str(bundle), str(target), "--force"])
+    except SystemExit as end:
+        code = int(str(end.code))
+    assert (code == 0) == (step > 3)
+    assert (content(bundle) if step > 3 else before) == content(target)
+    assert ["bundle", "home", "target"] == sorted(path.name for path in tmp_path.iterdir())
 
 
 class Hub(ThreadingHTTPServer):
