@@ -34,7 +34,7 @@ def test_the_numbers_of_a_run_arrive(tmp_path: Path) -> None:
     assert (Path(result.path).name, "corridor", 3, False, False) == (
         run.id, run.name, run.seed, run.rehearsal, run.continued
     )  # fmt: skip
-    assert ("12", "0.95") == (
+    assert ("12", "95.00%") == (
         run.parameters["states.bc.with.update_epochs"],
         run.parameters["evidence.full.confidence"],
     )
