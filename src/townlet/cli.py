@@ -41,6 +41,7 @@ from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNN
 from townlet.commands.push import push
 from townlet.commands.registry import registry
 from townlet.commands.replicate import replicate
+from townlet.commands.report import report
 from townlet.commands.run_control import add_operator_commands
 from townlet.commands.run_loop import run_with_progress
 from townlet.commands.runs import runs
@@ -74,6 +75,7 @@ app.command(compare, group=LOOKING)
 app.command(audit)
 app.command(registry)
 app.command(runs, group=LOOKING)
+app.command(report, group=LOOKING)
 app.command(card, group=LOOKING)
 app.command(export, group=LOOKING)
 app.command(push, group=LOOKING)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,14 @@ def test_the_schema_is_printed(townlet) -> None:
     repository = json.loads((ROOT / "docs" / "reference" / "schedule.schema.json").read_text(encoding="utf-8"))
 
     assert repository["properties"] == schema["properties"]
+
+
+def test_the_wheel_writes_a_report(townlet, tmp_path: Path) -> None:
+    """Templates, styles and scripts of pages are in the wheel."""
+    pytest.importorskip("jinja2")
+    home = shutil.copytree(ROOT / "tests" / "golden" / "v1", tmp_path / "home")
+    townlet("report", "latest", "--home", str(home), "--out", "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    assert "<h1" in page
+    assert "Content-Security-Policy" in page

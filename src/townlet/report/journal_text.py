@@ -29,7 +29,7 @@ from townlet.numerals import number, plain_numbers
 from townlet.report.limitations import limitation_lines
 from townlet.report.verdicts import other_bound, verdict_sentence
 
-__all__ = ["overridden_values", "show", "why"]
+__all__ = ["overridden_values", "record_summary", "show", "why"]
 
 
 def overridden_values(entries: Sequence[Entry]) -> tuple[str, ...]:
@@ -147,12 +147,14 @@ def _missing(report: GuardReport) -> Iterator[str]:
 
 def show(entries: Sequence[Entry]) -> str:
     """Return the journal as text, one line per record."""
+    rows = ((entry, entry.record) for entry in entries)
     return "\n".join(
-        one_line(f"{entry.seq:>4} {entry.at} {entry.record.kind:<18} {_summarise(entry.record)}") for entry in entries
+        one_line(f"{entry.seq:>4} {entry.at} {record.kind:<18} {record_summary(record)}") for entry, record in rows
     )
 
 
-def _summarise(record: JournalRecord) -> str:
+def record_summary(record: JournalRecord) -> str:
+    """Return what a record says in a few words; its kind is not repeated."""
     text = ""
     match record:
         case RunCreated():

@@ -10,10 +10,10 @@ from attrs import frozen
 
 from townlet.dto.codec import Record
 from townlet.dto.comparison import ComparisonResult
-from townlet.dto.evidence import EvidenceTable, PairedMetric
+from townlet.dto.evidence import EvidenceTable
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.registry import AliasMove, Version
-from townlet.estimate import missing_episodes, paired_bounds, unpaired_bounds
+from townlet.machine.audit.evidence_comparisons import KpiComparison, compare_kpis
 from townlet.machine.audit.run_list import RunListing
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.paired_test import mean_warning
@@ -272,26 +272,19 @@ def evidence_table(digest: str, evidence: EvidenceTable) -> Grid:
 
 def evidence_rows(evidence: EvidenceTable) -> Iterator[tuple[str, ...]]:
     """Yield metric, baseline, both means, their difference, its two-sided 95 % interval and the pairs, as cells."""
-    for row in evidence.metrics:
-        for name, policy in evidence.baselines.items():
-            if name in row.values:  # a data set does not tell every metric
-                yield row.metric, f"{name} ({short_ref(policy)})", *_compared(evidence, row, name)
+    for row in compare_kpis(evidence):
+        yield row.metric, f"{row.baseline} ({short_ref(row.policy)})", *_compared(row)
 
 
-def _compared(evidence: EvidenceTable, row: PairedMetric, baseline: str) -> tuple[str, ...]:
+def _compared(row: KpiComparison) -> tuple[str, ...]:
     """Return the cells of one metric against one baseline: both means, their difference, its interval, the pairs."""
-    candidates, others = row.values["candidate"], row.values[baseline]
-    unpaired, recorded = evidence.is_unpaired(baseline), evidence.is_recorded(baseline)
-    if row.invalid or (not recorded and (missing_episodes(candidates, others) or missing_episodes(others, candidates))):
-        both = sum(x is not None and b is not None for x, b in zip(candidates, others, strict=False))
-        return "", "", "", "unknown", f"{both} of {len(candidates)}"
-    own, other = ([value for value in side if value is not None] for side in (candidates, others))
-    counted = f"{len(own)} and {len(other)}" if unpaired else str(len(own))
-    if min(len(own), len(other)) < 2:
+    if not row.is_known:
+        return "", "", "", "unknown", f"{row.both} of {len(row.values)}"
+    counted = str(len(row.own)) if row.is_paired else f"{len(row.own)} and {len(row.other)}"
+    means = row.means
+    if means is None:
         return "", "", "", "", counted
-    low, high = (unpaired_bounds if unpaired else paired_bounds)(own, other, 0.025)
-    means = [sum(side) / len(side) for side in (own, other)]
-    return (*map(number, (*means, means[0] - means[1])), f"[{number(low)}, {number(high)}]", counted)
+    return (*map(number, (*means, means[0] - means[1])), f"[{number(row.low)}, {number(row.high)}]", counted)
 
 
 def _seconds_since(moment: str, now: datetime) -> float:

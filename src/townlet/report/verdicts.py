@@ -8,7 +8,7 @@ import re
 from townlet.dto.guards import GuardReport
 from townlet.numerals import number, plain_numbers
 
-__all__ = ["other_bound", "verdict_sentence"]
+__all__ = ["other_bound", "shown_bounds", "verdict_sentence"]
 
 _BOUND = re.compile(r"bound (\S+) (above|below|at) limit (\S+?)(?=,| \()")
 _BOUNDS = re.compile(r"bounds (\S+) and (\S+) on both sides of limit (\S+?)(?=,| \()")
@@ -44,6 +44,13 @@ def other_bound(report: GuardReport) -> str:
         return ""
     bound = report.high if match[1] == f"{report.low:.4g}" else report.low
     return f"other bound {number(bound - _shift(report))}"
+
+
+def shown_bounds(report: GuardReport) -> tuple[float | None, float | None, float | None]:
+    """Return both ends of a report's interval and its limit, all of the difference, as the sentence has them."""
+    shift = _shift(report)
+    low, high, limit = (None if each is None else each - shift for each in (report.low, report.high, report.limit))
+    return low, high, limit
 
 
 def _shift(report: GuardReport) -> float:

@@ -1,0 +1,83 @@
+"""`townlet report`: what a run decided and why, as a page, for a pull request, or as a picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from townlet.commands.arguments import HOME, AllowImport, Home, Run, find_run
+
+if TYPE_CHECKING:
+    from townlet.machine.audit.report_facts import ReportFacts
+
+__all__ = ["report"]
+
+Format = Literal["html", "md", "png"]
+
+
+def report(
+    run: Run,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="File to write; without it RUN-ID.html or .png here, and Markdown to stdout.")
+    ] = None,
+    format: Annotated[  # noqa: A002
+        Format | None, Parameter(help="html, md (for a pull request) or png; by default from --out.")
+    ] = None,
+    force: Annotated[bool, Parameter(negative="", help="Replace the file where it exists.")] = False,
+    allow_import: AllowImport = (),
+    home: Home = HOME,
+) -> int:
+    """Write what a run decided and why as one HTML page that needs nothing else, as Markdown, or as a picture."""
+    from townlet.errors import BadInputError
+    from townlet.imports import Imports
+    from townlet.machine.audit.report_facts import report_facts
+    from townlet.machine.audit.run_data import RunData
+    from townlet.numerals import size
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.ports import provider
+    from townlet.report import terminal
+    from townlet.store.files import write_atomic
+    from townlet.store.outputs import require_output_file
+
+    kind = _format(out, format)
+    home, directory = find_run(home, run)
+    target = out if out is not None or kind == "md" else Path(f"{directory.id}.{kind}")
+    if target is not None:
+        require_output_file(target, "--out")
+        if target.exists() and not force:
+            raise BadInputError(f"{target} exists already; name another file with --out, or add --force")
+    imports = Imports(tuple(allow_import))
+    data = RunData.read(directory, home, catalogue())
+    facts = report_facts(data, lambda spec: provider(spec, imports).describe(spec.scenario))
+    content = _content(facts, kind)
+    if target is None:
+        terminal.show_plain(content.decode())
+    else:
+        write_atomic(target, content)
+        terminal.show(f"wrote {target} ({size(len(content))})")
+    return 0
+
+
+def _format(out: Path | None, given: Format | None) -> Format:
+    """Return the format: the one given, or the one that the file's name ends with; HTML where neither says it."""
+    if given is not None:
+        return given
+    endings: dict[str, Format] = {".html": "html", ".md": "md", ".png": "png"}
+    return endings.get("" if out is None else out.suffix.lower(), "html")
+
+
+def _content(facts: "ReportFacts", kind: Format) -> bytes:
+    from townlet.env.libraries import needed
+
+    if kind == "md":
+        from townlet.report.run_markdown import run_markdown
+
+        return run_markdown(facts).encode()
+    if kind == "png":
+        with needed("matplotlib", extra="report"):
+            from townlet.report.picture import run_picture
+        return run_picture(facts)
+    with needed("jinja2", "markupsafe", extra="report"):
+        from townlet.report.html.run_page import run_page
+    return run_page(facts).encode()

@@ -1,0 +1,71 @@
+"""The timeline of a run: one bar for each attempt of a visit, on a clock that skips the time it waited for people."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from townlet.machine.audit.timeline import TimelineSpan
+from townlet.numerals import duration
+from townlet.report.html.drawing.svg import drawing, element, ticks
+
+__all__ = ["timeline_drawing"]
+
+_WIDTH, _LEFT, _ROW = 640.0, 128.0, 22.0
+_WAIT, _LEAST = 14.0, 2.5
+"""Places for a wait, however long it was; and the least width of a bar."""
+_LONGEST = 17
+
+
+def timeline_drawing(spans: Sequence[TimelineSpan]) -> Markup:
+    """Return the drawing, one row for each state; empty where nothing began."""
+    names = list(dict.fromkeys(span.state for span in spans))
+    if not names:
+        return Markup()
+    worked = sum(span.seconds for span in spans if span.kind == "work")
+    waits = sum(span.kind == "wait" for span in spans)
+    scale = max(_WIDTH - _LEFT - 8 - _WAIT * waits, 80.0) / max(worked, 1e-9)
+    height = _ROW * len(names) + 30
+    parts = [_row(name, index) for index, name in enumerate(names)]
+    now = _LEFT
+    for span in spans:
+        width = _WAIT if span.kind == "wait" else span.seconds * scale
+        parts.append(_bar(span, now, max(width, _LEAST), names.index(span.state)))
+        now += width
+    if not waits:
+        parts += [_tick(_LEFT + at * scale, text, height) for at, text in _clock(worked)]
+    summary = "; ".join(f"{span.state} {span.visit or ''} {span.ending}".replace("  ", " ") for span in spans[:40])
+    return drawing(_WIDTH, height, *parts, title=f"Timeline: {summary}.", css="timeline")
+
+
+def _clock(worked: float) -> list[tuple[float, str]]:
+    return [(at, duration(at)) for at, _ in ticks(0, worked, 6)]
+
+
+def _row(name: str, index: int) -> Markup:
+    shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    y = 6 + _ROW * index
+    return element(
+        "g",
+        element("line", x1=_LEFT, x2=_WIDTH - 8, y1=y + _ROW - 3, y2=y + _ROW - 3, class_="grid"),
+        element("text", shown, x=_LEFT - 8, y=y + 13, text_anchor="end"),
+    )
+
+
+def _bar(span: TimelineSpan, x: float, width: float, row: int) -> Markup:
+    y = 6 + _ROW * row
+    crossed = Markup()
+    if span.ending in ("crashed", "retried"):
+        at, middle = x + width, y + 8
+        crossed = element(
+            "path",
+            d=f"M{at - 5:.1f} {middle - 5:g} l10 10 m0 -10 l-10 10",
+            class_="crash",
+        )
+    what = f"{span.state} {span.visit or ''} {span.ending}".replace("  ", " ")
+    kind = "wait" if span.kind == "wait" else span.ending
+    bar = element("rect", x=x, y=y, width=width, height=16, class_=f"span is-{kind}")
+    return element("g", element("title", f"{what}, {duration(span.seconds)}"), bar, crossed)
+
+
+def _tick(x: float, text: str, height: float) -> Markup:
+    return element("text", text, x=x, y=height - 6, text_anchor="middle", class_="quiet")

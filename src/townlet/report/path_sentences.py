@@ -1,0 +1,94 @@
+"""The path of a run as sentences: how long it worked, where it went on its verdicts, each span of its timeline."""
+
+import re
+from collections.abc import Iterator
+
+from townlet.dto.journal import OperatorCommand
+from townlet.escapes import one_line
+from townlet.machine.audit.report_facts import ReportFacts
+from townlet.machine.audit.timeline import TimelineSpan
+from townlet.machine.journal.run_state import WAITING
+from townlet.numerals import duration, number, plain_numbers
+
+__all__ = ["edge_sentences", "span_sentence", "time_sentence"]
+
+_EDGE = re.compile(r"^edge (\d+) of ", re.ASCII)
+"""How the journal names an edge, counted from 0."""
+
+
+def time_sentence(facts: ReportFacts) -> str:
+    """Return when the run began, how long it worked, how much it played, and how long it stood still."""
+    worked = sum(span.seconds for span in facts.spans if span.kind == "work")
+    waited = sum(span.seconds for span in facts.spans if span.kind == "wait")
+    stood = f" It stood still for {_length(waited)}, waiting for a person." if waited else ""
+    return (
+        f"The run began at {_minute(facts.created_at)} UTC, worked for {_length(worked)} and played "
+        f"{facts.state.agent_steps:,} agent-steps.{stood}"
+    )
+
+
+def edge_sentences(facts: ReportFacts) -> Iterator[str]:
+    """Yield where the run went on the verdicts of the decision, why, and what people answered."""
+    decision = facts.decision
+    if decision is None:
+        return
+    where = f"{decision.state} (visit {decision.visit}, record {decision.seq})"
+    if not decision.to:
+        yield f"The verdicts of {where} were written; the journal ends before the run went on."
+        return
+    yield one_line(f"From {where} the run went to {decision.to}: {_reason(decision.why)}.")
+    for span in facts.spans:
+        if span.kind == "wait" and (span.commands or span.approval is not None):
+            yield span_sentence(span)
+
+
+def span_sentence(span: TimelineSpan) -> str:
+    """Return one span of the timeline as a sentence."""
+    to = f", then {span.to}: {_reason(span.why)}" if span.to else ""
+    after = "" if span.end is None else f" after {_length(span.seconds)}"
+    if span.kind == "wait":
+        length = f" {_length(span.seconds)}" if span.end is not None else ""
+        if span.state in WAITING:
+            text = f"{span.state}: the run waited for {'an approval' if span.approval else 'a person'}{length}{to}"
+        else:
+            rest = ", until a process took over" if span.end is not None else ", and no process has taken over"
+            text = f"{span.state}: the run stood still{length}{rest}"
+    else:
+        attempt = f", attempt {span.attempt}" if span.attempt > 1 else ""
+        endings = {
+            "finished": f"finished{after}",
+            "crashed": f"its process died{after}; another one took over",
+            "stopped": f"was stopped{after}, with its checkpoint",
+            "retried": f"met an error{after} and was tried again",
+            "left": f"was left without a result{after}",
+            "open": "is not finished where the journal ends",
+        }
+        text = f"{span.state}, visit {span.visit}{attempt}: {endings[span.ending]}{to}"
+    if span.promoted is not None:
+        text += f"; {span.promoted.alias} became version {span.promoted.version}"
+    commands = "".join(f" {_command(each)}." for each in span.commands if each.refused or each.actor not in span.why)
+    return one_line(f"{text}.{commands}")
+
+
+def _reason(why: str) -> str:
+    """Return the journal's reason with numbers as people write them, and edges counted from 1, as the page does."""
+    return _EDGE.sub(lambda match: f"edge {int(match[1]) + 1} of ", plain_numbers(why))
+
+
+def _command(command: OperatorCommand) -> str:
+    name = command.command.replace("_", "-")
+    owner = "" if command.uid is None else f" (user id {command.uid})"
+    reason = f": {command.reason}" if command.reason else ""
+    rest = f", which was refused: {command.refused}" if command.refused else reason
+    return f"{command.actor}{owner} gave {name}{rest}"
+
+
+def _length(seconds: float) -> str:
+    """Return a length of time: seconds, or hours, minutes and seconds."""
+    return (
+        f"{number(round(seconds, 1))} s" if seconds < 60 else f"{duration(seconds)} ({'h:' * (seconds >= 3600)}min:s)"
+    )
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")

@@ -1,0 +1,138 @@
+"""Which learning curves a report shows: those that people ask for first, state by state, as plain numbers."""
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from townlet.dto.run_data import VisitPoint
+from townlet.machine.audit.evidence_comparisons import compare_kpis
+from townlet.machine.audit.report_facts import ReportFacts
+from townlet.report.run_sentences import baseline_name
+
+__all__ = ["MEANINGS", "Band", "Curve", "Whisker", "evaluation_whiskers", "learning_curves", "other_numbers"]
+
+MEANINGS = {
+    "reward": "mean reward of a decision; terms of the reward are not recorded by iterations",
+    "watched": "objective of the weights in training, played by the cliff watch",
+    "watched_difference": "the same against the weights that the visit started from; its interval is not recorded",
+    "value_loss": "loss of the value function, in units of its normaliser",
+    "entropy": "entropy of the policy, in nat",
+    "approx_kl": "distance of an update from the policy before it, in nat",
+    "anchor_kl": "distance from the weights that the visit started from, in nat",
+    "explained_variance": "share of the returns' variance that the value function explains",
+    "train_loss": "loss of the clone on its training data",
+    "heldout_accuracy": "share of held-out decisions at which the clone chooses what the teacher chose",
+}
+"""Numbers that are drawn, in this order, with what they mean."""
+_LOOKS = ("watched", "watched_difference")
+
+
+@frozen(kw_only=True)
+class Band:
+    """A stretch of a panel that is shaded, with its name."""
+
+    start: float
+    """Where it begins, in the unit of x."""
+    end: float
+    """Where it ends."""
+
+
+@frozen(kw_only=True)
+class Curve:
+    """The points of one panel."""
+
+    name: str
+    """What is measured."""
+    x: tuple[float, ...]
+    """Agent-steps, or iterations where a state plays none; ascending."""
+    y: tuple[float, ...]
+    """Values; NaN where one is not finite."""
+    x_name: str
+    """What x counts."""
+    starts: tuple[float, ...] = ()
+    """Where the second and later visits begin."""
+    bands: tuple[Band, ...] = ()
+    """Hand-offs."""
+    dots: bool = False
+    """Whether every point is drawn: looks, which are few."""
+
+
+@frozen(kw_only=True)
+class Whisker:
+    """A mean difference with its interval."""
+
+    name: str
+    """What was compared."""
+    middle: float
+    """The difference."""
+    low: float
+    """Lower end."""
+    high: float
+    """Upper end."""
+
+
+def learning_curves(facts: ReportFacts) -> Iterator[tuple[str, Curve]]:
+    """Yield state and curve for every number that is drawn; a suite of visits stands side by side on one axis."""
+    for state in dict.fromkeys(point.state for point in facts.points):
+        points = [point for point in facts.points if point.state == state]
+        names = dict.fromkeys(name for point in points for name in point.numbers)
+        for name in (each for each in MEANINGS if each in names):
+            yield state, _curve(facts, state, name, points)
+
+
+def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) -> Curve:
+    counts_steps = any(point.agent_steps for point in points)
+    x, y, starts, offset, last = list[float](), list[float](), list[float](), 0.0, points[0]
+    offsets = {points[0].visit: 0.0}
+    for point in points:
+        if point.visit != last.visit:
+            offset += _x(last, counts_steps=counts_steps)
+            offsets[point.visit] = offset
+            starts.append(offset)
+        last = point
+        if name in point.numbers:
+            x.append(offset + _x(point, counts_steps=counts_steps))
+            y.append(point.numbers[name])
+    end = offset + _x(last, counts_steps=counts_steps)
+    bands = (
+        Band(start=offsets[each.visit], end=min(offsets[each.visit] + each.ends, end))
+        for each in facts.hand_offs
+        if each.state == state and each.visit in offsets and counts_steps
+    )
+    return Curve(
+        name=name,
+        x=tuple(x),
+        y=tuple(y),
+        x_name="agent-steps" if counts_steps else "iterations",
+        starts=tuple(starts),
+        bands=tuple(bands),
+        dots=name in _LOOKS or len(x) <= 12,
+    )
+
+
+def _x(point: VisitPoint, *, counts_steps: bool) -> float:
+    return float(point.agent_steps if counts_steps else point.step)
+
+
+def other_numbers(facts: ReportFacts) -> tuple[str, ...]:
+    """Return the names of numbers that iterations reported and no panel shows."""
+    names = dict.fromkeys(name for point in facts.points for name in point.numbers)
+    return tuple(sorted(name for name in names if name not in MEANINGS))
+
+
+def evaluation_whiskers(facts: ReportFacts) -> tuple[str, dict[str, list[Whisker]]]:
+    """Return the objective, and by baseline its difference at every evaluation, with the 95 % interval."""
+    whiskers: dict[str, list[Whisker]] = {}
+    metric = ""
+    for evidence in facts.gathered:
+        policies: set[str] = set()
+        for row in compare_kpis(evidence.table):
+            metric = metric or row.metric
+            if row.metric != metric or row.policy in policies or row.low is None or row.high is None:
+                continue
+            policies.add(row.policy)
+            own, other = row.means or (0.0, 0.0)
+            name = f"{evidence.state} {evidence.visit}"
+            whisker = Whisker(name=name, middle=own - other, low=row.low, high=row.high)
+            whiskers.setdefault(baseline_name(row), []).append(whisker)
+    return metric, whiskers

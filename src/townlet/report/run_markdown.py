@@ -1,0 +1,81 @@
+"""The report of a run as Markdown, for a pull request: verdict, guards, what could not be seen, how to undo it."""
+
+from collections.abc import Iterator
+
+from townlet.dto.guards import GuardReport
+from townlet.machine.audit.report_facts import ReportFacts
+from townlet.report.limitations import limitation_lines
+from townlet.report.markdown import bullets, code, markdown_text, table
+from townlet.report.path_sentences import edge_sentences, time_sentence
+from townlet.report.run_sentences import (
+    changed_sentences,
+    compared_sentences,
+    deciding_limitations,
+    headline,
+    undo_commands,
+    undo_sentences,
+)
+from townlet.report.verdicts import verdict_sentence
+
+__all__ = ["run_markdown"]
+
+
+def run_markdown(facts: ReportFacts) -> str:
+    """Return the report of a run in Markdown; every text from outside is escaped, and equal facts give equal bytes."""
+    lines = [
+        f"# {markdown_text(headline(facts))}",
+        "",
+        f"Run {code(facts.run)}, schedule {code(facts.created.name)}. {markdown_text(time_sentence(facts))}",
+        "",
+        *bullets((*compared_sentences(facts), *edge_sentences(facts), *changed_sentences(facts))),
+        *_reservations(facts),
+        *_guards(facts),
+        *_limits(facts),
+        "",
+        "## How to undo it",
+        "",
+        *(markdown_text(sentence) for sentence in undo_sentences(facts)),
+    ]
+    for command in undo_commands(facts):
+        lines += ["", "```sh", command, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _reservations(facts: ReportFacts) -> Iterator[str]:
+    sentences = (*facts.reservations, *facts.inexact, *facts.problems)
+    if sentences:
+        yield from ("", "Reservations:", "")
+        yield from bullets(sentences)
+
+
+def _guards(facts: ReportFacts) -> Iterator[str]:
+    yield from ("", "## Guards", "")
+    if facts.decision is None:
+        yield "No guard was evaluated."
+        return
+    asked = {
+        guard: f"{edge.order}. to {code(edge.target)}"
+        for edge in reversed(facts.edges)
+        if edge.source == facts.decision.state
+        for guard in edge.guards
+    }
+    yield from table(
+        ("guard", "verdict", "asked by edge", "what was found"),
+        (_guard(report, asked.get(report.guard, "")) for report in facts.decision.reports),
+    )
+
+
+def _guard(report: GuardReport, asked: str) -> tuple[str, ...]:
+    return code(report.guard), report.verdict.value, asked, markdown_text(verdict_sentence(report))
+
+
+def _limits(facts: ReportFacts) -> Iterator[str]:
+    yield from ("", "## What this run could not see")
+    found, visits = facts.limitations, tuple(deciding_limitations(facts))
+    if found is None or not visits:
+        yield from ("", "No comparison of policies was judged, so nothing was seen of how good the candidate is.")
+        return
+    for visit in visits:
+        heading, *sentences = limitation_lines(found, visit)
+        yield from ("", f"{markdown_text(heading)}:", "")
+        yield from bullets(sentence.strip() for sentence in sentences)

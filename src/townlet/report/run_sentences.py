@@ -1,0 +1,265 @@
+"""What a report says of a run, as whole sentences: pure functions of `townlet.machine.audit.report_facts`.
+
+Nothing that is undecided is called better, worse, equal or a trend.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from townlet.dto.fields import Direction
+from townlet.dto.guards import GuardReport
+from townlet.dto.limitations import VisitLimitations
+from townlet.dto.metrics import MetricSpec
+from townlet.dto.policy_ref import parse_teacher, short_ref
+from townlet.escapes import one_line
+from townlet.machine.audit.evidence_comparisons import KpiComparison
+from townlet.machine.audit.report_facts import ReportFacts
+from townlet.numerals import number, plain_numbers
+from townlet.report.verdicts import shown_bounds
+
+__all__ = [
+    "baseline_name",
+    "changed_sentences",
+    "compared_sentences",
+    "deciding_limitations",
+    "declared_metric",
+    "headline",
+    "kpi_change",
+    "operand_line",
+    "undo_commands",
+    "undo_sentences",
+]
+
+_MOST_BETTER = 4
+"""KPIs that got better which a sentence names with their numbers; those that got worse are all named."""
+_TIMES = {1: "once", 2: "twice"}
+
+
+def headline(facts: ReportFacts) -> str:
+    """Return how the run ended, in the first line that anybody reads; crashes and an ignored seed are named there."""
+    sentences = [_outcome(facts)]
+    crashes = sum(span.ending == "crashed" for span in facts.spans)
+    if crashes:
+        sentences.append(f"It crashed {_times(crashes)} and was resumed.")
+    if not facts.state.obeys_seed:
+        sentences.append("This environment ignores its seed, so its episodes are not pairs.")
+    return one_line(" ".join(sentences))
+
+
+def _outcome(facts: ReportFacts) -> str:
+    done, intent = facts.promotion, facts.intent
+    if facts.created.rehearsal:
+        return "Rehearsal: nothing was promoted, and the numbers on this page mean nothing."
+    if done is not None and intent is not None:
+        alias = f"{intent.registry}@{done.alias}"
+        return f"Promoted: the weights {short_ref(done.target)} became {alias}, as version {done.version}."
+    before = f"rolled back {_times(facts.rollbacks)}, then " if facts.rollbacks else ""
+    text = f"{before}{_end(facts)}."
+    return text[:1].upper() + text[1:]
+
+
+def _end(facts: ReportFacts) -> str:
+    """Return how a run ended that promoted nothing."""
+    state, reason, nothing = facts.state, plain_numbers(facts.state.reason), "nothing was promoted"
+    match state.state:
+        case "hold" if state.approval is not None:
+            target = facts.schedule.states[state.approval.state].next[state.approval.edge].to
+            text = f"held: {state.approval.state} asks a person before it goes on to {target}; {nothing} yet"
+        case "hold":
+            text = f"held: {reason}; {nothing}"
+        case "failed":
+            text = f"failed in {state.held_state or 'an unrecorded state'}: {reason}; {nothing}"
+        case "aborted":
+            text = f"aborted: {reason}; {nothing}"
+        case "done" if facts.promoting:
+            text = f"not promoted: {reason}; the champion is unchanged"
+        case "done":
+            text = f"done: {reason}; this schedule has no state that promotes"
+        case _:
+            word = "stopped" if facts.spans and facts.spans[-1].kind == "wait" else "not finished"
+            visit = f", visit {state.visit.number}" if state.visit is not None else ""
+            text = f"{word}: the journal ends in {state.state}{visit}; {nothing} so far"
+    return text
+
+
+def _times(count: int) -> str:
+    return _TIMES.get(count, f"{count} times")
+
+
+def compared_sentences(facts: ReportFacts) -> Iterator[str]:
+    """Yield what was compared with what, on how many episodes, and how sure the gate had to be."""
+    evidence, evaluation = facts.evidence, facts.evaluation
+    if evidence is None or evaluation is None:
+        known = any("the episodes cannot be read" in problem for problem in facts.problems)
+        yield (
+            "The episodes that were compared cannot be read here."
+            if known
+            else ("No policy was compared with another: the run did not come to an evaluation.")
+        )
+        return
+    table = evidence.table
+    names = _join([f"{name} ({short_ref(policy)})" for name, policy in table.baselines.items()])
+    episodes, spec = table.looks[-1] if table.looks else 0, facts.schedule.evidence.get(table.evidence)
+    kind = "episodes that are not pairs" if table.unpaired else "paired episodes"
+    scope = next((each.scope for each in deciding_limitations(facts)), None)
+    where = f" of {scope.length} in {_join(scope.scenarios)}, with {scope.actions} actions" if scope else ""
+    yield one_line(
+        f"The candidate {short_ref(table.candidate)} was compared with {names or 'no baseline'} in {episodes} "
+        f"{kind}{where}."
+    )
+    for name, policy in table.baselines.items():
+        baseline = facts.schedule.baselines.get(name)
+        if baseline is not None and baseline.alias is not None and parse_teacher(policy) is not None:
+            yield one_line(f"No learned policy was in force before, so {name} stands for the script, {policy}.")
+    if spec is not None:
+        yield (
+            f"The episodes were judged at look {len(table.looks)} of {len(spec.episodes)}, out of at most "
+            f"{spec.episodes[-1]}; the schedule bounds the chance that an equal policy passes as better at "
+            f"{number(100 * (1 - spec.confidence))}% over the whole run."
+        )
+
+
+def deciding_limitations(facts: ReportFacts) -> Iterator[VisitLimitations]:
+    """Yield what the evidence behind the deciding verdicts could not show; nothing where none was compared."""
+    decision = facts.decision
+    if decision is None or facts.limitations is None:
+        return
+    for visit in facts.limitations.visits:
+        if (visit.judged_in, visit.judged_visit) == (decision.state, decision.visit):
+            yield visit
+
+
+def _join(names: Sequence[str]) -> str:
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def baseline_name(comparison: KpiComparison) -> str:
+    """Return a baseline with the policy that it stood for."""
+    return one_line(f"{comparison.baseline} ({short_ref(comparison.policy)})")
+
+
+def declared_metric(facts: ReportFacts, row: str) -> MetricSpec | None:
+    """Return what the environment declares of a row of the evidence; None where it cannot be asked."""
+    name = row.rpartition(".")[2]
+    return next((spec for spec in facts.metrics if spec.name == name), None)
+
+
+def kpi_change(comparison: KpiComparison, spec: MetricSpec | None) -> str:
+    """Return how a KPI changed: better, worse, higher, lower; open where its interval holds 0, unknown without one.
+
+    Higher and lower are the words where the better direction is not known.
+    """
+    if comparison.low is None or comparison.high is None:
+        return "unknown"
+    if comparison.low <= 0 <= comparison.high:
+        return "open"
+    is_higher = comparison.low > 0
+    if spec is None or spec.direction is Direction.NONE:
+        return "higher" if is_higher else "lower"
+    return "better" if is_higher == (spec.direction is Direction.HIGHER) else "worse"
+
+
+def changed_sentences(facts: ReportFacts) -> Iterator[str]:
+    """Yield what got worse, what got better and what may or may not have changed, against each policy once."""
+    policies: dict[str, list[KpiComparison]] = {}
+    for comparison in facts.comparisons:
+        rows = policies.setdefault(comparison.policy, [])
+        if comparison.metric not in {row.metric for row in rows}:
+            rows.append(comparison)
+    for rows in policies.values():
+        yield from _changed(facts, rows)
+    if policies:
+        yield "Each interval is of one comparison alone: of 100 KPIs that are equal, about 5 lie outside theirs."
+
+
+def _changed(facts: ReportFacts, rows: Sequence[KpiComparison]) -> Iterator[str]:
+    name = baseline_name(rows[0])
+    groups: dict[str, list[KpiComparison]] = {}
+    for row in rows:
+        groups.setdefault(kpi_change(row, declared_metric(facts, row.metric)), []).append(row)
+    if "worse" not in groups:
+        yield f"No KPI is worse than {name} by more than its 95% interval."
+    for change in ("worse", "better"):
+        if own := groups.get(change):
+            most = len(own) if change == "worse" else _MOST_BETTER
+            listed = "; ".join(_difference(facts, row) for row in own[:most])
+            rest = f"; and {len(own) - most} more" if len(own) > most else ""
+            yield one_line(f"{change.capitalize()} than {name}, by more than its 95% interval: {listed}{rest}.")
+    if moved := [*groups.get("higher", ()), *groups.get("lower", ())]:
+        names = ", ".join(f"{row.metric} ({'higher' if row.low and row.low > 0 else 'lower'})" for row in moved)
+        yield one_line(f"Otherwise changed from {name}, with no better direction declared: {names}.")
+    if "open" in groups:
+        yield one_line(f"May or may not differ from {name}: {', '.join(row.metric for row in groups['open'])}.")
+    if "unknown" in groups:
+        yield one_line(f"Cannot be compared with {name}: {', '.join(row.metric for row in groups['unknown'])}.")
+
+
+def _difference(facts: ReportFacts, row: KpiComparison) -> str:
+    assert row.means is not None, "a row that changed has an interval"
+    spec = declared_metric(facts, row.metric)
+    unit = "" if spec is None or spec.unit in ("1", "share", "fraction") else f" {spec.unit}"
+    own, other = row.means
+    return f"{row.metric} {number(own)} against {number(other)}{unit}"
+
+
+def operand_line(report: GuardReport) -> str:
+    """Return the numbers behind a verdict; empty where there are none."""
+    low, high, limit = shown_bounds(report)
+    is_difference = bool(report.pairs) and report.test != "share"
+    parts = {
+        "difference" if is_difference else "value": report.value,
+        "baseline": report.baseline,
+        "limit": limit,
+        "low": low,
+        "high": high,
+    }
+    words = [f"{name} {number(value)}" for name, value in parts.items() if value is not None]
+    if report.pairs:
+        words.append(f"{report.pairs} episodes at look {report.look}")
+    if report.dropped:
+        words.append(f"{report.dropped} left out")
+    if report.worst is not None:
+        words.append(f"worst {number(report.worst)} in episode {report.worst_episode}")
+    return ", ".join(words)
+
+
+def undo_sentences(facts: ReportFacts) -> Iterator[str]:
+    """Yield how to undo the promotion, or why there is nothing to undo."""
+    intent, done = facts.intent, facts.promotion
+    if facts.created.rehearsal or intent is None:
+        yield "There is nothing to undo: this run moved no alias, and the policy in force is the one from before it."
+        return
+    alias = f"{intent.registry}@{intent.alias}"
+    if done is None:
+        yield f"The promotion to {alias} was begun and not finished: townlet resume finishes it, or says why it cannot."
+        return
+    if intent.expected is None:
+        yield (
+            f"{alias} named nothing before, so no earlier version can be put back. To undo the promotion, go on with "
+            f"what was in force before: {_compared_policy(facts)}."
+        )
+        yield "This command shows what the alias names now:"
+        return
+    before = short_ref(intent.expected)
+    yield f"This command puts back what {alias} named before, {before}, and keeps both moves in the history."
+    if facts.created.signers:
+        yield "Moves of this alias must be signed: the command writes a request to sign first."
+    yield "Where the home is not .townlet in the working directory, add --home FOLDER."
+
+
+def _compared_policy(facts: ReportFacts) -> str:
+    policies = dict.fromkeys(short_ref(comparison.policy) for comparison in facts.comparisons)
+    return next(iter(policies), facts.schedule.teacher)
+
+
+def undo_commands(facts: ReportFacts) -> tuple[str, ...]:
+    """Return the commands that `undo_sentences` speaks of, quoted for a shell."""
+    intent, done = facts.intent, facts.promotion
+    if facts.created.rehearsal or intent is None or done is None:
+        return ()
+    own = ["--run", facts.run] if facts.schedule.registry.scope == "run" else []
+    if intent.expected is None:
+        return (shlex.join(["townlet", "registry", "history", *own]),)
+    alias = ["--alias", intent.alias] if intent.alias != "champion" else []
+    return (shlex.join(["townlet", "registry", "rollback", intent.registry, *alias, "--reason", "WHY", *own]),)

@@ -1,0 +1,218 @@
+"""Every sentence of a report is complete, and says what happened, whatever the run came to."""
+
+import shlex
+
+import pytest
+from attrs import evolve
+
+from townlet.cli import app
+from townlet.dto.fields import Direction
+from townlet.dto.journal import ApprovalRequested
+from townlet.dto.metrics import MetricSpec
+from townlet.machine.audit.evidence_comparisons import KpiComparison
+from townlet.machine.audit.report_facts import ReportFacts
+from townlet.machine.audit.timeline import TimelineSpan
+from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
+from townlet.report.run_sentences import (
+    changed_sentences,
+    compared_sentences,
+    headline,
+    kpi_change,
+    undo_commands,
+    undo_sentences,
+)
+
+
+def unpromoted(facts: ReportFacts, **state: object) -> ReportFacts:
+    """Return the facts of a run that promoted nothing and is in another state."""
+    return evolve(facts, promotion=None, intent=None, state=evolve(facts.state, **state))
+
+
+def crash() -> TimelineSpan:
+    """A span that ended in a crash."""
+    return TimelineSpan(
+        kind="work", state="ppo", visit=1, attempt=1, start="2026-01-01T00:00:00+00:00", ending="crashed"
+    )
+
+
+def test_the_first_line_says_promoted(facts: ReportFacts) -> None:
+    """It names the weights, the alias and the version."""
+    assert "Promoted: the weights 433995a58c4b became corridor@champion, as version 1." == headline(facts)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        ("hold", "the clone is too weak", "Held: the clone is too weak; nothing was promoted."),
+        ("failed", "out of disk", "Failed in bc: out of disk; nothing was promoted."),
+        ("aborted", "reject by Ada", "Aborted: reject by Ada; nothing was promoted."),
+        ("done", "no better policy", "Not promoted: no better policy; the champion is unchanged."),
+        ("ppo", "on cloned", "Not finished: the journal ends in ppo; nothing was promoted so far."),
+    ],
+)
+def test_the_first_line_says_how_a_run_ended(facts: ReportFacts, state: str, reason: str, expected: str) -> None:
+    """Held, failed, aborted, unchanged and still going are told apart, each with its reason."""
+    assert expected == headline(unpromoted(facts, state=state, reason=reason, held_state="bc", visit=None))
+
+
+def test_the_first_line_names_rollbacks_crashes_and_an_ignored_seed(facts: ReportFacts) -> None:
+    """What makes a reader careful is not left to the small print."""
+    run = unpromoted(facts, state="hold", reason="rolled back too often", obeys_seed=False)
+    run = evolve(run, rollbacks=2, spans=(crash(), crash()))
+
+    assert (
+        "Rolled back twice, then held: rolled back too often; nothing was promoted. It crashed twice and was resumed. "
+        "This environment ignores its seed, so its episodes are not pairs." == headline(run)
+    )
+
+
+def test_the_first_line_says_what_a_person_is_asked(facts: ReportFacts) -> None:
+    """A run that waits for an approval names the edge's target."""
+    request = ApprovalRequested(state="evaluate", edge=1, report="c0ffee", expires=None)
+
+    assert "Held: evaluate asks a person before it goes on to promote; nothing was promoted yet." == headline(
+        unpromoted(facts, state="hold", approval=request)
+    )
+
+
+def test_a_rehearsal_promotes_nothing_in_its_first_line(facts: ReportFacts) -> None:
+    """Also where its journal holds a promotion of its own."""
+    run = evolve(facts, created=evolve(facts.created, rehearsal=True))
+
+    assert headline(run).startswith("Rehearsal: nothing was promoted")
+    assert "There is nothing to undo" in next(undo_sentences(run))
+    assert () == undo_commands(run)
+
+
+def test_a_hostile_reason_stays_in_the_first_line(facts: ReportFacts) -> None:
+    """No reason begins a new line, moves the cursor or turns the text around."""
+    line = headline(unpromoted(facts, state="hold", reason="a\nPromoted: b\x1b[2J\u202e"))
+
+    assert r"Held: a\nPromoted: b\x1b[2J\u202e; nothing was promoted." == line
+
+
+def test_what_was_compared_is_told_with_its_error(facts: ReportFacts) -> None:
+    """Candidate, baseline, pairs, length, actions; what champion stood for; looks and the chance of a false pass."""
+    assert [
+        "The candidate 433995a58c4b was compared with champion (teacher:lazy) in 20 paired episodes of 2 days in "
+        "plain, with greedy actions.",
+        "No learned policy was in force before, so champion stands for the script, teacher:lazy.",
+        "The episodes were judged at look 1 of 1, out of at most 20; the schedule bounds the chance that an equal "
+        "policy passes as better at 5% over the whole run.",
+    ] == list(compared_sentences(facts))
+
+
+def test_a_run_without_evaluation_says_that_nothing_was_compared(facts: ReportFacts) -> None:
+    """And one whose episodes are lost says that instead."""
+    run = evolve(facts, evidence=None, evaluation=None)
+    lost = evolve(run, problems=("the episodes cannot be read: the home does not hold them",))
+
+    assert ["No policy was compared with another: the run did not come to an evaluation."] == list(
+        compared_sentences(run)
+    )
+    assert ["The episodes that were compared cannot be read here."] == list(compared_sentences(lost))
+
+
+def test_what_got_worse_comes_first(facts: ReportFacts) -> None:
+    """KPIs whose interval lies on the worse side are all named, with both means."""
+    first, second, third, last = changed_sentences(facts)
+
+    assert first == (
+        "Worse than champion (teacher:lazy), by more than its 95% interval: queue_intensity 5.694 against 5.569 "
+        "1/agent-day."
+    )
+    assert second.startswith("Better than champion (teacher:lazy)")
+    assert "May or may not differ from champion (teacher:lazy): deaths." == third
+    assert last.startswith("Each interval is of one comparison alone")
+
+
+def comparison(low: float | None, high: float | None) -> KpiComparison:
+    """A KPI whose difference has these bounds."""
+    return KpiComparison(
+        metric="speed",
+        baseline="champion",
+        policy="teacher:lazy",
+        values=(1.0, 2.0),
+        baseline_values=(1.0, 1.0),
+        is_paired=True,
+        is_known=True,
+        low=low,
+        high=high,
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "direction", "expected"),
+    [
+        (0.1, 0.2, Direction.HIGHER, "better"),
+        (0.1, 0.2, Direction.LOWER, "worse"),
+        (-0.2, -0.1, Direction.HIGHER, "worse"),
+        (-0.2, -0.1, Direction.LOWER, "better"),
+        (0.1, 0.2, Direction.NONE, "higher"),
+        (-0.2, -0.1, None, "lower"),
+        (-0.1, 0.2, Direction.HIGHER, "open"),
+        (0.0, 0.0, Direction.HIGHER, "open"),
+        (None, None, Direction.HIGHER, "unknown"),
+    ],
+)
+def test_nothing_undecided_is_called_a_change(
+    low: float | None, high: float | None, direction: Direction | None, expected: str
+) -> None:
+    """Only an interval without 0 is a change, and only a declared direction makes it better or worse."""
+    spec = None if direction is None else MetricSpec(name="speed", unit="1", direction=direction, exposure="episodes")
+
+    assert expected == kpi_change(comparison(low, high), spec)
+
+
+def test_the_way_back_is_a_command_that_the_program_takes(facts: ReportFacts) -> None:
+    """Where something was in force before, the registry's rollback puts it back; names are quoted for a shell."""
+    assert facts.intent is not None
+    registry = evolve(facts.schedule.registry, scope="run")
+    run = evolve(
+        facts,
+        intent=evolve(facts.intent, expected="0123456789abcdef", alias="it's"),
+        schedule=evolve(facts.schedule, registry=registry),
+    )
+    (command,) = undo_commands(run)
+
+    assert "what corridor@it's named before, 0123456789ab" in next(undo_sentences(run))
+    program, *words = shlex.split(command)
+    assert "townlet" == program
+    _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
+    assert {"name": "corridor", "alias": "it's", "reason": "WHY", "run": facts.run} == {
+        key: str(value) for key, value in bound.arguments.items() if key != "home"
+    }
+
+
+def test_where_nothing_was_in_force_before_no_rollback_is_promised(facts: ReportFacts) -> None:
+    """The registry would refuse it; the sentence says what to go on with."""
+    first, second = undo_sentences(facts)
+
+    assert "named nothing before" in first
+    assert first.endswith("go on with what was in force before: teacher:lazy.")
+    assert "This command shows what the alias names now:" == second
+    assert ("townlet registry history",) == undo_commands(facts)
+
+
+def test_a_run_that_moved_nothing_has_nothing_to_undo(facts: ReportFacts) -> None:
+    """No command is printed that could harm."""
+    run = unpromoted(facts, state="hold")
+
+    assert [
+        "There is nothing to undo: this run moved no alias, and the policy in force is the one from before it."
+    ] == [*undo_sentences(run)]
+    assert () == undo_commands(run)
+
+
+def test_every_sentence_ends(facts: ReportFacts) -> None:
+    """No sentence is cut off."""
+    sentences = [
+        headline(facts),
+        time_sentence(facts),
+        *compared_sentences(facts),
+        *edge_sentences(facts),
+        *changed_sentences(facts),
+        *map(span_sentence, facts.spans),
+    ]
+
+    assert [] == [sentence for sentence in sentences if not sentence.endswith(".")]
