@@ -86,6 +86,7 @@ def test_the_default_environments_are_the_promised_ones() -> None:
         *DEFAULT,
         "py313",
         "bench",
+        "browser",
         "clients",
         "compare",
         "soak",

@@ -5,6 +5,7 @@ import shutil
 import sys
 from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -72,6 +73,16 @@ def test_every_section_is_there_and_can_be_reached(facts: ReportFacts) -> None:
     assert len(page.ids) == len(set(page.ids))
     assert set(links) <= set(page.ids)
     assert {"header", "main", "footer", "nav"} <= {tag for tag, _ in page.tags}
+
+
+def test_headings_skip_no_level(facts: ReportFacts) -> None:
+    """Who reads by headings finds each below the one that it belongs to; there is one first line."""
+    page = Reader(run_page(evolve(facts, points=points(40))))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+
+    assert 1 == levels[0]
+    assert 1 == levels.count(1)
+    assert [] == [pair for pair in pairwise(levels) if pair[1] > pair[0] + 1]
 
 
 def test_it_answers_what_a_reader_asks(facts: ReportFacts) -> None:
