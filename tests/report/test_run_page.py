@@ -269,3 +269,18 @@ def test_a_missing_library_is_named_with_its_extra(
     assert 2 == run_command(["report", "latest", "--home", str(home), "--out", str(tmp_path / "r.html")])
     assert "pip install 'townlet[report]'" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_a_rehearsal_of_quickstart_has_a_small_page(tmp_path: Path) -> None:
+    """A run of the town with curves, the hand-off and a rollback stays below 400 kB, and says that it only rehearsed."""
+    home, page = tmp_path / "home", tmp_path / "r.html"
+
+    assert 0 == run_command(["run", "quickstart", "--rehearse", "--quiet", "--home", str(home)])
+    assert 0 == run_command(["report", "latest-rehearsal", "--home", str(home), "--out", str(page)])
+    text = page.read_text(encoding="utf-8")
+    assert "Rehearsal: nothing was promoted" in text
+    assert "ppo: reward" in text
+    assert "hand-off" in text
+    assert len(text) < 400_000

@@ -12,14 +12,14 @@ from townlet.dto.metrics import MetricSpec
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
+from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
 from townlet.report.run_sentences import (
     changed_sentences,
     compared_sentences,
     headline,
     kpi_change,
-    undo_commands,
-    undo_sentences,
+    objective_sentences,
 )
 
 
@@ -100,6 +100,14 @@ def test_what_was_compared_is_told_with_its_error(facts: ReportFacts) -> None:
         "The episodes were judged at look 1 of 1, out of at most 20; the schedule bounds the chance that an equal "
         "policy passes as better at 5% over the whole run.",
     ] == list(compared_sentences(facts))
+
+
+def test_the_objective_is_told_with_its_interval(facts: ReportFacts) -> None:
+    """Both means, the paired difference and its two-sided interval, against each policy once."""
+    assert [
+        "return_per_agent_day is 22.06 against 21.3 of champion (teacher:lazy): paired difference 0.7625, with a "
+        "two-sided 95% interval from 0.4798 to 1.045."
+    ] == list(objective_sentences(facts))
 
 
 def test_a_run_without_evaluation_says_that_nothing_was_compared(facts: ReportFacts) -> None:
@@ -190,7 +198,7 @@ def test_where_nothing_was_in_force_before_no_rollback_is_promised(facts: Report
 
     assert "named nothing before" in first
     assert first.endswith("go on with what was in force before: teacher:lazy.")
-    assert "This command shows what the alias names now:" == second
+    assert second.startswith("This command shows what the alias names now; where the home is not")
     assert ("townlet registry history",) == undo_commands(facts)
 
 
@@ -202,6 +210,28 @@ def test_a_run_that_moved_nothing_has_nothing_to_undo(facts: ReportFacts) -> Non
         "There is nothing to undo: this run moved no alias, and the policy in force is the one from before it."
     ] == [*undo_sentences(run)]
     assert () == undo_commands(run)
+
+
+def test_a_run_that_waits_says_how_it_goes_on(facts: ReportFacts) -> None:
+    """Each answer is a command of its own, which the program takes, and resume comes last."""
+    request = ApprovalRequested(state="evaluate", edge=1, report="c0ffee", expires=0.0)
+    run = unpromoted(facts, state="hold", approval=request, closed=None)
+
+    assert "The run waits for a person." in next(resume_sentences(run))
+    commands = [shlex.split(command, comments=True) for command in resume_commands(run)]
+    assert ["approve", "reject", "retry", "abort", "resume"] == [words[1] for words in commands]
+    for _, *words in commands:
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_a_run_that_was_cut_off_is_resumed_and_one_that_ended_is_not(facts: ReportFacts) -> None:
+    """Its last checkpoint is where it goes on; a closed run gets no advice."""
+    cut_off = unpromoted(facts, state="ppo", closed=None)
+
+    assert "its last checkpoint" in next(resume_sentences(cut_off))
+    assert (f"townlet resume {facts.run}",) == resume_commands(cut_off)
+    assert [] == list(resume_sentences(facts))
+    assert () == resume_commands(facts)
 
 
 def test_every_sentence_ends(facts: ReportFacts) -> None:

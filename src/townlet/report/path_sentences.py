@@ -8,7 +8,7 @@ from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
 from townlet.machine.journal.run_state import WAITING
-from townlet.numerals import duration, number, plain_numbers
+from townlet.numerals import number, plain_numbers
 
 __all__ = ["edge_sentences", "span_sentence", "time_sentence"]
 
@@ -84,10 +84,15 @@ def _command(command: OperatorCommand) -> str:
 
 
 def _length(seconds: float) -> str:
-    """Return a length of time: seconds, or hours, minutes and seconds."""
-    return (
-        f"{number(round(seconds, 1))} s" if seconds < 60 else f"{duration(seconds)} ({'h:' * (seconds >= 3600)}min:s)"
-    )
+    """Return a length of time in words.
+
+    >>> _length(3.21), _length(83.0), _length(7384.0)
+    ('3.2 s', '1 min 23 s', '2 h 3 min')
+    """
+    if seconds < 60:
+        return f"{number(round(seconds, 1))} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _minute(moment: str) -> str:

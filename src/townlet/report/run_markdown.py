@@ -1,19 +1,19 @@
 """The report of a run as Markdown, for a pull request: verdict, guards, what could not be seen, how to undo it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from townlet.dto.guards import GuardReport
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.limitations import limitation_lines
 from townlet.report.markdown import bullets, code, markdown_text, table
+from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, time_sentence
 from townlet.report.run_sentences import (
     changed_sentences,
     compared_sentences,
     deciding_limitations,
     headline,
-    undo_commands,
-    undo_sentences,
+    objective_sentences,
 )
 from townlet.report.verdicts import verdict_sentence
 
@@ -27,18 +27,31 @@ def run_markdown(facts: ReportFacts) -> str:
         "",
         f"Run {code(facts.run)}, schedule {code(facts.created.name)}. {markdown_text(time_sentence(facts))}",
         "",
-        *bullets((*compared_sentences(facts), *edge_sentences(facts), *changed_sentences(facts))),
+        *bullets(_decision(facts)),
         *_reservations(facts),
         *_guards(facts),
         *_limits(facts),
-        "",
-        "## How to undo it",
-        "",
-        *(markdown_text(sentence) for sentence in undo_sentences(facts)),
+        *_steps("How it goes on", tuple(resume_sentences(facts)), resume_commands(facts)),
+        *_steps("How to undo it", tuple(undo_sentences(facts)), undo_commands(facts)),
     ]
-    for command in undo_commands(facts):
-        lines += ["", "```sh", command, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _decision(facts: ReportFacts) -> Iterator[str]:
+    yield from compared_sentences(facts)
+    yield from objective_sentences(facts)
+    yield from edge_sentences(facts)
+    yield from changed_sentences(facts)
+
+
+def _steps(title: str, sentences: Sequence[str], commands: Sequence[str]) -> Iterator[str]:
+    """Yield a section of what can be typed, each command alone: nobody shall paste all answers at once."""
+    if sentences:
+        yield from ("", f"## {title}", "")
+        yield from (markdown_text(sentence) for sentence in sentences)
+    if commands:
+        yield ""
+        yield from (f"- {code(command)}" for command in commands)
 
 
 def _reservations(facts: ReportFacts) -> Iterator[str]:

@@ -3,7 +3,6 @@
 Nothing that is undecided is called better, worse, equal or a trend.
 """
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from townlet.dto.fields import Direction
@@ -25,9 +24,8 @@ __all__ = [
     "declared_metric",
     "headline",
     "kpi_change",
+    "objective_sentences",
     "operand_line",
-    "undo_commands",
-    "undo_sentences",
 ]
 
 _MOST_BETTER = 4
@@ -129,6 +127,21 @@ def deciding_limitations(facts: ReportFacts) -> Iterator[VisitLimitations]:
             yield visit
 
 
+def objective_sentences(facts: ReportFacts) -> Iterator[str]:
+    """Yield by how much the first KPI, the objective, differs from each baseline's policy, with its interval."""
+    policies: set[str] = set()
+    for row in facts.comparisons:
+        if row.metric != facts.comparisons[0].metric or row.policy in policies or row.means is None:
+            continue
+        policies.add(row.policy)
+        own, other = row.means
+        kind = "paired difference" if row.is_paired else "difference of the means"
+        yield one_line(
+            f"{row.metric} is {number(own)} against {number(other)} of {baseline_name(row)}: {kind} "
+            f"{number(own - other)}, with a two-sided 95% interval from {number(row.low)} to {number(row.high)}."
+        )
+
+
 def _join(names: Sequence[str]) -> str:
     *first, last = names or [""]
     return f"{', '.join(first)} and {last}" if first else last
@@ -222,44 +235,3 @@ def operand_line(report: GuardReport) -> str:
     if report.worst is not None:
         words.append(f"worst {number(report.worst)} in episode {report.worst_episode}")
     return ", ".join(words)
-
-
-def undo_sentences(facts: ReportFacts) -> Iterator[str]:
-    """Yield how to undo the promotion, or why there is nothing to undo."""
-    intent, done = facts.intent, facts.promotion
-    if facts.created.rehearsal or intent is None:
-        yield "There is nothing to undo: this run moved no alias, and the policy in force is the one from before it."
-        return
-    alias = f"{intent.registry}@{intent.alias}"
-    if done is None:
-        yield f"The promotion to {alias} was begun and not finished: townlet resume finishes it, or says why it cannot."
-        return
-    if intent.expected is None:
-        yield (
-            f"{alias} named nothing before, so no earlier version can be put back. To undo the promotion, go on with "
-            f"what was in force before: {_compared_policy(facts)}."
-        )
-        yield "This command shows what the alias names now:"
-        return
-    before = short_ref(intent.expected)
-    yield f"This command puts back what {alias} named before, {before}, and keeps both moves in the history."
-    if facts.created.signers:
-        yield "Moves of this alias must be signed: the command writes a request to sign first."
-    yield "Where the home is not .townlet in the working directory, add --home FOLDER."
-
-
-def _compared_policy(facts: ReportFacts) -> str:
-    policies = dict.fromkeys(short_ref(comparison.policy) for comparison in facts.comparisons)
-    return next(iter(policies), facts.schedule.teacher)
-
-
-def undo_commands(facts: ReportFacts) -> tuple[str, ...]:
-    """Return the commands that `undo_sentences` speaks of, quoted for a shell."""
-    intent, done = facts.intent, facts.promotion
-    if facts.created.rehearsal or intent is None or done is None:
-        return ()
-    own = ["--run", facts.run] if facts.schedule.registry.scope == "run" else []
-    if intent.expected is None:
-        return (shlex.join(["townlet", "registry", "history", *own]),)
-    alias = ["--alias", intent.alias] if intent.alias != "champion" else []
-    return (shlex.join(["townlet", "registry", "rollback", intent.registry, *alias, "--reason", "WHY", *own]),)

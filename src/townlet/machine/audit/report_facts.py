@@ -27,7 +27,7 @@ from townlet.machine.journal.run_state import RunState
 from townlet.machine.schedule.diagram import condition
 from townlet.machine.schedule.partial import Describe
 
-__all__ = ["Decision", "EdgeFacts", "HandOff", "ReportFacts", "report_facts"]
+__all__ = ["Decision", "EdgeFacts", "HandOff", "ReportFacts", "decisions_of", "report_facts"]
 
 _T = TypeVar("_T")
 
@@ -162,7 +162,7 @@ def report_facts(run: RunData, describe: Describe) -> ReportFacts:
     BadInputError where the schedule is missing.
     """
     problems: list[str] = []
-    decisions = tuple(_decisions(run.journal))
+    decisions = decisions_of(run.journal)
     decision = _deciding(decisions)
     gathered = _optional(lambda: run.evidence, problems, "the episodes cannot be read: the home does not hold them")
     evidence = _evidence(run, decision, gathered or ())
@@ -227,7 +227,7 @@ def _optional(get: Callable[[], _T], problems: list[str], problem: str) -> _T | 
         return None
 
 
-def _decisions(entries: Sequence[Entry]) -> Sequence[Decision]:
+def decisions_of(entries: Sequence[Entry]) -> tuple[Decision, ...]:
     """Return each record of verdicts with the transition that follows it, or the one that a person answered with."""
     decisions: list[Decision] = []
     for entry in entries:
@@ -241,7 +241,7 @@ def _decisions(entries: Sequence[Entry]) -> Sequence[Decision]:
                 decisions[-1] = evolve(last, to=record.target, why=record.why, edge=edge)
             elif record.source == last.to == "hold" and record.edge is not None and not last.edge:
                 decisions[-1] = evolve(last, edge=record.edge + 1)
-    return decisions
+    return tuple(decisions)
 
 
 def _deciding(decisions: Sequence[Decision]) -> Decision | None:

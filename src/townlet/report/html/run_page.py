@@ -23,6 +23,7 @@ from townlet.report.html.page import render_page
 from townlet.report.html.run_panels import evaluation_panels, learning_panels
 from townlet.report.journal_text import overridden_values, record_summary
 from townlet.report.limitations import limitation_lines
+from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
 from townlet.report.run_curves import other_numbers
 from townlet.report.run_identity import identity_rows
@@ -34,9 +35,8 @@ from townlet.report.run_sentences import (
     declared_metric,
     headline,
     kpi_change,
+    objective_sentences,
     operand_line,
-    undo_commands,
-    undo_sentences,
 )
 from townlet.report.verdicts import verdict_sentence
 
@@ -93,7 +93,7 @@ def run_page(facts: ReportFacts) -> str:
         headline=headline(facts),
         tone="pass" if facts.promotion is not None and not facts.created.rehearsal else "undecided",
         when=time_sentence(facts),
-        compared=tuple(compared_sentences(facts)),
+        compared=(*compared_sentences(facts), *objective_sentences(facts)),
         edges=tuple(edge_sentences(facts)),
         changed=tuple(changed_sentences(facts)),
         reservations=(*facts.reservations, *facts.inexact, *facts.problems, *_journal_problems(facts)),
@@ -102,6 +102,8 @@ def run_page(facts: ReportFacts) -> str:
         earlier=[(each, tuple(_rows(facts, each.reports))) for each in facts.decisions if each != facts.decision],
         limits=tuple(_limits(facts, deciding=True)),
         earlier_limits=tuple(_limits(facts, deciding=False)),
+        going_on=tuple(resume_sentences(facts)),
+        resume_commands=resume_commands(facts),
         undo=tuple(undo_sentences(facts)),
         undo_commands=undo_commands(facts),
         policies=policies,
@@ -157,7 +159,8 @@ def _limits(facts: ReportFacts, *, deciding: bool) -> Iterator[tuple[str, tuple[
         return
     for visit in own if deciding else [each for each in found.visits if each not in own]:
         heading, *sentences = limitation_lines(found, visit)
-        yield heading, tuple(sentence.strip() for sentence in sentences)
+        heading = heading.removeprefix("What this run could not see, ")
+        yield f"{heading[:1].upper()}{heading[1:]}", tuple(sentence.strip() for sentence in sentences)
 
 
 def _policies(facts: ReportFacts) -> tuple[tuple[str, str], ...]:
