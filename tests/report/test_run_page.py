@@ -274,7 +274,7 @@ def test_a_missing_library_is_named_with_its_extra(
 @pytest.mark.torch
 @pytest.mark.slow
 def test_a_rehearsal_of_quickstart_has_a_small_page(tmp_path: Path) -> None:
-    """A run of the town with curves, the hand-off and a rollback stays below 400 kB, and says that it only rehearsed."""
+    """A run of the town with curves, hand-off and rollback stays below 400 kB, and says that it only rehearsed."""
     home, page = tmp_path / "home", tmp_path / "r.html"
 
     assert 0 == run_command(["run", "quickstart", "--rehearse", "--quiet", "--home", str(home)])

@@ -91,6 +91,11 @@ def test_a_hostile_reason_stays_in_the_first_line(facts: ReportFacts) -> None:
     assert r"Held: a\nPromoted: b\x1b[2J\u202e; nothing was promoted." == line
 
 
+def test_a_long_reason_is_cut_in_the_first_line_only(facts: ReportFacts) -> None:
+    """The first line stays one that can be read."""
+    assert len(headline(unpromoted(facts, state="hold", reason="x" * 10_000))) < 400
+
+
 def test_what_was_compared_is_told_with_its_error(facts: ReportFacts) -> None:
     """Candidate, baseline, pairs, length, actions; what champion stood for; looks and the chance of a false pass."""
     assert [

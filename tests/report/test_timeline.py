@@ -62,6 +62,32 @@ def test_a_crash_is_told_from_a_clean_stop() -> None:
     assert "ppo: the run stood still 10 s, until a process took over." == span_sentence(stopped[1])
 
 
+def test_a_process_that_dies_between_two_visits_has_crashed_too() -> None:
+    """Its visit is finished, and the next process goes on from there."""
+    (span,) = spans(process(), started("bc"), finished("bc"), process(), moved("bc", "ppo"))
+
+    assert span.died_after
+    assert "its process died before it went on" in span_sentence(span)
+
+
+def test_a_run_that_failed_waits_until_somebody_retries_it() -> None:
+    """Its end is no end of the wait."""
+    closed = RunClosed(state="failed", reason="no disk", champion_moved=False)
+    waited = spans(
+        process(),
+        started("ppo"),
+        moved("ppo", "failed", "no disk"),
+        closed,
+        process(),
+        command("retry", reason="more disk"),
+        moved("failed", "ppo", "retry by Ada"),
+        started("ppo", 2),
+    )
+
+    assert [("work", "left"), ("wait", "left"), ("work", "open")] == [(span.kind, span.ending) for span in waited]
+    assert "failed: the run waited for a person 40 s, then ppo: retry by Ada." == span_sentence(waited[1])
+
+
 def test_a_process_after_a_hold_is_no_crash() -> None:
     """A run that waits for a person has no process, and none died."""
     waited = spans(

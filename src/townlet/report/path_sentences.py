@@ -64,6 +64,8 @@ def span_sentence(span: TimelineSpan) -> str:
             "open": "is not finished where the journal ends",
         }
         text = f"{span.state}, visit {span.visit}{attempt}: {endings[span.ending]}{to}"
+    if span.died_after:
+        text += "; its process died before it went on, and another one took over"
     if span.promoted is not None:
         text += f"; {span.promoted.alias} became version {span.promoted.version}"
     commands = "".join(f" {_command(each)}." for each in span.commands if each.refused or each.actor not in span.why)

@@ -30,13 +30,15 @@ __all__ = [
 
 _MOST_BETTER = 4
 """KPIs that got better which a sentence names with their numbers; those that got worse are all named."""
+_LONGEST_REASON = 300
+"""Letters of a reason in the first line; the timeline has all of it."""
 _TIMES = {1: "once", 2: "twice"}
 
 
 def headline(facts: ReportFacts) -> str:
     """Return how the run ended, in the first line that anybody reads; crashes and an ignored seed are named there."""
     sentences = [_outcome(facts)]
-    crashes = sum(span.ending == "crashed" for span in facts.spans)
+    crashes = sum(span.ending == "crashed" or span.died_after for span in facts.spans)
     if crashes:
         sentences.append(f"It crashed {_times(crashes)} and was resumed.")
     if not facts.state.obeys_seed:
@@ -58,7 +60,9 @@ def _outcome(facts: ReportFacts) -> str:
 
 def _end(facts: ReportFacts) -> str:
     """Return how a run ended that promoted nothing."""
-    state, reason, nothing = facts.state, plain_numbers(facts.state.reason), "nothing was promoted"
+    state, nothing = facts.state, "nothing was promoted"
+    reason = plain_numbers(state.reason)
+    reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
     match state.state:
         case "hold" if state.approval is not None:
             target = facts.schedule.states[state.approval.state].next[state.approval.edge].to

@@ -43,6 +43,8 @@ class TimelineSpan:
     ending: Ending = "open"
     """How it ended: with a result, by a crash (another process took over), by a clean stop, with an error that was
     tried again, left for another state without a result; ``open`` where the journal ends."""
+    died_after: bool = False
+    """Whether the process died after the result, before the run went on."""
     commands: tuple[OperatorCommand, ...] = ()
     """What operators commanded meanwhile."""
     approval: ApprovalRequested | None = None
@@ -99,7 +101,7 @@ class _Builder:
                 self._update(promoted=record)
             case TransitionTaken():
                 self._transition(entry, record)
-            case RunClosed():
+            case RunClosed() if self.spans and self.spans[-1].kind == "work":
                 self._close(entry.at, "left")
 
     def _process(self, entry: Entry) -> None:
@@ -108,9 +110,10 @@ class _Builder:
         if self.stopped:
             self._close(entry.at, "left")
         elif self.processes > 1 and not is_waiting and self.spans:
-            last = self.spans[-1]
-            if last.ending == "open":
-                self.spans[-1] = evolve(last, ending="crashed", end=entry.at)
+            is_open = self.spans[-1].ending == "open"
+            self._close(entry.at, "crashed")
+            if not is_open:
+                self._update(died_after=True)
         self.stopped = False
 
     def _transition(self, entry: Entry, record: TransitionTaken) -> None:
