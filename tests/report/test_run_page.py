@@ -198,6 +198,19 @@ def test_the_command_writes_a_page_once(home: Path, tmp_path: Path, capsys: pyte
     assert first == target.read_bytes()
 
 
+def test_without_a_place_the_page_lies_beside_the_journal(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written anew each time, says where it is, and the run verifies as before."""
+    (journal,) = home.rglob("journal.jsonl")
+    target = journal.with_name("report.html")
+
+    assert 0 == run_command(["report", "latest", "--home", str(home)])
+    first = target.read_bytes()
+    assert f"wrote {target}" in "".join(capsys.readouterr().out.splitlines())
+    assert 0 == run_command(["report", "latest", "--home", str(home)])
+    assert first == target.read_bytes()
+    assert 0 == run_command(["audit", "verify", "latest", "--home", str(home)])
+
+
 def test_the_command_prints_markdown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For a pull request: verdict, guards, limits and the way back, on stdout."""
     assert 0 == run_command(["report", "latest", "--home", str(home), "--format", "md"])

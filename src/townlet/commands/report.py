@@ -19,7 +19,8 @@ def report(
     run: Run,
     *,
     out: Annotated[
-        Path | None, Parameter(help="File to write; without it RUN-ID.html or .png here, and Markdown to stdout.")
+        Path | None,
+        Parameter(help="File to write; without it report.html or .png of the run directory; Markdown to stdout."),
     ] = None,
     format: Annotated[  # noqa: A002
         Format | None, Parameter(help="html, md (for a pull request) or png; by default from --out.")
@@ -42,11 +43,11 @@ def report(
 
     kind = _format(out, format)
     home, directory = find_run(home, run)
-    target = out if out is not None or kind == "md" else Path(f"{directory.id}.{kind}")
-    if target is not None:
-        require_output_file(target, "--out")
-        if target.exists() and not force:
-            raise BadInputError(f"{target} exists already; name another file with --out, or add --force")
+    target = out if out is not None or kind == "md" else directory.path / f"report.{kind}"
+    if out is not None:
+        require_output_file(out, "--out")
+        if out.exists() and not force:
+            raise BadInputError(f"{out} exists already; name another file with --out, or add --force")
     imports = Imports(tuple(allow_import))
     data = RunData.read(directory, home, catalogue())
     facts = report_facts(data, lambda spec: provider(spec, imports).describe(spec.scenario))
