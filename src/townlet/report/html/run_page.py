@@ -9,6 +9,7 @@ from townlet.canonical import canonical_json
 from townlet.dto.codec import unstructure
 from townlet.dto.fields import Direction
 from townlet.dto.guards import GuardReport
+from townlet.dto.metric_name import MetricName
 from townlet.dto.policy_ref import short_ref
 from townlet.escapes import printable
 from townlet.machine.audit.evidence_comparisons import KpiComparison
@@ -199,7 +200,7 @@ def _cells(row: KpiComparison | None) -> tuple[str, str]:
 def _differences(facts: ReportFacts) -> Iterator[tuple[str, Markup, str]]:
     """Yield the drawing of the differences per episode of each KPI that a guard compares, each policy once."""
     reports = () if facts.decision is None else facts.decision.reports
-    asked = {report.metric.partition(".")[2] for report in reports}
+    asked = {name.row for report in reports if (name := MetricName.parse(report.metric)) is not None}
     seen: set[tuple[str, str]] = set()
     for row in facts.comparisons:
         if (row.metric, row.policy) in seen or row.metric not in asked or len(seen) == _MOST_DIFFERENCES:
