@@ -117,8 +117,11 @@ class TownBatch:
         self._require_episode("observe")
         return self._observations()
 
-    def step(self, actions: NDArray[np.int64]) -> StepResult:
-        """Play one decision, actions int64 [W, N]; BadInputError for anything else, with the state untouched."""
+    def step(self, actions: NDArray[np.int64], after_tick: Callable[[], None] | None = None) -> StepResult:
+        """Play one decision, actions int64 [W, N]; BadInputError for anything else, with the state untouched.
+
+        `after_tick` is called after every tick of the decision, with the same bits as without; it may read the state.
+        """
         self._require_episode("step")
         shape, count = self._buffers.alive.shape, self._buffers.action_mask.shape[2]
         if not isinstance(actions, np.ndarray) or actions.dtype != np.int64 or actions.shape != shape:
@@ -127,7 +130,12 @@ class TownBatch:
             raise BadInputError(
                 f"step: actions lie between {actions.min()} and {actions.max()}, expected 0 to {count - 1}"
             )
-        self._run(STEP, actions=actions)
+        if after_tick is None:
+            self._run(STEP, actions=actions)
+        else:
+            for tick in range(self.spec.ticks_per_decision):
+                self._run(STEP, actions=actions, tick=tick)
+                after_tick()
         over = self._buffers.truncations.copy()
         return StepResult(
             observations=self._observations(),
@@ -167,6 +175,10 @@ class TownBatch:
         state = self._state
         sums, exposures = tally(self.spec, state.clocks, state.ledgers, state.agents, state.objects)
         return Tallies(sums=sums, exposures=exposures)
+
+    def relation_rows(self, world: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Return views of a world's rivalry [N, N] and relations [N, N], for rendering; do not write to them."""
+        return self._state.rivalry[world], self._state.relations[world]
 
     def world_rows(self, world: int) -> tuple[Any, NDArray[Any], NDArray[Any]]:
         """Return views of a world's clock, agents [N] and objects [O], for rendering; do not write to them."""
@@ -249,15 +261,23 @@ class TownBatch:
         chosen: NDArray[np.bool_] | None = None,
         actions: NDArray[np.int64] | None = None,
         skip_observe: bool = False,
+        tick: int | None = None,
     ) -> None:
-        """Run one task in all worlds; None becomes an array of zeros, so that the kernel has one signature."""
+        """Run one task in all worlds; None becomes an array of zeros, so that the kernel has one signature.
+
+        STEP plays one `tick` of a decision, the whole of it by default; observations are those after the last.
+        """
+        ticks = self.spec.ticks_per_decision
+        first_tick, end_tick = (0, ticks) if tick is None else (tick, tick + 1)
         command = Command(
             task=task,
-            skip_observe=skip_observe,
+            skip_observe=skip_observe or end_tick < ticks,
             length=self.days * DAY if self.ticks is None else self.ticks,
             chosen=np.ascontiguousarray(self._no_worlds if chosen is None else chosen),
             world_keys=self._world_keys,
             actions=np.ascontiguousarray(self._no_actions if actions is None else actions),
+            first_tick=first_tick,
+            end_tick=end_tick,
         )
         self._share(lambda a, b: run_worlds(self._state, self._rules, self._buffers, command, a, b))
 

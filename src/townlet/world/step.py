@@ -73,6 +73,10 @@ class Command(NamedTuple):
     """[W], random key of each world."""
     actions: NDArray[np.int64]
     """[W, N], actions for STEP."""
+    first_tick: int
+    """First tick of the decision that STEP plays: 0, or the tick at which an earlier call stopped."""
+    end_tick: int
+    """The tick before which STEP stops; the whole decision is played in one call, or in parts that follow each other."""
 
 
 @kernel
@@ -127,16 +131,24 @@ def play_tick(town: Town, rules: Rules, terms: NDArray[np.float32], ended: NDArr
 
 
 @kernel
-def play(town: Town, rules: Rules, buffers: StepBuffers, actions: NDArray[np.int64], w: int) -> None:
-    """Play one decision, actions [N], in world w; an episode that is over stays as it is."""
+def play(
+    town: Town, rules: Rules, buffers: StepBuffers, actions: NDArray[np.int64], ticks: tuple[int, int], w: int
+) -> None:  # kernels take no keywords
+    """Play the ticks [first, end) of one decision, actions [N], in world w; an episode that is over stays as it is."""
     terms, ended = buffers.terms[:, w], buffers.terminations[w]
-    terms[:, :] = f32(0)
-    ended[:] = False
-    if town.clock.tick < town.clock.length:
-        decide(town, actions, buffers.action_mask[w])
-        for _ in range(rules.constants.ticks_per_decision):
+    first, end = ticks
+    if first == 0:
+        terms[:, :] = f32(0)
+        ended[:] = False
+    # A decision that begins before the end is played whole; a world that was over before it stands at another tick.
+    begun = town.clock.tick - first
+    if begun < town.clock.length and begun % rules.constants.ticks_per_decision == 0:
+        if first == 0:
+            decide(town, actions, buffers.action_mask[w])
+        for _ in range(first, end):
             play_tick(town, rules, terms, ended)
-        sum_terms(town, rules, terms, ended, buffers.rewards[w])
+        if end == rules.constants.ticks_per_decision:
+            sum_terms(town, rules, terms, ended, buffers.rewards[w])
     else:
         buffers.rewards[w, :] = f32(0)
 
@@ -155,7 +167,7 @@ def run_worlds(state: State, rules: Rules, buffers: StepBuffers, command: Comman
         if command.task == RESET and command.chosen[w]:
             generate(town, rules, command.world_keys[w], command.length)
         elif command.task == STEP:
-            play(town, rules, buffers, command.actions[w], w)
+            play(town, rules, buffers, command.actions[w], (command.first_tick, command.end_tick), w)
         if command.skip_observe:
             buffers.truncations[w] = town.clock.tick >= town.clock.length
             continue
