@@ -38,6 +38,7 @@ from townlet.commands.gc import gc
 from townlet.commands.init import init
 from townlet.commands.logs import logs
 from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
+from townlet.commands.play import play
 from townlet.commands.push import push
 from townlet.commands.registry import registry
 from townlet.commands.replicate import replicate
@@ -79,6 +80,7 @@ app.command(report, group=LOOKING)
 app.command(card, group=LOOKING)
 app.command(export, group=LOOKING)
 app.command(push, group=LOOKING)
+app.command(play, group=LOOKING)
 app.command(gc)
 app.command(bench)
 app.command(logs)

@@ -16,6 +16,7 @@ from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
+from townlet.dto.recording import FilmStrip, TownRecording
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.dto.spaces import NativeSpaces
 from townlet.dto.tracking import AliasMove, TrackedPoint, TrackedRun
@@ -27,8 +28,10 @@ __all__ = [
     "Environment",
     "EnvironmentDescription",
     "EnvironmentProvider",
+    "EpisodeRecorder",
     "RecordedEpisode",
     "RecordedProvider",
+    "RecordingProvider",
     "Script",
     "ScriptableProvider",
     "StatefulTeacher",
@@ -331,6 +334,28 @@ class Tracker(Protocol):
 
     def close(self, state: str) -> None:
         """End the record: the run is done, hold, failed or aborted, or its process was stopped."""
+
+
+@runtime_checkable
+class EpisodeRecorder(Environment, Protocol):
+    """An environment of one world that keeps what can be drawn of its episode."""
+
+    def recording(self) -> TownRecording | FilmStrip:
+        """Return what was recorded since the last reset."""
+
+
+@runtime_checkable
+class RecordingProvider(EnvironmentProvider, Protocol):
+    """A provider whose environments can be drawn."""
+
+    def recorder(
+        self, scenario: str, *, seed: int, max_steps: int, world: int, every: int | None
+    ) -> EpisodeRecorder | None:
+        """Return the world with the id `world`, which plays the episode that `make` plays and records it.
+
+        `every` is the number of decisions from one picture to the next; None: as a page can hold. None is returned
+        where this environment cannot be drawn.
+        """
 
 
 def keeps_state(teacher: object) -> bool:

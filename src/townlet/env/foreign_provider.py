@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 from attrs import frozen
@@ -24,12 +24,18 @@ from townlet.ports import Environment, EnvironmentDescription, Script, Teacher
 with needed("gymnasium", extra="env"):
     from townlet.layouts import Layouts
 
+if TYPE_CHECKING:
+    from townlet.env.film_recorder import FilmRecorder
+    from townlet.env.foreign_worlds import ForeignWorlds
+
 __all__ = ["METRICS", "SCENARIO", "ForeignProvider", "discount_of"]
 
 SCENARIO = "default"
 """The only scenario of an environment of another library."""
 _DISCOUNT, _SHORTEST, _HORIZONS = 0.99, 0.97, 4.0
 """γ of long and of short episodes, and how often 1 ÷ (1 − γ) fits between: what is cut hardly counts then."""
+_RENDERING = MappingProxyType({"render_mode": "rgb_array"})
+"""How an environment is asked to draw itself into an array."""
 METRICS = (
     MetricSpec(name="return_per_episode", unit="1/episode", direction=Direction.HIGHER, exposure="episodes"),
     MetricSpec(name="episode_length", unit="decisions", direction=Direction.HIGHER, exposure="episodes", low=0.0),
@@ -106,6 +112,33 @@ class ForeignProvider(ABC):
             max_steps=max_steps,
             first_world=first_world,
         )
+
+    def recorder(
+        self, scenario: str, *, seed: int, max_steps: int, world: int, every: int | None
+    ) -> "FilmRecorder | None":
+        """Return the world with the id `world`, which keeps pictures of itself; None where it draws none.
+
+        An environment that takes the keyword argument `render_mode` is made with ``rgb_array``.
+        """
+        from townlet.env.film_recorder import FilmRecorder
+
+        worlds = attrs.evolve(self, arguments={**self.arguments, **_RENDERING})._renderable(
+            scenario, seed=seed, max_steps=max_steps, first_world=world
+        )
+        return None if worlds is None else FilmRecorder(worlds, every)
+
+    def _renderable(self, scenario: str, *, seed: int, max_steps: int, first_world: int) -> "ForeignWorlds | None":
+        """Return one world that draws itself; None where it cannot be made so."""
+        try:
+            one = self.make_one()
+        except BadInputError:  # it does not know the keyword argument
+            return None
+        mode = getattr(one, "render_mode", None)
+        one.close()
+        if mode != _RENDERING["render_mode"]:
+            return None
+        made: Any = self.make(scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=first_world)
+        return made if hasattr(made, "picture") else None
 
     def layouts(self) -> Layouts:
         """Return how own observations and actions, of one agent, are read and written."""

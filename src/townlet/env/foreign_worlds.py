@@ -83,6 +83,13 @@ class ForeignWorlds:
         """Keep a record of all calls of the environments from now on."""
         self._environments = [RecordingEnvironment(each, record) for each in self._environments]
 
+    def picture(self, w: int) -> Any:
+        """Return what the environment of world w draws of itself now; EnvironmentFaultError with what it raised."""
+        try:
+            return self._environments[w].render()
+        except Exception as error:  # the environment is foreign code
+            raise self._fault(w, "render raised", error) from error
+
     def _begin(self, worlds: NDArray[np.bool_] | None) -> list[int]:
         """Begin the next episode of the marked worlds [W], all by default, and return their numbers."""
         self._process = getpid()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,13 @@ from townlet.world.features import RULES_VERSION, actions, features
 from townlet.world.kpis import metrics
 from townlet.world.teachers import TEACHERS
 
-__all__ = ["TownEnvironment", "TownProvider", "describe"]
+if TYPE_CHECKING:
+    from townlet.env.town_recording import TownRecorder
+
+__all__ = ["MOST_RECORDED", "TownEnvironment", "TownProvider", "describe"]
+
+MOST_RECORDED = 32 * 8 * DAY
+"""Agent-ticks of the longest episode that is recorded: about 3 MB of a page for each policy."""
 
 
 def _signature(spec: TownSpec) -> str:
@@ -125,6 +132,24 @@ class TownProvider:
             ticks=ticks if ticks % DAY else None,
             first_world=first_world,
         )
+
+    def recorder(
+        self, scenario: str, *, seed: int, max_steps: int, world: int, every: int | None
+    ) -> "TownRecorder":
+        """Return the world with the id `world`, which records every tick; `every` is for pictures and changes nothing.
+
+        BadInputError for an episode that is longer than a page can hold.
+        """
+        from townlet.env.town_recording import TownRecorder
+
+        spec = _spec(scenario)
+        ticks = whole_number(max_steps, "TownProvider.recorder: max_steps") * spec.ticks_per_decision
+        if ticks * spec.agents > MOST_RECORDED:
+            raise BadInputError(
+                f"an episode of {ticks / DAY:g} days of {spec.agents} agents cannot be recorded: a page holds at most "
+                f"{MOST_RECORDED // spec.agents // DAY} days of so many; ask for fewer days"
+            )
+        return TownRecorder(self.make(scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=world), ticks)
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a scripted policy by name; BadInputError for an unknown one."""

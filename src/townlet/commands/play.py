@@ -1,0 +1,123 @@
+"""`townlet play`: one episode on a page, as one policy plays it or as two do, side by side."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from townlet.commands.arguments import HOME, AllowImport, Home, find_run
+
+__all__ = ["play"]
+
+if TYPE_CHECKING:
+    from townlet.imports import Imports
+    from townlet.policy.training.episode_choice import ChosenEpisode
+
+_MOST_POLICIES = 2
+_REGISTRY = "registry:"
+_PAGE, _HEAD = b'<meta name="generator" content="townlet">', 4096
+"""What every page of Townlet has, and within how many bytes."""
+
+
+def play(
+    *,
+    policy: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            consume_multiple=False,
+            help="teacher:NAME, NAME@ALIAS of a registry, a run or `latest`, a weights file, a bundle, or the beginning "
+            "of a digest; give it twice to see two side by side.",
+        ),
+    ] = (),
+    run: Annotated[
+        str | None, Parameter(help="Show an episode of the evidence of this run, candidate beside baseline.")
+    ] = None,
+    episode: Annotated[
+        str, Parameter(help="Number of the episode, from 0; with --run also gain or loss, the candidate's largest.")
+    ] = "0",
+    environment: Annotated[str | None, Parameter(help="Environment id; by default the policy's own.")] = None,
+    scenario: Annotated[str | None, Parameter(help="Scenario to play; by default the policy's own.")] = None,
+    days: Annotated[
+        int | None, Parameter(help="Length of the episode; by default that of the policy's evidence, else 14.")
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="Seed of the episodes, as townlet evaluate counts them; 0.")] = None,
+    actions: Annotated[
+        Literal["greedy", "stochastic"] | None, Parameter(help="How learned policies choose; greedy.")
+    ] = None,
+    every: Annotated[
+        int | None, Parameter(help="Decisions between two pictures of an environment that draws itself.")
+    ] = None,
+    out: Annotated[Path, Parameter(help="File to write; another page of Townlet is replaced.")] = Path("play.html"),
+    allow_import: AllowImport = (),
+    home: Home = HOME,
+) -> int:
+    """Write a page that plays one episode: of one policy, or of two side by side from the same beginning."""
+    from townlet.env.libraries import needed
+    from townlet.errors import BadInputError
+    from townlet.imports import Imports
+    from townlet.machine.audit.run_data import RunData
+    from townlet.numerals import size
+    from townlet.policy.training.episode_choice import episode_of_run, record_pair
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.report import terminal
+    from townlet.store.files import write_atomic
+    from townlet.store.outputs import require_output_file
+
+    with needed("jinja2", extra="report"):
+        from townlet.report.html.viewer import viewer_page, viewer_sentences
+    require_output_file(out, "--out")
+    if out.exists() and _PAGE not in out.read_bytes()[:_HEAD]:
+        raise BadInputError(f"{out} holds something else than a page of Townlet; name another file with --out")
+    imports = Imports(tuple(allow_import))
+    if run is not None:
+        stated = {
+            "policy": policy, "environment": environment, "scenario": scenario, "days": days, "seed": seed,
+            "actions": actions,
+        }  # fmt: skip
+        beside = [f"--{name}" for name, value in stated.items() if value not in (None, ())]
+        if beside:
+            raise BadInputError(f"--run says what is played; leave out {' and '.join(beside)}, or --run")
+        own, directory = find_run(home, run)
+        chosen = episode_of_run(RunData.read(directory, own, catalogue()), imports=imports, episode=episode)
+    else:
+        chosen = _of_policies(policy, home, imports, environment, scenario)(
+            seed=seed or 0, episode=episode, days=days, actions=actions or "greedy"
+        )
+    pair = record_pair(chosen, every=every)
+    page = viewer_page(pair).encode()
+    write_atomic(out, page)
+    terminal.show("\n".join((*viewer_sentences(pair), f"wrote {out} ({size(len(page))}); open it in a browser")))
+    return 0
+
+
+def _of_policies(
+    words: tuple[str, ...], home: Path, imports: "Imports", environment: str | None, scenario: str | None
+) -> "Callable[..., ChosenEpisode]":
+    """Return what chooses an episode for the policies that these words name; BadInputError for none, and for three."""
+    from attrs import evolve
+
+    from townlet.dto.schedule import EnvironmentSpec
+    from townlet.errors import BadInputError
+    from townlet.policy.model.weights import BUNDLE_WEIGHTS
+    from townlet.policy.training.episode_choice import episode_of_seed
+    from townlet.policy.training.policy_references import resolve
+    from townlet.policy.training.strategies.base import catalogue
+
+    if not 1 <= len(words) <= _MOST_POLICIES:
+        raise BadInputError(
+            f"{len(words)} policies are named; expected --policy once or twice, such as --policy latest --policy "
+            "teacher:scripted, or --run RUN for an episode of a run's evidence"
+        )
+    found = []
+    for word in words:
+        bundled = Path(word) / BUNDLE_WEIGHTS
+        found.append(resolve(str(bundled) if bundled.is_file() else word.removeprefix(_REGISTRY), home, catalogue()))
+    # The first learned policy says where it is at home, as with `townlet evaluate`.
+    spec = next((each.environment for each in found if each.environment), None)
+    spec = spec or EnvironmentSpec(id="town", scenario="small_town")
+    spec = spec if environment is None else EnvironmentSpec(id=environment)
+    spec = spec if scenario is None else evolve(spec, scenario=scenario)
+    return partial(episode_of_seed, tuple(found), environment=spec, imports=imports)

@@ -1,0 +1,177 @@
+"""Record one episode of a policy: the one that evidence counts, with its KPIs after every decision."""
+
+from collections.abc import Callable
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from townlet.dto.actions import Actions
+from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.dto.metrics import MetricSpec
+from townlet.dto.recording import (
+    CurveRecording,
+    EpisodeRecording,
+    FilmStrip,
+    PackedColumn,
+    RecordedKpi,
+    TownRecording,
+)
+from townlet.policy.evaluation.comparison import NamedPolicy
+from townlet.policy.evaluation.episodes import Episodes, play_episode
+from townlet.ports import (
+    Environment,
+    EnvironmentProvider,
+    EpisodeRecorder,
+    RecordingProvider,
+    StatefulTeacher,
+    Tallies,
+    Teacher,
+    close,
+    keeps_state,
+)
+
+__all__ = ["record_episode"]
+
+_MOST_FEATURES = 8
+"""Observations of an environment that draws nothing which are shown as curves."""
+_DIGITS = 4
+"""Significant digits of a running KPI and of a curve, counted at the largest."""
+
+
+_SMALLEST = 1e-12
+"""Numbers nearer to zero are shown as zero."""
+
+
+def _ignore() -> None:
+    """Do nothing after a decision."""
+
+
+def record_episode(
+    environments: EnvironmentProvider,
+    scenario: str,
+    named: NamedPolicy,
+    *,
+    source: str,
+    seed: int,
+    max_steps: int,
+    episode: int,
+    every: int | None = None,
+    on_decision: Callable[[], None] = _ignore,
+) -> EpisodeRecording:
+    """Return the episode that `play` plays as the one numbered `episode` of a seed, and how it was drawn.
+
+    `source` is what people call the policy, `every` the decisions between two pictures of an environment that draws
+    itself. An environment that cannot be drawn is recorded as curves.
+    """
+    recorder = None
+    if isinstance(environments, RecordingProvider):
+        recorder = environments.recorder(scenario, seed=seed, max_steps=max_steps, world=episode, every=every)
+    inner: Environment = recorder or environments.make(
+        scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=episode
+    )
+    curves = _CurveRecorder(inner, named.policy)
+    try:
+        length = int(play_episode(curves, curves, max_steps, on_decision)[0])
+        recording = recorder.recording() if isinstance(recorder, EpisodeRecorder) else None
+        kpis = _kpis(environments.describe(scenario).metrics, curves.tallied, length)
+    finally:
+        close(inner)
+    return EpisodeRecording(
+        policy=named.name,
+        source=source,
+        decisions=length,
+        kpis=kpis,
+        curves=curves.recording(),
+        town=recording if isinstance(recording, TownRecording) else None,
+        film=recording if isinstance(recording, FilmStrip) else None,
+    )
+
+
+class _CurveRecorder:
+    """An environment of one world and the policy in it, passed on as they are; keeps what every environment has."""
+
+    def __init__(self, inner: Environment, policy: Teacher) -> None:
+        self.description, self.worlds = inner.description, inner.worlds
+        self._inner, self._policy = inner, policy
+        self.keeps_state = keeps_state(policy)
+        self.tallied: list[Tallies] = []
+        self._features: list[NDArray[np.float32]] = []
+        self._rewards: list[float] = []
+
+    def begin(self, worlds: NDArray[np.bool_]) -> None:
+        """Tell the policy that an episode begins."""
+        if isinstance(self._policy, StatefulTeacher):
+            self._policy.begin(worlds)
+
+    def act(self, observations: ObservationBatchDTO) -> Actions:
+        """Return what the policy does."""
+        return self._policy.act(observations)
+
+    def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
+        """Begin the episode."""
+        observations = self._inner.reset(worlds)
+        self._keep(observations, 0.0)
+        return observations
+
+    def step(self, actions: Actions) -> StepResult:
+        """Play one decision."""
+        result = self._inner.step(actions)
+        self._keep(result.observations, float(result.rewards.sum()))
+        return result
+
+    def tallies(self) -> Tallies:
+        """Return the KPI sums so far."""
+        return self._inner.tallies()
+
+    def snapshot(self) -> bytes:
+        """Return the environment's snapshot."""
+        return self._inner.snapshot()
+
+    def restore(self, state: bytes) -> None:
+        """Restore the environment."""
+        self._inner.restore(state)
+
+    def recording(self) -> CurveRecording:
+        """Return the reward of each decision, and the first features of the first agent before it."""
+        features = np.array(self._features)
+        names = self.description.features[:_MOST_FEATURES]
+        curves = {"reward": np.array(self._rewards)} | {name: features[:, i] for i, name in enumerate(names)}
+        return CurveRecording(columns=tuple(_packed(name, values) for name, values in curves.items()))
+
+    def _keep(self, observations: ObservationBatchDTO, reward: float) -> None:
+        tallies = self._inner.tallies()
+        self.tallied.append(Tallies(sums=tallies.sums.copy(), exposures=tallies.exposures.copy()))
+        self._features.append(observations.observations[0, 0, :_MOST_FEATURES].copy())
+        self._rewards.append(reward)
+
+
+def _kpis(metrics: tuple[MetricSpec, ...], tallied: list[Tallies], length: int) -> tuple[RecordedKpi, ...]:
+    """Return each KPI after each decision, computed as evidence computes that of a whole episode."""
+    moments = Episodes(
+        sums=np.concatenate([tallies.sums for tallies in tallied], axis=1),
+        exposures=np.concatenate([tallies.exposures for tallies in tallied], axis=1),
+        agent_steps=length,
+    )
+    kpis = []
+    for index, spec in enumerate(metrics):
+        ratios = moments.ratios(index)
+        kpis.append(
+            RecordedKpi(
+                name=spec.name,
+                unit=spec.unit,
+                direction=spec.direction.value,
+                value=ratios[-1],
+                running=_packed(spec.name, np.array([0.0 if ratio is None else ratio for ratio in ratios])),
+                known=PackedColumn.of(spec.name, np.array([ratio is not None for ratio in ratios])),
+            )
+        )
+    return tuple(kpis)
+
+
+def _packed(name: str, values: NDArray[np.floating]) -> PackedColumn:
+    """Return finite values, rounded to so many digits of the largest."""
+    finite = np.where(np.isfinite(values), values, 0.0)
+    largest = float(np.abs(finite).max(initial=0.0))
+    exponent = 0 if largest < _SMALLEST else int(np.floor(np.log10(largest)))
+    return PackedColumn.of(name, finite, 10.0 ** (_DIGITS - 1 - exponent))

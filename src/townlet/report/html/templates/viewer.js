@@ -1,0 +1,248 @@
+// One clock for all episodes: play, pause, scrub, speed, follow; the KPIs so far and their difference.
+(() => {
+  const recordings = townletColumns("episodes").recording.map((text) => JSON.parse(text));
+  const $ = (id) => document.getElementById(id);
+  const canvases = recordings.map((_, index) => $(`stage-${index}`));
+  const films = recordings.map((recording) => townletViewer.adapters.find((each) => each.fits(recording)).make(recording));
+  const kpis = recordings.map((recording) => recording.kpis.map((kpi) => ({
+    ...kpi, running: townletViewer.unpack(kpi.running), known: townletViewer.unpack(kpi.known) })));
+  const last = Math.max(...films.map((film) => film.last)), first = films[0];
+  const isTown = first.unit === "ticks";
+  const speeds = isTown ? [1, 5, 15, 30, 60, 120, 300] : [1, 2, 5, 10, 25, 50];
+  const TEXT_EVERY = 100;
+  let time = 0, playing = false, followed = null, before = null, textAt = 0, shownText = -1, dirty = true;
+
+  townletViewer.time = () => time;
+  townletViewer.last = () => last;
+  townletViewer.redraw = () => { dirty = true; };
+
+  const speed = () => Number($("speed").value);
+  for (const each of speeds) {
+    const option = document.createElement("option");
+    option.value = String(each);
+    option.textContent = isTown ? `${each} ${each === 1 ? "minute" : "minutes"} a second` : `${each} a second`;
+    $("speed").append(option);
+  }
+  $("speed").value = String(isTown ? 15 : 10);
+  $("scrub").max = String(last);
+  first.people.forEach((name, n) => {
+    const option = document.createElement("option");
+    option.value = String(n);
+    option.textContent = townletViewer.shortened(name, 60);
+    $("follow").append(option);
+  });
+  $("people").hidden = !first.people.length;
+  $("follow").parentElement.hidden = !first.people.length;
+
+  const seek = (to) => {
+    time = Math.min(Math.max(to, 0), last);
+    dirty = true;
+    shownText = -1;
+  };
+  const setPlaying = (on) => {
+    playing = on;
+    if (on && time >= last) seek(0);
+    $("play").textContent = on ? "Pause" : "Play";
+    $("play").setAttribute("aria-pressed", String(on));
+    if (!on) remember();
+  };
+  const follow = (n) => {
+    followed = n !== null && n >= 0 && n < first.people.length ? n : null;
+    $("follow").value = followed === null ? "" : String(followed);
+    dirty = true;
+    shownText = -1;
+    remember();
+  };
+  // The place stands in the address, so that it can be sent; where a frame has no address of its own, it does not.
+  const remember = () => {
+    const hash = `#t=${Math.floor(time)}${followed === null ? "" : `&agent=${followed}`}`;
+    try { history.replaceState(null, "", hash); } catch { /* a frame without an address */ }
+  };
+  const recall = () => {
+    const words = new URLSearchParams(location.hash.slice(1)), t = Number(words.get("t")), n = words.get("agent");
+    if (words.has("t") && Number.isFinite(t)) seek(t);
+    if (n !== null && /^\d+$/.test(n)) follow(Number(n));
+  };
+
+  // The timeline: a stroke for each conflict and each end of a life; one row for each policy.
+  const timeline = $("timeline");
+  const drawTimeline = () => {
+    const g = townletViewer.fit(timeline, (14 * films.length + 4) / Math.max(1, timeline.clientWidth));
+    if (!g) return;
+    const c = townletViewer.colours(), width = timeline.clientWidth, x = (t) => 8 + ((width - 16) * t) / last;
+    g.clearRect(0, 0, width, timeline.clientHeight);
+    films.forEach((film, row) => {
+      const top = 2 + 14 * row;
+      g.fillStyle = c.grid;
+      g.fillRect(8, top, width - 16, 11);
+      for (const event of film.events) {
+        if (followed !== null && !event.agents.includes(followed)) continue;
+        if (event.kind !== "conflict" && event.kind !== "end") continue;
+        g.fillStyle = event.kind === "end" ? c.text : c.vermilion;
+        g.fillRect(x(event.t) - (event.kind === "end" ? 1.5 : 0.5), top, event.kind === "end" ? 3 : 1.5, 11);
+      }
+      if (film.last < last) { g.fillStyle = c.line; g.fillRect(x(film.last), top + 5, width - 8 - x(film.last), 1); }
+    });
+    if (first.day) {
+      g.fillStyle = c.quiet;
+      const start = recordings[0].town.start;
+      for (let t = first.day - (start % first.day); t < last; t += first.day) g.fillRect(x(t), 0, 1, timeline.clientHeight);
+    }
+    g.fillStyle = c.text;
+    g.fillRect(x(time) - 0.5, 0, 1.5, timeline.clientHeight);
+  };
+
+  const valueAt = (kpi, film, t) => {
+    const decision = film.decision(Math.min(t, film.last));
+    return kpi.known.at(decision) ? kpi.running.at(decision) : null;
+  };
+  const drawKpis = (t) => {
+    kpis[0].forEach((kpi, row) => {
+      const values = kpis.map((each, index) => valueAt(each[row], films[index], t));
+      values.forEach((value, index) => { $(`kpi-${row}-${index}`).textContent = townletViewer.number(value); });
+      const cell = $(`kpi-${row}-difference`);
+      if (!cell) return;
+      const difference = values.includes(null) ? null : values[0] - values[1];
+      const better = difference === null || !difference || kpi.direction === "none" ? null : (difference > 0) === (kpi.direction === "higher");
+      cell.textContent = `${difference > 0 ? "+" : ""}${townletViewer.number(difference)}${better === null ? "" : better ? " better" : " worse"}`;
+      cell.classList.toggle("is-pass", better === true);
+      cell.classList.toggle("is-fail", better === false);
+    });
+  };
+
+  const element = (name, kind, words) => {
+    const made = document.createElement(name);
+    if (kind) made.className = kind;
+    if (words !== undefined) made.textContent = words;
+    return made;
+  };
+  // A row for each agent; only words and widths change later.
+  const rows = films.map((film, index) => film.people.map((name, n) => {
+    const row = element("tr"), head = element("th"), button = element("button", "name", townletViewer.shortened(name, 40));
+    button.type = "button";
+    button.addEventListener("click", () => follow(followed === n ? null : n));
+    head.scope = "row";
+    head.append(button);
+    const doing = element("td", "doing"), needs = element("td", "needs"), wallet = element("td", "number"), total = element("td", "number");
+    const bars = ["hunger", "hygiene", "energy"].map((need) => {
+      const bar = element("meter");
+      bar.max = 1; bar.low = 0.2; bar.high = 0.45; bar.optimum = 1;
+      bar.setAttribute("aria-label", need);
+      bar.title = need;
+      needs.append(bar);
+      return bar;
+    });
+    row.append(head, doing, needs, wallet, total);
+    $(`people-${index}`).append(row);
+    return { row, doing, bars, wallet, total };
+  }));
+  const drawPeople = (t) => {
+    films.forEach((film, index) => rows[index].forEach((row, n) => {
+      const state = film.state(Math.min(t, film.last), n), duty = state.duty === "late" || state.duty === "absent" ? `, ${state.duty}` : "";
+      row.doing.textContent = state.doing + duty;
+      row.bars.forEach((bar, need) => { bar.value = state.needs[need]; });
+      row.wallet.textContent = state.wallet.toFixed(2);
+      row.total.textContent = state.total.toFixed(1);
+      row.row.classList.toggle("followed", n === followed);
+    }));
+  };
+  const drawEvents = (t) => {
+    films.forEach((film, index) => {
+      const list = $(`events-${index}`);
+      if (!list) return;
+      const past = film.events.filter((event) => event.t <= t && (followed === null || !event.agents.length || event.agents.includes(followed)));
+      list.replaceChildren(...past.slice(-6).reverse().map((event) => {
+        const item = element("li", event.kind === "conflict" ? "" : "quiet"), link = element("button", "when", film.clock(event.t));
+        link.type = "button";
+        link.addEventListener("click", () => { setPlaying(false); seek(event.t); remember(); });
+        item.append(link, ` ${event.text}`);
+        return item;
+      }));
+      if (!past.length) list.replaceChildren(element("li", "quiet", "nothing yet"));
+    });
+  };
+
+  const drawText = (now) => {
+    const t = Math.floor(time);
+    if (t === shownText || (playing && now - textAt < TEXT_EVERY && time < last)) return;
+    textAt = now;
+    shownText = t;
+    $("clock").textContent = first.clock(t);
+    $("scrub").value = String(t);
+    $("scrub").setAttribute("aria-valuetext", first.clock(t));
+    drawKpis(t);
+    drawPeople(t);
+    drawEvents(t);
+  };
+  const frame = (now) => {
+    if (playing && before !== null) {
+      time = Math.min(last, time + (Math.min(now - before, 250) / 1000) * speed());
+      dirty = true;
+      if (time >= last) setPlaying(false);
+    }
+    before = now;
+    if (dirty) {
+      dirty = false;
+      films.forEach((film, index) => film.draw(canvases[index], time, followed));
+      drawTimeline();
+      drawText(now);
+      if (playing || shownText !== Math.floor(time)) dirty = playing;
+    }
+    requestAnimationFrame(frame);
+  };
+
+  const leap = (direction) => {
+    const moments = [...new Set(films.flatMap((film) => film.events)
+      .filter((event) => event.kind === "conflict" && (followed === null || event.agents.includes(followed))).map((event) => event.t))]
+      .sort((a, b) => a - b);
+    const now = Math.floor(time);
+    const to = direction > 0 ? moments.find((t) => t > now) : moments.reverse().find((t) => t < now);
+    if (to !== undefined) { setPlaying(false); seek(to); remember(); }
+  };
+  const changeSpeed = (by) => {
+    const select = $("speed");
+    select.selectedIndex = Math.min(Math.max(select.selectedIndex + by, 0), select.options.length - 1);
+  };
+  const step = (by) => { setPlaying(false); seek(Math.floor(time) + by); remember(); };
+
+  $("play").addEventListener("click", () => setPlaying(!playing));
+  $("back").addEventListener("click", () => step(-first.step));
+  $("forward").addEventListener("click", () => step(first.step));
+  $("previous").addEventListener("click", () => leap(-1));
+  $("next").addEventListener("click", () => leap(1));
+  $("scrub").addEventListener("input", () => seek(Number($("scrub").value)));
+  $("scrub").addEventListener("change", remember);
+  $("follow").addEventListener("change", () => follow($("follow").value === "" ? null : Number($("follow").value)));
+  timeline.addEventListener("pointerdown", (event) => {
+    seek(((event.offsetX - 8) / (timeline.clientWidth - 16)) * last);
+    remember();
+  });
+  canvases.forEach((canvas, index) => canvas.addEventListener("click", (event) => {
+    const n = films[index].pick(canvas, event.offsetX, event.offsetY);
+    follow(n === followed ? null : n);
+  }));
+  const keys = {
+    " ": () => setPlaying(!playing), k: () => setPlaying(!playing), ArrowLeft: () => step(-first.step), ArrowRight: () => step(first.step),
+    ",": () => step(-1), ".": () => step(1), "[": () => leap(-1), "]": () => leap(1), "+": () => changeSpeed(1), "=": () => changeSpeed(1),
+    "-": () => changeSpeed(-1), Home: () => { seek(0); remember(); }, End: () => { setPlaying(false); seek(last); remember(); },
+    Escape: () => follow(null),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const kind = event.target.tagName, isButton = kind === "BUTTON" || kind === "SUMMARY";
+    if (kind === "SELECT" || kind === "TEXTAREA") return;
+    if (kind === "INPUT" && event.key !== " " && event.key !== "Escape" && event.key.length > 1) return;
+    if (isButton && event.key === " ") return;
+    const action = /^\d$/.test(event.key) && first.people.length ? () => follow(followed === Number(event.key) ? null : Number(event.key)) : keys[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+  addEventListener("hashchange", recall);
+  addEventListener("resize", () => { dirty = true; });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dirty = true; });
+  $("leaps").hidden = !films.some((film) => film.events.length);
+  recall();
+  drawText(0);
+  requestAnimationFrame(frame);
+})();

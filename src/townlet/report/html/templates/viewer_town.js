@@ -1,0 +1,320 @@
+// Draws a town: places, queues, agents with their needs, rivalry, conflicts.
+(() => {
+  const KINDS = { fridge: "sky", stove: "orange", shower: "green", bed: "purple" };
+  const NEEDS = ["hunger", "hygiene", "energy"];
+  const FLASH = 12, TRAIL = 90, FAINTEST = 0.1;
+
+  const make = (recording) => {
+    const town = recording.town;
+    const columns = Object.fromEntries(town.columns.map((packed) => [packed.name, townletViewer.unpack(packed)]));
+    const rivalry = townletViewer.unpack(town.rivalry), rows = townletViewer.unpack(town.conflicts);
+    const conflicts = Array.from({ length: rows.length }, (_, row) => {
+      const [t, a, b, object] = [0, 1, 2, 3].map((series) => rows.table[row * 5 + series]);
+      return { t, a, b, object, intensity: rows.at(row, 4) };
+    });
+    const agent = (name) => columns[`agent.${name}`];
+    const object = (name) => columns[`object.${name}`];
+    const count = town.agents.length, last = agent("x").length - 1;
+    const word = (list, name, t, n) => list[agent(name).at(t, n)];
+    const lowest = (t, n) => Math.min(...NEEDS.map((need) => agent(need).at(t, n)));
+    const isAway = (t, n) => word(town.activities, "activity", t, n) === "is away";
+    const busySince = town.objects.map((_, o) => {
+      const since = new Int32Array(last + 1);
+      for (let t = 0; t <= last; t++) since[t] = object("running").at(t, o) ? (t ? since[t - 1] : 0) + 1 : 0;
+      return since;
+    });
+    const label = (n) => String(n);
+
+    const sentence = (t, n) => {
+      const activity = word(town.activities, "activity", t, n), queue = agent("queue").at(t, n);
+      const place = agent("place").at(t, n), intent = agent("intent").at(t, n);
+      const at = queue >= 0 ? town.objects[queue].name : "";
+      if (activity === "uses") return `uses ${at}`;
+      if (activity === "queues") return place > 0 ? `waits for ${at}, number ${place}` : `may begin at ${at}`;
+      if (activity === "walks") {
+        if (at) return `walks to ${at}`;
+        const aim = town.objects[intent - town.intents.length];
+        return aim ? `walks to ${aim.name}` : intent === 0 ? "walks" : town.intents[intent];
+      }
+      return activity;
+    };
+
+    const events = [];
+    for (const each of conflicts) {
+      const place = each.object >= 0 ? ` at ${town.objects[each.object].name}` : "";
+      events.push({ t: each.t, kind: "conflict", agents: [each.a, each.b],
+        text: `${town.agents[each.a].name} and ${town.agents[each.b].name} quarrel${place} (${townletViewer.number(each.intensity)})` });
+    }
+    for (let n = 0; n < count; n++) {
+      for (let t = 1; t <= last; t++) {
+        const duty = agent("duty").at(t, n), ended = agent("ended").at(t, n);
+        if (ended) events.push({ t, kind: "end", agents: [n], text: `${town.agents[n].name} ${town.ends[ended]}` });
+        const turned = town.duties[duty];
+        if (duty !== agent("duty").at(t - 1, n) && (turned === "late" || turned === "absent"))
+          events.push({ t, kind: turned, agents: [n], text: `${town.agents[n].name} is ${turned} for work` });
+      }
+    }
+    for (const [name, on, off] of [["power", "power fails", "power is back"], ["water", "water fails", "water is back"]])
+      for (let t = 1; t <= last; t++) {
+        const now = columns[`town.${name}`].at(t), before = columns[`town.${name}`].at(t - 1);
+        if (now !== before) events.push({ t, kind: "town", agents: [], text: now ? off : on });
+      }
+    events.sort((a, b) => a.t - b.t);
+
+    // Where each agent is between two ticks; those on one tile stand around its middle.
+    const positions = (time) => {
+      const t = Math.floor(time), share = time - t, places = [], crowd = new Map();
+      for (let n = 0; n < count; n++) {
+        const [x, y] = ["x", "y"].map((axis) => {
+          const from = agent(axis).at(t, n), to = agent(axis).at(t + 1, n);
+          return Math.abs(to - from) > 1 ? from : from + (to - from) * share;
+        });
+        places.push({ x, y, away: isAway(t, n) });
+        if (!places[n].away) {
+          const key = `${Math.round(x)},${Math.round(y)}`;
+          crowd.set(key, [...(crowd.get(key) || []), n]);
+        }
+      }
+      for (const members of crowd.values())
+        if (members.length > 1)
+          members.forEach((n, index) => {
+            const angle = (2 * Math.PI * index) / members.length - Math.PI / 2;
+            places[n].x += 0.42 * Math.cos(angle);
+            places[n].y += 0.42 * Math.sin(angle);
+          });
+      return places;
+    };
+
+    const clock = (t) => {
+      const tick = town.start + t, minute = tick % town.day;
+      const two = (value) => String(value).padStart(2, "0");
+      return `day ${Math.floor(tick / town.day) + 1}, ${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
+    };
+
+    const square = (g, x, y, cell, margin, radius) => {
+      g.beginPath();
+      g.roundRect((x + margin) * cell, (y + margin) * cell, (1 - 2 * margin) * cell, (1 - 2 * margin) * cell, radius);
+    };
+    const text = (g, words, x, y, size, colour, halo) => {
+      g.font = `600 ${size}px system-ui, sans-serif`;
+      g.textAlign = "center";
+      g.textBaseline = "middle";
+      if (halo) {
+        g.lineWidth = 3;
+        g.strokeStyle = halo;
+        g.lineJoin = "round";
+        g.strokeText(words, x, y);
+      }
+      g.fillStyle = colour;
+      g.fillText(words, x, y);
+    };
+    // Text over a place or an agent stays inside the map.
+    const inside = (g, words, x, width, size) => {
+      g.font = `600 ${size}px system-ui, sans-serif`;
+      const half = g.measureText(words).width / 2 + 2;
+      return Math.min(Math.max(x, half), width - half);
+    };
+
+    const drawGround = (g, c, cell, width, height, t) => {
+      g.fillStyle = c.raised;
+      g.fillRect(0, 0, width, height);
+      g.strokeStyle = c.grid;
+      g.lineWidth = 1;
+      g.beginPath();
+      for (let x = 0; x <= town.width; x++) { g.moveTo(Math.round(x * cell) + 0.5, 0); g.lineTo(Math.round(x * cell) + 0.5, height); }
+      for (let y = 0; y <= town.height; y++) { g.moveTo(0, Math.round(y * cell) + 0.5); g.lineTo(width, Math.round(y * cell) + 0.5); }
+      g.stroke();
+      const hour = ((town.start + t) % town.day) / town.day;
+      g.fillStyle = `rgba(20, 30, 80, ${(0.08 * (1 + Math.cos(2 * Math.PI * hour))).toFixed(3)})`;
+      g.fillRect(0, 0, width, height);
+      g.strokeStyle = c.line;
+      g.lineWidth = 1;
+      town.agents.forEach((each, n) => {
+        const x = (each.home_x + 0.5) * cell, y = (each.home_y + 0.5) * cell, r = cell * 0.34;
+        g.beginPath();
+        g.moveTo(x - r, y); g.lineTo(x, y - r); g.lineTo(x + r, y); g.lineTo(x + r, y + r); g.lineTo(x - r, y + r); g.closePath();
+        g.stroke();
+        if (cell >= 12) text(g, label(n), x, y + r * 0.45, Math.max(7, cell * 0.36), c.quiet);
+      });
+      town.jobs.forEach((job) => {
+        const minute = (town.start + t) % town.day, open = minute >= job.start && minute < job.end;
+        g.setLineDash(open ? [] : [3, 3]);
+        g.lineWidth = open ? 2 : 1;
+        g.strokeStyle = open ? c.blue : c.quiet;
+        g.fillStyle = c.ground;
+        square(g, job.x, job.y, cell, 0.06, 3);
+        g.fill();
+        g.stroke();
+        g.setLineDash([]);
+      });
+    };
+
+    const drawLabels = (g, c, cell, width, t) => {
+      const size = Math.max(9, Math.min(12, cell * 0.6));
+      town.jobs.forEach((job) => {
+        const minute = (town.start + t) % town.day, open = minute >= job.start && minute < job.end;
+        const words = open ? "work, open" : "work";
+        text(g, words, inside(g, words, (job.x + 0.5) * cell, width, size), job.y * cell + (job.y ? -size * 0.55 : cell + size * 0.6),
+          size, open ? c.blue : c.quiet, c.raised);
+      });
+      town.objects.forEach((each, o) => {
+        let waiting = 0;
+        for (let n = 0; n < count; n++) if (agent("queue").at(t, n) === o && agent("place").at(t, n) > 0) waiting++;
+        const words = townletViewer.shortened(each.name, 14) + (waiting ? ` · ${waiting} wait${waiting === 1 ? "s" : ""}` : "");
+        text(g, words, inside(g, words, (each.x + 0.5) * cell, width, size), each.y * cell + (each.y ? -size * 0.55 : cell + size * 0.6),
+          size, waiting ? c.vermilion : c.text, c.raised);
+      });
+    };
+
+    const drawObjects = (g, c, cell, t) => {
+      town.objects.forEach((each, o) => {
+        g.fillStyle = c[KINDS[each.kind]] || c.blue;
+        square(g, each.x, each.y, cell, 0.04, cell * 0.2);
+        g.fill();
+        text(g, each.letter, (each.x + 0.5) * cell, (each.y + 0.54) * cell, cell * 0.62, c.ground);
+        const busy = busySince[o][Math.min(t, last)];
+        if (busy) {
+          g.strokeStyle = c.text;
+          g.lineWidth = Math.max(2, cell * 0.13);
+          g.beginPath();
+          g.arc((each.x + 0.5) * cell, (each.y + 0.5) * cell, cell * 0.74, -Math.PI / 2,
+            -Math.PI / 2 + 2 * Math.PI * Math.min(1, busy / each.duration));
+          g.stroke();
+        }
+      });
+    };
+
+    const drawQueues = (g, c, cell, t, places) => {
+      g.strokeStyle = c.quiet;
+      g.lineWidth = 1.5;
+      g.setLineDash([2, 4]);
+      town.objects.forEach((each, o) => {
+        const line = [];
+        for (let n = 0; n < count; n++)
+          if (agent("queue").at(t, n) === o && !places[n].away) line.push([agent("place").at(t, n), n]);
+        line.sort((a, b) => a[0] - b[0]);
+        g.beginPath();
+        g.moveTo((each.x + 0.5) * cell, (each.y + 0.5) * cell);
+        for (const [, n] of line) g.lineTo((places[n].x + 0.5) * cell, (places[n].y + 0.5) * cell);
+        g.stroke();
+      });
+      g.setLineDash([]);
+    };
+
+    const drawRivalry = (g, c, cell, t, places, followed) => {
+      g.strokeStyle = c.vermilion;
+      town.pairs.forEach(([a, b], pair) => {
+        const size = rivalry.at(t, pair);
+        if (size < FAINTEST || places[a].away || places[b].away) return;
+        const concerns = followed === null || followed === a || followed === b;
+        g.globalAlpha = concerns ? 0.25 + 0.6 * size : 0.08;
+        g.lineWidth = size >= town.avoid ? 2 : 1;
+        g.setLineDash(size >= town.avoid ? [] : [5, 4]);
+        g.beginPath();
+        g.moveTo((places[a].x + 0.5) * cell, (places[a].y + 0.5) * cell);
+        g.lineTo((places[b].x + 0.5) * cell, (places[b].y + 0.5) * cell);
+        g.stroke();
+      });
+      g.globalAlpha = 1;
+      g.setLineDash([]);
+    };
+
+    const drawConflicts = (g, c, cell, time, places) => {
+      for (const each of conflicts) {
+        const age = time - each.t;
+        if (age < 0 || age > FLASH) continue;
+        const fresh = 1 - age / FLASH, middle = each.object >= 0 ? town.objects[each.object] : places[each.a];
+        g.globalAlpha = fresh;
+        g.strokeStyle = c.vermilion;
+        g.lineWidth = 1 + 3 * fresh;
+        g.beginPath();
+        g.arc((middle.x + 0.5) * cell, (middle.y + 0.5) * cell, cell * (1 + 1.2 * (1 - fresh)), 0, 2 * Math.PI);
+        g.stroke();
+        g.beginPath();
+        g.moveTo((places[each.a].x + 0.5) * cell, (places[each.a].y + 0.5) * cell);
+        g.lineTo((places[each.b].x + 0.5) * cell, (places[each.b].y + 0.5) * cell);
+        g.stroke();
+        g.globalAlpha = 1;
+      }
+    };
+
+    const drawTrail = (g, c, cell, t, n) => {
+      g.strokeStyle = c.text;
+      g.globalAlpha = 0.35;
+      g.lineWidth = 2;
+      g.beginPath();
+      for (let s = Math.max(0, t - TRAIL); s <= t; s++) {
+        const x = (agent("x").at(s, n) + 0.5) * cell, y = (agent("y").at(s, n) + 0.5) * cell;
+        if (s === Math.max(0, t - TRAIL) || isAway(s, n)) g.moveTo(x, y);
+        else g.lineTo(x, y);
+      }
+      g.stroke();
+      g.globalAlpha = 1;
+    };
+
+    const drawAgents = (g, c, cell, t, places, followed) => {
+      const r = Math.max(6, cell * 0.44);
+      const order = [...places.keys()].sort((a, b) => (a === followed) - (b === followed));
+      for (const n of order) {
+        const place = places[n];
+        if (place.away) continue;
+        const x = (place.x + 0.5) * cell, y = (place.y + 0.5) * cell, need = lowest(t, n), duty = word(town.duties, "duty", t, n);
+        g.beginPath();
+        g.arc(x, y, r, 0, 2 * Math.PI);
+        g.fillStyle = n === followed ? c.text : c.ground;
+        g.fill();
+        g.strokeStyle = need < 0.2 ? c.vermilion : need < 0.45 ? c.orange : c.blue;
+        g.lineWidth = need < 0.2 ? 3 : 2;
+        g.stroke();
+        text(g, label(n), x, y + 0.5, r * 1.1, n === followed ? c.ground : c.text);
+        NEEDS.forEach((name, index) => {
+          const level = agent(name).at(t, n), width = Math.max(2, r * 0.34), left = x - r * 0.85 + index * (width + r * 0.34);
+          g.fillStyle = c.line;
+          g.fillRect(left, y + r + 2, width, 5);
+          g.fillStyle = level < 0.2 ? c.vermilion : level < 0.45 ? c.orange : c.blue;
+          g.fillRect(left, y + r + 2 + 5 * (1 - level), width, 5 * level);
+        });
+        const badge = duty === "late" || duty === "absent" ? duty : word(town.activities, "activity", t, n) === "chats" ? "chats" : "";
+        if (badge) text(g, badge, x, y - r - 5, Math.max(8, cell * 0.5), badge === "chats" ? c.green : c.vermilion, c.raised);
+      }
+    };
+
+    return {
+      last, events, clock, unit: "ticks", step: town.ticks_per_decision, day: town.day, decision: (t) => Math.floor(t / town.ticks_per_decision),
+      people: town.agents.map((each) => each.name),
+      ratio: town.height / town.width,
+      draw: (canvas, time, followed) => {
+        const g = townletViewer.fit(canvas, town.height / town.width);
+        if (!g) return;
+        const c = townletViewer.colours(), width = canvas.clientWidth, cell = width / town.width, t = Math.floor(Math.min(time, last));
+        const places = positions(Math.min(time, last));
+        drawGround(g, c, cell, width, cell * town.height, t);
+        if (followed !== null) drawTrail(g, c, cell, t, followed);
+        drawRivalry(g, c, cell, t, places, followed);
+        drawQueues(g, c, cell, t, places);
+        drawObjects(g, c, cell, t);
+        drawConflicts(g, c, cell, time, places);
+        drawAgents(g, c, cell, t, places, followed);
+        drawLabels(g, c, cell, width, t);
+      },
+      pick: (canvas, x, y) => {
+        const cell = canvas.clientWidth / town.width;
+        let nearest = null, least = 1.2;
+        positions(pickTime()).forEach((place, n) => {
+          const apart = Math.hypot(x / cell - place.x - 0.5, y / cell - place.y - 0.5);
+          if (!place.away && apart < least) [nearest, least] = [n, apart];
+        });
+        return nearest;
+      },
+      state: (t, n) => ({
+        doing: isAway(t, n) ? "is away" : sentence(t, n),
+        duty: word(town.duties, "duty", t, n),
+        wallet: agent("wallet").at(t, n),
+        needs: NEEDS.map((need) => agent(need).at(t, n)),
+        total: agent("episode_return").at(t, n),
+      }),
+    };
+  };
+  const pickTime = () => townletViewer.time();
+  townletViewer.adapters.push({ fits: (recording) => recording.town !== null, make });
+})();
