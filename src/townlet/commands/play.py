@@ -1,6 +1,5 @@
 """`townlet play`: one episode on a page, as one policy plays it or as two do, side by side."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +11,8 @@ from townlet.commands.arguments import HOME, AllowImport, Home, find_run
 __all__ = ["play"]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from townlet.imports import Imports
     from townlet.policy.training.episode_choice import ChosenEpisode
 
@@ -28,7 +29,7 @@ def play(
         Parameter(
             negative="",
             consume_multiple=False,
-            help="teacher:NAME, NAME@ALIAS of a registry, a run or `latest`, a weights file, a bundle, or the beginning "
+            help="teacher:NAME, NAME@ALIAS of a registry, a run, `latest`, a weights file, a bundle, or the beginning "
             "of a digest; give it twice to see two side by side.",
         ),
     ] = (),
@@ -42,6 +43,9 @@ def play(
     scenario: Annotated[str | None, Parameter(help="Scenario to play; by default the policy's own.")] = None,
     days: Annotated[
         int | None, Parameter(help="Length of the episode; by default that of the policy's evidence, else 14.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, Parameter(help="Decisions after which an episode of an environment without days is cut.")
     ] = None,
     seed: Annotated[int | None, Parameter(help="Seed of the episodes, as townlet evaluate counts them; 0.")] = None,
     actions: Annotated[
@@ -74,8 +78,8 @@ def play(
     imports = Imports(tuple(allow_import))
     if run is not None:
         stated = {
-            "policy": policy, "environment": environment, "scenario": scenario, "days": days, "seed": seed,
-            "actions": actions,
+            "policy": policy, "environment": environment, "scenario": scenario, "days": days, "max-steps": max_steps,
+            "seed": seed, "actions": actions,
         }  # fmt: skip
         beside = [f"--{name}" for name, value in stated.items() if value not in (None, ())]
         if beside:
@@ -83,7 +87,7 @@ def play(
         own, directory = find_run(home, run)
         chosen = episode_of_run(RunData.read(directory, own, catalogue()), imports=imports, episode=episode)
     else:
-        chosen = _of_policies(policy, home, imports, environment, scenario)(
+        chosen = _of_policies(policy, home, imports, environment, scenario, max_steps)(
             seed=seed or 0, episode=episode, days=days, actions=actions or "greedy"
         )
     pair = record_pair(chosen, every=every)
@@ -94,7 +98,12 @@ def play(
 
 
 def _of_policies(
-    words: tuple[str, ...], home: Path, imports: "Imports", environment: str | None, scenario: str | None
+    words: tuple[str, ...],
+    home: Path,
+    imports: "Imports",
+    environment: str | None,
+    scenario: str | None,
+    max_steps: int | None,
 ) -> "Callable[..., ChosenEpisode]":
     """Return what chooses an episode for the policies that these words name; BadInputError for none, and for three."""
     from attrs import evolve
@@ -120,4 +129,5 @@ def _of_policies(
     spec = spec or EnvironmentSpec(id="town", scenario="small_town")
     spec = spec if environment is None else EnvironmentSpec(id=environment)
     spec = spec if scenario is None else evolve(spec, scenario=scenario)
+    spec = spec if max_steps is None else evolve(spec, max_steps=max_steps)
     return partial(episode_of_seed, tuple(found), environment=spec, imports=imports)

@@ -30,7 +30,8 @@ class PackedColumn(Record):
     """Several series of whole numbers over time, packed: differences, zigzag, runs of zeros, varints, base64.
 
     A series begins at 0; its differences d follow each other as zigzag(d) = 2d or −2d − 1, in bytes of 7 bits with the
-    low ones first. A zero is followed by the number of further zeros. One series follows the other.
+    low ones first. A zero is followed by the number of further zeros. One series follows the
+    other, and a run of zeros may go on from one to the next.
     """
 
     name: str

@@ -26,7 +26,6 @@ with needed("gymnasium", extra="env"):
 
 if TYPE_CHECKING:
     from townlet.env.film_recorder import FilmRecorder
-    from townlet.env.foreign_worlds import ForeignWorlds
 
 __all__ = ["METRICS", "SCENARIO", "ForeignProvider", "discount_of"]
 
@@ -34,8 +33,8 @@ SCENARIO = "default"
 """The only scenario of an environment of another library."""
 _DISCOUNT, _SHORTEST, _HORIZONS = 0.99, 0.97, 4.0
 """γ of long and of short episodes, and how often 1 ÷ (1 − γ) fits between: what is cut hardly counts then."""
-_RENDERING = MappingProxyType({"render_mode": "rgb_array"})
-"""How an environment is asked to draw itself into an array."""
+_PIXELS = "rgb_array"
+"""The render mode in which an environment draws itself into an array."""
 METRICS = (
     MetricSpec(name="return_per_episode", unit="1/episode", direction=Direction.HIGHER, exposure="episodes"),
     MetricSpec(name="episode_length", unit="decisions", direction=Direction.HIGHER, exposure="episodes", low=0.0),
@@ -122,23 +121,20 @@ class ForeignProvider(ABC):
         """
         from townlet.env.film_recorder import FilmRecorder
 
-        worlds = attrs.evolve(self, arguments={**self.arguments, **_RENDERING})._renderable(
-            scenario, seed=seed, max_steps=max_steps, first_world=world
-        )
-        return None if worlds is None else FilmRecorder(worlds, every)
-
-    def _renderable(self, scenario: str, *, seed: int, max_steps: int, first_world: int) -> "ForeignWorlds | None":
-        """Return one world that draws itself; None where it cannot be made so."""
+        if not self._draws():
+            return None
+        drawing = attrs.evolve(self, arguments={**self.arguments, "render_mode": _PIXELS})
         try:
-            one = self.make_one()
-        except BadInputError:  # it does not know the keyword argument
+            made: Any = drawing.make(scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=world)
+        except BadInputError:  # it does not take the keyword argument
             return None
-        mode = getattr(one, "render_mode", None)
+        return FilmRecorder(made, every)
+
+    def _draws(self) -> bool:
+        """Return whether the environment says that it can draw itself into an array."""
+        one = self.make_one()
         one.close()
-        if mode != _RENDERING["render_mode"]:
-            return None
-        made: Any = self.make(scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=first_world)
-        return made if hasattr(made, "picture") else None
+        return _PIXELS in (getattr(one, "metadata", None) or {}).get("render_modes", ())
 
     def layouts(self) -> Layouts:
         """Return how own observations and actions, of one agent, are read and written."""

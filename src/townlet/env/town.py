@@ -133,9 +133,7 @@ class TownProvider:
             first_world=first_world,
         )
 
-    def recorder(
-        self, scenario: str, *, seed: int, max_steps: int, world: int, every: int | None
-    ) -> "TownRecorder":
+    def recorder(self, scenario: str, *, seed: int, max_steps: int, world: int, every: int | None) -> "TownRecorder":
         """Return the world with the id `world`, which records every tick; `every` is for pictures and changes nothing.
 
         BadInputError for an episode that is longer than a page can hold.

@@ -76,7 +76,7 @@ class Command(NamedTuple):
     first_tick: int
     """First tick of the decision that STEP plays: 0, or the tick at which an earlier call stopped."""
     end_tick: int
-    """The tick before which STEP stops; the whole decision is played in one call, or in parts that follow each other."""
+    """The tick before which STEP stops; a decision is played in one call, or in parts that follow each other."""
 
 
 @kernel

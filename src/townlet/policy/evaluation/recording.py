@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions

@@ -1,7 +1,7 @@
 """Which episode to look at: one of a run's evidence, or one that `townlet evaluate` plays."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from attrs import evolve, field, frozen
@@ -23,8 +23,8 @@ from townlet.rng import derive
 
 __all__ = ["EXTREMES", "ChosenEpisode", "episode_of_run", "episode_of_seed", "record_pair"]
 
-EXTREMES = ("gain", "loss")
-"""Words for the episode of a run's evidence in which the candidate gained, or lost, most against the baseline."""
+EXTREMES: Mapping[str, str] = MappingProxyType({"gain": "gained most", "loss": "gained least or lost most"})
+"""Words for two episodes of a run's evidence, and what the candidate did in them against the baseline."""
 _MOST = 1_000_000
 _SHOWN = 4
 """KPIs that a sentence names."""
@@ -89,7 +89,10 @@ def episode_of_seed(
         policies=tuple(
             (fit_policy(each, environments, environment.scenario, actions), each.source) for each in references
         ),
-        origin=f"This is episode {number} of seed {seed}, as townlet evaluate --seed {seed} plays it.",
+        origin=(
+            f"This is episode {number} of seed {seed}, as townlet evaluate --seed {seed}"
+            f"{f' --days {days}' if description.decisions_per_day else ''} plays it."
+        ),
     )
 
 
@@ -185,18 +188,24 @@ def _chosen(episode: str, row: PairedMetric, baseline: str | None, higher: bool,
     values = row.values[CANDIDATE]
     others = row.values.get(baseline or "", (0.0,) * len(values))
     sign = (1 if higher else -1) * (1 if episode == "gain" else -1)
-    pairs = [(sign * (a - b), -i) for i, (a, b) in enumerate(zip(values, others, strict=True)) if None not in (a, b)]
+    pairs = [
+        (sign * (value - other), -i)
+        for i, (value, other) in enumerate(zip(values, others, strict=True))
+        if value is not None and other is not None
+    ]
     if not pairs:
-        raise BadInputError(f"--episode {episode}: {row.metric} is not known in any pair; name an episode by its number")
+        raise BadInputError(
+            f"--episode {episode}: {row.metric} is not known in any pair; name an episode by its number"
+        )
     return -max(pairs)[1]
 
 
 def _origin(run: RunData, evidence: VisitEvidence, number: int, episode: str, baseline: str | None) -> str:
-    extreme = f", the one with the candidate's largest {episode}" if episode in EXTREMES else ""
+    extreme = f", the one in which the candidate {EXTREMES[episode]}" if episode in EXTREMES else ""
     against = "" if baseline is None else f" against {baseline}"
     return (
-        f"This is episode {number} of the {evidence.table.looks[-1]} that {evidence.state} visit {evidence.visit} of run "
-        f"{run.id} counted for its candidate{against}{extreme}."
+        f"This is episode {number} of the {evidence.table.looks[-1]} that {evidence.state} visit {evidence.visit} of "
+        f"run {run.id} counted for its candidate{against}{extreme}."
     )
 
 

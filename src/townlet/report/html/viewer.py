@@ -1,7 +1,7 @@
-"""The viewer: one page that plays a recorded episode, of one policy or of two side by side, and says what it came to."""
+"""The viewer: a page that plays a recorded episode, of one policy or of two side by side, and says what came of it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -57,14 +57,24 @@ def viewer_page(pair: RecordedPair) -> str:
         "viewer.html.j2",
         styles=["viewer.css"],
         scripts=_SCRIPTS,
-        heading=f"{_shown(pair.scenario)}: {' beside '.join(names)}",
-        sentences=viewer_sentences(pair),
+        heading=f"{_shown(_place(pair))}: {' beside '.join(names)}",
+        outcome=_outcome(pair, names),
+        sentences=list(_facts(pair, names)),
+        doubt=pair.doubt,
         policies=[_Policy(name=name, drawn=_drawn(pair, name)) for name in names],
         rows=list(_rows(pair)),
         is_town=first.town is not None,
         legend=_LEGEND,
-        data=data_block("episodes", {"recording": [_json(episode) for episode in pair.episodes]}),
+        data=data_block(
+            "episodes",
+            {"objective": [one_line(pair.objective)], "recording": [_json(episode) for episode in pair.episodes]},
+        ),
     )
+
+
+def _place(pair: RecordedPair) -> str:
+    """Return the scenario; where an environment has only one, its id."""
+    return pair.environment if pair.scenario == "default" else pair.scenario
 
 
 def policy_names(pair: RecordedPair) -> list[str]:
@@ -74,17 +84,23 @@ def policy_names(pair: RecordedPair) -> list[str]:
 
 
 def viewer_sentences(pair: RecordedPair) -> list[str]:
-    """Return what the page says before anything moves: which episode, how long, and how it ended."""
-    names, first = policy_names(pair), pair.episodes[0]
-    sentences = [pair.origin, f"{_length(pair)} Learned policies chose their actions {_ACTIONS[pair.actions]}."]
-    if len(names) == 2 and pair.unpaired:
-        sentences.append("This environment ignores its seed: the two did not play the same episode.")
-    elif len(names) == 2:
-        sentences.append("Both began in the same state, and chance was the same for both.")
-    row = next((i for i, kpi in enumerate(first.kpis) if kpi.name == pair.objective), None)
-    if row is not None:
-        sentences.append(_outcome(pair, names, row))
-    return [*sentences, *([pair.doubt] if pair.doubt else [])]
+    """Return what the page says before anything moves: how the episode ended, which it is, what is doubtful."""
+    names = policy_names(pair)
+    return [_outcome(pair, names), *_facts(pair, names), *([pair.doubt] if pair.doubt else [])]
+
+
+def _facts(pair: RecordedPair, names: Sequence[str]) -> Iterator[str]:
+    """Yield sentences on the episode."""
+    yield pair.origin
+    yield _length(pair)
+    if any(not episode.policy.startswith("teacher:") for episode in pair.episodes):
+        yield f"Learned policies chose their actions {_ACTIONS[pair.actions]}."
+    if len(names) == 2:
+        yield (
+            "This environment ignores its seed: the two did not play the same episode."
+            if pair.unpaired
+            else "Both began in the same state, and chance was the same for both."
+        )
 
 
 _ACTIONS: Mapping[str, str] = {"greedy": "greedily", "stochastic": "by chance, with the probabilities of the network"}
@@ -101,15 +117,16 @@ def _length(pair: RecordedPair) -> str:
     return f"It lasts {' and '.join(f'{length:,}' for length in lengths)} decisions."
 
 
-def _outcome(pair: RecordedPair, names: list[str], row: int) -> str:
-    kpis = [episode.kpis[row] for episode in pair.episodes]
-    values = [kpi.value for kpi in kpis]
-    objective = _shown(kpis[0].name)
-    if len(kpis) == 1:
-        return f"{objective} of {names[0]} is {number(values[0]) or 'not known'}."
-    a, b = values
-    if a is None or b is None:
-        return f"{objective} is not known of both."
+def _outcome(pair: RecordedPair, names: Sequence[str]) -> str:
+    """Return how the objective came out."""
+    kpis = [kpi for episode in pair.episodes for kpi in episode.kpis if kpi.name == pair.objective]
+    values, objective = [kpi.value for kpi in kpis], _shown(pair.objective)
+    if None in values:
+        return f"{objective} is not known{' of both' if len(kpis) > 1 else ''}: the episode says nothing about it."
+    known = [value for value in values if value is not None]
+    if len(known) == 1:
+        return f"{objective} of {names[0]} is {number(known[0])}."
+    a, b = known
     if a == b:
         return f"{objective} of both is {number(a)}."
     better = names[(a < b) == (kpis[0].direction != "lower")]

@@ -1,12 +1,13 @@
 // One clock for all episodes: play, pause, scrub, speed, follow; the KPIs so far and their difference.
 (() => {
-  const recordings = townletColumns("episodes").recording.map((text) => JSON.parse(text));
+  const columns = townletColumns("episodes"), recordings = columns.recording.map((text) => JSON.parse(text));
   const $ = (id) => document.getElementById(id);
   const canvases = recordings.map((_, index) => $(`stage-${index}`));
   const films = recordings.map((recording) => townletViewer.adapters.find((each) => each.fits(recording)).make(recording));
   const kpis = recordings.map((recording) => recording.kpis.map((kpi) => ({
     ...kpi, running: townletViewer.unpack(kpi.running), known: townletViewer.unpack(kpi.known) })));
   const last = Math.max(...films.map((film) => film.last)), first = films[0];
+  const objective = kpis[0].findIndex((kpi) => kpi.name === columns.objective[0]);
   const isTown = first.unit === "ticks";
   const speeds = isTown ? [1, 5, 15, 30, 60, 120, 300] : [1, 2, 5, 10, 25, 50];
   const TEXT_EVERY = 100;
@@ -31,8 +32,7 @@
     option.textContent = townletViewer.shortened(name, 60);
     $("follow").append(option);
   });
-  $("people").hidden = !first.people.length;
-  $("follow").parentElement.hidden = !first.people.length;
+  const on = (id, kind, action) => { if ($(id)) $(id).addEventListener(kind, action); };
 
   const seek = (to) => {
     time = Math.min(Math.max(to, 0), last);
@@ -48,7 +48,7 @@
   };
   const follow = (n) => {
     followed = n !== null && n >= 0 && n < first.people.length ? n : null;
-    $("follow").value = followed === null ? "" : String(followed);
+    if ($("follow")) $("follow").value = followed === null ? "" : String(followed);
     dirty = true;
     shownText = -1;
     remember();
@@ -97,6 +97,10 @@
     return kpi.known.at(decision) ? kpi.running.at(decision) : null;
   };
   const drawKpis = (t) => {
+    films.forEach((film, index) => {
+      const shown = kpis[index][objective];
+      if (shown) $(`headline-${index}`).textContent = `${townletViewer.number(valueAt(shown, film, t))} ${shown.name} so far`;
+    });
     kpis[0].forEach((kpi, row) => {
       const values = kpis.map((each, index) => valueAt(each[row], films[index], t));
       values.forEach((value, index) => { $(`kpi-${row}-${index}`).textContent = townletViewer.number(value); });
@@ -208,11 +212,11 @@
   $("play").addEventListener("click", () => setPlaying(!playing));
   $("back").addEventListener("click", () => step(-first.step));
   $("forward").addEventListener("click", () => step(first.step));
-  $("previous").addEventListener("click", () => leap(-1));
-  $("next").addEventListener("click", () => leap(1));
+  on("previous", "click", () => leap(-1));
+  on("next", "click", () => leap(1));
   $("scrub").addEventListener("input", () => seek(Number($("scrub").value)));
   $("scrub").addEventListener("change", remember);
-  $("follow").addEventListener("change", () => follow($("follow").value === "" ? null : Number($("follow").value)));
+  on("follow", "change", () => follow($("follow").value === "" ? null : Number($("follow").value)));
   timeline.addEventListener("pointerdown", (event) => {
     seek(((event.offsetX - 8) / (timeline.clientWidth - 16)) * last);
     remember();
@@ -241,7 +245,6 @@
   addEventListener("hashchange", recall);
   addEventListener("resize", () => { dirty = true; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dirty = true; });
-  $("leaps").hidden = !films.some((film) => film.events.length);
   recall();
   drawText(0);
   requestAnimationFrame(frame);

@@ -14,8 +14,9 @@ townletViewer.unpack = (packed) => {
     } while (byte > 127);
     return number;
   };
+  let zeros = 0; // a run of zeros goes on from one series to the next
   for (let series = 0; series < packed.series; series++) {
-    let value = 0, zeros = 0;
+    let value = 0;
     for (let t = 0; t < packed.length; t++) {
       if (zeros > 0) {
         zeros--;
@@ -36,9 +37,8 @@ townletViewer.unpack = (packed) => {
 townletViewer.number = (value) => {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size >= 1000) return Math.round(value).toLocaleString("en-US");
-  const decimals = size >= 100 ? 1 : size >= 1 ? 2 : 3;
-  return String(Number(value.toFixed(decimals)));
+  const decimals = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3;
+  return Number(value.toFixed(decimals)).toLocaleString("en-US", { maximumFractionDigits: 3 });
 };
 
 townletViewer.colours = () => {

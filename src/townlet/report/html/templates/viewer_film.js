@@ -9,7 +9,7 @@
       return picture;
     });
     return {
-      ...clock(recording), ratio: strip.height / strip.width,
+      ...clock(recording),
       draw: (canvas, time) => {
         const g = townletViewer.fit(canvas, strip.height / strip.width);
         if (!g) return;
@@ -32,7 +32,7 @@
     });
     const ratio = 0.16 * columns.length;
     return {
-      ...clock(recording), ratio,
+      ...clock(recording),
       draw: (canvas, time) => {
         const g = townletViewer.fit(canvas, ratio);
         if (!g) return;

@@ -2,7 +2,7 @@
 (() => {
   const KINDS = { fridge: "sky", stove: "orange", shower: "green", bed: "purple" };
   const NEEDS = ["hunger", "hygiene", "energy"];
-  const FLASH = 12, TRAIL = 90, FAINTEST = 0.1;
+  const FLASH = 12, TRAIL = 90, FAINTEST = 0.1, MARGIN = 0.9;
 
   const make = (recording) => {
     const town = recording.town;
@@ -24,6 +24,7 @@
       return since;
     });
     const label = (n) => String(n);
+    const solid = new Set([...town.objects, ...town.jobs].map((each) => `${each.x},${each.y}`));
 
     const sentence = (t, n) => {
       const activity = word(town.activities, "activity", t, n), queue = agent("queue").at(t, n);
@@ -61,7 +62,9 @@
       }
     events.sort((a, b) => a.t - b.t);
 
-    // Where each agent is between two ticks; those on one tile stand around its middle.
+    const columnsShown = town.width + 2 * MARGIN, ratio = (town.height + 2 * MARGIN) / columnsShown;
+
+    // Where each agent is between two ticks; those on one tile stand around its middle, and beside what stands there.
     const positions = (time) => {
       const t = Math.floor(time), share = time - t, places = [], crowd = new Map();
       for (let n = 0; n < count; n++) {
@@ -75,13 +78,15 @@
           crowd.set(key, [...(crowd.get(key) || []), n]);
         }
       }
-      for (const members of crowd.values())
-        if (members.length > 1)
+      for (const [key, members] of crowd) {
+        const taken = solid.has(key), radius = taken ? 0.95 : 0.45;
+        if (taken || members.length > 1)
           members.forEach((n, index) => {
-            const angle = (2 * Math.PI * index) / members.length - Math.PI / 2;
-            places[n].x += 0.42 * Math.cos(angle);
-            places[n].y += 0.42 * Math.sin(angle);
+            const angle = (2 * Math.PI * index) / members.length + (taken ? Math.PI / 2 - Math.PI / 5 : -Math.PI / 2);
+            places[n].x += radius * Math.cos(angle);
+            places[n].y += radius * Math.sin(angle);
           });
+      }
       return places;
     };
 
@@ -112,12 +117,13 @@
     const inside = (g, words, x, width, size) => {
       g.font = `600 ${size}px system-ui, sans-serif`;
       const half = g.measureText(words).width / 2 + 2;
-      return Math.min(Math.max(x, half), width - half);
+      return Math.min(Math.max(x, half - MARGIN * width / columnsShown), width * (1 - MARGIN / columnsShown) - half);
     };
 
-    const drawGround = (g, c, cell, width, height, t) => {
+    const drawGround = (g, c, cell, t) => {
+      const width = town.width * cell, height = town.height * cell, margin = MARGIN * cell;
       g.fillStyle = c.raised;
-      g.fillRect(0, 0, width, height);
+      g.fillRect(-margin, -margin, width + 2 * margin, height + 2 * margin);
       g.strokeStyle = c.grid;
       g.lineWidth = 1;
       g.beginPath();
@@ -125,9 +131,10 @@
       for (let y = 0; y <= town.height; y++) { g.moveTo(0, Math.round(y * cell) + 0.5); g.lineTo(width, Math.round(y * cell) + 0.5); }
       g.stroke();
       const hour = ((town.start + t) % town.day) / town.day;
-      g.fillStyle = `rgba(20, 30, 80, ${(0.08 * (1 + Math.cos(2 * Math.PI * hour))).toFixed(3)})`;
-      g.fillRect(0, 0, width, height);
-      g.strokeStyle = c.line;
+      g.fillStyle = `rgba(40, 50, 120, ${(0.06 * (1 + Math.cos(2 * Math.PI * hour))).toFixed(3)})`;
+      g.fillRect(-margin, -margin, width + 2 * margin, height + 2 * margin);
+      g.strokeStyle = c.quiet;
+      g.globalAlpha = 0.6;
       g.lineWidth = 1;
       town.agents.forEach((each, n) => {
         const x = (each.home_x + 0.5) * cell, y = (each.home_y + 0.5) * cell, r = cell * 0.34;
@@ -136,6 +143,7 @@
         g.stroke();
         if (cell >= 12) text(g, label(n), x, y + r * 0.45, Math.max(7, cell * 0.36), c.quiet);
       });
+      g.globalAlpha = 1;
       town.jobs.forEach((job) => {
         const minute = (town.start + t) % town.day, open = minute >= job.start && minute < job.end;
         g.setLineDash(open ? [] : [3, 3]);
@@ -149,19 +157,26 @@
       });
     };
 
-    const drawLabels = (g, c, cell, width, t) => {
+    // A name stands above its place, or below where an agent covers it there.
+    const above = (each, places) => {
+      const covered = (from, to) => places.some((place) =>
+        !place.away && Math.abs(place.x - each.x) < 0.9 && place.y - each.y > from && place.y - each.y < to);
+      return !covered(-1.7, -0.3) || covered(0.3, 1.7);
+    };
+
+    const drawLabels = (g, c, cell, width, t, places) => {
       const size = Math.max(9, Math.min(12, cell * 0.6));
       town.jobs.forEach((job) => {
         const minute = (town.start + t) % town.day, open = minute >= job.start && minute < job.end;
         const words = open ? "work, open" : "work";
-        text(g, words, inside(g, words, (job.x + 0.5) * cell, width, size), job.y * cell + (job.y ? -size * 0.55 : cell + size * 0.6),
+        text(g, words, inside(g, words, (job.x + 0.5) * cell, width, size), (above(job, places) ? job.y * cell - size * 0.6 : (job.y + 1) * cell + size * 0.7),
           size, open ? c.blue : c.quiet, c.raised);
       });
       town.objects.forEach((each, o) => {
         let waiting = 0;
         for (let n = 0; n < count; n++) if (agent("queue").at(t, n) === o && agent("place").at(t, n) > 0) waiting++;
         const words = townletViewer.shortened(each.name, 14) + (waiting ? ` · ${waiting} wait${waiting === 1 ? "s" : ""}` : "");
-        text(g, words, inside(g, words, (each.x + 0.5) * cell, width, size), each.y * cell + (each.y ? -size * 0.55 : cell + size * 0.6),
+        text(g, words, inside(g, words, (each.x + 0.5) * cell, width, size), (above(each, places) ? each.y * cell - size * 0.6 : (each.y + 1) * cell + size * 0.7),
           size, waiting ? c.vermilion : c.text, c.raised);
       });
     };
@@ -282,26 +297,26 @@
     return {
       last, events, clock, unit: "ticks", step: town.ticks_per_decision, day: town.day, decision: (t) => Math.floor(t / town.ticks_per_decision),
       people: town.agents.map((each) => each.name),
-      ratio: town.height / town.width,
       draw: (canvas, time, followed) => {
-        const g = townletViewer.fit(canvas, town.height / town.width);
+        const g = townletViewer.fit(canvas, ratio);
         if (!g) return;
-        const c = townletViewer.colours(), width = canvas.clientWidth, cell = width / town.width, t = Math.floor(Math.min(time, last));
+        const c = townletViewer.colours(), width = canvas.clientWidth, cell = width / columnsShown, t = Math.floor(Math.min(time, last));
         const places = positions(Math.min(time, last));
-        drawGround(g, c, cell, width, cell * town.height, t);
+        g.translate(MARGIN * cell, MARGIN * cell);
+        drawGround(g, c, cell, t);
         if (followed !== null) drawTrail(g, c, cell, t, followed);
         drawRivalry(g, c, cell, t, places, followed);
         drawQueues(g, c, cell, t, places);
         drawObjects(g, c, cell, t);
         drawConflicts(g, c, cell, time, places);
+        drawLabels(g, c, cell, width, t, places);
         drawAgents(g, c, cell, t, places, followed);
-        drawLabels(g, c, cell, width, t);
       },
       pick: (canvas, x, y) => {
-        const cell = canvas.clientWidth / town.width;
+        const cell = canvas.clientWidth / columnsShown;
         let nearest = null, least = 1.2;
         positions(pickTime()).forEach((place, n) => {
-          const apart = Math.hypot(x / cell - place.x - 0.5, y / cell - place.y - 0.5);
+          const apart = Math.hypot(x / cell - MARGIN - place.x - 0.5, y / cell - MARGIN - place.y - 0.5);
           if (!place.away && apart < least) [nearest, least] = [n, apart];
         });
         return nearest;
