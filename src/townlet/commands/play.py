@@ -78,19 +78,23 @@ def play(
     imports = Imports(tuple(allow_import))
     if run is not None:
         stated = {
-            "policy": policy, "environment": environment, "scenario": scenario, "days": days, "max-steps": max_steps,
+            "policy": policy, "environment": environment, "days": days, "max-steps": max_steps,
             "seed": seed, "actions": actions,
         }  # fmt: skip
         beside = [f"--{name}" for name, value in stated.items() if value not in (None, ())]
         if beside:
             raise BadInputError(f"--run says what is played; leave out {' and '.join(beside)}, or --run")
         own, directory = find_run(home, run)
-        chosen = episode_of_run(RunData.read(directory, own, catalogue()), imports=imports, episode=episode)
+        chosen = episode_of_run(
+            RunData.read(directory, own, catalogue()), imports=imports, episode=episode, scenario=scenario
+        )
     else:
         chosen = _of_policies(policy, home, imports, environment, scenario, max_steps)(
             seed=seed or 0, episode=episode, days=days, actions=actions or "greedy"
         )
     pair = record_pair(chosen, every=every)
+    if every is not None and pair.episodes[0].film is None:
+        terminal.warn("--every changes nothing here: it is for environments that draw pictures of themselves")
     page = viewer_page(pair).encode()
     write_atomic(out, page)
     terminal.show("\n".join((*viewer_sentences(pair), f"wrote {out} ({size(len(page))}); open it in a browser")))

@@ -49,7 +49,7 @@ class PackedColumn(Record):
     def of(cls, name: str, values: NDArray[np.generic], scale: float = 1.0) -> "PackedColumn":
         """Return values [T, K], or [T], rounded to multiples of 1 ÷ scale."""
         table = np.asarray(values, np.float64 if scale != 1 else None)
-        table = table.reshape(len(table), -1)
+        table = table if table.ndim == 2 else table[:, None]
         whole = np.rint(table * scale).astype(np.int64) if scale != 1 else table.astype(np.int64)
         differences = np.diff(whole, axis=0, prepend=0).T.reshape(-1)
         return cls(

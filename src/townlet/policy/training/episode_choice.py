@@ -52,7 +52,7 @@ class ChosenEpisode:
     origin: str
     """Where the episode comes from, as a sentence."""
     unpaired: bool = False
-    """True where the environment does not obey its seed."""
+    """True where it is known that the environment does not obey its seed."""
     counted: Mapping[str, Mapping[str, float | None]] = field(factory=dict)
     """What evidence counted in this episode, by policy and KPI; empty where no evidence holds it."""
 
@@ -96,17 +96,21 @@ def episode_of_seed(
     )
 
 
-def episode_of_run(run: RunData, *, imports: Imports, episode: str) -> ChosenEpisode:
+def episode_of_run(run: RunData, *, imports: Imports, episode: str, scenario: str | None = None) -> ChosenEpisode:
     """Return an episode of a run's last evidence, with its candidate and the first baseline that can play.
 
     `episode` is a number from 0, ``gain`` or ``loss``: where the candidate's objective was furthest above, or below,
-    the baseline's. BadInputError where the run has no evidence, or none with such an episode.
+    the baseline's. `scenario` is one of the evidence's suite, by default the first. BadInputError where the run has no
+    evidence, or none of such an episode.
     """
     if not run.evidence:
         raise BadInputError(f"run {run.id} has no evidence yet; name policies with --policy, or a run that evaluated")
     evidence, schedule = run.evidence[-1], run.schedule
     table, spec = evidence.table, schedule.evidence[evidence.table.evidence]
-    scenario = spec.scenarios[0] if spec.scenarios else schedule.environment.scenario
+    suite = spec.scenarios or (schedule.environment.scenario,)
+    scenario = suite[0] if scenario is None else scenario
+    if scenario not in suite:
+        raise BadInputError(f"run {run.id} has no evidence of {scenario!r}; it has that of {', '.join(suite)}")
     source = EnvironmentSource(imports=imports, home=run.directory.home(run.home))
     environments = source.of_schedule(evolve(schedule, environment=evolve(schedule.environment, workers=0)), run.path)
     description = environments.describe(scenario)
@@ -169,10 +173,16 @@ def record_pair(
         episode=chosen.episode,
         actions=chosen.actions,
         origin=chosen.origin,
-        unpaired=chosen.unpaired,
+        unpaired=chosen.unpaired or not _begin_alike(episodes),
         doubt=_doubt(chosen, episodes),
         episodes=episodes,
     )
+
+
+def _begin_alike(episodes: tuple[EpisodeRecording, ...]) -> bool:
+    """Return whether all recordings begin with the same observation."""
+    beginnings = [[float(curve.values()[0, 0]) for curve in each.curves.columns] for each in episodes]
+    return all(beginning == beginnings[0] for beginning in beginnings)
 
 
 def _number(episode: str, count: int, where: str) -> int:

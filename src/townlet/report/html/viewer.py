@@ -95,12 +95,12 @@ def _facts(pair: RecordedPair, names: Sequence[str]) -> Iterator[str]:
     yield _length(pair)
     if any(not episode.policy.startswith("teacher:") for episode in pair.episodes):
         yield f"Learned policies chose their actions {_ACTIONS[pair.actions]}."
-    if len(names) == 2:
-        yield (
-            "This environment ignores its seed: the two did not play the same episode."
-            if pair.unpaired
-            else "Both began in the same state, and chance was the same for both."
-        )
+    if len(names) == 2 and pair.unpaired:
+        yield "This environment ignores its seed: the two did not play the same episode."
+    elif len(names) == 2 and pair.episodes[0].town is not None:
+        yield "Both began in the same state, and chance was the same for both."
+    elif len(names) == 2:
+        yield "Both were reset with the same seed and began alike."
 
 
 _ACTIONS: Mapping[str, str] = {"greedy": "greedily", "stochastic": "by chance, with the probabilities of the network"}
