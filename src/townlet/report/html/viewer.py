@@ -121,7 +121,7 @@ def _outcome(pair: RecordedPair, names: Sequence[str]) -> str:
     """Return how the objective came out."""
     kpis = [kpi for episode in pair.episodes for kpi in episode.kpis if kpi.name == pair.objective]
     values, objective = [kpi.value for kpi in kpis], _shown(pair.objective)
-    if None in values:
+    if not values or None in values:
         return f"{objective} is not known{' of both' if len(kpis) > 1 else ''}: the episode says nothing about it."
     known = [value for value in values if value is not None]
     if len(known) == 1:
