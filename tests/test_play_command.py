@@ -34,7 +34,7 @@ def test_the_episodes_are_those_that_evaluate_counts(tmp_path: Path, capsys: pyt
     shown = []
     for episode in ("0", "1"):
         words = ("play", *SHORT, "--policy", "teacher:random", "--seed", "3", "--episode", episode)
-        assert 0 == run_command([*words, "--out", str(out)]), capsys.readouterr().err
+        assert 0 == run_command([*words, "--force", "--out", str(out)]), capsys.readouterr().err
         shown.append([values(each) for each in recordings(out)])
     capsys.readouterr()
     words = ["evaluate", "teacher:scripted", "--against", "teacher:random", *SHORT[2:], "--episodes", "2"]
@@ -47,11 +47,11 @@ def test_the_episodes_are_those_that_evaluate_counts(tmp_path: Path, capsys: pyt
 
 
 def test_the_same_command_writes_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A page of ours is replaced, and the outcome is said on stdout."""
+    """The outcome is said on stdout."""
     out = tmp_path / "town.html"
     pages = []
     for _ in range(2):
-        assert 0 == run_command(["play", *SHORT, "--out", str(out)])
+        assert 0 == run_command(["play", *SHORT, "--force", "--out", str(out)])
         pages.append(out.read_bytes())
 
     assert pages[0] == pages[1]
@@ -62,7 +62,7 @@ def test_a_day_of_eight_agents_fits_a_page(tmp_path: Path) -> None:
     """Two policies in small_town take less than 300 kB, a fifth of what is allowed."""
     out = tmp_path / "town.html"
     words = ("--policy", "teacher:scripted", "--policy", "teacher:planner", "--days", "1")
-    assert 0 == run_command(["play", *words, "--out", str(out)])
+    assert 0 == run_command(["play", *words, "--force", "--out", str(out)])
 
     assert out.stat().st_size < 300_000
     assert [8, 8] == [len(each["town"]["agents"]) for each in recordings(out)]
@@ -86,19 +86,19 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence(
 ) -> None:
     """The exit code says bad input, and nothing is written."""
     out = tmp_path / "town.html"
-    assert 2 == run_command(["play", *words, "--out", str(out), "--home", str(tmp_path)])
+    assert 2 == run_command(["play", *words, "--force", "--out", str(out), "--home", str(tmp_path)])
 
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
 
 
-def test_a_file_of_somebody_else_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only a page of Townlet is replaced."""
+def test_a_file_that_exists_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only --force replaces it."""
     out = tmp_path / "thesis.html"
     out.write_text("<html>years of work</html>")
     assert 2 == run_command(["play", *SHORT, "--out", str(out)])
 
-    assert "holds something else than a page of Townlet" in " ".join(capsys.readouterr().err.split())
+    assert "exists already; name another file with --out, or add --force" in " ".join(capsys.readouterr().err.split())
     assert "<html>years of work</html>" == out.read_text()
 
 
@@ -114,7 +114,9 @@ def test_an_environment_of_another_library_is_a_film(tmp_path: Path) -> None:
     """Two balance a pole side by side; the page stays within its size."""
     out = tmp_path / "film.html"
     words = ("--environment", "gymnasium:CartPole-v1", "--max-steps", "40")
-    assert 0 == run_command(["play", *("--policy", "teacher:balance") * 2, *words, "--every", "10", "--out", str(out)])
+    assert 0 == run_command(
+        ["play", *("--policy", "teacher:balance") * 2, *words, "--every", "10", "--force", "--out", str(out)]
+    )
 
     first, second = recordings(out)
     assert [0, 10, 20, 30, 40] == first["film"]["decisions"]
@@ -133,10 +135,12 @@ def test_an_episode_of_a_runs_evidence_has_the_kpis_that_were_counted(
     for episode in ("gain", "loss", "1"):
         capsys.readouterr()
         assert 0 == run_command(
-            ["play", "--run", "latest", "--episode", episode, "--out", str(out), "--home", str(home)]
+            ["play", "--run", "latest", "--episode", episode, "--force", "--out", str(out), "--home", str(home)]
         )
         said = capsys.readouterr().out
         assert "counted for its candidate against" in said
         assert "is not what the evidence counted" not in said
-    assert 2 == run_command(["play", "--run", "latest", "--episode", "99", "--out", str(out), "--home", str(home)])
+    assert 2 == run_command(
+        ["play", "--run", "latest", "--episode", "99", "--force", "--out", str(out), "--home", str(home)]
+    )
     assert "the run's evidence has" in " ".join(capsys.readouterr().err.split())

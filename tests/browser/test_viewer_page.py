@@ -84,6 +84,13 @@ def test_scrubbing_moves_everything(opened: Opened) -> None:
     see(page, "day 1, 08:30")
 
     assert "10.75" == page.text_content("#kpi-0-0")
+    assert "" == page.text_content("#status")
+    page.fill("#scrub", "35")
+    see(page, "day 1, 08:35")
+    assert "no water" == page.text_content("#status")
+    assert "day 1, 08:31 water fails" == page.text_content("#events-0 li")
+    page.fill("#scrub", "30")
+    see(page, "day 1, 08:30")
     assert ["uses Ada", "waits for Ada, number 1"] == page.locator("#people-0 .doing").all_text_contents()
     assert "day 1, 08:20 Ada and Ben quarrel at Ada (0.4)" == page.text_content("#events-0 li")
 

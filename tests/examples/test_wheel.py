@@ -57,6 +57,15 @@ def test_the_wheel_holds_types_and_every_schedule(package: Path) -> None:
         assert path.read_bytes() == (package / "townlet" / "schedules" / path.name).read_bytes()
 
 
+def test_the_wheel_holds_what_pages_are_made_of(package: Path) -> None:
+    """Templates, styles and scripts are package data."""
+    folder = Path("townlet", "report", "html", "templates")
+    sources = sorted((ROOT / "src" / folder).iterdir())
+
+    assert {"viewer.js", "viewer.html.j2"} < {path.name for path in sources}
+    assert [path.read_bytes() for path in sources] == [(package / folder / path.name).read_bytes() for path in sources]
+
+
 def test_schedules_lists_those_of_the_wheel(townlet, package: Path) -> None:
     """Each has a name, one sentence and what it needs."""
     rows = json.loads(townlet("schedules", "--json"))

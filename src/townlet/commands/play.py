@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _MOST_POLICIES = 2
 _REGISTRY = "registry:"
-_PAGE, _HEAD = b'<meta name="generator" content="townlet">', 4096
-"""What every page of Townlet has, and within how many bytes."""
 
 
 def play(
@@ -54,7 +52,8 @@ def play(
     every: Annotated[
         int | None, Parameter(help="Decisions between two pictures of an environment that draws itself.")
     ] = None,
-    out: Annotated[Path, Parameter(help="File to write; another page of Townlet is replaced.")] = Path("play.html"),
+    out: Annotated[Path, Parameter(help="File to write.")] = Path("play.html"),
+    force: Annotated[bool, Parameter(negative="", help="Replace the file where it exists.")] = False,
     allow_import: AllowImport = (),
     home: Home = HOME,
 ) -> int:
@@ -70,11 +69,11 @@ def play(
     from townlet.store.files import write_atomic
     from townlet.store.outputs import require_output_file
 
-    with needed("jinja2", extra="report"):
+    with needed("jinja2", "markupsafe", extra="report"):
         from townlet.report.html.viewer import viewer_page, viewer_sentences
     require_output_file(out, "--out")
-    if out.exists() and _PAGE not in out.read_bytes()[:_HEAD]:
-        raise BadInputError(f"{out} holds something else than a page of Townlet; name another file with --out")
+    if out.exists() and not force:
+        raise BadInputError(f"{out} exists already; name another file with --out, or add --force")
     imports = Imports(tuple(allow_import))
     if run is not None:
         stated = {

@@ -172,6 +172,7 @@
     textAt = now;
     shownText = t;
     $("clock").textContent = first.clock(t);
+    $("status").textContent = first.status(t);
     $("scrub").value = String(t);
     $("scrub").setAttribute("aria-valuetext", first.clock(t));
     drawKpis(t);

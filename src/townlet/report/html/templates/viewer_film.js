@@ -66,7 +66,7 @@
 
   const clock = (recording) => ({
     last: recording.decisions, events: [], unit: "decisions", step: 1, day: null, decision: (t) => Math.floor(t), people: [],
-    clock: (t) => `decision ${t}`, pick: () => null, state: () => null,
+    clock: (t) => `decision ${t}`, status: () => "", pick: () => null, state: () => null,
   });
 
   const ended = (g, width, height) => {

@@ -96,6 +96,14 @@
       return `day ${Math.floor(tick / town.day) + 1}, ${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
     };
 
+    const status = (t) => {
+      const words = [], price = columns["town.price"].at(t);
+      if (!columns["town.power"].at(t)) words.push("no power");
+      if (!columns["town.water"].at(t)) words.push("no water");
+      if (price !== 1) words.push(`prices × ${townletViewer.number(price)}`);
+      return words.join(", ");
+    };
+
     const square = (g, x, y, cell, margin, radius) => {
       g.beginPath();
       g.roundRect((x + margin) * cell, (y + margin) * cell, (1 - 2 * margin) * cell, (1 - 2 * margin) * cell, radius);
@@ -295,7 +303,7 @@
     };
 
     return {
-      last, events, clock, unit: "ticks", step: town.ticks_per_decision, day: town.day, decision: (t) => Math.floor(t / town.ticks_per_decision),
+      last, events, clock, status, unit: "ticks", step: town.ticks_per_decision, day: town.day, decision: (t) => Math.floor(t / town.ticks_per_decision),
       people: town.agents.map((each) => each.name),
       draw: (canvas, time, followed) => {
         const g = townletViewer.fit(canvas, ratio);
