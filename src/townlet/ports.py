@@ -183,7 +183,6 @@ class Teacher(Protocol):
 
         Where an action is one choice, [W, N] is enough.
         """
-        ...
 
 
 @runtime_checkable
@@ -193,7 +192,6 @@ class StubTeacher(Teacher, Protocol):
     @property
     def never_acts(self) -> str:
         """The reason, in words."""
-        ...
 
 
 @runtime_checkable
@@ -203,11 +201,9 @@ class StatefulTeacher(Teacher, Protocol):
     @property
     def keeps_state(self) -> bool:
         """Whether it keeps one; where not, `begin` need not be called."""
-        ...
 
     def begin(self, worlds: NDArray[np.bool_]) -> None:
         """Forget the past of the worlds of the mask [W]: their episodes begin."""
-        ...
 
 
 @runtime_checkable
@@ -219,7 +215,6 @@ class Environment(Protocol):
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Start a new episode in the worlds of the mask [W], all by default; return the observations of all worlds."""
-        ...
 
     def step(self, actions: Actions) -> StepResult:
         """Play one decision with actions [W, N, C]; a wrong shape, dtype or value raises and changes nothing.
@@ -227,19 +222,15 @@ class Environment(Protocol):
         A world that is over ignores its actions, brings no reward and stays in its final state until `reset` is
         called for it; `step` resets nothing.
         """
-        ...
 
     def tallies(self) -> Tallies:
         """Return the KPI sums of each world over its running episode, or over the one that just ended."""
-        ...
 
     def snapshot(self) -> bytes:
         """Return the whole state for `restore`, which continues with the same bits; empty bytes if unsupported."""
-        ...
 
     def restore(self, state: bytes) -> None:
         """Continue from a snapshot of an equal environment."""
-        ...
 
 
 @runtime_checkable
@@ -248,18 +239,15 @@ class EnvironmentProvider(Protocol):
 
     def describe(self, scenario: str) -> EnvironmentDescription:
         """Return the description of a scenario; BadInputError for an unknown one."""
-        ...
 
     def make(self, scenario: str, *, worlds: int, seed: int, max_steps: int, first_world: int = 0) -> Environment:
         """Return `worlds` worlds with the ids first_world, first_world + 1, …, of at most `max_steps` decisions.
 
         World i of seed s plays the same episodes in every batch that contains it.
         """
-        ...
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a scripted policy by name; BadInputError for an unknown one."""
-        ...
 
 
 @runtime_checkable
@@ -271,7 +259,6 @@ class ConfigurableProvider(EnvironmentProvider, Protocol):
 
         `imports` are the modules that it may import. BadInputError for what it cannot do.
         """
-        ...
 
 
 @runtime_checkable
@@ -280,7 +267,6 @@ class ScriptableProvider(EnvironmentProvider, Protocol):
 
     def teacher_of(self, script: Script) -> Teacher:
         """Return a teacher that asks the script for each living agent."""
-        ...
 
 
 @frozen(kw_only=True)
@@ -308,7 +294,6 @@ class RecordedProvider(EnvironmentProvider, Protocol):
 
         BadInputError where it is missing, where its digest is another, and where it does not fit the environment.
         """
-        ...
 
 
 @runtime_checkable

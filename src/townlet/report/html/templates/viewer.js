@@ -65,29 +65,31 @@
   };
 
   // The timeline: a stroke for each conflict and each end of a life; one row for each policy.
-  const timeline = $("timeline");
+  const timeline = $("timeline"), strokes = townletViewer.layer();
   const drawTimeline = () => {
     const g = townletViewer.fit(timeline, (14 * films.length + 4) / Math.max(1, timeline.clientWidth));
     if (!g) return;
     const c = townletViewer.colours(), width = timeline.clientWidth, x = (t) => 8 + ((width - 16) * t) / last;
     g.clearRect(0, 0, width, timeline.clientHeight);
-    films.forEach((film, row) => {
-      const top = 2 + 14 * row;
-      g.fillStyle = c.grid;
-      g.fillRect(8, top, width - 16, 11);
-      for (const event of film.events) {
-        if (followed !== null && !event.agents.includes(followed)) continue;
-        if (event.kind !== "conflict" && event.kind !== "end") continue;
-        g.fillStyle = event.kind === "end" ? c.text : c.vermilion;
-        g.fillRect(x(event.t) - (event.kind === "end" ? 1.5 : 0.5), top, event.kind === "end" ? 3 : 1.5, 11);
+    strokes(g, timeline, String(followed), (layer) => {
+      films.forEach((film, row) => {
+        const top = 2 + 14 * row;
+        layer.fillStyle = c.grid;
+        layer.fillRect(8, top, width - 16, 11);
+        for (const event of film.events) {
+          if (followed !== null && !event.agents.includes(followed)) continue;
+          if (event.kind !== "conflict" && event.kind !== "end") continue;
+          layer.fillStyle = event.kind === "end" ? c.text : c.vermilion;
+          layer.fillRect(x(event.t) - (event.kind === "end" ? 1.5 : 0.5), top, event.kind === "end" ? 3 : 1.5, 11);
+        }
+        if (film.last < last) { layer.fillStyle = c.line; layer.fillRect(x(film.last), top + 5, width - 8 - x(film.last), 1); }
+      });
+      if (first.day) {
+        layer.fillStyle = c.quiet;
+        const start = recordings[0].town.start;
+        for (let t = first.day - (start % first.day); t < last; t += first.day) layer.fillRect(x(t), 0, 1, timeline.clientHeight);
       }
-      if (film.last < last) { g.fillStyle = c.line; g.fillRect(x(film.last), top + 5, width - 8 - x(film.last), 1); }
     });
-    if (first.day) {
-      g.fillStyle = c.quiet;
-      const start = recordings[0].town.start;
-      for (let t = first.day - (start % first.day); t < last; t += first.day) g.fillRect(x(t), 0, 1, timeline.clientHeight);
-    }
     g.fillStyle = c.text;
     g.fillRect(x(time) - 0.5, 0, 1.5, timeline.clientHeight);
   };

@@ -41,11 +41,37 @@ townletViewer.number = (value) => {
   return Number(value.toFixed(decimals)).toLocaleString("en-US", { maximumFractionDigits: 3 });
 };
 
+// The colours of the page, looked up once for each colour scheme.
 townletViewer.colours = () => {
-  const style = getComputedStyle(document.documentElement);
-  const names = ["ground", "raised", "text", "quiet", "line", "grid", "blue", "orange", "green", "vermilion", "purple", "sky",
-    "candidate", "teacher"];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  if (townletViewer.found?.scheme !== scheme) {
+    const style = getComputedStyle(document.documentElement);
+    const names = ["ground", "raised", "text", "quiet", "line", "grid", "blue", "orange", "green", "vermilion", "purple", "sky"];
+    const values = names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]);
+    townletViewer.found = { scheme, ...Object.fromEntries(values) };
+  }
+  return townletViewer.found;
+};
+
+// Draws what rarely changes once, and the picture of it from then on, until `key` changes.
+townletViewer.layer = () => {
+  const picture = document.createElement("canvas");
+  let drawn = null;
+  return (g, canvas, key, draw) => {
+    const whole = `${key} ${canvas.width} ${canvas.height} ${townletViewer.colours().scheme}`;
+    if (whole !== drawn) {
+      drawn = whole;
+      picture.width = canvas.width;
+      picture.height = canvas.height;
+      const context = picture.getContext("2d");
+      context.setTransform(g.getTransform());
+      draw(context);
+    }
+    g.save();
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.drawImage(picture, 0, 0);
+    g.restore();
+  };
 };
 
 townletViewer.shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -12,8 +12,11 @@
       const [t, a, b, object] = [0, 1, 2, 3].map((series) => rows.table[row * 5 + series]);
       return { t, a, b, object, intensity: rows.at(row, 4) };
     });
-    const agent = (name) => columns[`agent.${name}`];
-    const object = (name) => columns[`object.${name}`];
+    const grouped = (prefix) => Object.fromEntries(Object.entries(columns)
+      .filter(([name]) => name.startsWith(prefix)).map(([name, column]) => [name.slice(prefix.length), column]));
+    const agents = grouped("agent."), objects = grouped("object.");
+    const agent = (name) => agents[name];
+    const object = (name) => objects[name];
     const count = town.agents.length, last = agent("x").length - 1;
     const word = (list, name, t, n) => list[agent(name).at(t, n)];
     const lowest = (t, n) => Math.min(...NEEDS.map((need) => agent(need).at(t, n)));
@@ -104,6 +107,7 @@
       return words.join(", ");
     };
 
+    const ground = townletViewer.layer();
     const square = (g, x, y, cell, margin, radius) => {
       g.beginPath();
       g.roundRect((x + margin) * cell, (y + margin) * cell, (1 - 2 * margin) * cell, (1 - 2 * margin) * cell, radius);
@@ -172,7 +176,7 @@
       return !covered(-1.7, -0.3) || covered(0.3, 1.7);
     };
 
-    const drawLabels = (g, c, cell, width, t, places) => {
+    const drawLabels = (g, c, cell, width, t, places, queues) => {
       const size = Math.max(9, Math.min(12, cell * 0.6));
       town.jobs.forEach((job) => {
         const minute = (town.start + t) % town.day, open = minute >= job.start && minute < job.end;
@@ -181,8 +185,7 @@
           size, open ? c.blue : c.quiet, c.raised);
       });
       town.objects.forEach((each, o) => {
-        let waiting = 0;
-        for (let n = 0; n < count; n++) if (agent("queue").at(t, n) === o && agent("place").at(t, n) > 0) waiting++;
+        const waiting = queues[o].filter(([place]) => place > 0).length;
         const words = townletViewer.shortened(each.name, 14) + (waiting ? ` · ${waiting} wait${waiting === 1 ? "s" : ""}` : "");
         text(g, words, inside(g, words, (each.x + 0.5) * cell, width, size), (above(each, places) ? each.y * cell - size * 0.6 : (each.y + 1) * cell + size * 0.7),
           size, waiting ? c.vermilion : c.text, c.raised);
@@ -207,18 +210,25 @@
       });
     };
 
-    const drawQueues = (g, c, cell, t, places) => {
+    // By object, who stands there: place and agent, the holder first.
+    const queuesAt = (t, places) => {
+      const queues = town.objects.map(() => []);
+      for (let n = 0; n < count; n++) {
+        const queue = agents.queue.at(t, n);
+        if (queue >= 0 && !places[n].away) queues[queue].push([agents.place.at(t, n), n]);
+      }
+      for (const queue of queues) queue.sort((a, b) => a[0] - b[0]);
+      return queues;
+    };
+
+    const drawQueues = (g, c, cell, places, queues) => {
       g.strokeStyle = c.quiet;
       g.lineWidth = 1.5;
       g.setLineDash([2, 4]);
       town.objects.forEach((each, o) => {
-        const line = [];
-        for (let n = 0; n < count; n++)
-          if (agent("queue").at(t, n) === o && !places[n].away) line.push([agent("place").at(t, n), n]);
-        line.sort((a, b) => a[0] - b[0]);
         g.beginPath();
         g.moveTo((each.x + 0.5) * cell, (each.y + 0.5) * cell);
-        for (const [, n] of line) g.lineTo((places[n].x + 0.5) * cell, (places[n].y + 0.5) * cell);
+        for (const [, n] of queues[o]) g.lineTo((places[n].x + 0.5) * cell, (places[n].y + 0.5) * cell);
         g.stroke();
       });
       g.setLineDash([]);
@@ -309,15 +319,17 @@
         const g = townletViewer.fit(canvas, ratio);
         if (!g) return;
         const c = townletViewer.colours(), width = canvas.clientWidth, cell = width / columnsShown, t = Math.floor(Math.min(time, last));
-        const places = positions(Math.min(time, last));
+        const places = positions(Math.min(time, last)), queues = queuesAt(t, places);
         g.translate(MARGIN * cell, MARGIN * cell);
-        drawGround(g, c, cell, t);
+        const hour = Math.floor((24 * ((town.start + t) % town.day)) / town.day), minute = (town.start + t) % town.day;
+        const open = town.jobs.map((job) => minute >= job.start && minute < job.end);
+        ground(g, canvas, `${hour} ${open}`, (layer) => drawGround(layer, c, cell, t));
         if (followed !== null) drawTrail(g, c, cell, t, followed);
         drawRivalry(g, c, cell, t, places, followed);
-        drawQueues(g, c, cell, t, places);
+        drawQueues(g, c, cell, places, queues);
         drawObjects(g, c, cell, t);
         drawConflicts(g, c, cell, time, places);
-        drawLabels(g, c, cell, width, t, places);
+        drawLabels(g, c, cell, width, t, places, queues);
         drawAgents(g, c, cell, t, places, followed);
       },
       pick: (canvas, x, y) => {
