@@ -1,5 +1,10 @@
 """The numpy forward pass gives the same bits for any split; sampling follows the softmax and the masks."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -21,6 +26,31 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch() -> None:
         parts = [forward(layers, inputs[:split]), forward(layers, inputs[split:])]
         assert np.array_equal(whole, np.concatenate(parts))
     assert np.array_equal(whole[13:14], forward(layers, inputs[13:14]))
+
+
+KERNELS = ("Haswell", "SkylakeX", "Sandybridge", "Nehalem")
+"""Kernels of OpenBLAS for processors with AVX2, with AVX-512, with AVX, and older ones."""
+IN_ANY_PLACE = """
+import numpy as np
+from townlet.policy.model.forward import forward
+from townlet.policy.model.initialise import fresh_layers
+
+rng = np.random.default_rng(0)
+for widths in ((4, 64, 64, 2), (37, 64, 64, 11), (184, 128, 128, 9), (300, 256, 1), (6, 16, 3), (1, 13, 100, 5)):
+    layers, inputs = fresh_layers(rng, widths, 1.0), rng.standard_normal((700, widths[0])).astype(np.float32)
+    whole = forward(layers, inputs)
+    for split in (1, 7, 239, 240, 241, 255, 256, 257, 699):
+        parts = np.concatenate([forward(layers, inputs[:split]), forward(layers, inputs[split:])])
+        assert np.array_equal(whole, parts), (widths, split)
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these kernels are of x86")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_row_has_the_same_bits_on_every_processor(kernel: str) -> None:
+    """Whatever kernel of OpenBLAS multiplies; one that this processor cannot run is replaced by its own."""
+    environment = {**os.environ, "OPENBLAS_CORETYPE": kernel}
+    subprocess.run([sys.executable, "-c", IN_ANY_PLACE], env=environment, check=True, timeout=120)
 
 
 def test_forward_is_a_multi_layer_perceptron() -> None:

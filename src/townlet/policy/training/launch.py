@@ -21,7 +21,7 @@ from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.overrides import Override, overridden
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
-from townlet.machine.schedule.yaml_source import MAX_BYTES, read
+from townlet.machine.schedule.yaml_source import MAX_BYTES, SourceSyntaxError, read
 from townlet.machine.schedule.yaml_text import dump, edit
 from townlet.policy.model.weights import read_weights, verifier
 from townlet.policy.training.contexts import TrainingContext
@@ -177,7 +177,7 @@ class ScheduleSource:
         try:
             found = read(self.settled().text).data.get("trackers") or {}
             return {name: {key: str(value) for key, value in (own or {}).items()} for name, own in found.items()}
-        except (AttributeError, TownletError):
+        except (AttributeError, SourceSyntaxError, TownletError):
             return {}  # the check of the whole schedule says what is wrong
 
     def settled(self) -> "ScheduleSource":
