@@ -76,8 +76,8 @@ def compare_kpis(evidence: EvidenceTable) -> Iterator[KpiComparison]:
 def _compare(evidence: EvidenceTable, row: PairedMetric, baseline: str) -> KpiComparison:
     candidates, others = row.values[CANDIDATE], row.values[baseline]
     unpaired, recorded = evidence.is_unpaired(baseline), evidence.is_recorded(baseline)
-    is_one_sided = bool(missing_episodes(candidates, others) or missing_episodes(others, candidates))
-    is_known = not row.invalid and (recorded or not is_one_sided)
+    is_one_sided = not recorded and bool(missing_episodes(candidates, others) or missing_episodes(others, candidates))
+    is_known = not row.invalid and not is_one_sided
     own, other = ([value for value in side if value is not None] for side in (candidates, others))
     low, high = None, None
     if is_known and min(len(own), len(other)) >= 2:
