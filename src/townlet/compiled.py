@@ -1,6 +1,7 @@
 """Compile kernels with numba: one set of options, and a cache keyed by the digest of the sources."""
 
 import logging
+import sys
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -34,9 +35,10 @@ u64 = cast("Callable[[int], int]", np.uint64)
 def cache_folder() -> Path | None:
     """Return the folder of the compiled kernels, one per digest of their sources; None where none can be kept.
 
-    numba itself checks only the file of the entry kernel and would miss a change in the others.
+    numba itself checks only the file of the entry kernel and would miss a change in the others. Python and the
+    libraries count as sources: installations share the folder.
     """
-    digest = sha256(numba.__version__.encode())
+    digest = sha256(f"Python {sys.version_info[:2]} numba {numba.__version__} numpy {np.__version__}".encode())
     package = Path(__file__).parent
     kernels = sorted((package / "world").glob("*.py"))
     for source in (package / "dto" / "town_rules.py", Path(__file__), *kernels):
@@ -46,7 +48,7 @@ def cache_folder() -> Path | None:
 
 @cache
 def is_cold() -> bool:
-    """Tell whether the kernels must be compiled first (half a minute, once for each version and installation)."""
+    """Tell whether the kernels must be compiled first (half a minute, once for each version of the sources)."""
     folder = cache_folder()
     return folder is None or not any(folder.rglob("*.nbc"))
 
@@ -55,7 +57,7 @@ def is_cold() -> bool:
 def announce_compilation() -> None:
     """Say once, before the first step of a town, that its kernels have to be compiled."""
     if is_cold():
-        _LOG.warning("the town's kernels are compiled, once for this installation: about half a minute")
+        _LOG.warning("the town's kernels are compiled, once for this version: about half a minute")
 
 
 def _compile(function: F, *, entry: bool) -> F:

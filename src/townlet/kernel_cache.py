@@ -1,7 +1,8 @@
 """The cache of compiled kernels: which folder it is in, what is read from it, and how it is kept small.
 
-Compiling takes about half a minute; what was compiled is 15 to 28 MB for each installation. A cache is no part of any
-result: one that is damaged, full or cannot be written is named once and done without.
+Compiling takes about half a minute; what was compiled is 15 to 28 MB for each version of the sources, and all
+installations of one user share it. A cache is no part of any result: one that is damaged, full or cannot be written is
+named once and done without.
 """
 
 import logging
@@ -17,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, UserProvidedCacheLocator
 
 __all__ = ["CheckedCache", "bytes_of", "folder_for", "old_folders", "remove_old"]
 
@@ -112,6 +113,17 @@ def remove_old(current: Path, most: int) -> None:
 class _CheckedFiles(IndexDataCacheFile):
     """Files that carry the digest of their content: what does not fit it is not unpickled, but compiled again."""
 
+    def save(self, key: Any, data: Any) -> None:
+        """Store a kernel under a name of its own.
+
+        numba counts the names, so that two processes that compile two signatures at once would write the same file.
+        """
+        name = f"{self._index_name.removesuffix('.nbi')}.{sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
+        self._save_data(name, data)
+        overloads = self._load_index()
+        if overloads.get(key) != name:
+            self._save_index(overloads | {key: name})
+
     def _load_index(self) -> dict[Any, str]:
         content = self._read(self._index_path)
         if content is None or content[:2] != (self._version, self._source_stamp):
@@ -151,8 +163,27 @@ class _CheckedFiles(IndexDataCacheFile):
             file.write(sha256(data).digest() + data)
 
 
+class _SharedLocator(UserProvidedCacheLocator):
+    """A folder named by a kernel's module and the content of its file, whichever installation the file belongs to.
+
+    numba names it by the path, so that a second environment with the same sources would compile again.
+    """
+
+    def __init__(self, function: Any, file: str) -> None:
+        super().__init__(function, file)
+        content = self.get_source_stamp().hex()[:16]
+        folder = Path(self._cache_path).parent
+        self._cache_path = str(folder / f"{function.__module__}-{content}")
+
+
+class _SharedResults(CompileResultCacheImpl):
+    _locator_classes = [_SharedLocator]  # noqa: RUF012 - the base class declares a list
+
+
 class CheckedCache(FunctionCache):
     """Cache of one kernel, without which the kernel is compiled."""
+
+    _impl_class = _SharedResults
 
     def __init__(self, function: Any) -> None:
         super().__init__(function)

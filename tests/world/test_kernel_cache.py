@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from townlet.compiled import cache_folder
-from townlet.kernel_cache import bytes_of, folder_for, old_folders, remove_old
+from townlet.kernel_cache import _CheckedFiles, bytes_of, folder_for, old_folders, remove_old
 
 pytestmark = pytest.mark.once
 
@@ -67,6 +67,31 @@ def test_a_kernel_is_compiled_once(kernel: Path, tmp_path: Path) -> None:
     """The second process loads it."""
     assert ("12.0 compiled", "") == run(kernel, tmp_path)
     assert ("12.0 hit", "") == run(kernel, tmp_path)
+
+
+def test_an_equal_installation_elsewhere_loads_what_the_first_compiled(kernel: Path, tmp_path: Path) -> None:
+    """The path says nothing about a kernel; its content does: another one of the same name is compiled."""
+    (tmp_path / "elsewhere").mkdir()
+    twin = tmp_path / "elsewhere" / kernel.name
+    twin.write_bytes(kernel.read_bytes())
+    assert ("12.0 compiled", "") == run(kernel, tmp_path)
+    assert ("12.0 hit", "") == run(twin, tmp_path)
+
+    twin.write_text(KERNEL.replace("*= 2", "*= 3"), encoding="utf-8")
+    assert ("18.0 compiled", "") == run(twin, tmp_path)
+    assert ("12.0 hit", "") == run(kernel, tmp_path)
+
+
+def test_processes_that_compile_two_signatures_at_once_write_two_files(tmp_path: Path) -> None:
+    """Neither saw the other's index; what stays in it leads to its own code."""
+    files = _CheckedFiles(cache_path=str(tmp_path), filename_base="kernel", source_stamp=b"0")
+    files.save(("float32",), "code for float32")
+    files.flush()  # the index as the other process had read it
+    files.save(("float64",), "code for float64")
+    assert 2 == len([*tmp_path.glob("*.nbc")])
+    assert "code for float64" == files.load(("float64",))
+    files.save(("float32",), "code for float32")
+    assert ["code for float32", "code for float64"] == [files.load((kind,)) for kind in ("float32", "float64")]
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "noise", "a directory", "a pipe", "a device"])
