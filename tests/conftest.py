@@ -1,9 +1,11 @@
 """What every test may count on: torch is where its environment says it is."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,11 @@ from hypothesis import settings
 # Tests share the cores with each other: one thread each, and none that spins while it waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# The tests sync tens of thousands of files. In memory that costs nothing, and no test takes the power away.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2**31:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # A busy machine is no failure: no test of this house depends on time.
 settings.register_profile("house", deadline=None)

@@ -130,6 +130,7 @@ def line(words: tuple[str, ...], name: str, value: str) -> list[str]:
         "--name": "plays",
         "--reason": "because",
         "--edge": "0",
+        "--seeds": "1",
         "--episodes": "2",
         "--days": "1",
         "--scenario": "queue_conflict",
