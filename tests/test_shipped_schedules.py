@@ -135,6 +135,7 @@ class FakeStrategy:
         return cls(weights=target, discarded=None, target="accepted", parity=None, scale=scale)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
 def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each edge of each state is taken by some run, and every run ends or holds; what is played is not the question."""

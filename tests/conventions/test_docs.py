@@ -46,6 +46,7 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
         exec(compile(block, str(page), "exec"), names)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_exist(command: str, tmp_path: Path) -> None:
     """Every townlet command in a shell block accepts --help."""

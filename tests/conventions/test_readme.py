@@ -78,7 +78,7 @@ def test_the_second_command_is_what_continuous_integration_runs() -> None:
 
 
 def test_the_default_environments_are_the_promised_ones() -> None:
-    """`tox` alone runs all of them; py313, soak, wheel and the benchmarks are run by name."""
+    """`tox` alone runs all of them; py313, docs, soak, wheel and the benchmarks are run by name."""
     tox = _tox()
 
     assert DEFAULT == [name.strip() for name in tox["tox"]["env_list"].split(",")]

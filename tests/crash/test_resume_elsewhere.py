@@ -10,6 +10,8 @@ import pytest
 
 from townlet.policy.model.blas import kernel_name
 
+pytestmark = pytest.mark.once
+
 SCHEDULE = """\
 schedule: townlet/v1
 name: twice

@@ -16,6 +16,8 @@ from townlet.world import kernel_rng as inner
 from townlet.world.batch import TownBatch
 from townlet.world.teachers import RandomTeacher, ScriptedTeacher
 
+pytestmark = pytest.mark.once
+
 SPEC = scenario("small_town")
 PLAY = """
 import json, sys
