@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import townlet.dto
@@ -164,6 +164,7 @@ def record(draw: st.DrawFn, cls: type, depth: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("cls", _records(), ids=lambda cls: cls.__name__)
+@settings(max_examples=40)  # of each of more than a hundred records, which share their fields' types
 @given(data=st.data())
 def test_a_record_comes_back_as_it_was(cls: type[Record], data: st.DataObject) -> None:
     """Dumped to plain data and structured again: equal, and the same plain data."""

@@ -77,7 +77,7 @@ def test_a_vector_environment_goes_through_the_whole_machine(mode: str, tmp_path
     assert vector.weights == single.weights
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_vector_environment_anneals_to_a_promotion(tmp_path: Path) -> None:
     """CartPole's SyncVectorEnv, without a schedule: the policy is no worse than the script, and takes its place."""
     summary = api.anneal(environment=cartpoles, teacher=steer, home=tmp_path)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,12 +34,25 @@ KERNEL = textwrap.dedent(
 )
 
 
+def program_in(folder: Path) -> Path:
+    """Write a program with one kernel."""
+    path = folder / "program.py"
+    path.write_text(KERNEL, encoding="utf-8")
+    return path
+
+
 @pytest.fixture
 def kernel(tmp_path: Path) -> Path:
     """Return a program with one kernel."""
-    path = tmp_path / "program.py"
-    path.write_text(KERNEL, encoding="utf-8")
-    return path
+    return program_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache with what the program's kernel was compiled to."""
+    root = tmp_path_factory.mktemp("compiled") / "cache"
+    run(program_in(root.parent), root)
+    return root
 
 
 def run(program: Path, root: Path, **limits: int) -> tuple[str, str]:
@@ -96,9 +110,11 @@ def test_processes_that_compile_two_signatures_at_once_write_two_files(tmp_path:
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "noise", "a directory", "a pipe", "a device"])
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
-def test_a_damaged_cache_is_named_once_and_compiled_again(kind: str, damage: str, kernel: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_named_once_and_compiled_again(
+    kind: str, damage: str, kernel: Path, compiled: Path, tmp_path: Path
+) -> None:
     """The result is the same, and the process after it has a sound cache again where files can be replaced."""
-    run(kernel, tmp_path)
+    shutil.copytree(compiled, tmp_path, dirs_exist_ok=True)
     (path,) = tmp_path.rglob(f"*.{kind}")
     data = path.read_bytes()
     if damage == "a directory":
