@@ -1,6 +1,7 @@
 """A run's numbers reach its trackers, under global steps, and no tracker changes a run."""
 
 import logging
+import shlex
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -11,6 +12,7 @@ from corridor_schedules import GUARDED, LEARNS, write
 from recorder import Hanging, Recorder, Refusing
 
 import townlet
+from townlet.cli import run_command
 from townlet.errors import BadInputError
 from townlet.store.rundir import RunDirectory
 
@@ -121,16 +123,45 @@ def test_a_schedule_names_its_trackers(tmp_path: Path) -> None:
     ("given", "message"),
     [
         (["tensorbord"], "unknown tracker 'tensorbord'; did you mean 'tensorboard'?"),
+        (None, "trackers: NoneType; expected a name, or an object with keeps_aliases, open, log, move and close"),
         ([3], "trackers: int; expected a name, or an object with keeps_aliases, open, log, move and close"),
         (["none,tensorboard"], "--track none,tensorboard: 'none' stands alone; leave it out, or the others"),
     ],
 )
-def test_a_wrong_tracker_is_refused_before_anything_is_written(tmp_path: Path, given: list[Any], message: str) -> None:
+def test_a_wrong_tracker_is_refused_before_anything_is_written(tmp_path: Path, given: Any, message: str) -> None:
     """A slip costs no run."""
+    path = write(tmp_path, GUARDED, seed=3, ppo=LEARNS, scope="home")
     with pytest.raises(BadInputError) as refused:
-        corridor(tmp_path, *given)
+        townlet.anneal(path, environment=CorridorProvider(), home=tmp_path / "home", trackers=given)
     assert message == str(refused.value)
     assert not (tmp_path / "home").exists()
+
+
+def test_two_trackers_of_one_class_both_get_the_numbers(tmp_path: Path) -> None:
+    """Objects are told apart, whatever their class is called."""
+    first, second = Recorder(), Recorder()
+    corridor(tmp_path, first, second, rehearse=True)
+    assert first.steps == second.steps != []
+
+
+@pytest.mark.filterwarnings("ignore")  # those of MLflow's own libraries
+def test_a_promotion_that_a_tracker_did_not_take_can_be_told_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warning ends with the command; pasted, it moves the alias."""
+    pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    from townlet.trackers.mlflow import MLflowTracker
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with monkeypatch.context() as broken:
+        broken.setattr(MLflowTracker, "move", lambda *_: (_ for _ in ()).throw(OSError("no route to host")))
+        corridor(tmp_path, "mlflow")
+    (warning,) = [each.getMessage() for each in caplog.records if each.getMessage().startswith("tracker mlflow")]
+    assert "1 move of an alias (OSError: no route to host); the run is not affected; later, tell it with: " in warning
+    words = shlex.split(warning.split("tell it with: ")[1])
+    assert ["townlet", "registry", "mirror", "corridor"] == words[:4]
+    assert 0 == run_command(words[1:])
 
 
 def test_a_slow_tracker_does_not_slow_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

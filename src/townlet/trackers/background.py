@@ -32,10 +32,13 @@ _LONGEST_REASON = 300
 class BackgroundTracker:
     """Hands all that it is given to a tracker, in the tracker's own thread; what it is given costs the run a lock."""
 
-    def __init__(self, name: str, tracker: Tracker, run: TrackedRun) -> None:
-        """Start the thread, which opens the tracker; `name` is what the warning calls it."""
+    def __init__(self, name: str, tracker: Tracker, run: TrackedRun, advice: str = "") -> None:
+        """Start the thread, which opens the tracker.
+
+        `name` is what the warning calls it, `advice` how the move of an alias that it did not take is made up for.
+        """
         self.name = name
-        self._tracker, self._run = tracker, run
+        self._tracker, self._run, self._advice = tracker, run, advice
         self._points: deque[tuple[float, TrackedPoint]] = deque()
         self._moves: deque[tuple[float, AliasMove]] = deque()
         self._changed = Condition()
@@ -87,7 +90,9 @@ class BackgroundTracker:
         lost += [f"{moves} {'move' if moves == 1 else 'moves'} of an alias"] if moves else []
         if lost or not is_closed:
             what = f"did not take {' and '.join(lost)}" if lost else "was not closed"
-            _LOG.warning("tracker %s %s (%s); the run is not affected", self.name, what, error or "it is too slow")
+            advice = f"; {self._advice}" if moves and self._advice else ""
+            why = error or "it is too slow"
+            _LOG.warning("tracker %s %s (%s); the run is not affected%s", self.name, what, why, advice)
 
     def _patience(self) -> float:
         """Return the seconds for which the end of the run waits at the most."""

@@ -1,6 +1,6 @@
 """Find trackers by name: built-in ones, and those of installed packages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from pathlib import Path
@@ -9,7 +9,7 @@ from townlet.dto.problems import did_you_mean
 from townlet.errors import BadInputError
 from townlet.ports import TRACKERS, Tracker
 
-__all__ = ["FLAG", "NONE", "TrackerOptions", "Trackers", "find_trackers", "tracker_words"]
+__all__ = ["FLAG", "NONE", "TrackerOptions", "Trackers", "find_trackers", "is_registered", "tracker_words"]
 
 FLAG = "--track"
 """The option of the command line; it can be repeated."""
@@ -28,7 +28,7 @@ def find_trackers(given: Trackers, of_schedule: TrackerOptions, home: Path) -> d
     called by the name of its class. `home` is where trackers write that are told no other place. BadInputError for an
     unknown name, for an option that a tracker does not have, and for a tracker whose library is not installed.
     """
-    every = (given,) if isinstance(given, str | Tracker) else tuple(given)
+    every = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     for each in every:
         if not isinstance(each, str | Tracker):
             raise BadInputError(
@@ -36,13 +36,23 @@ def find_trackers(given: Trackers, of_schedule: TrackerOptions, home: Path) -> d
                 "and close"
             )
     named = [name.strip() for each in every if isinstance(each, str) for name in each.split(",")]
-    objects = {type(each).__name__: each for each in every if not isinstance(each, str)}
+    objects: dict[str, Tracker] = {}
+    for each in every:
+        if not isinstance(each, str):
+            name = type(each).__name__
+            same = sum(type(other) is type(each) for other in objects.values())
+            objects[f"{name} {same + 1}" if same else name] = each
     if NONE in named:
         if len(set(named)) > 1:
             raise BadInputError(f"{FLAG} {','.join(named)}: {NONE!r} stands alone; leave it out, or the others")
         return dict(objects)
     options = dict(of_schedule) | {name: of_schedule.get(name, {}) for name in named}
     return {name: _made(_entry(name), own, home) for name, own in options.items()} | objects
+
+
+def is_registered(name: str) -> bool:
+    """Return whether a command line may name a tracker so."""
+    return name in entry_points(group=TRACKERS).names
 
 
 def tracker_words(words: Sequence[str]) -> tuple[str, ...]:

@@ -18,15 +18,16 @@ from townlet.dto.journal import (
     VisitFinished,
     VisitStarted,
 )
-from townlet.dto.schedule import Plan
+from townlet.dto.schedule import Plan, RegistrySpec
 from townlet.dto.tracking import AliasMove, TrackedPoint, TrackedRun
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read
 from townlet.ports import Tracker
 from townlet.store.blobs import BlobStore
+from townlet.store.hints import command_line
 from townlet.store.rundir import RunDirectory
 from townlet.trackers.background import BackgroundTracker
-from townlet.trackers.find import TrackerOptions, Trackers, find_trackers
+from townlet.trackers.find import TrackerOptions, Trackers, find_trackers, is_registered
 from townlet.trackers.names import gate_numbers, point_numbers, result_numbers
 
 __all__ = ["Point", "Tracking"]
@@ -150,7 +151,17 @@ class Tracking:
             continued=self._is_continued,
             parameters=dict(_leaves("", _plain(plan))),
         )
-        self._running = tuple(BackgroundTracker(name, each, run) for name, each in self.trackers.items())
+        self._running = tuple(
+            BackgroundTracker(name, each, run, self._advice(name, each, plan.schedule.registry))
+            for name, each in self.trackers.items()
+        )
+
+    def _advice(self, name: str, tracker: Tracker, registry: RegistrySpec) -> str:
+        """Return how a tracker that is found by its name is told of a promotion that it did not take."""
+        if self._run is None or not (tracker.keeps_aliases and is_registered(name)):
+            return ""
+        words = ("--alias", registry.champion, "--track", name, "--run", self._run.run)
+        return f"later, tell it with: {command_line('registry', 'mirror', registry.name, *words, home=self.home)}"
 
     def _listen(self, entry: Entry) -> None:
         self._count(entry)
