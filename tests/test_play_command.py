@@ -144,3 +144,22 @@ def test_an_episode_of_a_runs_evidence_has_the_kpis_that_were_counted(
         ["play", "--run", "latest", "--episode", "99", "--force", "--out", str(out), "--home", str(home)]
     )
     assert "the run's evidence has" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_a_report_plays_both_extremes_of_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recorded with the KPIs that were counted, with nothing doubted, in the same bytes each time."""
+    home, out = tmp_path / "home", tmp_path / "report.html"
+    assert 0 == run_command(["run", str(TINY), "--home", str(home)])
+    pages = []
+    for _ in range(2):
+        assert 0 == run_command(["report", "latest", "--force", "--out", str(out), "--home", str(home)])
+        pages.append(out.read_bytes())
+    capsys.readouterr()
+
+    assert pages[0] == pages[1]
+    assert b'id="episodes"' in pages[0]
+    assert b"is not what the evidence counted" not in pages[0]
+    assert len(pages[0]) < 400_000

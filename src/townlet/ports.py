@@ -29,6 +29,7 @@ __all__ = [
     "EnvironmentDescription",
     "EnvironmentProvider",
     "EpisodeRecorder",
+    "PartRecorder",
     "RecordedEpisode",
     "RecordedProvider",
     "RecordingProvider",
@@ -327,6 +328,17 @@ class EpisodeRecorder(Environment, Protocol):
 
     def recording(self) -> TownRecording | FilmStrip:
         """Return what was recorded since the last reset."""
+
+
+@runtime_checkable
+class PartRecorder(EpisodeRecorder, Protocol):
+    """A recorder that can also draw a part of the episode, small enough for a report."""
+
+    part: int
+    """Decisions of a part at the most."""
+
+    def recording_of(self, first: int, last: int) -> TownRecording:
+        """Return what was recorded of the decisions first … last − 1 since the last reset, with fewer details."""
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from golden_runs import GOLDEN, facts_of
+from recordings import pair
 
 pytest.importorskip("jinja2")
 
@@ -172,4 +173,47 @@ def test_hostile_names_do_nothing(facts: ReportFacts, open_page: Any, keep: Any,
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         assert 0 == page.locator("img").count()
         keep(page, "report-hostile")
+        watched.assert_silent()
+
+
+@pytest.fixture(scope="module")
+def playing(facts: ReportFacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page with two episodes, the second of which has other names."""
+    path = tmp_path_factory.mktemp("page") / "playing.html"
+    pairs = evolve(pair(), extreme="gain"), evolve(pair(("Cem", "Dora")), extreme="loss", episode=1)
+    path.write_text(run_page(facts, pairs), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_episodes_play_inside_a_report(playing: Path, open_page: Any, keep: Any, width: int) -> None:
+    """One viewer shows either; the address stays, and keys work only while the viewer has the focus."""
+    with open_page(playing, width=width) as watched:
+        page, before = watched.page, watched.page.url
+        page.keyboard.press("ArrowRight")
+        assert "day 1, 08:00" == page.locator("#clock").inner_text()
+        page.locator("#stage-0").click(position={"x": 3, "y": 3})
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(150)
+        assert "day 1, 08:06" == page.locator("#clock").inner_text()
+        page.locator("#viewer details summary").first.click()
+        assert "Ada" == page.locator("#people-0 button").first.inner_text()
+        page.select_option("#choice", "1")
+        page.wait_for_timeout(150)
+        assert "Cem" == page.locator("#people-0 button").first.inner_text()
+        assert 2 == page.locator("#people-0 tr").count()
+        assert ["everybody", "Cem", "Dora"] == page.locator("#follow option").all_inner_texts()
+        assert "day 1, 08:00" == page.locator("#clock").inner_text()
+        assert before == page.url
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        keep(page, f"report-episodes-{width}")
+        watched.assert_silent()
+
+
+def test_without_scripts_the_episodes_are_sentences(playing: Path, open_page: Any) -> None:
+    """No dead control stands beside them."""
+    with open_page(playing, scripts=False) as watched:
+        page = watched.page
+        assert page.get_by_role("heading", name="The largest gain: episode 3").is_visible()
+        assert not page.locator("#viewer").is_visible()
         watched.assert_silent()

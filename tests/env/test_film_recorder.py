@@ -16,7 +16,7 @@ from townlet.env.gymnasium_provider import GymnasiumProvider
 from townlet.errors import BadInputError, EnvironmentFaultError
 from townlet.policy.evaluation.comparison import NamedPolicy
 from townlet.policy.evaluation.episodes import play
-from townlet.policy.evaluation.recording import record_episode
+from townlet.policy.evaluation.recording import played_episode
 
 WRONG = {"text": "a picture", "flat": np.zeros((4, 4), np.uint8), "float": np.zeros((4, 4, 3)), "nothing": None}
 """What is no picture, by name."""
@@ -58,9 +58,10 @@ def recorded(kind: Any, every: int | None = None, **arguments: Any) -> EpisodeRe
     """Return a recording of an environment."""
     provider = GymnasiumProvider("painter", arguments=arguments, factory=kind, max_steps=1000)
     named = NamedPolicy(name="teacher:still", policy=provider.teacher_of(lambda _: 0))
-    return record_episode(
+    with played_episode(
         provider, "default", named, source="still", seed=1, max_steps=1000, episode=0, every=every
-    )  # fmt: skip
+    ) as played:
+        return played.recording()
 
 
 def test_every_decision_has_a_picture_where_they_are_few() -> None:

@@ -8,7 +8,7 @@ from townlet.env.town import TownProvider
 from townlet.errors import BadInputError
 from townlet.policy.evaluation.comparison import NamedPolicy
 from townlet.policy.evaluation.episodes import play
-from townlet.policy.evaluation.recording import record_episode
+from townlet.policy.evaluation.recording import played_episode
 
 TOWN = TownProvider()
 SEED, DECISIONS = 5, 240
@@ -17,7 +17,10 @@ SEED, DECISIONS = 5, 240
 def recorded(scenario: str, teacher: str, episode: int, decisions: int = DECISIONS) -> EpisodeRecording:
     """Return a recording of a script."""
     named = NamedPolicy(name=f"teacher:{teacher}", policy=TOWN.teacher(scenario, teacher))
-    return record_episode(TOWN, scenario, named, source="a script", seed=SEED, max_steps=decisions, episode=episode)
+    with played_episode(
+        TOWN, scenario, named, source="a script", seed=SEED, max_steps=decisions, episode=episode
+    ) as played:
+        return played.recording()
 
 
 def town_of(recording: EpisodeRecording) -> TownRecording:

@@ -63,7 +63,8 @@ def play(
     from townlet.imports import Imports
     from townlet.machine.audit.run_data import RunData
     from townlet.numerals import size
-    from townlet.policy.training.episode_choice import episode_of_run, record_pair
+    from townlet.policy.training.episode_choice import episode_of_run
+    from townlet.policy.training.episode_pair import record_pair
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
     from townlet.store.files import write_atomic

@@ -8,10 +8,17 @@ from cyclopts import Parameter
 from townlet.commands.arguments import HOME, AllowImport, Home, Run, find_run
 
 if TYPE_CHECKING:
+    from townlet.dto.recording import RecordedPair
+    from townlet.imports import Imports
     from townlet.machine.audit.report_facts import ReportFacts
+    from townlet.machine.audit.run_data import RunData
 
 __all__ = ["report"]
 
+_MOST_DECISIONS = 50_000
+"""Of an episode that is played for a page; a report is not to take minutes."""
+_MOST_CHARACTERS = 55_000
+"""Of the pictures of one policy in one episode."""
 Format = Literal["html", "md", "png"]
 
 
@@ -25,6 +32,9 @@ def report(
     format: Annotated[  # noqa: A002
         Format | None, Parameter(help="html, md (for a pull request) or png; by default from --out.")
     ] = None,
+    episodes: Annotated[
+        bool, Parameter(help="Play the candidate's largest gain and largest loss on the page, beside the baseline.")
+    ] = True,
     force: Annotated[bool, Parameter(negative="", help="Replace the file where it exists.")] = False,
     allow_import: AllowImport = (),
     home: Home = HOME,
@@ -51,7 +61,8 @@ def report(
     imports = Imports(tuple(allow_import))
     data = RunData.read(directory, home, catalogue())
     facts = report_facts(data, lambda spec: provider(spec, imports).describe(spec.scenario))
-    content = _content(facts, kind)
+    pairs, problem = _episodes(data, facts, imports) if episodes and kind == "html" else ((), "")
+    content = _content(facts, kind, pairs, problem)
     if target is None:
         terminal.show_plain(content.decode())
     else:
@@ -68,7 +79,29 @@ def _format(out: Path | None, given: Format | None) -> Format:
     return endings.get("" if out is None else out.suffix.lower(), "html")
 
 
-def _content(facts: "ReportFacts", kind: Format) -> bytes:
+def _episodes(data: "RunData", facts: "ReportFacts", imports: "Imports") -> tuple[tuple["RecordedPair", ...], str]:
+    """Return the two episodes that a page plays, or why it plays none: sentences without a path of this machine."""
+    from townlet.errors import TownletError
+    from townlet.policy.training.episode_choice import EXTREMES, episode_of_run
+    from townlet.policy.training.episode_pair import record_part
+
+    if facts.evidence is None or facts.created.rehearsal:
+        return (), ""
+    if not facts.metrics:
+        return (), "They cannot be played here: the environment is not here, or may not be imported."
+    try:
+        chosen = [
+            episode_of_run(data, imports=imports, episode=extreme, evidence=facts.evidence) for extreme in EXTREMES
+        ]
+        if chosen[0].max_steps > _MOST_DECISIONS:
+            return (), f"An episode of up to {chosen[0].max_steps:,} decisions is too long to be played for this page."
+        different = {each.episode: each for each in reversed(chosen)}
+        return tuple(record_part(each, _MOST_CHARACTERS) for each in reversed(different.values())), ""
+    except TownletError:  # its message may name paths of this machine; the command below says it
+        return (), "They cannot be played here."
+
+
+def _content(facts: "ReportFacts", kind: Format, pairs: tuple["RecordedPair", ...], problem: str) -> bytes:
     from townlet.env.libraries import needed
 
     if kind == "md":
@@ -81,4 +114,4 @@ def _content(facts: "ReportFacts", kind: Format) -> bytes:
         return run_picture(facts)
     with needed("jinja2", "markupsafe", extra="report"):
         from townlet.report.html.run_page import run_page
-    return run_page(facts).encode()
+    return run_page(facts, pairs, problem).encode()

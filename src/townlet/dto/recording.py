@@ -220,6 +220,19 @@ class FilmStrip(Record):
         """Characters of all pictures."""
         return sum(map(len, self.pictures))
 
+    def within(self, characters: int) -> "FilmStrip":
+        """Return the strip with every second, fourth, … picture and the last, such that it is not longer than this."""
+        step, count = 1, len(self.pictures)
+        shown = list(range(count))
+        while len(shown) > 1 and sum(len(self.pictures[at]) for at in shown) > characters:
+            step *= 2
+            shown = sorted({*range(0, count, step), count - 1}) if step < count else [count - 1]
+        return evolve(
+            self,
+            decisions=tuple(self.decisions[at] for at in shown),
+            pictures=tuple(self.pictures[at] for at in shown),
+        )
+
 
 @frozen(kw_only=True)
 class CurveRecording(Record):
@@ -289,5 +302,9 @@ class RecordedPair(Record):
     """True where the environment does not obey its seed: the two then did not play the same episode."""
     doubt: str = ""
     """Where the episode is not the one that evidence counted, and why, as a sentence; empty where it is."""
+    extreme: str = ""
+    """``gain`` or ``loss`` where this episode was chosen for the largest one; empty where it was named."""
+    part: tuple[int, int] | None = None
+    """First decision that is shown and the one after the last, of an episode too long for its place; None for all."""
     episodes: tuple[EpisodeRecording, ...]
     """One for each policy."""

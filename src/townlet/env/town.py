@@ -147,7 +147,7 @@ class TownProvider:
                 f"an episode of {ticks / DAY:g} days of {spec.agents} agents cannot be recorded: a page holds at most "
                 f"{MOST_RECORDED // spec.agents // DAY} days of so many; ask for fewer days"
             )
-        return TownRecorder(self.make(scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=world), ticks)
+        return TownRecorder(self.make(scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=world))
 
     def teacher(self, scenario: str, name: str) -> Teacher:
         """Return a scripted policy by name; BadInputError for an unknown one."""

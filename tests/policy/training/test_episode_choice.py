@@ -5,7 +5,8 @@ from attrs import evolve
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.imports import Imports
 from townlet.policy.evaluation.comparison import PolicyReference
-from townlet.policy.training.episode_choice import ChosenEpisode, episode_of_seed, record_pair
+from townlet.policy.training.episode_choice import ChosenEpisode, episode_of_seed
+from townlet.policy.training.episode_pair import record_pair
 
 SCRIPTED = PolicyReference(source="teacher:scripted", teacher="scripted")
 

@@ -1,8 +1,10 @@
-"""Record one episode of a policy: the one that evidence counts, with its KPIs after every decision."""
+"""Play and record one episode of a policy: the one that evidence counts, with its KPIs after every decision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions
@@ -22,6 +24,7 @@ from townlet.ports import (
     Environment,
     EnvironmentProvider,
     EpisodeRecorder,
+    PartRecorder,
     RecordingProvider,
     StatefulTeacher,
     Tallies,
@@ -30,7 +33,7 @@ from townlet.ports import (
     keeps_state,
 )
 
-__all__ = ["record_episode"]
+__all__ = ["PlayedEpisode", "played_episode"]
 
 _MOST_FEATURES = 8
 """Observations of an environment that draws nothing which are shown as curves."""
@@ -46,7 +49,56 @@ def _ignore() -> None:
     """Do nothing after a decision."""
 
 
-def record_episode(
+@frozen(kw_only=True, eq=False)
+class PlayedEpisode:
+    """An episode that a policy has played, and that can be drawn while its environment is open."""
+
+    policy: NamedPolicy
+    """Who played."""
+    source: str
+    """What people call the policy."""
+    metrics: tuple[MetricSpec, ...]
+    """KPIs, in the order of the environment's description."""
+    decisions: int
+    """Length."""
+    moments: Episodes
+    """KPI sums and exposures [M, decisions + 1] so far, after each decision."""
+    curves: CurveRecording
+    """Reward and observations, rounded by their own largest values."""
+    beginning: tuple[float, ...]
+    """The first of its observations, as they were before the first decision."""
+    recorder: EpisodeRecorder | None
+    """Draws it; None where it cannot be drawn."""
+
+    @property
+    def part(self) -> int | None:
+        """Decisions of a part of it that a report holds; None where only the whole can be shown."""
+        return self.recorder.part if isinstance(self.recorder, PartRecorder) else None
+
+    def recording(self, part: tuple[int, int] | None = None, most: int | None = None) -> EpisodeRecording:
+        """Return the recording, of decisions first … last − 1 where `part` says so.
+
+        A strip of pictures is thinned out to `most` characters.
+        """
+        first, last = part or (0, self.decisions)
+        if part is not None and isinstance(self.recorder, PartRecorder):
+            drawn: object = self.recorder.recording_of(first, last)
+        else:
+            drawn = None if self.recorder is None else self.recorder.recording()
+        film = drawn if isinstance(drawn, FilmStrip) else None
+        return EpisodeRecording(
+            policy=self.policy.name,
+            source=self.source,
+            decisions=self.decisions,
+            kpis=tuple(_kpi(spec, self.moments.ratios(m), first, last) for m, spec in enumerate(self.metrics)),
+            curves=self.curves if part is None else CurveRecording(columns=()),
+            town=drawn if isinstance(drawn, TownRecording) else None,
+            film=film if film is None or most is None else film.within(most),
+        )
+
+
+@contextmanager
+def played_episode(
     environments: EnvironmentProvider,
     scenario: str,
     named: NamedPolicy,
@@ -57,8 +109,8 @@ def record_episode(
     episode: int,
     every: int | None = None,
     on_decision: Callable[[], None] = _ignore,
-) -> EpisodeRecording:
-    """Return the episode that `play` plays as the one numbered `episode` of a seed, and how it was drawn.
+) -> Iterator[PlayedEpisode]:
+    """Play the episode that `play` plays as the one numbered `episode` of a seed; it can be drawn inside the block.
 
     `source` is what people call the policy, `every` the decisions between two pictures of an environment that draws
     itself. An environment that cannot be drawn is recorded as curves.
@@ -72,19 +124,22 @@ def record_episode(
     curves = _CurveRecorder(inner, named.policy)
     try:
         length = int(play_episode(curves, curves, max_steps, on_decision)[0])
-        recording = recorder.recording() if isinstance(recorder, EpisodeRecorder) else None
-        kpis = _kpis(environments.describe(scenario).metrics, curves.tallied, length)
+        yield PlayedEpisode(
+            policy=named,
+            source=source,
+            metrics=environments.describe(scenario).metrics,
+            decisions=length,
+            moments=Episodes(
+                sums=np.concatenate([tallies.sums for tallies in curves.tallied], axis=1),
+                exposures=np.concatenate([tallies.exposures for tallies in curves.tallied], axis=1),
+                agent_steps=length,
+            ),
+            curves=curves.recording(),
+            beginning=curves.beginning(),
+            recorder=recorder if isinstance(recorder, EpisodeRecorder) else None,
+        )
     finally:
         close(inner)
-    return EpisodeRecording(
-        policy=named.name,
-        source=source,
-        decisions=length,
-        kpis=kpis,
-        curves=curves.recording(),
-        town=recording if isinstance(recording, TownRecording) else None,
-        film=recording if isinstance(recording, FilmStrip) else None,
-    )
 
 
 class _CurveRecorder:
@@ -138,6 +193,10 @@ class _CurveRecorder:
         curves = {"reward": np.array(self._rewards)} | {name: features[:, i] for i, name in enumerate(names)}
         return CurveRecording(columns=tuple(_packed(name, values) for name, values in curves.items()))
 
+    def beginning(self) -> tuple[float, ...]:
+        """Return the first features of the first agent before the first decision."""
+        return tuple(map(float, self._features[0]))
+
     def _keep(self, observations: ObservationBatchDTO, reward: float) -> None:
         tallies = self._inner.tallies()
         self.tallied.append(Tallies(sums=tallies.sums.copy(), exposures=tallies.exposures.copy()))
@@ -145,27 +204,17 @@ class _CurveRecorder:
         self._rewards.append(reward)
 
 
-def _kpis(metrics: tuple[MetricSpec, ...], tallied: list[Tallies], length: int) -> tuple[RecordedKpi, ...]:
-    """Return each KPI after each decision, computed as evidence computes that of a whole episode."""
-    moments = Episodes(
-        sums=np.concatenate([tallies.sums for tallies in tallied], axis=1),
-        exposures=np.concatenate([tallies.exposures for tallies in tallied], axis=1),
-        agent_steps=length,
+def _kpi(spec: MetricSpec, ratios: Sequence[float | None], first: int, last: int) -> RecordedKpi:
+    """Return a KPI after each decision of a part, computed as evidence computes that of a whole episode."""
+    shown = ratios[first : last + 1]
+    return RecordedKpi(
+        name=spec.name,
+        unit=spec.unit,
+        direction=spec.direction.value,
+        value=ratios[-1],
+        running=_packed(spec.name, np.array([0.0 if ratio is None else ratio for ratio in shown])),
+        known=PackedColumn.of(spec.name, np.array([ratio is not None for ratio in shown])),
     )
-    kpis = []
-    for index, spec in enumerate(metrics):
-        ratios = moments.ratios(index)
-        kpis.append(
-            RecordedKpi(
-                name=spec.name,
-                unit=spec.unit,
-                direction=spec.direction.value,
-                value=ratios[-1],
-                running=_packed(spec.name, np.array([0.0 if ratio is None else ratio for ratio in ratios])),
-                known=PackedColumn.of(spec.name, np.array([ratio is not None for ratio in ratios])),
-            )
-        )
-    return tuple(kpis)
 
 
 def _packed(name: str, values: NDArray[np.floating]) -> PackedColumn:

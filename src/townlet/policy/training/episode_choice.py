@@ -1,6 +1,6 @@
 """Which episode to look at: one of a run's evidence, or one that `townlet evaluate` plays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -8,26 +8,22 @@ from attrs import evolve, field, frozen
 
 from townlet.dto.evidence import CANDIDATE, PairedMetric
 from townlet.dto.policy_ref import parse_teacher
-from townlet.dto.recording import EpisodeRecording, RecordedPair
 from townlet.dto.run_data import VisitEvidence
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.errors import BadInputError
 from townlet.imports import Imports
 from townlet.machine.audit.run_data import RunData
 from townlet.policy.evaluation.comparison import NamedPolicy, PolicyReference, fit_policy
-from townlet.policy.evaluation.recording import record_episode
 from townlet.policy.model.weights import read_weights
 from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.ports import EnvironmentProvider, provider
 from townlet.rng import derive
 
-__all__ = ["EXTREMES", "ChosenEpisode", "episode_of_run", "episode_of_seed", "record_pair"]
+__all__ = ["EXTREMES", "ChosenEpisode", "episode_of_run", "episode_of_seed"]
 
 EXTREMES: Mapping[str, str] = MappingProxyType({"gain": "gained most", "loss": "gained least or lost most"})
 """Words for two episodes of a run's evidence, and what the candidate did in them against the baseline."""
 _MOST = 1_000_000
-_SHOWN = 4
-"""KPIs that a sentence names."""
 Actions = Literal["greedy", "stochastic"]
 
 
@@ -51,6 +47,8 @@ class ChosenEpisode:
     """The policies, and what each is called."""
     origin: str
     """Where the episode comes from, as a sentence."""
+    extreme: str = ""
+    """``gain`` or ``loss`` where it was chosen for the largest one; empty where it was named."""
     unpaired: bool = False
     """True where it is known that the environment does not obey its seed."""
     counted: Mapping[str, Mapping[str, float | None]] = field(factory=dict)
@@ -96,8 +94,10 @@ def episode_of_seed(
     )
 
 
-def episode_of_run(run: RunData, *, imports: Imports, episode: str, scenario: str | None = None) -> ChosenEpisode:
-    """Return an episode of a run's last evidence, with its candidate and the first baseline that can play.
+def episode_of_run(
+    run: RunData, *, imports: Imports, episode: str, scenario: str | None = None, evidence: VisitEvidence | None = None
+) -> ChosenEpisode:
+    """Return an episode of a run's evidence, by default the last, with its candidate and the first baseline that plays.
 
     `episode` is a number from 0, ``gain`` or ``loss``: where the candidate's objective was furthest above, or below,
     the baseline's. `scenario` is one of the evidence's suite, by default the first. BadInputError where the run has no
@@ -105,7 +105,7 @@ def episode_of_run(run: RunData, *, imports: Imports, episode: str, scenario: st
     """
     if not run.evidence:
         raise BadInputError(f"run {run.id} has no evidence yet; name policies with --policy, or a run that evaluated")
-    evidence, schedule = run.evidence[-1], run.schedule
+    evidence, schedule = evidence or run.evidence[-1], run.schedule
     table, spec = evidence.table, schedule.evidence[evidence.table.evidence]
     suite = spec.scenarios or (schedule.environment.scenario,)
     scenario = suite[0] if scenario is None else scenario
@@ -138,51 +138,13 @@ def episode_of_run(run: RunData, *, imports: Imports, episode: str, scenario: st
         actions=spec.actions,
         policies=tuple((policy(reference), name) for name, reference in sides.items()),
         origin=_origin(run, evidence, number, episode, baseline),
+        extreme=episode if episode in EXTREMES else "",
         unpaired=table.unpaired,
         counted={
             reference: {name: row.values[side][number] for name, row in rows.items() if side in row.values}
             for side, reference in sides.items()
         },
     )
-
-
-def record_pair(
-    chosen: ChosenEpisode, *, every: int | None = None, on_decision: Callable[[], None] = lambda: None
-) -> RecordedPair:
-    """Return the episode as each policy played it; `every` is the number of decisions between pictures."""
-    scenario = chosen.environment.scenario
-    episodes = tuple(
-        record_episode(
-            chosen.environments,
-            scenario,
-            named,
-            source=source,
-            seed=chosen.seed,
-            max_steps=chosen.max_steps,
-            episode=chosen.episode,
-            every=every,
-            on_decision=on_decision,
-        )
-        for named, source in chosen.policies
-    )
-    return RecordedPair(
-        environment=chosen.environment.id,
-        scenario=scenario,
-        objective=chosen.environments.describe(scenario).objective,
-        seed=chosen.seed,
-        episode=chosen.episode,
-        actions=chosen.actions,
-        origin=chosen.origin,
-        unpaired=chosen.unpaired or not _begin_alike(episodes),
-        doubt=_doubt(chosen, episodes),
-        episodes=episodes,
-    )
-
-
-def _begin_alike(episodes: tuple[EpisodeRecording, ...]) -> bool:
-    """Return whether all recordings begin with the same observation."""
-    beginnings = [[float(curve.values()[0, 0]) for curve in each.curves.columns] for each in episodes]
-    return all(beginning == beginnings[0] for beginning in beginnings)
 
 
 def _number(episode: str, count: int, where: str) -> int:
@@ -217,20 +179,3 @@ def _origin(run: RunData, evidence: VisitEvidence, number: int, episode: str, ba
         f"This is episode {number} of the {evidence.table.looks[-1]} that {evidence.state} visit {evidence.visit} of "
         f"run {run.id} counted for its candidate{against}{extreme}."
     )
-
-
-def _doubt(chosen: ChosenEpisode, episodes: tuple[EpisodeRecording, ...]) -> str:
-    """Return a sentence where a KPI of the recording is not what evidence counted; empty where all agree."""
-    other = sorted(
-        {
-            kpi.name
-            for episode in episodes
-            for kpi in episode.kpis
-            if kpi.name in (counted := chosen.counted.get(episode.policy, {})) and counted[kpi.name] != kpi.value
-        }
-    )
-    if not other:
-        return ""
-    names = ", ".join(other[:_SHOWN]) + (f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else "")
-    why = "the environment ignores its seed" if chosen.unpaired else "the environment or a library is another version"
-    return f"What is shown is not what the evidence counted ({names} differ): {why}."

@@ -11,6 +11,7 @@ from townlet.dto.fields import Direction
 from townlet.dto.guards import GuardReport
 from townlet.dto.metric_name import MetricName
 from townlet.dto.policy_ref import short_ref
+from townlet.dto.recording import RecordedPair
 from townlet.escapes import printable
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import Decision, ReportFacts
@@ -20,8 +21,10 @@ from townlet.report.html.drawing.differences import difference_drawing
 from townlet.report.html.drawing.machine import machine_drawing
 from townlet.report.html.drawing.strip import guard_strip
 from townlet.report.html.drawing.timeline import timeline_drawing
+from townlet.report.html.episodes import episodes_section
 from townlet.report.html.page import render_page
 from townlet.report.html.run_panels import evaluation_panels, learning_panels
+from townlet.report.html.viewer import SCRIPTS
 from townlet.report.journal_text import overridden_values, record_summary
 from townlet.report.limitations import limitation_lines
 from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
@@ -83,13 +86,17 @@ class _Record:
     body: str
 
 
-def run_page(facts: ReportFacts) -> str:
-    """Return the report of a run as one self-contained HTML text; equal facts give equal bytes."""
+def run_page(facts: ReportFacts, pairs: Sequence[RecordedPair] = (), problem: str = "") -> str:
+    """Return the report of a run as one self-contained HTML text; equal facts and episodes give equal bytes.
+
+    `pairs` are the episodes that the page plays, `problem` says why there are none where that is to be said.
+    """
     policies = _policies(facts)
+    episodes = episodes_section(facts.run, pairs, problem) if pairs or problem else None
     return render_page(
         "report.html.j2",
-        styles=["report.css"],
-        scripts=["report.js"],
+        styles=["report.css", *(["viewer.css"] if pairs else [])],
+        scripts=["report.js", *(SCRIPTS if pairs else [])],
         facts=facts,
         headline=headline(facts),
         tone="pass" if facts.promotion is not None and not facts.created.rehearsal else "undecided",
@@ -110,6 +117,7 @@ def run_page(facts: ReportFacts) -> str:
         policies=policies,
         kpis=tuple(_kpis(facts, policies)),
         differences=tuple(_differences(facts)),
+        episodes=episodes,
         machine=machine_drawing(facts.edges, facts.state.visits, facts.state.state),
         timeline=timeline_drawing(facts.spans),
         spans=[(span, span_sentence(span)) for span in facts.spans],

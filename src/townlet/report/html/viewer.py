@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
+from markupsafe import Markup
 
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.recording import EpisodeRecording, RecordedPair
@@ -12,12 +13,26 @@ from townlet.escapes import one_line
 from townlet.numerals import number
 from townlet.report.html.page import data_block, render_page
 
-__all__ = ["policy_names", "viewer_page", "viewer_sentences"]
+__all__ = [
+    "LEGEND",
+    "SCRIPTS",
+    "KpiRow",
+    "ShownPolicy",
+    "alike_sentence",
+    "drawn",
+    "episode_data",
+    "kpi_rows",
+    "part_sentence",
+    "policy_names",
+    "viewer_page",
+    "viewer_sentences",
+]
 
-_SCRIPTS = ("viewer_columns.js", "viewer_town.js", "viewer_film.js", "viewer.js")
+SCRIPTS = ("viewer_columns.js", "viewer_town.js", "viewer_film.js", "viewer.js")
+"""Scripts of the viewer, in this order."""
 _LONGEST = 60
 """Characters of a name on the page."""
-_LEGEND = (
+LEGEND = (
     ("sky", "square", "F, fridge"),
     ("orange", "square", "C, stove"),
     ("green", "square", "S, shower"),
@@ -28,26 +43,35 @@ _LEGEND = (
     ("quiet", "dashes", "a queue, in its order"),
     ("vermilion", "dashes", "rivals; solid: they avoid each other's queues; bold, with a ring: a conflict just now"),
 )
+"""Colour, shape and meaning of what the map of a town shows."""
 
 
 @frozen(kw_only=True)
-class _Policy:
+class ShownPolicy:
     """A policy on the page."""
 
     name: str
+    """What it is called."""
     drawn: str
+    """What is drawn of its episode."""
 
 
 @frozen(kw_only=True)
-class _Row:
+class KpiRow:
     """A row of the table of KPIs."""
 
     name: str
+    """Name of the KPI."""
     unit: str
+    """Its unit."""
     direction: str
+    """The better way; empty without one."""
     values: tuple[str, ...]
+    """One for each policy."""
     difference: str
+    """The first less the second."""
     mark: str
+    """Class of the difference; empty for one that is neither better nor worse."""
 
 
 def viewer_page(pair: RecordedPair) -> str:
@@ -56,20 +80,23 @@ def viewer_page(pair: RecordedPair) -> str:
     return render_page(
         "viewer.html.j2",
         styles=["viewer.css"],
-        scripts=_SCRIPTS,
+        scripts=SCRIPTS,
         heading=f"{_shown(_place(pair))}: {' beside '.join(names)}",
         outcome=_outcome(pair, names),
         sentences=list(_facts(pair, names)),
         doubt=pair.doubt,
-        policies=[_Policy(name=name, drawn=_drawn(pair, name)) for name in names],
-        rows=list(_rows(pair)),
+        policies=[ShownPolicy(name=name, drawn=f"{drawn(pair)} with {name}") for name in names],
+        rows=list(kpi_rows(pair)),
         is_town=first.town is not None,
-        legend=_LEGEND,
-        data=data_block(
-            "episodes",
-            {"objective": [one_line(pair.objective)], "recording": [_json(episode) for episode in pair.episodes]},
-        ),
+        legend=LEGEND,
+        data=episode_data("episodes", pair),
     )
+
+
+def episode_data(name: str, pair: RecordedPair) -> Markup:
+    """Return the recordings as a data element that the viewer's script reads."""
+    recordings = [_json(episode) for episode in pair.episodes]
+    return data_block(name, {"objective": [one_line(pair.objective)], "recording": recordings})
 
 
 def _place(pair: RecordedPair) -> str:
@@ -95,12 +122,17 @@ def _facts(pair: RecordedPair, names: Sequence[str]) -> Iterator[str]:
     yield _length(pair)
     if any(not episode.policy.startswith("teacher:") for episode in pair.episodes):
         yield f"Learned policies chose their actions {_ACTIONS[pair.actions]}."
-    if len(names) == 2 and pair.unpaired:
-        yield "This environment ignores its seed: the two did not play the same episode."
-    elif len(names) == 2 and pair.episodes[0].town is not None:
-        yield "Both began in the same state, and chance was the same for both."
-    elif len(names) == 2:
-        yield "Both were reset with the same seed and began alike."
+    if len(names) == 2:
+        yield alike_sentence(pair)
+
+
+def alike_sentence(pair: RecordedPair) -> str:
+    """Return what was equal for both policies."""
+    if pair.unpaired:
+        return "This environment ignores its seed: the two did not play the same episode."
+    if pair.episodes[0].town is not None:
+        return "Both began in the same state, and chance was the same for both."
+    return "Both were reset with the same seed and began alike."
 
 
 _ACTIONS: Mapping[str, str] = {"greedy": "greedily", "stochastic": "by chance, with the probabilities of the network"}
@@ -115,6 +147,25 @@ def _length(pair: RecordedPair) -> str:
     if len(set(lengths)) == 1:
         return f"It lasts {lengths[0]:,} decisions."
     return f"It lasts {' and '.join(f'{length:,}' for length in lengths)} decisions."
+
+
+def part_sentence(pair: RecordedPair) -> str:
+    """Return which part of an episode is shown, and why this one; what a whole one lasts where nothing is left out."""
+    town = pair.episodes[0].town
+    if pair.part is None or town is None:
+        return _length(pair)
+    per_day = town.day / town.ticks_per_decision
+    days, every = (pair.part[1] - pair.part[0]) / per_day, pair.episodes[0].decisions / per_day
+    if days == every:
+        return _length(pair)
+    day, minute = divmod(town.start, town.day)
+    hour, minute = divmod(minute * 24 * 60 // town.day, 60)
+    length = f"{number(days)} {'day' if days == 1 else 'days'}" if days >= 1 else f"{number(days * 24)} hours"
+    why = {"gain": "gained most", "loss": "gained least or lost most"}.get(pair.extreme, "differed most")
+    return (
+        f"Shown of its {number(every)} days: {length}, from day {day + 1}, {hour:02d}:{minute:02d} on, "
+        f"where the candidate {why}."
+    )
 
 
 def _outcome(pair: RecordedPair, names: Sequence[str]) -> str:
@@ -136,7 +187,8 @@ def _outcome(pair: RecordedPair, names: Sequence[str]) -> str:
     )
 
 
-def _rows(pair: RecordedPair) -> Iterator[_Row]:
+def kpi_rows(pair: RecordedPair) -> Iterator[KpiRow]:
+    """Yield the KPIs of the whole episode."""
     for row, kpi in enumerate(pair.episodes[0].kpis):
         values = [episode.kpis[row].value for episode in pair.episodes]
         a, b = (*values, None)[:2]
@@ -144,7 +196,7 @@ def _rows(pair: RecordedPair) -> Iterator[_Row]:
         mark = ""
         if difference and kpi.direction != "none":
             mark = "better" if (difference > 0) == (kpi.direction == "higher") else "worse"
-        yield _Row(
+        yield KpiRow(
             name=_shown(kpi.name),
             unit=_shown(kpi.unit),
             direction="" if kpi.direction == "none" else kpi.direction,
@@ -156,10 +208,10 @@ def _rows(pair: RecordedPair) -> Iterator[_Row]:
         )
 
 
-def _drawn(pair: RecordedPair, name: str) -> str:
+def drawn(pair: RecordedPair) -> str:
+    """Return what a canvas shows."""
     first = pair.episodes[0]
-    kind = "the town's map" if first.town else "the environment's pictures" if first.film else "curves"
-    return f"{kind} with {name}"
+    return "the town's map" if first.town else "the environment's pictures" if first.film else "curves"
 
 
 def _json(episode: EpisodeRecording) -> str:

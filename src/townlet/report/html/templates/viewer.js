@@ -1,37 +1,18 @@
 // One clock for all episodes: play, pause, scrub, speed, follow; the KPIs so far and their difference.
 (() => {
-  const columns = townletColumns("episodes"), recordings = columns.recording.map((text) => JSON.parse(text));
   const $ = (id) => document.getElementById(id);
-  const canvases = recordings.map((_, index) => $(`stage-${index}`));
-  const films = recordings.map((recording) => townletViewer.adapters.find((each) => each.fits(recording)).make(recording));
-  const kpis = recordings.map((recording) => recording.kpis.map((kpi) => ({
-    ...kpi, running: townletViewer.unpack(kpi.running), known: townletViewer.unpack(kpi.known) })));
-  const last = Math.max(...films.map((film) => film.last)), first = films[0];
-  const objective = kpis[0].findIndex((kpi) => kpi.name === columns.objective[0]);
-  const isTown = first.unit === "ticks";
-  const speeds = isTown ? [1, 5, 15, 30, 60, 120, 300] : [1, 2, 5, 10, 25, 50];
+  // On a page of its own the viewer has all keys and the address; inside a report it has the keys while it has the focus.
+  const inside = $("viewer"), blocks = ["episodes", "episodes-1"].filter((id) => $(id));
+  const canvases = ["stage-0", "stage-1"].map($).filter(Boolean);
+  let films = [], kpis = [], last = 0, first = null, objective = -1, rows = [], start = 0, shown = 0;
   const TEXT_EVERY = 100;
-  let time = 0, playing = false, followed = null, before = null, textAt = 0, shownText = -1, dirty = true;
+  let time = 0, playing = false, followed = null, before = null, textAt = 0, shownText = -1, dirty = true, ready = false;
 
   townletViewer.time = () => time;
   townletViewer.last = () => last;
   townletViewer.redraw = () => { dirty = true; };
 
   const speed = () => Number($("speed").value);
-  for (const each of speeds) {
-    const option = document.createElement("option");
-    option.value = String(each);
-    option.textContent = isTown ? `${each} ${each === 1 ? "minute" : "minutes"} a second` : `${each} a second`;
-    $("speed").append(option);
-  }
-  $("speed").value = String(isTown ? 15 : 10);
-  $("scrub").max = String(last);
-  first.people.forEach((name, n) => {
-    const option = document.createElement("option");
-    option.value = String(n);
-    option.textContent = townletViewer.shortened(name, 60);
-    $("follow").append(option);
-  });
   const on = (id, kind, action) => { if ($(id)) $(id).addEventListener(kind, action); };
 
   const seek = (to) => {
@@ -55,23 +36,25 @@
   };
   // The place stands in the address, so that it can be sent; where a frame has no address of its own, it does not.
   const remember = () => {
+    if (inside || !ready) return;
     const hash = `#t=${Math.floor(time)}${followed === null ? "" : `&agent=${followed}`}`;
     try { history.replaceState(null, "", hash); } catch { /* a frame without an address */ }
   };
   const recall = () => {
+    if (inside) return;
     const words = new URLSearchParams(location.hash.slice(1)), t = Number(words.get("t")), n = words.get("agent");
     if (words.has("t") && Number.isFinite(t)) seek(t);
     if (n !== null && /^\d+$/.test(n)) follow(Number(n));
   };
 
   // The timeline: a stroke for each conflict and each end of a life; one row for each policy.
-  const timeline = $("timeline"), strokes = townletViewer.layer();
+  const timeline = $("strokes"), strokes = townletViewer.layer();
   const drawTimeline = () => {
     const g = townletViewer.fit(timeline, (14 * films.length + 4) / Math.max(1, timeline.clientWidth));
     if (!g) return;
     const c = townletViewer.colours(), width = timeline.clientWidth, x = (t) => 8 + ((width - 16) * t) / last;
     g.clearRect(0, 0, width, timeline.clientHeight);
-    strokes(g, timeline, String(followed), (layer) => {
+    strokes(g, timeline, `${shown} ${followed}`, (layer) => {
       films.forEach((film, row) => {
         const top = 2 + 14 * row;
         layer.fillStyle = c.grid;
@@ -86,7 +69,6 @@
       });
       if (first.day) {
         layer.fillStyle = c.quiet;
-        const start = recordings[0].town.start;
         for (let t = first.day - (start % first.day); t < last; t += first.day) layer.fillRect(x(t), 0, 1, timeline.clientHeight);
       }
     });
@@ -123,7 +105,7 @@
     return made;
   };
   // A row for each agent; only words and widths change later.
-  const rows = films.map((film, index) => film.people.map((name, n) => {
+  const makeRows = () => films.map((film, index) => film.people.map((name, n) => {
     const row = element("tr"), head = element("th"), button = element("button", "name", townletViewer.shortened(name, 40));
     button.type = "button";
     button.addEventListener("click", () => follow(followed === n ? null : n));
@@ -234,7 +216,7 @@
     "-": () => changeSpeed(-1), Home: () => { seek(0); remember(); }, End: () => { setPlaying(false); seek(last); remember(); },
     Escape: () => follow(null),
   };
-  document.addEventListener("keydown", (event) => {
+  (inside ?? document).addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const kind = event.target.tagName, isButton = kind === "BUTTON" || kind === "SUMMARY";
     if (kind === "SELECT" || kind === "TEXTAREA") return;
@@ -248,7 +230,36 @@
   addEventListener("hashchange", recall);
   addEventListener("resize", () => { dirty = true; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dirty = true; });
+  const option = (select, value, words) => {
+    const made = element("option", "", words);
+    made.value = value;
+    select.append(made);
+  };
+  const open = (which) => {
+    const columns = townletColumns(blocks[which]), recordings = columns.recording.map((text) => JSON.parse(text));
+    shown = which;
+    films = recordings.map((recording) => townletViewer.adapters.find((each) => each.fits(recording)).make(recording));
+    kpis = recordings.map((recording) => recording.kpis.map((kpi) => ({
+      ...kpi, running: townletViewer.unpack(kpi.running), known: townletViewer.unpack(kpi.known) })));
+    [last, first, start] = [Math.max(...films.map((film) => film.last)), films[0], recordings[0].town?.start ?? 0];
+    objective = kpis[0].findIndex((kpi) => kpi.name === columns.objective[0]);
+    $("scrub").max = String(last);
+    if ($("follow")) $("follow").replaceChildren($("follow").options[0]);
+    first.people.forEach((name, n) => option($("follow"), String(n), townletViewer.shortened(name, 60)));
+    films.forEach((_, index) => $(`people-${index}`)?.replaceChildren());
+    rows = makeRows();
+    setPlaying(false);
+    follow(null);
+    seek(0);
+  };
+  open(0);
+  const isTown = first.unit === "ticks";
+  for (const each of isTown ? [1, 5, 15, 30, 60, 120, 300] : [1, 2, 5, 10, 25, 50])
+    option($("speed"), String(each), isTown ? `${each} ${each === 1 ? "minute" : "minutes"} a second` : `${each} a second`);
+  $("speed").value = String(isTown ? 15 : 10);
+  on("choice", "change", () => open(Number($("choice").value)));
   recall();
+  ready = true;
   drawText(0);
   requestAnimationFrame(frame);
 })();
