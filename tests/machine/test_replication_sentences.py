@@ -5,7 +5,13 @@ from attrs import evolve
 
 from townlet.machine.replication.evidence import Gain
 from townlet.machine.replication.recipes import Recipe, RecipeComparison, RecipeKpi
-from townlet.machine.replication.sentences import comparison_sentences, decision, replication_sentences
+from townlet.machine.replication.sentences import (
+    comparison_headline,
+    comparison_sentences,
+    decision,
+    replication_sentences,
+    runs_sentence,
+)
 from townlet.machine.replication.summary import KpiSpread, Replicate, Replication
 
 GAIN = Gain(
@@ -122,3 +128,36 @@ def test_what_is_undecided_has_no_other_name(runs: int) -> None:
     assert 2 == len(undecided)
     for word in ("similar", "equal", "trend", "tends", "seems", "no difference", "better than", "worse"):
         assert word not in " ".join(undecided)
+
+
+@pytest.mark.parametrize(
+    ("runs", "low", "high", "expected"),
+    [
+        (5, 0.6, 0.9, "The recipe b is better than a in profit, IQM 12 against 10."),
+        (5, 0.1, 0.4, "The recipe b is worse than a in profit, IQM 12 against 10."),
+        (5, 0.4, 0.6, "Undecided: the recipe b may be better or worse than a in profit, IQM 12 against 10."),
+        (1, 0.6, 0.9, "These weights of b are better than a in profit, IQM 12 against 10."),
+    ],
+)
+def test_the_first_line_decides_no_more_than_the_interval(runs: int, low: float, high: float, expected: str) -> None:
+    """It says better or worse where the interval does, and speaks of weights where there are few runs."""
+    found = comparison(runs, low=low, high=high)
+    kpis = tuple(evolve(kpi, iqm=iqm) for kpi, iqm in zip(found.kpis, (10.0, 12.0), strict=True))
+
+    assert expected == comparison_headline(evolve(found, kpis=kpis))
+    assert (
+        f"a: {runs} run{'s' * (runs > 1)}, 160 episodes; b: {runs} run{'s' * (runs > 1)}, 160 episodes"
+        == runs_sentence(found)
+    )
+
+
+def test_the_first_line_names_many_recipes_by_their_verdicts() -> None:
+    """One sentence for all; a recipe without a number is unknown."""
+    found = comparison(5, low=0.6, high=0.9)
+    third = evolve(found.recipes[1], name="c"), evolve(KPI, recipe="c", problem="lost")
+    many = evolve(found, recipes=(*found.recipes, third[0]), kpis=(*found.kpis, third[1]))
+
+    assert "2 recipes beside a in profit: better: b; unknown: c." == comparison_headline(many)
+    assert "Nothing is known of the recipe c beside a in profit." == comparison_headline(
+        evolve(many, recipes=(found.recipes[0], third[0]))
+    )

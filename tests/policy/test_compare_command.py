@@ -1,9 +1,12 @@
 """`townlet compare`: runs of one schedule are one recipe; what cannot be compared is refused with the reason."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from hashlib import sha256
+from html import unescape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +141,31 @@ def test_one_recipe_is_no_comparison(folder: Path, capsys: pytest.CaptureFixture
     assert "'nobody' is neither a run directory nor" in capsys.readouterr().err
 
 
+def test_the_page_says_what_the_terminal_says(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same sentences, every KPI, both schedules' difference and each run's guards; the same bytes again."""
+    pytest.importorskip("jinja2")
+    sentences, out = compared(folder, capsys, "lively", "idle")["sentences"], tmp_path / "c.html"
+    words = ["compare", "lively", "idle", "--home", str(folder / "home"), "--out", str(out)]
+    assert 0 == run_command(words)
+    assert f"wrote {out}" in "".join(capsys.readouterr().out.splitlines())
+    first = out.read_bytes()
+    page = unescape(first.decode())
+
+    for sentence in sentences:
+        assert sentence[1:] in page
+    assert "These weights of idle are worse than lively in return_per_agent_day, IQM " in page
+    assert "lively: 2 runs, 40 episodes; idle: 1 run, 20 episodes." in page
+    assert "policies.given.sha256" in page
+    assert page.count('<th scope="row">deaths</th>') == page.count('<th scope="row">lives</th>') == 1
+    assert {"2", "1"} <= set(re.findall(r'class="verdicts">(\d+) ', page))
+    assert str(tmp_path) not in page
+    assert str(folder) not in page
+    assert 2 == run_command(words)
+    assert "exists already" in capsys.readouterr().err
+    assert 0 == run_command([*words, "--force"])
+    assert first == out.read_bytes()
+
+
 def test_a_seed_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two runs of one schedule and one seed have the same bits: one of them is left out, and that is said."""
     for name, rules in (("lively", LIVES), ("lively", LIVES), ("idle", IDLE)):
@@ -161,12 +189,13 @@ def test_the_commands_of_the_how_to_run(
     for name, rules in (("quickstart", LIVES), ("shorter", IDLE)):
         write(tmp_path, name, rules)
     paths = {"quickstart": "quickstart/judges.yaml", "shorter.yaml": "shorter/judges.yaml", "5": "1"}
-    assert 4 == len(COMMANDS)
-    for command in COMMANDS:
+    assert 5 == len(COMMANDS)
+    for command in COMMANDS if find_spec("jinja2") else COMMANDS[:-1]:
         _, name, *words = shlex.split(command)
         words = [paths.get(word, word) for word in words] if name == "replicate" else words
         assert 0 == run_command([name, *words]), capsys.readouterr().err
     assert "these weights: shorter beside quickstart" in capsys.readouterr().out
+    assert (tmp_path / "compare.html").exists() == (find_spec("jinja2") is not None)
 
 
 def _values(folder: Path, measured: Any) -> list[float]:

@@ -13,6 +13,7 @@ from townlet.machine.audit.timeline import TimelineSpan
 from townlet.report.html.drawing.curves import curve_panel
 from townlet.report.html.drawing.differences import difference_drawing
 from townlet.report.html.drawing.machine import machine_drawing
+from townlet.report.html.drawing.recipes import IntervalRow, interval_drawing, overlay_panel
 from townlet.report.html.drawing.strip import guard_strip
 from townlet.report.html.drawing.svg import Scale, element
 from townlet.report.html.drawing.timeline import timeline_drawing
@@ -155,3 +156,42 @@ def test_an_element_escapes_what_it_holds() -> None:
     assert '<text x="1.2" aria-label="&#34;&gt;">&lt;b&gt;\\u202e</text>' == element(
         "text", "<b>\u202e", x=1.23, aria_label='">'
     )
+
+
+def test_intervals_stand_on_one_scale() -> None:
+    """Ends, values and limits are at the places of one scale; the largest value is the farthest right."""
+    rows = [
+        IntervalRow(name=name, recipe=n, value=10.0 * n, low=10.0 * n - 1, high=10.0 * n + 1, limit=5.0)
+        for n, name in enumerate("ab")
+    ]
+    drawn = interval_drawing("x", rows, at=0.0)
+    first, second = (places(drawn, "circle", f"dot recipe-{n}", "cx")[0] for n in (0, 1))
+    low, high = (places(drawn, "line", "span recipe-1", end)[0] for end in ("x1", "x2"))
+    at, *limits = places(drawn, "line", "limit", "x1")
+
+    assert low < second < high
+    assert second - low == pytest.approx(high - second, abs=0.2)
+    assert [at] * 2 == [first, at]
+    assert limits == pytest.approx([(first + second) / 2] * 2, abs=0.2)
+    assert "" == interval_drawing("x", [])
+
+
+def test_curves_of_all_runs_share_a_panel() -> None:
+    """Each has the class of its recipe, a single point is a dot, and a run without a finite point is left out."""
+    long, point, lost = (
+        Curve(name="reward", x=tuple(range(n)), y=tuple(y), x_name="agent-steps")
+        for n, y in ((3, (1.0, 2.0, 3.0)), (1, (2.0,)), (1, (NAN,)))
+    )
+    drawn = overlay_panel("reward", [(0, long), (1, point), (2, lost), (7, long)])
+
+    assert ["line recipe-0", "line recipe-1"] == re.findall(r'class="(line [^"]*)"', drawn)
+    assert 1 == drawn.count('class="dot recipe-1"')
+    assert "3 runs" in drawn
+    assert "" == overlay_panel("reward", [(0, lost)])
+
+
+def test_a_panel_of_many_runs_stays_small() -> None:
+    """Twenty runs of ten thousand iterations take less than 100 kB."""
+    long = Curve(name="reward", x=tuple(range(10_000)), y=tuple(float(n % 97) for n in range(10_000)), x_name="steps")
+
+    assert len(overlay_panel("reward", [(n % 2, long) for n in range(20)])) < 100_000

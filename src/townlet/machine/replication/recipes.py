@@ -30,6 +30,8 @@ class MeasuredRun:
 
     id: str
     """Run id."""
+    directory: RunDirectory
+    """Where it is."""
     snapshot: RunSnapshot
     """The run, verified."""
     table: EvidenceTable
@@ -164,7 +166,7 @@ def _measured(home: Path, directory: RunDirectory, catalogue: StrategyCatalogue)
         raise BadInputError(
             f"run {directory.id} is in {snapshot.state.state} and has no evidence to compare; finish it"
         )
-    return MeasuredRun(id=directory.id, snapshot=snapshot, table=table)
+    return MeasuredRun(id=directory.id, directory=directory, snapshot=snapshot, table=table)
 
 
 def compare_recipes(

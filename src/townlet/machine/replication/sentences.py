@@ -12,7 +12,14 @@ from townlet.machine.replication.recipes import RecipeComparison, RecipeKpi
 from townlet.machine.replication.summary import KpiSpread, Replicate, Replication
 from townlet.numerals import number
 
-__all__ = ["comparison_sentences", "decision", "replication_sentences"]
+__all__ = [
+    "comparison_headline",
+    "comparison_sentences",
+    "decision",
+    "improvement_verdict",
+    "replication_sentences",
+    "runs_sentence",
+]
 
 _MANY_RUNS = 20
 """From so many runs on, the bootstrap's intervals hold the truth as often as they say (docs/howto/replicate.md)."""
@@ -116,14 +123,56 @@ def comparison_sentences(comparison: RecipeComparison) -> Iterator[str]:
         yield f"bootstrap intervals over {least} runs are too narrow: docs/howto/replicate.md says how much"
 
 
+def comparison_headline(comparison: RecipeComparison) -> str:
+    """Return what the objective decides in one sentence: of two recipes with its numbers, of more by name."""
+    first, *others = comparison.recipes
+    kpis = {kpi.recipe: kpi for kpi in comparison.kpis if kpi.metric == comparison.objective}
+    few = any(len(each.runs) < LEAST_RUNS for each in comparison.recipes)
+    if len(others) > 1:
+        groups: dict[str, list[str]] = {}
+        for recipe in others:
+            groups.setdefault(improvement_verdict(kpis[recipe.name]), []).append(recipe.name)
+        listed = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups.items())
+        subject = "weights of recipes" if few else "recipes"
+        return f"{len(others)} {subject} beside {first.name} in {comparison.objective}: {listed}."
+    own = kpis[others[0].name]
+    word, subject = improvement_verdict(own), f"{'these weights of' if few else 'the recipe'} {own.recipe}"
+    beside = f"{first.name} in {comparison.objective}"
+    if word == "unknown":
+        return f"Nothing is known of {subject} beside {beside}."
+    numbers = f"IQM {number(own.iqm)} against {number(kpis[first.name].iqm)}"
+    if word == "undecided":
+        either = "higher or lower" if own.direction == "none" else "better or worse"
+        return f"Undecided: {subject} may be {either} than {beside}, {numbers}."
+    return f"{subject[0].upper()}{subject[1:]} {'are' if few else 'is'} {word} than {beside}, {numbers}."
+
+
+def runs_sentence(comparison: RecipeComparison) -> str:
+    """Return how many runs and episodes each recipe has."""
+    episodes = {kpi.recipe: kpi.episodes for kpi in comparison.kpis if kpi.metric == comparison.objective}
+    return "; ".join(
+        f"{recipe.name}: {_count(len(recipe.runs), 'run')}, {_count(episodes[recipe.name], 'episode')}"
+        for recipe in comparison.recipes
+    )
+
+
+def improvement_verdict(kpi: RecipeKpi) -> str:
+    """Return better, worse, higher or lower than the first recipe; undecided where the interval holds 50 %."""
+    if kpi.improvement_low is None or kpi.improvement_high is None:
+        return "unknown"
+    if kpi.improvement_low <= 0.5 <= kpi.improvement_high:
+        return "undecided"
+    words = ("higher", "lower") if kpi.direction == "none" else ("better", "worse")
+    return words[kpi.improvement_low <= 0.5]
+
+
 def _improvement(kpi: RecipeKpi) -> str:
     if kpi.improvement is None or kpi.improvement_low is None or kpi.improvement_high is None:
         return f"not known, {kpi.problem or 'the first recipe has no valid number'}"
     chance, low, high = (number(100 * value) for value in (kpi.improvement, kpi.improvement_low, kpi.improvement_high))
-    word = "higher" if kpi.direction == "none" else "better"
-    if kpi.improvement_low <= 0.5 <= kpi.improvement_high:
+    word, verdict = "higher" if kpi.direction == "none" else "better", improvement_verdict(kpi)
+    if verdict == "undecided":
         verdict = "undecided: the interval holds 50%"
     else:
-        verdict = word if kpi.improvement_low > 0.5 else {"higher": "lower", "better": "worse"}[word]
         verdict = f"{verdict} in more than half of the couples of episodes"
     return f"an episode is {word} in {chance}% of the couples, 95% interval {low}% to {high}%: {verdict}"

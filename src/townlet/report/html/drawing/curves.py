@@ -9,10 +9,11 @@ from townlet.numerals import number
 from townlet.report.html.drawing.svg import Scale, drawing, element, ticks
 from townlet.report.run_curves import Curve, Whisker
 
-__all__ = ["curve_panel", "whisker_panel"]
+__all__ = ["BOTTOM", "HEIGHT", "LEFT", "RIGHT", "TOP", "WIDTH", "axes", "curve_panel", "paths", "whisker_panel"]
 
-_WIDTH, _HEIGHT = 460.0, 190.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 452.0, 14.0, 158.0
+WIDTH, HEIGHT = 460.0, 190.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 452.0, 14.0, 158.0
+"""Size of a panel, and the places of its axes."""
 _BUCKETS = 300
 """Places along a panel; of more points only the least and the largest of each place are drawn."""
 
@@ -23,11 +24,11 @@ def curve_panel(curve: Curve) -> Markup:
     if not finite:
         return Markup()
     ys = [y for _, y in finite]
-    across = Scale(min(0.0, curve.x[0]), max(curve.x[-1], 1e-9), _LEFT, _RIGHT)
-    up = Scale.around(ys, _BOTTOM, _TOP)
-    parts = [*_bands(curve, across), *_axes(across, up, curve.x_name)]
-    parts += [element("line", x1=across(x), x2=across(x), y1=_TOP, y2=_BOTTOM, class_="visit") for x in curve.starts]
-    parts += [element("path", d=path, class_="curve") for path in _paths(curve, across, up)]
+    across = Scale(min(0.0, curve.x[0]), max(curve.x[-1], 1e-9), LEFT, RIGHT)
+    up = Scale.around(ys, BOTTOM, TOP)
+    parts = [*_bands(curve, across), *axes(across, up, curve.x_name)]
+    parts += [element("line", x1=across(x), x2=across(x), y1=TOP, y2=BOTTOM, class_="visit") for x in curve.starts]
+    parts += [element("path", d=path, class_="curve") for path in paths(curve, across, up)]
     if curve.dots or len(finite) == 1:
         shown = [point for stretch in _stretches(curve, across, up) for point in stretch]
         parts += [element("circle", cx=x, cy=y, r=3, class_="value") for x, y in shown]
@@ -35,38 +36,39 @@ def curve_panel(curve: Curve) -> Markup:
         f"{curve.name} over {curve.x_name}: {len(finite)} points, first {number(ys[0])}, last {number(ys[-1])}, "
         f"least {number(min(ys))}, largest {number(max(ys))}"
     )
-    return drawing(_WIDTH, _HEIGHT, *parts, title=title, css="panel")
+    return drawing(WIDTH, HEIGHT, *parts, title=title, css="panel")
 
 
 def _bands(curve: Curve, across: Scale) -> Iterator[Markup]:
     for band in curve.bands:
         start, end = across(band.start), across(band.end)
-        yield element("rect", x=start, y=_TOP, width=max(end - start, 1), height=_BOTTOM - _TOP, class_="band")
+        yield element("rect", x=start, y=TOP, width=max(end - start, 1), height=BOTTOM - TOP, class_="band")
 
 
-def _axes(across: Scale, up: Scale, name: str) -> Iterator[Markup]:
+def axes(across: Scale, up: Scale, name: str) -> Iterator[Markup]:
+    """Yield grid, numbers and the name of the horizontal axis."""
     for value, text in ticks(up.low, up.high):
         y = up(value)
-        yield element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="grid")
-        yield element("text", text, x=_LEFT - 6, y=y + 4, text_anchor="end", class_="quiet")
+        yield element("line", x1=LEFT, x2=RIGHT, y1=y, y2=y, class_="grid")
+        yield element("text", text, x=LEFT - 6, y=y + 4, text_anchor="end", class_="quiet")
     for value, text in ticks(across.low, across.high, 5):
         x = across(value)
-        anchor = "end" if x > _RIGHT - 12 else "middle"
-        yield element("text", text, x=x, y=_BOTTOM + 15, text_anchor=anchor, class_="quiet")
-    yield element("text", name, x=_RIGHT, y=_BOTTOM + 29, text_anchor="end", class_="quiet")
-    yield element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="axis")
+        anchor = "end" if x > RIGHT - 12 else "middle"
+        yield element("text", text, x=x, y=BOTTOM + 15, text_anchor=anchor, class_="quiet")
+    yield element("text", name, x=RIGHT, y=BOTTOM + 29, text_anchor="end", class_="quiet")
+    yield element("line", x1=LEFT, x2=RIGHT, y1=BOTTOM, y2=BOTTOM, class_="axis")
 
 
-def _paths(curve: Curve, across: Scale, up: Scale) -> Iterator[str]:
-    """Yield a path for each stretch of finite points; a curve of many points is thinned to one path."""
-    for stretch in _stretches(curve, across, up):
+def paths(curve: Curve, across: Scale, up: Scale, places: int = _BUCKETS) -> Iterator[str]:
+    """Yield a path for each stretch of finite points; one of many points is thinned to one path of so many places."""
+    for stretch in _stretches(curve, across, up, places):
         yield "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in stretch)
 
 
-def _stretches(curve: Curve, across: Scale, up: Scale) -> Iterator[list[tuple[float, float]]]:
+def _stretches(curve: Curve, across: Scale, up: Scale, places: int = _BUCKETS) -> Iterator[list[tuple[float, float]]]:
     points = [(across(x), up(y)) for x, y in zip(curve.x, curve.y, strict=True) if math.isfinite(y)]
-    if len(points) > 2 * _BUCKETS:
-        yield _thin(points)
+    if len(points) > 2 * places:
+        yield _thin(points, places)
         return
     stretch: list[tuple[float, float]] = []
     for x, y in (*zip(curve.x, curve.y, strict=True), (0.0, math.nan)):
@@ -77,11 +79,11 @@ def _stretches(curve: Curve, across: Scale, up: Scale) -> Iterator[list[tuple[fl
             stretch = []
 
 
-def _thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _thin(points: Sequence[tuple[float, float]], places: int) -> list[tuple[float, float]]:
     """Return the least, the largest and the last point of each place along the panel."""
     buckets: dict[int, list[tuple[float, float]]] = {}
     for point in points:
-        buckets.setdefault(int((point[0] - _LEFT) / (_RIGHT - _LEFT) * _BUCKETS), []).append(point)
+        buckets.setdefault(int((point[0] - LEFT) / (RIGHT - LEFT) * places), []).append(point)
     kept: list[tuple[float, float]] = []
     for inside in buckets.values():
         ends = {min(inside, key=lambda p: p[1]), max(inside, key=lambda p: p[1]), inside[-1]}
@@ -93,18 +95,18 @@ def whisker_panel(name: str, whiskers: Sequence[Whisker]) -> Markup:
     """Return differences with their intervals side by side, and the line of no difference; empty for none."""
     if not whiskers:
         return Markup()
-    up = Scale.around([0.0, *(end for each in whiskers for end in (each.low, each.high))], _BOTTOM, _TOP)
-    across = Scale(-0.5, len(whiskers) - 0.5, _LEFT, _RIGHT)
+    up = Scale.around([0.0, *(end for each in whiskers for end in (each.low, each.high))], BOTTOM, TOP)
+    across = Scale(-0.5, len(whiskers) - 0.5, LEFT, RIGHT)
     parts = []
     for value, text in ticks(up.low, up.high):
-        parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=up(value), y2=up(value), class_="grid"))
-        parts.append(element("text", text, x=_LEFT - 6, y=up(value) + 4, text_anchor="end", class_="quiet"))
-    parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=up(0), y2=up(0), class_="limit"))
+        parts.append(element("line", x1=LEFT, x2=RIGHT, y1=up(value), y2=up(value), class_="grid"))
+        parts.append(element("text", text, x=LEFT - 6, y=up(value) + 4, text_anchor="end", class_="quiet"))
+    parts.append(element("line", x1=LEFT, x2=RIGHT, y1=up(0), y2=up(0), class_="limit"))
     for index, each in enumerate(whiskers):
         x = across(index)
         parts.append(element("line", x1=x, x2=x, y1=up(each.low), y2=up(each.high), class_="interval"))
         parts.append(element("circle", cx=x, cy=up(each.middle), r=4.5, class_="value"))
         if len(whiskers) <= 6:
-            parts.append(element("text", each.name, x=x, y=_BOTTOM + 16, text_anchor="middle", class_="quiet"))
+            parts.append(element("text", each.name, x=x, y=BOTTOM + 16, text_anchor="middle", class_="quiet"))
     listed = "; ".join(f"{w.name} {number(w.middle)} from {number(w.low)} to {number(w.high)}" for w in whiskers[:40])
-    return drawing(_WIDTH, _HEIGHT, *parts, title=f"{name}: {listed}", css="panel")
+    return drawing(WIDTH, HEIGHT, *parts, title=f"{name}: {listed}", css="panel")
