@@ -169,7 +169,7 @@ def test_pairs_that_saved_no_episodes_say_so() -> None:
     alone = evolve(PAIR, correlation=None, gain=None, paired_value=None)
     section = text(guard("pays"), unpaired=True, pairs=(alone,))
     assert "the episodes are not pairs, and save none" in section
-    assert "  return, champion: worst episode 17: 12.1\n" in section
+    assert "  return, champion: worst episode 17: 12.1" in section.splitlines()
     assert "pairing" not in section
 
 

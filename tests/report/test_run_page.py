@@ -92,7 +92,7 @@ def test_it_answers_what_a_reader_asks(facts: ReportFacts) -> None:
     for answer in (
         "Promoted: the weights 433995a58c4b became corridor@champion, as version 1.",
         "was compared with champion (teacher:lazy) in 20 paired episodes",
-        "bounds the chance that an equal policy passes as better at 5%",
+        "a policy which is no better passes as better: at most 5%",
         "Worse than champion (teacher:lazy)",
         "a mean cannot show rare catastrophes",
         "go on with what was in force before: teacher:lazy",

@@ -102,8 +102,8 @@ def test_what_was_compared_is_told_with_its_error(facts: ReportFacts) -> None:
         "The candidate 433995a58c4b was compared with champion (teacher:lazy) in 20 paired episodes of 2 days in "
         "plain, with greedy actions.",
         "No learned policy was in force before, so champion stands for the script, teacher:lazy.",
-        "The episodes were judged at look 1 of 1, out of at most 20; the schedule bounds the chance that an equal "
-        "policy passes as better at 5% over the whole run.",
+        "The schedule declares one look, after 20 episodes; the verdicts below are those of look 1. It bounds the "
+        "chance that a policy which is no better passes as better: at most 5% over the whole run.",
     ] == list(compared_sentences(facts))
 
 

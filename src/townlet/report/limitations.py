@@ -21,7 +21,10 @@ _MOVES = ("worse", "better", "lower", "higher")
 
 
 def limitation_lines(run: RunLimitations, visit: VisitLimitations) -> Iterator[str]:
-    """Yield what the evidence behind one visit's verdicts could not show: a heading, then a sentence a line."""
+    """Yield what the evidence behind one visit's verdicts could not show: a heading, then a sentence a line.
+
+    What was not played stands first, then what nobody asked for, then the power of what was asked, guard by guard.
+    """
     suite = " in each scenario" if len(visit.scope.scenarios) > 1 else ""
     yield one_line(
         f"What this run could not see, from {visit.episodes} of {visit.declared} episodes{suite} "
@@ -36,17 +39,17 @@ def _sentences(run: RunLimitations, visit: VisitLimitations) -> Iterator[str]:
         yield f"the evidence cannot be read, so only the journal speaks here: {visit.problem}"
     if run.environment_problem:
         yield f"the environment cannot be asked for directions and scenarios: {run.environment_problem}"
-    yield from (sentence for guard in visit.guards for sentence in _guard_sentences(guard))
-    if visit.unpaired:
-        yield "the episodes are not pairs, and save none"
-    yield from (sentence for pair in visit.pairs for sentence in _pair_sentences(pair))
-    yield mean_warning(visit.episodes)
-    yield from _unguarded_sentences(visit)
     yield from _scope_sentences(visit.scope)
+    yield mean_warning(visit.episodes)
     yield (
         f"these weights ({visit.candidate[:12]}), not this recipe: one training run made them; "
         "more of them show the recipe: townlet replicate SCHEDULE --seeds 5"
     )
+    yield from _unguarded_sentences(visit)
+    yield from (sentence for guard in visit.guards for sentence in _guard_sentences(guard))
+    if visit.unpaired:
+        yield "the episodes are not pairs, and save none"
+    yield from (sentence for pair in visit.pairs for sentence in _pair_sentences(pair))
 
 
 def _guard_sentences(guard: GuardLimitation) -> Iterator[str]:
@@ -148,6 +151,8 @@ def _move(move: KpiMove) -> str:
 
 
 def _scope_sentences(scope: Scope) -> Iterator[str]:
+    played, unplayed = ", ".join(scope.scenarios), ", ".join(scope.unplayed)
+    yield f"played in {played}{f'; not in {unplayed}' if unplayed else ''}"
     trained = f"; training played other lengths: {', '.join(scope.training_lengths)}" if scope.training_lengths else ""
     yield f"episodes of {scope.length} were played, none longer{trained}"
     other = "stochastic" if scope.actions == "greedy" else "greedy"
@@ -155,8 +160,6 @@ def _scope_sentences(scope: Scope) -> Iterator[str]:
         f"were played in {_episodes(scope.other_episodes)} and only reported" if scope.other_episodes else "not played"
     )
     yield f"{scope.actions} actions were judged; {other} ones {rest}"
-    played, unplayed = ", ".join(scope.scenarios), ", ".join(scope.unplayed)
-    yield f"played in {played}{f'; not in {unplayed}' if unplayed else ''}"
 
 
 def _amount(value: float, unit: str) -> str:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from townlet.dto.policy_ref import short_ref
+from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.engine.operator_commands import open_commands
 from townlet.machine.journal.run_state import WAITING
@@ -88,6 +89,20 @@ def resume_commands(facts: ReportFacts) -> tuple[str, ...]:
         for words in open_commands(state, facts.schedule):
             name, *rest = words.partition(" (")[0].split()
             more = ["--reason", "WHY"] if name == "accept-risk" or state.state == "failed" else []
-            note = words.partition(" (")[2].rstrip(")")
+            note = _note(facts, name, words.partition(" (")[2].rstrip(")"))
             lines.append(shlex.join(["townlet", name, facts.run, *rest, *more]) + (f"  # {note}" if note else ""))
     return (*lines, shlex.join(["townlet", "resume", facts.run]))
+
+
+def _note(facts: ReportFacts, name: str, own: str) -> str:
+    """Return what a command does, in a few words that a shell takes for a comment."""
+    state = facts.state.held_state or facts.state.state
+    notes = {
+        "approve": "yes: goes on as the guards decided",
+        "reject": "no: ends the run, and promotes nothing",
+        "retry": f"plays {state} once more",
+        "accept-risk": f"goes on against the guards, {own}",
+        "abort": "ends the run, and promotes nothing",
+    }
+    note = notes.get(name, own)
+    return one_line(f"{note}, {own}" if own and own not in note else note)

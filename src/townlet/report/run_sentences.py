@@ -115,10 +115,16 @@ def compared_sentences(facts: ReportFacts) -> Iterator[str]:
             yield one_line(f"No learned policy was in force before, so {name} stands for the script, {policy}.")
     if spec is not None:
         yield (
-            f"The episodes were judged at look {len(table.looks)} of {len(spec.episodes)}, out of at most "
-            f"{spec.episodes[-1]}; the schedule bounds the chance that an equal policy passes as better at "
+            f"The schedule declares {_looks(spec.episodes)}; the verdicts below are those of look {len(table.looks)}. It "
+            "bounds the chance that a policy which is no better passes as better: at most "
             f"{number(100 * (1 - spec.confidence))}% over the whole run."
         )
+
+
+def _looks(episodes: Sequence[int]) -> str:
+    """Return at how many episodes a schedule looks."""
+    counts = _join([str(count) for count in episodes])
+    return f"one look, after {counts} episodes" if len(episodes) == 1 else f"looks after {counts} episodes"
 
 
 def deciding_limitations(facts: ReportFacts) -> Iterator[VisitLimitations]:
