@@ -7,7 +7,7 @@ from attrs import evolve
 
 from townlet.cli import app
 from townlet.dto.fields import Direction
-from townlet.dto.journal import ApprovalRequested
+from townlet.dto.journal import ApprovalRequested, OperatorCommand
 from townlet.dto.metrics import MetricSpec
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
@@ -94,6 +94,17 @@ def test_a_hostile_reason_stays_in_the_first_line(facts: ReportFacts) -> None:
 def test_a_long_reason_is_cut_in_the_first_line_only(facts: ReportFacts) -> None:
     """The first line stays one that can be read."""
     assert len(headline(unpromoted(facts, state="hold", reason="x" * 10_000))) < 400
+
+
+def test_the_first_line_names_risks_that_a_person_accepted(facts: ReportFacts) -> None:
+    """Each one that was carried out; a command that was rejected is none."""
+    risk = OperatorCommand(command="accept_risk", actor="ada", reason="why not")
+    entries = tuple(
+        evolve(facts.entries[-1], seq=99, record=record) for record in (risk, evolve(risk, refused="no such edge"))
+    )
+    run = evolve(facts, entries=(*facts.entries, *entries))
+
+    assert headline(run) == f"{headline(facts)} A person went on against the guards once."
 
 
 def test_what_was_compared_is_told_with_its_error(facts: ReportFacts) -> None:

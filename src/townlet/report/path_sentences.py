@@ -28,7 +28,7 @@ def time_sentence(facts: ReportFacts) -> str:
 
 
 def edge_sentences(facts: ReportFacts) -> Iterator[str]:
-    """Yield where the run went on the verdicts of the decision, why, and what people answered."""
+    """Yield where the run went on the verdicts of the decision, why, and what people answered before and after."""
     decision = facts.decision
     if decision is None:
         return
@@ -36,10 +36,12 @@ def edge_sentences(facts: ReportFacts) -> Iterator[str]:
     if not decision.to:
         yield f"The verdicts of {where} were written; the journal ends before the run went on."
         return
+    at = next((entry.at for entry in facts.entries if entry.seq == decision.seq), "")
+    waits = [span for span in facts.spans if span.kind == "wait" and (span.commands or span.approval is not None)]
+    earlier = [span for span in waits if span.end is not None and span.end <= at]
+    yield from map(span_sentence, earlier)
     yield one_line(f"From {where} the run went to {decision.to}: {_reason(decision.why)}.")
-    for span in facts.spans:
-        if span.kind == "wait" and (span.commands or span.approval is not None):
-            yield span_sentence(span)
+    yield from map(span_sentence, waits[len(earlier) :])
 
 
 def span_sentence(span: TimelineSpan) -> str:

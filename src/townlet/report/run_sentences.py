@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from townlet.dto.fields import Direction
 from townlet.dto.guards import GuardReport
+from townlet.dto.journal import OperatorCommand
 from townlet.dto.limitations import VisitLimitations
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy_ref import parse_teacher, short_ref
@@ -36,8 +37,15 @@ _TIMES = {1: "once", 2: "twice"}
 
 
 def headline(facts: ReportFacts) -> str:
-    """Return how the run ended, in the first line that anybody reads; crashes and an ignored seed are named there."""
+    """Return how the run ended, in the first line that anybody reads.
+
+    Risks that a person accepted, crashes and an ignored seed are named there.
+    """
     sentences = [_outcome(facts)]
+    commands = [entry.record for entry in facts.entries if isinstance(entry.record, OperatorCommand)]
+    risks = sum(each.command == "accept_risk" and not each.refused for each in commands)
+    if risks:
+        sentences.append(f"A person went on against the guards {_times(risks)}.")
     crashes = sum(span.ending == "crashed" or span.died_after for span in facts.spans)
     if crashes:
         sentences.append(f"It crashed {_times(crashes)} and was resumed.")
@@ -115,8 +123,8 @@ def compared_sentences(facts: ReportFacts) -> Iterator[str]:
             yield one_line(f"No learned policy was in force before, so {name} stands for the script, {policy}.")
     if spec is not None:
         yield (
-            f"The schedule declares {_looks(spec.episodes)}; the verdicts below are those of look {len(table.looks)}. It "
-            "bounds the chance that a policy which is no better passes as better: at most "
+            f"The schedule declares {_looks(spec.episodes)}; the verdicts below are those of look {len(table.looks)}. "
+            "It bounds the chance that a policy which is no better passes as better: at most "
             f"{number(100 * (1 - spec.confidence))}% over the whole run."
         )
 
