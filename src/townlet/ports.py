@@ -337,8 +337,12 @@ class PartRecorder(EpisodeRecorder, Protocol):
     part: int
     """Decisions of a part at the most."""
 
-    def recording_of(self, first: int, last: int) -> TownRecording:
-        """Return what was recorded of the decisions first … last − 1 since the last reset, with fewer details."""
+    def recording_of(self, first: int, last: int, *, is_coarse: bool, on_decision: Callable[[], None]) -> TownRecording:
+        """Return the decisions first … last − 1 since the last reset, with fewer details if coarse.
+
+        `on_decision` is called at the beginning of the part and after each of its decisions, while `tallies` are those
+        of that moment.
+        """
 
 
 @runtime_checkable

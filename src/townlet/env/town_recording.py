@@ -1,6 +1,6 @@
 """Record an episode of one town, tick by tick, straight from its state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,22 +75,24 @@ class TownRecorder:
 
     def recording(self) -> TownRecording:
         """Return every tick since the last reset."""
-        return self._record(0, len(self._actions), _SCALES)
+        return self.recording_of(0, len(self._actions), is_coarse=False, on_decision=lambda: None)
 
-    def recording_of(self, first: int, last: int) -> TownRecording:
-        """Return the ticks of decisions first … last − 1 since the last reset, with coarser levels and wallets."""
-        return self._record(first, last, _SCALES | _COARSE)
+    def recording_of(self, first: int, last: int, *, is_coarse: bool, on_decision: Callable[[], None]) -> TownRecording:
+        """Play decisions first … last − 1 again and return every tick of them; the town is left as it was.
 
-    def _record(self, first: int, last: int, scales: Mapping[str, int]) -> TownRecording:
-        """Play decisions again, look at every tick, and leave the town as it was."""
+        Coarse levels and wallets have fewer digits. `on_decision` is called at the beginning and after each decision.
+        """
         now, begin = self._batch.snapshot(), first // self.part
         self._batch.restore(self._snapshots[begin])
         for actions in self._actions[begin * self.part : first]:
             self._batch.step(actions)
         ticks = TownTicks(self._batch, (last - first) * self._spec.ticks_per_decision + 1, self._pairs)
         ticks.keep()
+        on_decision()
         for actions in self._actions[first:last]:
             self._batch.step(actions, ticks.keep)
+            on_decision()
+        scales = _SCALES | _COARSE if is_coarse else _SCALES
         recording = self._recording(ticks, first * self._spec.ticks_per_decision, scales)
         self._batch.restore(now)
         return recording

@@ -1,6 +1,6 @@
 """Play and record one episode of a policy: the one that evidence counts, with its KPIs after every decision."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -61,8 +61,10 @@ class PlayedEpisode:
     """KPIs, in the order of the environment's description."""
     decisions: int
     """Length."""
-    moments: Episodes
-    """KPI sums and exposures [M, decisions + 1] so far, after each decision."""
+    tallied: Mapping[int, Tallies]
+    """KPI sums and exposures so far, by the number of decisions: all of them, or the borders of parts; the last too."""
+    world: Environment
+    """The environment that was played."""
     curves: CurveRecording
     """Reward and observations, rounded by their own largest values."""
     beginning: tuple[float, ...]
@@ -81,20 +83,45 @@ class PlayedEpisode:
         A strip of pictures is thinned out to `most` characters.
         """
         first, last = part or (0, self.decisions)
-        if part is not None and isinstance(self.recorder, PartRecorder):
-            drawn: object = self.recorder.recording_of(first, last)
+        if isinstance(self.recorder, PartRecorder):
+            during: list[Tallies] = []
+
+            def keep() -> None:
+                during.append(_copied(self.world.tallies()))
+
+            drawn: object = self.recorder.recording_of(
+                first,
+                last,
+                is_coarse=part is not None,
+                on_decision=keep,
+            )
         else:
+            during = [self.tallied[decision] for decision in range(first, last + 1)]
             drawn = None if self.recorder is None else self.recorder.recording()
+        whole, moments = _episodes([self.tallied[self.decisions]]), _episodes(during)
         film = drawn if isinstance(drawn, FilmStrip) else None
         return EpisodeRecording(
             policy=self.policy.name,
             source=self.source,
             decisions=self.decisions,
-            kpis=tuple(_kpi(spec, self.moments.ratios(m), first, last) for m, spec in enumerate(self.metrics)),
+            kpis=tuple(_kpi(spec, whole.ratios(m)[0], moments.ratios(m)) for m, spec in enumerate(self.metrics)),
             curves=self.curves if part is None else CurveRecording(columns=()),
             town=drawn if isinstance(drawn, TownRecording) else None,
             film=film if film is None or most is None else film.within(most),
         )
+
+
+def _episodes(tallied: Sequence[Tallies]) -> Episodes:
+    """Return moments of one world as if they were episodes: their quotients are computed as evidence computes them."""
+    return Episodes(
+        sums=np.concatenate([tallies.sums for tallies in tallied], axis=1),
+        exposures=np.concatenate([tallies.exposures for tallies in tallied], axis=1),
+        agent_steps=len(tallied),
+    )
+
+
+def _copied(tallies: Tallies) -> Tallies:
+    return Tallies(sums=tallies.sums.copy(), exposures=tallies.exposures.copy())
 
 
 @contextmanager
@@ -121,7 +148,7 @@ def played_episode(
     inner: Environment = recorder or environments.make(
         scenario, worlds=1, seed=seed, max_steps=max_steps, first_world=episode
     )
-    curves = _CurveRecorder(inner, named.policy)
+    curves = _CurveRecorder(inner, named.policy, recorder.part if isinstance(recorder, PartRecorder) else 1)
     try:
         length = int(play_episode(curves, curves, max_steps, on_decision)[0])
         yield PlayedEpisode(
@@ -129,11 +156,8 @@ def played_episode(
             source=source,
             metrics=environments.describe(scenario).metrics,
             decisions=length,
-            moments=Episodes(
-                sums=np.concatenate([tallies.sums for tallies in curves.tallied], axis=1),
-                exposures=np.concatenate([tallies.exposures for tallies in curves.tallied], axis=1),
-                agent_steps=length,
-            ),
+            tallied=curves.tallied,
+            world=inner,
             curves=curves.recording(),
             beginning=curves.beginning(),
             recorder=recorder if isinstance(recorder, EpisodeRecorder) else None,
@@ -145,11 +169,12 @@ def played_episode(
 class _CurveRecorder:
     """An environment of one world and the policy in it, passed on as they are; keeps what every environment has."""
 
-    def __init__(self, inner: Environment, policy: Teacher) -> None:
+    def __init__(self, inner: Environment, policy: Teacher, every: int) -> None:
         self.description, self.worlds = inner.description, inner.worlds
         self._inner, self._policy = inner, policy
         self.keeps_state = keeps_state(policy)
-        self.tallied: list[Tallies] = []
+        self.tallied: dict[int, Tallies] = {}
+        self._every = every
         self._features: list[NDArray[np.float32]] = []
         self._rewards: list[float] = []
 
@@ -171,7 +196,7 @@ class _CurveRecorder:
     def step(self, actions: Actions) -> StepResult:
         """Play one decision."""
         result = self._inner.step(actions)
-        self._keep(result.observations, float(result.rewards.sum()))
+        self._keep(result.observations, float(result.rewards.sum()), is_last=bool(result.over.all()))
         return result
 
     def tallies(self) -> Tallies:
@@ -197,21 +222,21 @@ class _CurveRecorder:
         """Return the first features of the first agent before the first decision."""
         return tuple(map(float, self._features[0]))
 
-    def _keep(self, observations: ObservationBatchDTO, reward: float) -> None:
-        tallies = self._inner.tallies()
-        self.tallied.append(Tallies(sums=tallies.sums.copy(), exposures=tallies.exposures.copy()))
+    def _keep(self, observations: ObservationBatchDTO, reward: float, *, is_last: bool = False) -> None:
+        decision = len(self._rewards)
+        if is_last or decision % self._every == 0:
+            self.tallied[decision] = _copied(self._inner.tallies())
         self._features.append(observations.observations[0, 0, :_MOST_FEATURES].copy())
         self._rewards.append(reward)
 
 
-def _kpi(spec: MetricSpec, ratios: Sequence[float | None], first: int, last: int) -> RecordedKpi:
-    """Return a KPI after each decision of a part, computed as evidence computes that of a whole episode."""
-    shown = ratios[first : last + 1]
+def _kpi(spec: MetricSpec, value: float | None, shown: Sequence[float | None]) -> RecordedKpi:
+    """Return a KPI of the whole episode, and after each decision that is shown."""
     return RecordedKpi(
         name=spec.name,
         unit=spec.unit,
         direction=spec.direction.value,
-        value=ratios[-1],
+        value=value,
         running=_packed(spec.name, np.array([0.0 if ratio is None else ratio for ratio in shown])),
         known=PackedColumn.of(spec.name, np.array([ratio is not None for ratio in shown])),
     )

@@ -81,8 +81,9 @@ def _difference(played: Sequence[PlayedEpisode], objective: int, part: tuple[int
     """Return the first policy's objective in a part less the second's, or less nothing; −∞ without exposure."""
     first, last, values = *part, list[float]()
     for each in played:
-        exposure = each.moments.exposures[objective, last] - each.moments.exposures[objective, first]
-        total = each.moments.sums[objective, last] - each.moments.sums[objective, first]
+        before, after = each.tallied[first], each.tallied[last]
+        exposure = after.exposures[objective, 0] - before.exposures[objective, 0]
+        total = after.sums[objective, 0] - before.sums[objective, 0]
         values.append(float(total / exposure) if exposure > 0 else math.nan)
     difference = values[0] - sum(values[1:])
     return difference if math.isfinite(difference) else -math.inf
