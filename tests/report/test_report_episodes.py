@@ -24,6 +24,8 @@ def test_two_episodes_are_played_on_the_page(facts: ReportFacts) -> None:
 
     assert "The largest gain: episode 0" in text
     assert "The smallest gain: episode 1" in text
+    assert "return in hamlet: " in text
+    assert "difference 15.25. It lasts 0.04167 days, for 2 agents. Both began in the same state" in text
     assert f"townlet play --run {facts.run} --episode loss --out loss.html" in text
     ids = re.findall(r' id="([^"]*)"', page)
     assert {"episodes", "episodes-1", "viewer", "choice"} <= set(ids)

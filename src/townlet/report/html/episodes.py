@@ -90,7 +90,8 @@ def _sentences(pair: RecordedPair) -> Iterator[str]:
     text = ", ".join(f"{name} {number(kpi.value) or 'unknown'}" for name, kpi in values)
     known = [kpi.value for kpi in kpis if kpi.value is not None]
     difference = f"; difference {number(known[0] - known[1])}" if len(known) == 2 else ""
-    yield one_line(f"{pair.objective}: {text}{difference}.")
+    place = "" if pair.scenario == "default" else f" in {pair.scenario}"
+    yield one_line(f"{pair.objective}{place}: {text}{difference}.")
     yield part_sentence(pair)
     if len(pair.episodes) == 2:
         yield alike_sentence(pair)
