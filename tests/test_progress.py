@@ -19,7 +19,7 @@ from townlet.machine.schedule.remaining import least_steps_after
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import provider
-from townlet.report.progress import RunProgress
+from townlet.report.progress.run_progress import RunProgress
 from townlet.report.terminal import Terminal, styled
 
 pytestmark = pytest.mark.once

@@ -12,7 +12,7 @@ from types import FrameType
 from attrs import define
 
 from townlet.dto.journal import Entry, RunCreated
-from townlet.dto.schedule import ScheduleSpec
+from townlet.dto.schedule import Plan, ScheduleSpec
 from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 from townlet.machine.engine.visit import never
 from townlet.policy.training.argument_checks import as_path, require_callable, require_imports, require_mapping
@@ -23,7 +23,7 @@ from townlet.policy.training.telemetry import MetricPoint
 from townlet.ports import EnvironmentProvider
 from townlet.report import terminal
 from townlet.report.jupyter import is_notebook, notebook_console
-from townlet.report.progress import RunProgress
+from townlet.report.progress.run_progress import RunProgress
 from townlet.report.run_warnings import log_warnings, warnings_shown
 from townlet.store.rundir import RunDirectory
 from townlet.trackers.find import Trackers
@@ -109,9 +109,19 @@ class Call:
         """Return an orchestrator that shows its progress here, and is tracked; `run` is the one that goes on."""
         if strategies is not None:
             require_mapping("strategies", strategies, "a mapping of names to strategies")
-        tracking = Tracking.of(self.trackers, ScheduleSource.of(config).trackers, self.home, catalogue(strategies), run)
+        known = catalogue(strategies)
+        tracking = Tracking.of(self.trackers, ScheduleSource.of(config).trackers, self.home, known, run)
         self.tracking = self.stack.enter_context(tracking)
-        return PolicyTrainingOrchestrator(
+        shown = self.shown
+        if shown is not None and run is not None:
+            shown.recall(run, known)
+
+        def on_plan(plan: Plan) -> None:
+            if shown is not None:
+                shown.expect(orchestrator.source.least_steps_after(plan, known), plan.schedule)
+            tracking.begin(plan)
+
+        orchestrator = PolicyTrainingOrchestrator(
             config,
             environments=environment,
             imports=require_imports(allow_imports),
@@ -121,8 +131,9 @@ class Call:
             listen=self._on_record,
             watch=self._on_point,
             stopping=self.stopping,
-            on_plan=tracking.begin,
+            on_plan=on_plan,
         )
+        return orchestrator
 
     def _on_record(self, entry: Entry) -> None:
         if isinstance(entry.record, RunCreated):

@@ -196,7 +196,7 @@ def evaluate(
     from townlet.policy.training.telemetry import MetricPoint
     from townlet.ports import provider
     from townlet.report import tables, terminal
-    from townlet.report.progress import RunProgress
+    from townlet.report.progress.run_progress import RunProgress
 
     references = [resolve(word, home, catalogue()) for word in (policy, against)]
     # The candidate says where it is at home; where it is a script, the baseline does.

@@ -17,7 +17,7 @@ from corridor import CorridorProvider
 from programs import HEAD, program, write_plays
 
 import townlet
-from townlet.report.progress import RunProgress
+from townlet.report.progress.run_progress import RunProgress
 from townlet.report.terminal import Terminal
 
 SLOW = """

@@ -14,12 +14,11 @@ from townlet.commands.arguments import import_words
 from townlet.errors import ResourceFaultError, StoppedError, UnfitInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from townlet.dto.journal import Entry
     from townlet.dto.policy import AnnealSummary
     from townlet.dto.schedule import Plan
-    from townlet.policy.training.environment_source import EnvironmentSource
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.telemetry import MetricPoint
     from townlet.store.rundir import RunDirectory
@@ -152,7 +151,7 @@ def walk(
     from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
-    from townlet.report.progress import RunProgress
+    from townlet.report.progress.run_progress import RunProgress
     from townlet.report.run_warnings import log_warnings, warnings_shown
     from townlet.store.hints import run_word
     from townlet.trackers.tracking import Tracking
@@ -166,9 +165,11 @@ def walk(
                 RunProgress(terminal.silent if quiet else terminal.errors) as progress,
                 Tracking.of(track, config.trackers, home, catalogue(), run) as tracking,
             ):
+                if run is not None:
+                    progress.recall(run, catalogue())
 
                 def on_plan(plan: "Plan") -> None:
-                    progress.expect(_steps_after(plan, orchestrator.source))
+                    progress.expect(orchestrator.source.least_steps_after(plan, catalogue()), plan.schedule)
                     tracking.begin(plan)
 
                 def on_record(entry: "Entry") -> None:
@@ -216,15 +217,6 @@ def report_lost_output(summary: "AnnealSummary") -> None:
     if reason := terminal.lost_results():
         terminal.complain(f"stdout: {reason}; the run is not affected, its summary is in {summary.path}")
         terminal.forget_losses()
-
-
-def _steps_after(plan: "Plan", source: "EnvironmentSource") -> "Mapping[str, int]":
-    """Return the agent-steps that a run plays at least after each state."""
-    from townlet.machine.schedule.remaining import least_steps_after
-    from townlet.policy.training.strategies.base import catalogue
-
-    described, suites = source.describe(plan.schedule.environment), source.describe_suites(plan.schedule)
-    return least_steps_after(plan, catalogue(), described, suites)
 
 
 def _exit_code(summary: "AnnealSummary") -> int:

@@ -81,5 +81,7 @@ class VisitPoint(Record):
     """Iteration, epoch or look, from 1."""
     agent_steps: int
     """Agent-steps of this visit so far."""
+    of: int = 0
+    """How many iterations there will be at the most; 0 where unknown, and in streams of earlier versions."""
     numbers: Mapping[str, float]
     """What was measured; NaN for what was not finite."""

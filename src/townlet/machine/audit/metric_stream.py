@@ -25,7 +25,7 @@ def parse_point(line: bytes) -> VisitPoint | None:
     """Return the point of one line of a stream; None for a line that is torn or that nobody can read."""
     try:
         fields = json.loads(line if line.endswith(b"\n") else b"")
-        own = {name: fields.pop(name) for name in _FIELDS}
+        own = {name: fields.pop(name) for name in _FIELDS} | {"of": fields.pop("of", 0)}
         numbers = {name: math.nan if value is None else value for name, value in fields.items()}
         return VisitPoint(**own, numbers=numbers)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, TownletError):

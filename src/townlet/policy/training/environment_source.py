@@ -7,10 +7,12 @@ from attrs import evolve, frozen
 
 from townlet.dto.codec import did_you_mean
 from townlet.dto.policy_ref import is_reference
-from townlet.dto.schedule import EnvironmentSpec, PolicySpec, ScheduleSpec
+from townlet.dto.schedule import EnvironmentSpec, Plan, PolicySpec, ScheduleSpec
 from townlet.env.workers import with_workers
 from townlet.errors import BadInputError
 from townlet.imports import Imports
+from townlet.machine.catalogue import StrategyCatalogue
+from townlet.machine.schedule.remaining import least_steps_after
 from townlet.policy.training.argument_checks import teacher_maker
 from townlet.policy.training.custom_teacher import CUSTOM_NAMES, ProviderWithTeacher
 from townlet.policy.training.teacher_reference import TeacherFinder
@@ -81,6 +83,12 @@ class EnvironmentSource:
     def describe(self, spec: EnvironmentSpec) -> EnvironmentDescription:
         """Return the description of the scenario that a schedule names."""
         return self.provider(spec).describe(spec.scenario)
+
+    def least_steps_after(self, plan: Plan, catalogue: StrategyCatalogue) -> Mapping[str, int]:
+        """Return the agent-steps that a run plays at least after each state."""
+        schedule = plan.schedule
+        described, suites = self.describe(schedule.environment), self.describe_suites(schedule)
+        return least_steps_after(plan, catalogue, described, suites)
 
     def describe_suites(self, schedule: ScheduleSpec) -> dict[str, EnvironmentDescription]:
         """Return the descriptions of the scenarios that evidence names, by name."""

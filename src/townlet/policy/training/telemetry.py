@@ -101,9 +101,9 @@ class Telemetry:
             returns=returns,
         )
         if self.path is not None:
-            line = {"state": self.state, "visit": self.visit, "step": step, "agent_steps": agent_steps} | {
-                name: number if math.isfinite(number) else None for name, number in numbers.items()
-            }
+            line = {"state": self.state, "visit": self.visit, "step": step, "agent_steps": agent_steps}
+            line |= {"of": of} if of else {}
+            line |= {name: number if math.isfinite(number) else None for name, number in numbers.items()}
             with self._caught(), os.fdopen(open_append(self.path), "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line, allow_nan=False) + "\n")
         self.listen(point)
