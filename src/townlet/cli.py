@@ -36,6 +36,7 @@ from townlet.commands.export import export
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
 from townlet.commands.init import init
+from townlet.commands.live import watch
 from townlet.commands.logs import logs
 from townlet.commands.overview import ANSWERING, LOOKING, OTHERS, PLANNING, RUNNING, exit_codes_text
 from townlet.commands.play import play
@@ -72,6 +73,7 @@ app.command(init, group=PLANNING)
 app.command(demo, group=RUNNING)
 app.command(train, group=RUNNING)
 app.command(replicate, group=RUNNING)
+app.command(watch, group=RUNNING)
 app.command(compare, group=LOOKING)
 app.command(audit)
 app.command(registry)

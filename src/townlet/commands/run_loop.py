@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from townlet.policy.training.telemetry import MetricPoint
     from townlet.store.rundir import RunDirectory
 
-__all__ = ["SignalHandler", "report_lost_output", "run_with_progress", "walk"]
+__all__ = ["SignalHandler", "end_code", "report_lost_output", "run_with_progress", "walk"]
 
 _PROCESS_START = perf_counter()
 _END_CODES = {"hold": 3, "failed": 4, "aborted": 7}
@@ -220,9 +220,19 @@ def report_lost_output(summary: "AnnealSummary") -> None:
 
 
 def _exit_code(summary: "AnnealSummary") -> int:
-    if summary.state in _END_CODES:
-        return _END_CODES[summary.state]
-    return 6 if summary.has_promote and not summary.champion_moved and not summary.rehearsal else 0
+    return end_code(
+        summary.state,
+        rehearsal=summary.rehearsal,
+        champion_moved=summary.champion_moved,
+        has_promote=summary.has_promote,
+    )
+
+
+def end_code(state: str, *, rehearsal: bool, champion_moved: bool, has_promote: bool) -> int:
+    """Return the exit code of a run that ended, or holds, in a state."""
+    if state in _END_CODES:
+        return _END_CODES[state]
+    return 6 if has_promote and not champion_moved and not rehearsal else 0
 
 
 def _show_outcome(summary: "AnnealSummary", home: Path, allow_import: "Sequence[str]", *, json: bool) -> None:

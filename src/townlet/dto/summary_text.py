@@ -15,7 +15,7 @@ from townlet.numerals import number, plain_numbers
 if TYPE_CHECKING:
     from townlet.dto.metrics import Measurement
 
-__all__ = ["headline", "summary_lines"]
+__all__ = ["end_line", "headline", "summary_lines"]
 
 WIDTH = 80
 """Columns; only a line that holds the path of the run may be longer, since a call that is cut cannot be typed."""
@@ -28,17 +28,28 @@ _NAME, _NUMBER = 27, 17
 
 def headline(summary: AnnealSummary) -> str:
     """Return the end of a run in one line, its reason once."""
-    if summary.rehearsal:
+    return end_line(
+        summary.state,
+        summary.reason,
+        rehearsal=summary.rehearsal,
+        champion_moved=summary.champion_moved,
+        has_promote=summary.has_promote,
+    )
+
+
+def end_line(state: str, reason: str, *, rehearsal: bool, champion_moved: bool, has_promote: bool) -> str:
+    """Return where a run is and why in one line, the reason once."""
+    if rehearsal:
         outcome = "rehearsal, nothing was promoted"
-    elif summary.champion_moved:
+    elif champion_moved:
         outcome = "the champion moved"
-    elif summary.has_promote:
+    elif has_promote:
         outcome = "the champion is unchanged"
     else:
         outcome = ""
-    reason = one_line(plain_numbers(summary.reason))
+    reason = one_line(plain_numbers(reason))
     parts = list(dict.fromkeys(part for part in (reason, outcome) if part))
-    return f"{summary.state}: {'; '.join(parts)}"
+    return f"{state}: {'; '.join(parts)}"
 
 
 def summary_lines(summary: AnnealSummary) -> Iterator[str]:

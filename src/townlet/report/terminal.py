@@ -22,6 +22,7 @@ __all__ = [
     "complain",
     "errors",
     "forget_losses",
+    "is_output_lost",
     "lost_results",
     "output",
     "say",
@@ -142,9 +143,12 @@ def styled(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
 
 
-def output(*, least_width: int = 1) -> Terminal:
-    """Return a console on stdout that writes lines of `least_width` columns also where the terminal is narrower."""
-    console = Terminal(file=_stdout, highlight=False, force_jupyter=False)  # type: ignore[arg-type]
+def output(*, least_width: int = 1, soft_wrap: bool = False) -> Terminal:
+    """Return a console on stdout that writes lines of `least_width` columns also where the terminal is narrower.
+
+    With `soft_wrap` a line that is too long is left to the terminal, and is whole in a pipe.
+    """
+    console = Terminal(file=_stdout, highlight=False, force_jupyter=False, soft_wrap=soft_wrap)  # type: ignore[arg-type]
     console.width = max(console.width, least_width)
     return console
 
@@ -191,6 +195,11 @@ def lost_results() -> str:
     if failure is None or isinstance(failure, BrokenPipeError):
         return ""
     return getattr(failure, "strerror", None) or str(failure)
+
+
+def is_output_lost() -> bool:
+    """Tell whether nobody reads stdout any more, or it takes no more text for another reason."""
+    return _stdout.failure is not None
 
 
 def forget_losses() -> None:

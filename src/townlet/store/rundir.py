@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from attrs import frozen
@@ -46,6 +47,9 @@ _LATEST = {"latest": False, "latest-rehearsal": True}
 _STAGING = ".staging-"
 _STAGING_TTL = timedelta(hours=1)
 """Age of a staging directory that no process can still be filling: that takes milliseconds."""
+
+_PATIENCE = 0.2
+"""Seconds for which a directory's lock is tried again."""
 
 
 def _add_nothing(_: "RunDirectory") -> None:
@@ -289,6 +293,31 @@ class RunDirectory:
             os.close(directory)
             lock.release()
 
+    def is_locked(self) -> bool | None:
+        """Return whether a process works on the run; None where this file system, or this user's rights, do not say.
+
+        The lock of the directory is shared for less than a millisecond, which `lock` waits for. Nothing is written.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return not _is_free(descriptor)
+        except OSError:  # some network file systems
+            return None
+        finally:
+            os.close(descriptor)
+
+
+def _is_free(descriptor: int) -> bool:
+    """Tell whether nobody has locked an open directory; OSError where the file system cannot lock directories."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
 
 def _latest(runs: Path, originals: Sequence[RunPlace], word: str) -> Path:
     """Return the youngest run that is, or is not, a rehearsal; BadInputError where there is none."""
@@ -309,7 +338,7 @@ def _lock_directory(path: Path) -> int:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock_patiently(descriptor)
     except BlockingIOError as error:
         os.close(descriptor)
         raise HoldError(
@@ -319,6 +348,20 @@ def _lock_directory(path: Path) -> int:
     except OSError:  # some network file systems
         return descriptor
     return descriptor
+
+
+def _lock_patiently(descriptor: int) -> None:
+    """Lock an open directory; a process that only asks who works on the run has it for an instant."""
+    until = monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() > until:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _remove_stale_staging(parent: Path, now: datetime) -> None:

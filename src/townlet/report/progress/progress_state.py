@@ -131,6 +131,8 @@ class ProgressState:
     _last: _Mark | None = None
     _series: tuple[str, int, str] = ("", 0, "")
     _reports: dict[str, GuardReport] = field(factory=dict)
+    _open: tuple[str, int] | None = None
+    """State and number of the visit that works; empty and 0 between two; None where no record told of any."""
 
     def __attrs_post_init__(self) -> None:
         self.started, self._base = self.began, _Mark(self.began)
@@ -142,6 +144,7 @@ class ProgressState:
         elif isinstance(record, VisitStarted):
             self.state = self.where = record.state
             self.started, self.point, self._last = at, None, None
+            self._open = record.state, record.visit
             # Another attempt goes on from a checkpoint: what was played before it says nothing about the speed now.
             self._base = _Mark(at) if record.attempt == 1 else None
             self.visits[record.state] = record.visit
@@ -149,26 +152,34 @@ class ProgressState:
             steps = record.result.get("agent_steps")
             self._measure(_Mark(at, 0, steps if isinstance(steps, int) and self._is_whole else 0))
             self.teacher = _teacher_level(record.result, self.teacher)
-            self.state, self.point = "", None
+            self.close_visit()
         elif isinstance(record, GuardsJudged):
             self._reports |= {report.guard: report for report in record.reports}
         elif isinstance(record, TransitionTaken):
             self.where = record.target
         elif isinstance(record, RunClosed):
-            self.state, self.point, self.where = "", None, record.state
+            self.close_visit()
+            self.where = record.state
+
+    def close_visit(self) -> None:
+        """Take in that no visit works now."""
+        self.state, self.point, self._open = "", None, ("", 0)
 
     def note_point(self, point: Point, at: float | None) -> None:
         """Take in one iteration; `at` is None where nobody knows when it was reported.
 
-        An iteration that is reported again takes the place of the first report, and of what came after it.
+        An iteration that is reported again takes the place of the first report, and of what came after it. One of a
+        visit that is over leaves its return only.
         """
+        self._note_return(point)
+        if self._open is not None and self._open != (point.state, point.visit):
+            return
         self.state, self.point = point.state, point
         if at is not None:
             self._last = _Mark(at, point.step, point.agent_steps)
             if self._base is None:
                 self._base = self._last
             self._measure(self._last)
-        self._note_return(point)
 
     def pace(self, now: float) -> Pace:
         """Return how fast the present visit goes."""

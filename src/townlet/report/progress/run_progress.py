@@ -85,7 +85,8 @@ class RunProgress:
                 self.state.note_record(entry.record, now)
             for point in written.points:
                 self.state.note_point(point, None)
-            self.state.began, self.state.state, self.state.point = now, "", None
+            self.state.began = now
+            self.state.close_visit()
 
     def watch(self, point: Point, at: float | None = None) -> None:
         """Show one iteration, reported now or at a time of the clock."""
