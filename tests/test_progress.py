@@ -54,6 +54,7 @@ class Point:
     """An iteration of ppo."""
 
     state: str = "ppo"
+    visit: int = 1
     step: int = 4
     of: int = 90
     agent_steps: int = 98_304
@@ -62,12 +63,12 @@ class Point:
 
 def shown(width: int, *, point: Point | None = None, fastest: float = 5_000.0) -> str:
     """Return the live line on a terminal of this width, a minute into a visit to ppo."""
-    console = Terminal(file=io.StringIO(), width=width, highlight=False)
-    progress = RunProgress(console)
+    console = Terminal(file=io.StringIO(), width=width, height=9, highlight=False)
+    times = iter([0.0])
+    progress = RunProgress(console, clock=lambda: next(times, 60.0))
     progress.expect({"ppo": 600_000, "evaluate": 0})
-    progress._started -= 60
-    progress._fastest = fastest
     progress.watch(point or Point())
+    progress.state.fastest = fastest
     console.print(progress)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().rstrip()

@@ -36,6 +36,7 @@ class Point:
     """An iteration of ppo."""
 
     state: str = "ppo"
+    visit: int = 1
     step: int = 4
     of: int = 90
     agent_steps: int = 98_304

@@ -8,10 +8,13 @@ from cyclopts import Parameter
 from townlet.commands.arguments import HOME, AllowImport, Home, Run, find_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from townlet.dto.recording import RecordedPair
     from townlet.imports import Imports
     from townlet.machine.audit.report_facts import ReportFacts
     from townlet.machine.audit.run_data import RunData
+    from townlet.store.rundir import RunDirectory
 
 __all__ = ["report"]
 
@@ -36,22 +39,26 @@ def report(
         bool, Parameter(help="Play the candidate's largest gain and largest loss on the page, beside the baseline.")
     ] = True,
     force: Annotated[bool, Parameter(negative="", help="Replace the file where it exists.")] = False,
+    follow: Annotated[
+        bool, Parameter(negative="", help="Write the page again as the run goes on, until it ends; HTML only.")
+    ] = False,
+    every: Annotated[
+        str | None, Parameter(help="With --follow: how often at the most, such as 30s or 2min; 5s by default.")
+    ] = None,
     allow_import: AllowImport = (),
     home: Home = HOME,
 ) -> int:
     """Write what a run decided and why as one HTML page that needs nothing else, as Markdown, or as a picture."""
+    from townlet.commands.report_follow import check_follow, keep_current
     from townlet.errors import BadInputError
     from townlet.imports import Imports
-    from townlet.machine.audit.report_facts import report_facts
-    from townlet.machine.audit.run_data import RunData
     from townlet.numerals import size
-    from townlet.policy.training.strategies.base import catalogue
-    from townlet.ports import provider
     from townlet.report import terminal
     from townlet.store.files import write_atomic
     from townlet.store.outputs import require_output_file
 
     kind = _format(out, format)
+    seconds = check_follow(kind, every, follow=follow)
     home, directory = find_run(home, run)
     target = out if out is not None or kind == "md" else directory.path / f"report.{kind}"
     if out is not None:
@@ -59,10 +66,17 @@ def report(
         if out.exists() and not force:
             raise BadInputError(f"{out} exists already; name another file with --out, or add --force")
     imports = Imports(tuple(allow_import))
-    data = RunData.read(directory, home, catalogue())
-    facts = report_facts(data, lambda spec: provider(spec, imports).describe(spec.scenario))
-    pairs, problem = _episodes(data, facts, imports) if episodes and kind == "html" else ((), "")
-    content = _content(facts, kind, pairs, problem)
+    read = _reader(directory, home, imports)
+
+    def page(reload_seconds: int | None) -> bytes:
+        data, facts = read()
+        shown = episodes and reload_seconds is None  # a page that reads itself again would end what it plays
+        pairs, problem = _episodes(data, facts, imports) if shown else ((), "")
+        return _page(facts, pairs, problem, reload_seconds)
+
+    if follow and target is not None:
+        return keep_current(directory, target, seconds, page)
+    content = page(None) if kind == "html" else _content(read()[1], kind)
     if target is None:
         terminal.show_plain(content.decode())
     else:
@@ -101,7 +115,23 @@ def _episodes(data: "RunData", facts: "ReportFacts", imports: "Imports") -> tupl
         return (), "They cannot be played here."
 
 
-def _content(facts: "ReportFacts", kind: Format, pairs: tuple["RecordedPair", ...], problem: str) -> bytes:
+def _reader(
+    directory: "RunDirectory", home: Path, imports: "Imports"
+) -> "Callable[[], tuple[RunData, ReportFacts]]":
+    """Return what reads the run as it is at each call."""
+    from townlet.machine.audit.report_facts import report_facts
+    from townlet.machine.audit.run_data import RunData
+    from townlet.policy.training.strategies.base import catalogue
+    from townlet.ports import provider
+
+    def read() -> "tuple[RunData, ReportFacts]":
+        data = RunData.read(directory, home, catalogue())
+        return data, report_facts(data, lambda spec: provider(spec, imports).describe(spec.scenario))
+
+    return read
+
+
+def _content(facts: "ReportFacts", kind: Format) -> bytes:
     from townlet.env.libraries import needed
 
     if kind == "md":
@@ -112,6 +142,14 @@ def _content(facts: "ReportFacts", kind: Format, pairs: tuple["RecordedPair", ..
         with needed("matplotlib", extra="report"):
             from townlet.report.picture import run_picture
         return run_picture(facts)
+    raise AssertionError(f"no content of the format {kind}")
+
+
+def _page(
+    facts: "ReportFacts", pairs: "Sequence[RecordedPair]", problem: str, reload_seconds: int | None
+) -> bytes:
+    from townlet.env.libraries import needed
+
     with needed("jinja2", "markupsafe", extra="report"):
         from townlet.report.html.run_page import run_page
-    return run_page(facts, pairs, problem).encode()
+    return run_page(facts, pairs, problem, reload_seconds=reload_seconds).encode()

@@ -29,11 +29,19 @@ _IN_SCRIPT = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 """What could end a script element, or begin a comment in it, as escapes of JSON."""
 
 
-def render_page(template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), **values: object) -> str:
+def render_page(
+    template: str,
+    *,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    reload_seconds: int | None = None,
+    **values: object,
+) -> str:
     """Return a template of this package as one self-contained HTML text; equal values give equal bytes.
 
     `styles` and `scripts` name files beside the template that are inlined, in this order, after those that every page
-    has. `values` are what the template names; one that is missing raises `jinja2.UndefinedError`.
+    has. A browser reads the page again from where it is every `reload_seconds`; never where it is None. `values` are
+    what the template names; one that is missing raises `jinja2.UndefinedError`.
     """
     css = [_asset(name) for name in ("page.css", *styles)]
     code = [_asset(name) for name in ("page.js", *scripts)]
@@ -42,6 +50,7 @@ def render_page(template: str, *, styles: Sequence[str] = (), scripts: Sequence[
         .get_template(template)
         .render(
             policy=_policy(css, code),
+            reload_seconds=reload_seconds,
             styles=[Markup(text) for text in css],  # noqa: S704  (files of this package)
             scripts=[Markup(text) for text in code],  # noqa: S704
             **values,

@@ -86,10 +86,13 @@ class _Record:
     body: str
 
 
-def run_page(facts: ReportFacts, pairs: Sequence[RecordedPair] = (), problem: str = "") -> str:
+def run_page(
+    facts: ReportFacts, pairs: Sequence[RecordedPair] = (), problem: str = "", *, reload_seconds: int | None = None
+) -> str:
     """Return the report of a run as one self-contained HTML text; equal facts and episodes give equal bytes.
 
-    `pairs` are the episodes that the page plays, `problem` says why there are none where that is to be said.
+    `pairs` are the episodes that the page plays, `problem` says why there are none where that is to be said. The page
+    of a run that goes on reads itself again every `reload_seconds`.
     """
     policies = _policies(facts)
     episodes = episodes_section(facts.run, pairs, problem) if pairs or problem else None
@@ -97,6 +100,7 @@ def run_page(facts: ReportFacts, pairs: Sequence[RecordedPair] = (), problem: st
         "report.html.j2",
         styles=["report.css", *(["viewer.css"] if pairs else [])],
         scripts=["report.js", *(SCRIPTS if pairs else [])],
+        reload_seconds=reload_seconds,
         facts=facts,
         headline=headline(facts),
         tone="pass" if facts.promotion is not None and not facts.created.rehearsal else "undecided",

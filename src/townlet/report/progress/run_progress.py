@@ -25,6 +25,8 @@ __all__ = ["RunProgress"]
 _SECONDS_PER_LINE = 10.0
 """Between two lines about the same visit where nobody watches a terminal."""
 _REFRESHES_PER_SECOND = 4
+_INDENT = " " * 6
+"""Before what is left of a line that does not fit a terminal."""
 
 
 class RunProgress:
@@ -104,7 +106,7 @@ class RunProgress:
                 self.state.note_record(entry.record, now)
                 for line in record_lines(entry.record, seconds):
                     self._clear()
-                    self.console.print(line)
+                    self._print(line)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in showing must not end a run
             self._failure = error
             self._report_failure()
@@ -119,6 +121,14 @@ class RunProgress:
             self._failure = error
             return
         yield from rows
+
+    def _print(self, line: Text) -> None:
+        """Print a line; on a terminal it is folded between words, and what does not fit is indented."""
+        if not self._live.is_started:
+            self.console.print(line)
+            return
+        first, *rest = line.wrap(self.console, max(self.console.width - len(_INDENT), 1))
+        self.console.print(Text("\n").join([first, *(Text(_INDENT) + each for each in rest)]))
 
     def _report_failure(self) -> None:
         """Warn of the first error, once."""
