@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeGuard
 
 import attrs
 from attrs import frozen
@@ -105,6 +105,11 @@ class MetricGuardSpec(GuardSpec):
     def subject(self) -> str:
         """The metric."""
         return self.metric
+
+    @property
+    def kpi(self) -> str:
+        """Name of the metric, without its state and scenario."""
+        return self.metric.rpartition(".")[2]
 
     @property
     def baseline(self) -> str | None:
@@ -287,6 +292,11 @@ class TailSpec(MetricGuardSpec):
     def baseline(self) -> str | None:
         """Name of the baseline; none where episodes are compared with a fixed limit."""
         return None if self.share_worse is None else self.share_worse.baseline
+
+
+def is_tolerance(guard: GuardSpec) -> TypeGuard[ComparisonSpec]:
+    """Tell whether a guard lets the candidate be worse than a baseline, within a tolerance."""
+    return isinstance(guard, ComparisonSpec) and guard.relation is Relation.NOT_WORSE_THAN
 
 
 EvidenceGuardSpec = PairedComparisonSpec | TailSpec

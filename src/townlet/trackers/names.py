@@ -30,8 +30,12 @@ def point_numbers(state: str, numbers: Mapping[str, float], *, fine_tunes: bool)
     """
     if not fine_tunes:
         return {f"{state}/{name}": value for name, value in numbers.items()}
-    named = {_SB3.get(name, f"train/{name}"): value for name, value in numbers.items() if name != "entropy"}
+    named = {_name(name): value for name, value in numbers.items() if name != "entropy"}
     return named | ({"train/entropy_loss": -numbers["entropy"]} if "entropy" in numbers else {})
+
+
+def _name(name: str) -> str:
+    return _SB3.get(name, f"rollout/{name}" if name.startswith("episode_") else f"train/{name}")
 
 
 def gate_numbers(report: GuardReport) -> dict[str, float]:

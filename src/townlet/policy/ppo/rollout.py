@@ -49,6 +49,10 @@ class Rollout:
         """The objective of each whole episode that ended in the last rollout and that the teacher did not touch."""
         self.lengths: list[float] = []
         """Decisions of the same episodes."""
+        self.ended_sums = np.zeros(len(description.metrics))
+        """[M], KPI sums of the same episodes."""
+        self.ended_exposures = np.zeros(len(description.metrics))
+        """[M], their KPI exposures."""
         self._is_whole = np.ones(environment.worlds, np.bool_)
         """[W], whether the policy alone played the running episode from its beginning."""
         self._max_steps = max_steps
@@ -80,6 +84,7 @@ class Rollout:
         self.teacher_controlled[:] = np.arange(len(self.teacher_controlled)) < teacher_worlds
         self._is_whole &= ~self.teacher_controlled
         self.returns, self.lengths = [], []
+        self.ended_sums[:], self.ended_exposures[:] = 0, 0
         policy, environment = weights.policy("stochastic"), self.environment
         spec = environment.description.actions
         self._final_observations.clear()
@@ -142,12 +147,14 @@ class Rollout:
         return np.where(since_cut < 0, self._decisions, since_cut % self._max_steps)
 
     def _note_returns(self, over: NDArray[np.bool_]) -> None:
-        """Note objective and length of the whole episodes among those that are over, a mask [W]; not of those cut."""
+        """Note KPIs and length of the whole episodes among those that are over, a mask [W]; not of those cut."""
         tallies, objective = self.environment.tallies(), self.environment.description.objective_index
         exposures = tallies.exposures[objective]
         worlds = np.flatnonzero(over & self._is_whole & (exposures > 0))
         self.returns += (tallies.sums[objective, worlds] / exposures[worlds]).tolist()
         self.lengths += self._lengths[worlds].astype(float).tolist()
+        self.ended_sums += tallies.sums[:, worlds].sum(1)
+        self.ended_exposures += tallies.exposures[:, worlds].sum(1)
 
     def _reset_ended(
         self, t: int, ended: NDArray[np.bool_], normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import define
 from numpy.typing import NDArray
 
+from townlet.dto.guards import is_tolerance
 from townlet.dto.policy import Resumable
 from townlet.dto.strategies import PROBE_ROWS, PPOSpec
 from townlet.errors import BadInputError
@@ -42,6 +43,8 @@ class PPODataSource:
     """Simulated ticks of one decision."""
     metrics: tuple[str, ...]
     """Names of the environment's KPIs."""
+    tolerated: frozenset[str]
+    """Names of the KPIs in which the schedule lets the candidate be worse than a baseline, within a tolerance."""
     last: TrajectoryBatch
     """The present batch."""
     teacher: Teacher | None
@@ -96,6 +99,7 @@ class PPODataSource:
             recorded=recorded,
             ticks_per_decision=description.ticks_per_decision,
             metrics=tuple(metric.name for metric in description.metrics),
+            tolerated=frozenset(guard.kpi for guard in context.schedule.guards.values() if is_tolerance(guard)),
             last=last,
             teacher=teacher,
             make_worlds=make_worlds,
@@ -193,12 +197,21 @@ class PPODataSource:
         return {name: total for name, total in totals.items() if isfinite(total)}
 
     def episode_numbers(self) -> dict[str, float]:
-        """Return number, mean return and mean length of the policy's own episodes that ended in the last rollout."""
-        if self.rollout is None or self.is_recorded:
+        """Return number, mean return and length of the policy's own episodes that ended in the last rollout.
+
+        Beside them each KPI that has a tolerance, over the same episodes, as ``episode_NAME``.
+        """
+        rollout = self.rollout
+        if rollout is None or self.is_recorded:
             return {}
-        values = {"episode_return": self.rollout.returns, "episode_length": self.rollout.lengths}
+        values = {"episode_return": rollout.returns, "episode_length": rollout.lengths}
         means = {name: float(np.mean(each)) for name, each in values.items() if each}
-        return {"episodes": float(len(self.rollout.returns))} | means
+        kpis = {
+            f"episode_{name}": float(rollout.ended_sums[i] / rollout.ended_exposures[i])
+            for i, name in enumerate(self.metrics)
+            if name in self.tolerated and rollout.ended_exposures[i] > 0
+        }
+        return {"episodes": float(len(rollout.returns))} | kpis | means
 
     @property
     def returns(self) -> tuple[float, ...]:

@@ -6,10 +6,10 @@ from math import isfinite, nan
 from rich.cells import cell_len
 from rich.text import Text
 
-from townlet.dto.guards import Verdict
+from townlet.dto.guards import MarginSpec, Verdict
 from townlet.escapes import one_line
 from townlet.numerals import duration, number
-from townlet.report.progress.progress_state import ProgressState, Tolerance
+from townlet.report.progress.progress_state import ProgressState
 from townlet.report.progress.sparkline import level, scale_marks, sparkline
 from townlet.report.terminal import styled
 
@@ -123,26 +123,34 @@ def return_row(state: ProgressState, width: int) -> Text | None:
 
 
 def tolerance_rows(state: ProgressState, width: int) -> Iterator[Text]:
-    """Yield for each tolerance where the candidate stood when it was decided: between baseline and limit, or beyond."""
+    """Yield for each tolerance where the candidate stands between baseline and limit, or beyond.
+
+    Before the first verdict neither is known: then the tolerance stands there as the schedule gives it.
+    """
     tolerances = state.tolerances()[:_MOST_TOLERANCES]
-    longest = max((cell_len(_metric(each)) for each in tolerances), default=0)
+    longest = max((cell_len(one_line(each.guard.kpi)) for each in tolerances), default=0)
     for each in tolerances:
-        row = scale_marks(each.value, each.baseline, each.limit, _MARKS)
-        words = f" {number(each.value)}, {_side(each)} {number(each.limit)}"
-        marks = f" {row}" if longest + cell_len(words) + _MARKS + 1 <= width else ""
-        style = _VERDICT_STYLES.get(each.report.verdict, "")
-        yield styled(f"{_metric(each):<{longest}}", (marks, style), words, f" ({each.report.verdict.value})")
+        ending = "" if each.verdict is None else f" ({each.verdict.value})"
+        words, marks = f" {number(each.value)}{'' if ending else ' in training'}, ", ""
+        if each.baseline is None or each.limit is None:
+            words += f"may be {_margin(each.guard.margin)} worse than {one_line(each.guard.baseline)}"
+        else:
+            words += f"{_side(each.limit, each.baseline)} {number(each.limit)}"
+            if longest + cell_len(words + ending) + _MARKS + 1 <= width:
+                marks = f" {scale_marks(each.value, each.baseline, each.limit, _MARKS)}"
+        style = "" if each.verdict is None else _VERDICT_STYLES.get(each.verdict, "")
+        yield styled(f"{one_line(each.guard.kpi):<{longest}}", (marks, style), words, (ending, style))
 
 
-def _metric(tolerance: Tolerance) -> str:
-    return one_line(tolerance.report.metric.partition(".")[2] or tolerance.report.metric)
+def _margin(margin: MarginSpec) -> str:
+    """Return a tolerance as the schedule gives it; of two the looser applies."""
+    relative = "" if margin.relative is None else f"{number(100 * margin.relative)}%"
+    return " or ".join(each for each in (relative, number(margin.absolute)) if each)
 
 
-def _side(tolerance: Tolerance) -> str:
+def _side(limit: float, baseline: float) -> str:
     """Return on which side of the limit a candidate passes; the baseline itself always does."""
-    if tolerance.limit == tolerance.baseline:
-        return "limit"
-    return "at most" if tolerance.limit > tolerance.baseline else "at least"
+    return "limit" if limit == baseline else "at most" if limit > baseline else "at least"
 
 
 def _bar(share: float, width: int = 16) -> str:

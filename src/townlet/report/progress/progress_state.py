@@ -1,12 +1,13 @@
 """What a run has come to, as its records and points tell it: the value that progress is drawn from."""
 
+from collections import deque
 from collections.abc import Mapping
 from math import isfinite, nan
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
-from townlet.dto.guards import ComparisonSpec, GuardReport, Relation
+from townlet.dto.guards import ComparisonSpec, GuardReport, Verdict, is_tolerance
 from townlet.dto.journal import (
     GuardsJudged,
     JournalRecord,
@@ -24,6 +25,10 @@ __all__ = ["Pace", "Point", "ProgressState", "TeacherLevel", "Tolerance"]
 
 _RETURNS = ("episode_return", "watched")
 """Numbers of a point that say what the policy in training is worth, the one with the most points first."""
+_KPI = "episode_"
+"""Before the name of a KPI: its mean over the training episodes of an iteration."""
+_KPI_POINTS = 10
+"""Iterations over whose training episodes a KPI is averaged."""
 _LEAST_SECONDS = 1.0
 """A speed that was measured over less time says nothing."""
 
@@ -70,16 +75,18 @@ class Pace:
 
 @frozen(kw_only=True)
 class Tolerance:
-    """A guard that the candidate may not be worse than a baseline, with the numbers of its last verdict."""
+    """A guard that lets the candidate be worse than a baseline within limits, and where the candidate stands."""
 
-    report: GuardReport
-    """The verdict."""
+    guard: ComparisonSpec
+    """The guard."""
     value: float
     """The candidate's mean, in the metric's unit."""
-    baseline: float
-    """The baseline's mean."""
-    limit: float
-    """The worst value that the tolerance allows."""
+    baseline: float | None = None
+    """The baseline's mean at the last verdict; None before the first."""
+    limit: float | None = None
+    """The worst value that the tolerance allowed then."""
+    verdict: Verdict | None = None
+    """The verdict on this value; None where the value is of training episodes, which nothing is decided by."""
 
 
 @frozen
@@ -131,6 +138,8 @@ class ProgressState:
     _last: _Mark | None = None
     _series: tuple[str, int, str] = ("", 0, "")
     _reports: dict[str, GuardReport] = field(factory=dict)
+    _kpis: dict[str, deque[float]] = field(factory=dict)
+    """KPIs of the last training episodes, until a guard decides on them."""
     _open: tuple[str, int] | None = None
     """State and number of the visit that works; empty and 0 between two; None where no record told of any."""
 
@@ -155,6 +164,8 @@ class ProgressState:
             self.close_visit()
         elif isinstance(record, GuardsJudged):
             self._reports |= {report.guard: report for report in record.reports}
+            for report in record.reports:
+                self._kpis.pop(report.metric.rpartition(".")[2], None)
         elif isinstance(record, TransitionTaken):
             self.where = record.target
         elif isinstance(record, RunClosed):
@@ -172,6 +183,7 @@ class ProgressState:
         visit that is over leaves its return only.
         """
         self._note_return(point)
+        self._note_kpis(point)
         if self._open is not None and self._open != (point.state, point.visit):
             return
         self.state, self.point = point.state, point
@@ -197,19 +209,25 @@ class ProgressState:
         )
 
     def tolerances(self) -> tuple[Tolerance, ...]:
-        """Return the guards that limit how much worse the candidate may be, as they were decided last."""
+        """Return the guards with a tolerance: as they were decided last, or where training episodes stand since."""
         guards = {} if self.schedule is None else self.schedule.guards
-        found = []
-        for name, report in self._reports.items():
-            guard = guards.get(name)
-            if not isinstance(guard, ComparisonSpec) or guard.relation is not Relation.NOT_WORSE_THAN:
-                continue
-            _, _, limit = shown_bounds(report)
-            if report.value is None or report.baseline is None or limit is None:
-                continue
-            value = report.value + report.baseline if report.pairs else report.value
-            found.append(Tolerance(report=report, value=value, baseline=report.baseline, limit=report.baseline + limit))
-        return tuple(found)
+        found = (self._tolerance(name, guard) for name, guard in guards.items() if is_tolerance(guard))
+        return tuple(each for each in found if each is not None)
+
+    def _tolerance(self, name: str, guard: ComparisonSpec) -> Tolerance | None:
+        report, values = self._reports.get(name), self._kpis.get(guard.kpi)
+        mean = sum(values) / len(values) if values else None
+        _, _, limit = (None, None, None) if report is None else shown_bounds(report)
+        if report is None or report.value is None or report.baseline is None or limit is None:
+            return None if mean is None else Tolerance(guard=guard, value=mean)
+        value = report.value + report.baseline if report.pairs else report.value
+        return Tolerance(
+            guard=guard,
+            value=value if mean is None else mean,
+            baseline=report.baseline,
+            limit=report.baseline + limit,
+            verdict=report.verdict if mean is None else None,
+        )
 
     @property
     def _is_whole(self) -> bool:
@@ -231,9 +249,16 @@ class ProgressState:
                 self.returns.pop()
         if not name or (is_same_visit and _RETURNS.index(name) > _RETURNS.index(earlier)):
             return
+        if not is_same_visit:
+            self._kpis.clear()
         if not is_same_visit or name != earlier:
             self._series, self.returns = (point.state, point.visit, name), []
         self.returns.append((point.step, point.numbers[name]))
+
+    def _note_kpis(self, point: Point) -> None:
+        for name, value in point.numbers.items():
+            if name.startswith(_KPI) and isfinite(value):
+                self._kpis.setdefault(name.removeprefix(_KPI), deque(maxlen=_KPI_POINTS)).append(value)
 
 
 def _teacher_level(result: Mapping[str, Any], known: TeacherLevel | None) -> TeacherLevel | None:
