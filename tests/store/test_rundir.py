@@ -10,6 +10,15 @@ from townlet.errors import BadInputError, EnvironmentFaultError, HoldError
 from townlet.store import rundir
 from townlet.store.rundir import RunDirectory
 
+ASKER = """\
+import sys
+from pathlib import Path
+from townlet.store.rundir import RunDirectory
+run = RunDirectory.at(Path(sys.argv[1]))
+print("asking", flush=True)
+while True:
+    run.is_locked()
+"""
 HOLDER = """
 import sys
 from pathlib import Path
@@ -161,3 +170,24 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
         pass
     with run.lock():
         pass
+
+
+def test_asking_who_works_on_a_run_tells_without_locking_it(tmp_path: Path) -> None:
+    """Another process, this one, nobody; whoever asks again and again keeps nobody from beginning."""
+    run = _create(tmp_path)
+    assert run.is_locked() is False
+    with run.lock():
+        assert run.is_locked() is True
+    assert run.is_locked() is False
+    with subprocess.Popen([sys.executable, "-c", ASKER, str(run.path)], stdout=subprocess.PIPE, text=True) as asker:
+        assert asker.stdout is not None
+        assert "asking\n" == asker.stdout.readline()
+        for _ in range(200):
+            with run.lock():
+                pass
+        asker.kill()
+
+
+def test_a_run_that_is_gone_does_not_say_who_works_on_it(tmp_path: Path) -> None:
+    """No answer is neither yes nor no."""
+    assert RunDirectory(tmp_path / "nowhere", "id").is_locked() is None

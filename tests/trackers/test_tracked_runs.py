@@ -14,6 +14,7 @@ from recorder import Hanging, Recorder, Refusing
 import townlet
 from townlet.cli import run_command
 from townlet.errors import BadInputError
+from townlet.machine.audit.metric_stream import parse_point
 from townlet.store.rundir import RunDirectory
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -75,6 +76,27 @@ def test_episode_returns_are_there_one_by_one(tmp_path: Path) -> None:
         assert len(each.returns) == each.numbers["rollout/episodes"]
         assert sum(each.returns) / len(each.returns) == pytest.approx(each.numbers["rollout/ep_rew_mean"])
         assert 4 * 24 == each.numbers["rollout/ep_len_mean"]
+
+
+def test_a_kpi_with_a_tolerance_is_reported_by_training_too(tmp_path: Path) -> None:
+    """Over the same episodes as the return, and in the stream, which says how many iterations there will be."""
+    recorder = Recorder()
+    calm = "{{metric: evaluate.queue_intensity, not_worse_than: {{baseline: champion, absolute: 1.0}}, evidence: full}}"
+    text = GUARDED.replace("  better:", f"  calm: {calm}\n  better:", 1).replace(
+        "when: [better]", "when: [better, calm]"
+    )
+    result = corridor(tmp_path, recorder, text=text)
+    training = [each.numbers for each in recorder.points if "rollout/episodes" in each.numbers]
+
+    with_episodes = [numbers for numbers in training if numbers["rollout/episodes"]]
+    assert with_episodes
+    assert with_episodes == [numbers for numbers in training if "rollout/episode_queue_intensity" in numbers]
+    lines = (Path(result.path) / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    points = [point for line in lines if (point := parse_point(line)) and point.state == "ppo"]
+    assert {len(points)} == {point.of for point in points}
+    assert {each["rollout/episode_queue_intensity"] for each in with_episodes} == {
+        value for point in points if (value := point.numbers.get("episode_queue_intensity")) is not None
+    }
 
 
 def test_no_tracker_changes_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -132,17 +132,16 @@ def _reader(
 
 
 def _content(facts: "ReportFacts", kind: Format) -> bytes:
+    """Return Markdown or a picture."""
     from townlet.env.libraries import needed
 
     if kind == "md":
         from townlet.report.run_markdown import run_markdown
 
         return run_markdown(facts).encode()
-    if kind == "png":
-        with needed("matplotlib", extra="report"):
-            from townlet.report.picture import run_picture
-        return run_picture(facts)
-    raise AssertionError(f"no content of the format {kind}")
+    with needed("matplotlib", extra="report"):
+        from townlet.report.picture import run_picture
+    return run_picture(facts)
 
 
 def _page(

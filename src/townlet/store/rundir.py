@@ -1,6 +1,5 @@
 """The run directory: created atomically, found by path, prefix or ``latest``, locked by one process."""
 
-import fcntl
 import json
 import os
 import re
@@ -10,19 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 from attrs import frozen
-from filelock import FileLock, Timeout
 
 from townlet.errors import BadInputError, HoldError
 from townlet.store.files import (
-    check_regular,
-    is_shared,
     make_directory,
     move,
-    read_bytes,
     resource_errors,
     write_atomic,
 )
@@ -37,6 +31,7 @@ from townlet.store.run_index import (
     places,
     read_metadata,
 )
+from townlet.store.run_lock import is_locked, locked
 
 __all__ = ["RunDirectory"]
 
@@ -47,9 +42,6 @@ _LATEST = {"latest": False, "latest-rehearsal": True}
 _STAGING = ".staging-"
 _STAGING_TTL = timedelta(hours=1)
 """Age of a staging directory that no process can still be filling: that takes milliseconds."""
-
-_PATIENCE = 0.2
-"""Seconds for which a directory's lock is tried again."""
 
 
 def _add_nothing(_: "RunDirectory") -> None:
@@ -270,53 +262,15 @@ class RunDirectory:
         The lock belongs to the operating system and ends with its process: the file of a dead process is no lock. The
         directory is locked besides, since a lock file can be deleted.
         """
-        path = self.path / "lock"
-        lock = FileLock(path, timeout=0, mode=0o660 if is_shared(self.path) else 0o600)
-        with resource_errors("lock this run", path):
-            check_regular(path)
-            try:
-                lock.acquire()
-            except Timeout as error:
-                holder = read_bytes(path, 99).decode("ascii", "replace").strip() or "unknown"
-                raise HoldError(
-                    f"{self.path}: the run is held by process {holder}; wait for it to end or stop it first"
-                ) from error
-            try:
-                path.write_text(f"{os.getpid()}\n")
-                directory = _lock_directory(self.path)
-            except BaseException:  # the disk may be full; the lock is released and the error is raised again
-                lock.release()
-                raise
-        try:
+        with locked(self.path):
             yield
-        finally:
-            os.close(directory)
-            lock.release()
 
     def is_locked(self) -> bool | None:
         """Return whether a process works on the run; None where this file system, or this user's rights, do not say.
 
-        The lock of the directory is shared for less than a millisecond, which `lock` waits for. Nothing is written.
+        Nothing is written, and nobody who wants to work on the run is kept from it.
         """
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            return not _is_free(descriptor)
-        except OSError:  # some network file systems
-            return None
-        finally:
-            os.close(descriptor)
-
-
-def _is_free(descriptor: int) -> bool:
-    """Tell whether nobody has locked an open directory; OSError where the file system cannot lock directories."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return is_locked(self.path)
 
 
 def _latest(runs: Path, originals: Sequence[RunPlace], word: str) -> Path:
@@ -329,39 +283,6 @@ def _latest(runs: Path, originals: Sequence[RunPlace], word: str) -> Path:
         raise BadInputError(f"{runs}: there is no rehearsal yet; start one with: townlet run SCHEDULE --rehearse")
     others = ", only rehearsals (latest-rehearsal names the youngest)" if originals else " yet"
     raise BadInputError(f"{runs}: there is no run{others}; start one with: townlet run SCHEDULE")
-
-
-def _lock_directory(path: Path) -> int:
-    """Lock a run's directory and return its descriptor, which holds the lock; HoldError where another process has it.
-
-    A file system that cannot lock directories leaves it unlocked.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _lock_patiently(descriptor)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise HoldError(
-            f"{path}: the run is held by another process, and its lock file was deleted; wait for that process to end "
-            "or stop it first"
-        ) from error
-    except OSError:  # some network file systems
-        return descriptor
-    return descriptor
-
-
-def _lock_patiently(descriptor: int) -> None:
-    """Lock an open directory; a process that only asks who works on the run has it for an instant."""
-    until = monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if monotonic() > until:
-                raise
-            sleep(0.01)
-        else:
-            return
 
 
 def _remove_stale_staging(parent: Path, now: datetime) -> None:

@@ -8,7 +8,7 @@ from attrs import define, field, frozen
 from townlet.canonical import GENESIS
 from townlet.dto.journal import Entry
 from townlet.dto.run_data import VisitPoint
-from townlet.errors import BadInputError
+from townlet.errors import BadInputError, TownletError
 from townlet.machine.audit.metric_stream import parse_point
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.journal.chain import read
@@ -92,13 +92,16 @@ class _StreamTail:
 
     def poll(self) -> tuple[tuple[VisitPoint, ...], float]:
         """Return the points that are new, and when the file was last written."""
-        stamp = _stamp(self.path)
-        if stamp is None:
+        try:
+            stamp = _stamp(self.path)
+            if stamp is None:
+                return (), 0.0
+            start = self._end - len(self._last)
+            data = self._from(start)
+            if not data.startswith(self._last):  # rewound: another file took its place
+                start, self._last, data = 0, b"", self._from(0)
+        except TownletError:  # it is derived data: what the journal holds is shown without it
             return (), 0.0
-        start = self._end - len(self._last)
-        data = self._from(start)
-        if not data.startswith(self._last):  # rewound: the file was replaced by a shorter one
-            start, self._last, data = 0, b"", self._from(0)
         whole = data[: data.rfind(b"\n") + 1]
         lines = whole[len(self._last) :].splitlines(keepends=True)
         self._end = start + len(whole)

@@ -9,7 +9,7 @@ from rich.text import Text
 from townlet.dto.guards import MarginSpec, Verdict
 from townlet.escapes import one_line
 from townlet.numerals import duration, number
-from townlet.report.progress.progress_state import ProgressState
+from townlet.report.progress.progress_state import ProgressState, Tolerance
 from townlet.report.progress.sparkline import level, scale_marks, sparkline
 from townlet.report.terminal import styled
 
@@ -25,6 +25,7 @@ _HEADLINE_METRICS = (
     "explained_variance",
     "watched_difference",
 )
+_RETURN = "return "
 _MOST_TOLERANCES = 4
 _MOST_BLOCKS, _LEAST_BLOCKS = 40, 4
 """Columns of a sparkline."""
@@ -113,13 +114,15 @@ def return_row(state: ProgressState, width: int) -> Text | None:
         return None
     everything = values if teacher is None else [*values, teacher.value]
     low, high = min(everything), max(everything)
-    label, ending = "return ", f" {number(values[-1])}"
+    last, beside = f" {number(values[-1])}", ""
     if teacher is not None:
-        where = " in capture" if teacher.is_captured else ""
-        ending += f"{GAP}teacher {level(teacher.value, low, high)} {number(teacher.value)}{where}"
-    room = min(width - cell_len(label) - cell_len(ending), _MOST_BLOCKS)
+        beside = f"{GAP}teacher {level(teacher.value, low, high)} {number(teacher.value)}"
+    more = " in capture" if teacher is not None and teacher.is_captured else ""
+    room = width - cell_len(f"{_RETURN}{last}{beside}")
+    more = more if cell_len(more) + _LEAST_BLOCKS <= room else ""
+    room = min(room - cell_len(more), _MOST_BLOCKS)
     blocks = sparkline(values, room, low, high) if room >= _LEAST_BLOCKS else ""
-    return styled(label, (blocks, "cyan"), ending)
+    return styled(_RETURN, (blocks, "cyan"), f"{last if blocks else last.lstrip()}{beside}{more}")
 
 
 def tolerance_rows(state: ProgressState, width: int) -> Iterator[Text]:
@@ -130,16 +133,24 @@ def tolerance_rows(state: ProgressState, width: int) -> Iterator[Text]:
     tolerances = state.tolerances()[:_MOST_TOLERANCES]
     longest = max((cell_len(one_line(each.guard.kpi)) for each in tolerances), default=0)
     for each in tolerances:
-        ending = "" if each.verdict is None else f" ({each.verdict.value})"
-        words, marks = f" {number(each.value)}{'' if ending else ' in training'}, ", ""
-        if each.baseline is None or each.limit is None:
-            words += f"may be {_margin(each.guard.margin)} worse than {one_line(each.guard.baseline)}"
-        else:
-            words += f"{_side(each.limit, each.baseline)} {number(each.limit)}"
-            if longest + cell_len(words + ending) + _MARKS + 1 <= width:
-                marks = f" {scale_marks(each.value, each.baseline, each.limit, _MARKS)}"
         style = "" if each.verdict is None else _VERDICT_STYLES.get(each.verdict, "")
+        marks, words, ending = _tolerance(each, width - longest)
         yield styled(f"{one_line(each.guard.kpi):<{longest}}", (marks, style), words, (ending, style))
+
+
+def _tolerance(tolerance: Tolerance, room: int) -> tuple[str, str, str]:
+    """Return the place between baseline and limit, the numbers and the verdict, as they fit into `room` columns."""
+    value, where = f" {number(tolerance.value)}", "" if tolerance.verdict is not None else " in training"
+    if tolerance.baseline is None or tolerance.limit is None:
+        margin, baseline = _margin(tolerance.guard.margin), one_line(tolerance.guard.baseline)
+        choices = (f"{value}{where}, may be {margin} worse than {baseline}", f"{value}, may be {margin} worse", value)
+        return "", next((words for words in choices if cell_len(words) <= room), value), ""
+    words = f"{value}{where}, {_side(tolerance.limit, tolerance.baseline)} {number(tolerance.limit)}"
+    ending = "" if tolerance.verdict is None else f" ({tolerance.verdict.value})"
+    marks = f" {scale_marks(tolerance.value, tolerance.baseline, tolerance.limit, _MARKS)}"
+    if cell_len(marks + words + ending) <= room:
+        return marks, words, ending
+    return "", words if cell_len(words + ending) <= room else words.replace(where, ""), ending
 
 
 def _margin(margin: MarginSpec) -> str:

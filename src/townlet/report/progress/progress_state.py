@@ -167,6 +167,7 @@ class ProgressState:
             for report in record.reports:
                 self._kpis.pop(report.metric.rpartition(".")[2], None)
         elif isinstance(record, TransitionTaken):
+            self.close_visit()
             self.where = record.target
         elif isinstance(record, RunClosed):
             self.close_visit()

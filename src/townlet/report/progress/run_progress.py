@@ -1,7 +1,7 @@
 """Where and when progress is shown: on a terminal, line by line in a pipe, or below the cell of a notebook."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 from time import perf_counter
 from types import TracebackType
@@ -92,34 +92,30 @@ class RunProgress:
 
     def watch(self, point: Point, at: float | None = None) -> None:
         """Show one iteration, reported now or at a time of the clock."""
-        self.state.note_point(point, self._clock() if at is None else at)
+        with self._guarded():
+            self.state.note_point(point, self._clock() if at is None else at)
 
     def listen(self, entry: Entry, at: float | None = None) -> None:
         """Show one journal record, written now or at a time of the clock."""
+        self._report_failure()
         if self._is_broken:
             return
+        with self._guarded(), self._lock:
+            now = self._clock() if at is None else at
+            seconds = now - self.state.started
+            self.state.note_record(entry.record, now)
+            for line in record_lines(entry.record, seconds):
+                self._clear()
+                self._print(line)
         self._report_failure()
-        try:
-            with self._lock:
-                now = self._clock() if at is None else at
-                seconds = now - self.state.started
-                self.state.note_record(entry.record, now)
-                for line in record_lines(entry.record, seconds):
-                    self._clear()
-                    self._print(line)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in showing must not end a run
-            self._failure = error
-            self._report_failure()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield the rows that change, as they fit; none after an error."""
-        if self._is_broken or self._failure is not None:
+        if self._failure is not None:
             return
-        try:
+        rows: list[Text] = []
+        with self._guarded():  # a thread draws this: an error is told with the next record
             rows = [*panel(self.state, self._clock(), options.max_width, console.height)]
-        except Exception as error:  # noqa: BLE001 - a thread draws this: the error is told with the next record
-            self._failure = error
-            return
         yield from rows
 
     def _print(self, line: Text) -> None:
@@ -130,6 +126,14 @@ class RunProgress:
         first, *rest = line.wrap(self.console, max(self.console.width - len(_INDENT), 1))
         self.console.print(Text("\n").join([first, *(Text(_INDENT) + each for each in rest)]))
 
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Note the first error of the body: whatever goes wrong in showing must not end a run."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - it is told by `_report_failure`
+            self._failure = self._failure or error
+
     def _report_failure(self) -> None:
         """Warn of the first error, once."""
         if self._failure is not None and not self._is_broken:
@@ -139,16 +143,12 @@ class RunProgress:
 
     def _tick(self) -> None:
         """Print or rewrite a line at every pause, until the run ends."""
-        while not self._ended.wait(self._pause) and not self._is_broken:
-            try:
-                with self._lock:
-                    if self._rewrites:
-                        self._rewrite()
-                    elif parts := visit_parts(self.state, self._clock()):
-                        self.console.print(styled(f"  {GAP.join(parts)}"))
-            except Exception as error:  # noqa: BLE001 - as above
-                self._failure = error
-                return
+        while not self._ended.wait(self._pause) and self._failure is None:
+            with self._guarded(), self._lock:
+                if self._rewrites:
+                    self._rewrite()
+                elif parts := visit_parts(self.state, self._clock()):
+                    self.console.print(styled(f"  {GAP.join(parts)}"))
 
     def _rewrite(self) -> None:
         """Write the row of the visit over the one before; what was longer is covered with blanks."""
