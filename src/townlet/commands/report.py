@@ -115,9 +115,7 @@ def _episodes(data: "RunData", facts: "ReportFacts", imports: "Imports") -> tupl
         return (), "They cannot be played here."
 
 
-def _reader(
-    directory: "RunDirectory", home: Path, imports: "Imports"
-) -> "Callable[[], tuple[RunData, ReportFacts]]":
+def _reader(directory: "RunDirectory", home: Path, imports: "Imports") -> "Callable[[], tuple[RunData, ReportFacts]]":
     """Return what reads the run as it is at each call."""
     from townlet.machine.audit.report_facts import report_facts
     from townlet.machine.audit.run_data import RunData
@@ -144,9 +142,7 @@ def _content(facts: "ReportFacts", kind: Format) -> bytes:
     return run_picture(facts)
 
 
-def _page(
-    facts: "ReportFacts", pairs: "Sequence[RecordedPair]", problem: str, reload_seconds: int | None
-) -> bytes:
+def _page(facts: "ReportFacts", pairs: "Sequence[RecordedPair]", problem: str, reload_seconds: int | None) -> bytes:
     from townlet.env.libraries import needed
 
     with needed("jinja2", "markupsafe", extra="report"):
