@@ -186,7 +186,7 @@ def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: subprocess.P
 
     assert (0, 0) == (follower.returncode, running.wait(PATIENCE))
     assert all(each.startswith("<!doctype html>") and each.rstrip().endswith("</html>") for each in pages)
-    assert len(pages) > 2
+    assert len(pages) > 1
     assert all(REFRESH in each and "reloads itself every 1 s" in each for each in pages[:-1])
     assert REFRESH not in pages[-1]
     assert "Done: on enough" in pages[-1]
