@@ -105,7 +105,7 @@ def test_the_table_of_missing_parts_uses_two_words() -> None:
     table = README.read_text(encoding="utf-8").split("| part | status |")[1].split("\n\n")[0]
     words = [row.split("|")[2].strip() for row in table.strip().splitlines()[1:]]
 
-    assert len(words) > 2
+    assert words
     assert {"partly", "not yet"} >= set(words)
 
 
