@@ -49,7 +49,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_terminal_shows_the_run_of_another_process_to_its_end(
     tmp_path: Path, running: subprocess.Popen[bytes]
 ) -> None:
@@ -69,7 +69,7 @@ def test_a_terminal_shows_the_run_of_another_process_to_its_end(
     assert b"\x1b[7m" in shown.written or b"\x1b[1;7m" in shown.written
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pipe_gets_plain_lines(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
     """Lines of text on stdout, as `run` writes them, and nothing on stderr."""
     done = subprocess.run(WATCH, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -80,7 +80,7 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path, running: subprocess.Popen[bytes
     assert 0 == running.wait(PATIENCE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_whose_process_was_killed_is_told(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
     """The watch ends, says how the run goes on, and a resumed run can be watched again."""
 
@@ -100,7 +100,7 @@ def test_a_run_whose_process_was_killed_is_told(tmp_path: Path, running: subproc
     assert "capture, attempt 2" in again.screens[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_leaves_the_run_alone(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
     """The watch ends with 130 and says how to look again; the run goes on to its end."""
 
@@ -118,7 +118,7 @@ def test_ctrl_c_leaves_the_run_alone(tmp_path: Path, running: subprocess.Popen[b
     assert 0 == running.wait(PATIENCE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("columns", "environment", "has_rows"),
     [(40, {"NO_COLOR": ""}, True), (80, {"NO_COLOR": "1"}, True), (80, {"TERM": "dumb"}, False)],
@@ -172,7 +172,7 @@ def test_looking_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "record 0 is not valid" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
     """Whole at every moment, reloading while the run goes on and not at its end; it stays where it is."""
     pytest.importorskip("jinja2")
@@ -194,7 +194,7 @@ def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: subprocess.P
     assert out.startswith(f"wrote {page.relative_to(tmp_path)} (")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_page_that_follows_no_more_does_not_reload(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
     """Ctrl-C leaves the run alone, and a last page that stays as it is."""
     pytest.importorskip("jinja2")

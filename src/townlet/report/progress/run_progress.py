@@ -49,9 +49,8 @@ class RunProgress:
         self.state = ProgressState(began=clock())
         """What is known of the run."""
         self._clock = clock
-        self._live = Live(
-            self, console=console, transient=True, refresh_per_second=_REFRESHES_PER_SECOND, redirect_stdout=False
-        )
+        # Drawn by our own thread: rows that another thread draws between two lines, in another height, would stay.
+        self._live = Live(self, console=console, transient=True, auto_refresh=False, redirect_stdout=False)
         self._pause, self._ended = seconds_per_line, Event()
         self._rewrites, self._rewritten, self._lock = rewrites, 0, Lock()
         self._ticker = Thread(target=self._tick, name="progress", daemon=True)
@@ -62,8 +61,8 @@ class RunProgress:
         """Start the rows that change, or the lines every ten seconds."""
         if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._live.start()
-        else:
-            self._ticker.start()
+            self._pause = 1 / _REFRESHES_PER_SECOND
+        self._ticker.start()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -142,10 +141,12 @@ class RunProgress:
             warn(f"progress cannot be shown any more ({kind}: {self._failure}); the run goes on")
 
     def _tick(self) -> None:
-        """Print or rewrite a line at every pause, until the run ends."""
+        """Draw the rows, print or rewrite a line at every pause, until the run ends."""
         while not self._ended.wait(self._pause) and self._failure is None:
             with self._guarded(), self._lock:
-                if self._rewrites:
+                if self._live.is_started:
+                    self._live.refresh()
+                elif self._rewrites:
                     self._rewrite()
                 elif parts := visit_parts(self.state, self._clock()):
                     self.console.print(styled(f"  {GAP.join(parts)}"))
