@@ -9,7 +9,7 @@
 import math
 import re
 
-__all__ = ["age", "duration", "number", "plain_numbers", "size"]
+__all__ = ["age", "duration", "number", "plain_numbers", "size", "unit_words"]
 
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?![\w.])|(?<![\w.])-0(?![\w.])")
 _SMALLEST = 1e-6
@@ -36,6 +36,18 @@ def number(value: float | None) -> str:
 def plain_numbers(sentence: str) -> str:
     """Return a sentence of the journal with its numbers as people write them; the journal itself is not changed."""
     return _EXPONENT.sub(lambda match: number(float(match.group())), sentence)
+
+
+def unit_words(unit: str) -> str:
+    """Return a unit as people say it; nothing for a number without one.
+
+    >>> unit_words("1/agent-day"), unit_words("ticks/agent-day"), unit_words("share"), unit_words("nat")
+    ('per agent-day', 'ticks per agent-day', '', 'nat')
+    """
+    counted, _, exposure = unit.partition("/")
+    return " ".join(
+        filter(None, ("" if counted in ("1", "share", "fraction") else counted, exposure and f"per {exposure}"))
+    )
 
 
 def duration(seconds: float) -> str:

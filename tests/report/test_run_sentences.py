@@ -1,5 +1,6 @@
 """Every sentence of a report is complete, and says what happened, whatever the run came to."""
 
+import re
 import shlex
 
 import pytest
@@ -7,8 +8,11 @@ from attrs import evolve
 
 from townlet.cli import app
 from townlet.dto.fields import Direction
+from townlet.dto.guards import Verdict
 from townlet.dto.journal import ApprovalRequested, OperatorCommand
 from townlet.dto.metrics import MetricSpec
+from townlet.dto.policy import RollbackResult
+from townlet.dto.run_data import RunVisit
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
@@ -113,8 +117,8 @@ def test_what_was_compared_is_told_with_its_error(facts: ReportFacts) -> None:
         "The candidate 433995a58c4b was compared with champion (teacher:lazy) in 20 paired episodes of 2 days in "
         "plain, with greedy actions.",
         "No learned policy was in force before, so champion stands for the script, teacher:lazy.",
-        "The schedule declares one look, after 20 episodes; the verdicts below are those of look 1. It bounds the "
-        "chance that a policy which is no better passes as better: at most 5% over the whole run.",
+        "The schedule declares one look, after 20 episodes; the verdicts below are those of look 1. The schedule "
+        "bounds the chance that a policy which is no better passes as better: at most 5% over the whole run.",
     ] == list(compared_sentences(facts))
 
 
@@ -143,11 +147,86 @@ def test_what_got_worse_comes_first(facts: ReportFacts) -> None:
 
     assert first == (
         "Worse than champion (teacher:lazy), by more than its 95% interval: queue_intensity 5.694 against 5.569 "
-        "1/agent-day."
+        "per agent-day."
     )
     assert second.startswith("Better than champion (teacher:lazy)")
-    assert "May or may not differ from champion (teacher:lazy): deaths." == third
+    assert "None on either side, 0 in every episode: deaths." == third
     assert last.startswith("Each interval is of one comparison alone")
+
+
+def test_what_a_guard_failed_on_comes_first_and_nothing_guarded_is_hidden(facts: ReportFacts) -> None:
+    """Of twelve KPIs on one side, the one whose guard failed stands first and the guarded ones are all named."""
+    assert facts.decision is not None
+    better = next(each for each in facts.decision.reports if each.guard == "better")
+    rows = [evolve(comparison(1.0, 2.0), metric=f"k{n}") for n in range(12)]
+    guarded = tuple(
+        evolve(better, metric=f"evaluate.k{n}", verdict=Verdict.FAIL if n == 11 else Verdict.PASS) for n in range(5, 12)
+    )
+    spec = MetricSpec(name="k", unit="1/day", direction=Direction.HIGHER, exposure="days")
+    run = evolve(
+        facts,
+        comparisons=tuple(rows),
+        metrics=tuple(evolve(spec, name=row.metric) for row in rows),
+        decision=evolve(facts.decision, reports=guarded, state="evaluate"),
+    )
+
+    _, text, *_ = changed_sentences(run)
+    assert ["k11", "k5", "k6", "k7", "k8", "k9", "k10"] == re.findall(r"(k\d+) 1.5 against 1 per day", text)
+    assert text.endswith("; and 5 more.")
+
+
+def test_each_look_is_told_with_the_verdicts_it_decided(facts: ReportFacts) -> None:
+    """Of two looks a verdict stays from the first that decides it; what the last left open is said too."""
+    assert facts.decision is not None
+    name, spec = next(iter(facts.schedule.evidence.items()))
+    better, worse, rest = facts.decision.reports
+    run = evolve(
+        facts,
+        schedule=evolve(facts.schedule, evidence={name: evolve(spec, episodes=(10, 20))}),
+        decision=evolve(facts.decision, reports=(better, evolve(worse, look=2, verdict=Verdict.UNDECIDED), rest)),
+    )
+
+    *_, last = compared_sentences(run)
+    assert last.startswith(
+        "The schedule declares looks after 10 and 20 episodes; a verdict stays from the first look that decides it: "
+        "look 1 decided better; look 2 left worse undecided. The numbers outside the guards are of all 20 episodes."
+    )
+
+
+def test_a_skipped_guard_is_no_reason(facts: ReportFacts) -> None:
+    """It stands among the guards of the edge that was taken, and is marked."""
+    assert facts.decision is not None
+    skipped = evolve(facts.decision.reports[0], guard="loss", verdict=Verdict.SKIPPED)
+    decision = evolve(facts.decision, reports=(*facts.decision.reports, skipped), why="on better, loss, at_loss")
+
+    (sentence,) = edge_sentences(evolve(facts, decision=decision))
+    assert sentence.endswith("the run went to promote: on better, loss (skipped), at_loss.")
+
+
+def test_a_rollback_says_what_it_went_back_to(facts: ReportFacts) -> None:
+    """The weights and whose they are; a candidate that was discarded before has its sentence."""
+    assert facts.decision is not None
+    at = next(n for n, each in enumerate(facts.visits) if each.state == facts.decision.state)
+    evaluate = facts.visits[at]
+
+    def rollback(number: int, to: str) -> RunVisit:
+        result = RollbackResult(
+            weights="c10e" * 16, discarded=f"{number}bad" * 16, target="clone", parity=None, scale={}
+        )
+        return evolve(evaluate, state="rollback", visit=number, result=result, to=to, why="on rounds_left")
+
+    first = evolve(evaluate, visit=7, why="on worse")
+    visits = (*facts.visits[:at], first, rollback(1, "ppo"), evaluate, rollback(2, "hold"))
+
+    _, after, before = edge_sentences(evolve(facts, visits=visits))
+    assert (
+        "There rollback (visit 2) discarded the candidate 2bad2bad2bad and went back to the clone, the weights "
+        "c10ec10ec10e. Then the run went to hold." == after
+    )
+    assert (
+        "Before that decision, rollback (visit 1) discarded the candidate 1bad1bad1bad and went back to the clone, the "
+        "weights c10ec10ec10e (on worse)." == before
+    )
 
 
 def comparison(low: float | None, high: float | None) -> KpiComparison:

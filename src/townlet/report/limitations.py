@@ -10,7 +10,7 @@ from townlet.dto.guards import Verdict
 from townlet.dto.limitations import GuardLimitation, KpiMove, PairFacts, RunLimitations, Scope, VisitLimitations
 from townlet.escapes import one_line
 from townlet.machine.guards.paired_test import mean_warning
-from townlet.numerals import number
+from townlet.numerals import number, unit_words
 
 __all__ = ["limitation_lines"]
 
@@ -168,9 +168,7 @@ def _amount(value: float, unit: str) -> str:
     >>> _amount(1.5, "1/agent-day"), _amount(12.0, "ticks/agent-day"), _amount(0.2, "share"), _amount(3.0, "nat")
     ('1.5 per agent-day', '12 ticks per agent-day', '0.2', '3 nat')
     """
-    counted, _, exposure = unit.partition("/")
-    words = ("" if counted in ("1", "share", "fraction") else counted, exposure and f"per {exposure}")
-    return " ".join([number(value), *filter(None, words)])
+    return " ".join(filter(None, (number(value), unit_words(unit))))
 
 
 def _count(items: int, noun: str) -> str:

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from townlet.dto.guards import Verdict
 from townlet.dto.journal import OperatorCommand
+from townlet.dto.policy import RollbackResult
+from townlet.dto.policy_ref import short_ref
 from townlet.escapes import one_line
-from townlet.machine.audit.report_facts import ReportFacts
+from townlet.machine.audit.report_facts import Decision, ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
 from townlet.machine.journal.run_state import WAITING
 from townlet.numerals import number, plain_numbers
@@ -14,6 +17,8 @@ __all__ = ["edge_sentences", "span_sentence", "time_sentence"]
 
 _EDGE = re.compile(r"^edge (\d+) of ", re.ASCII)
 """How the journal names an edge, counted from 0."""
+_TARGETS = {"accepted": "last accepted policy"}
+"""What a rollback goes back to, in words, where its name is no noun."""
 
 
 def time_sentence(facts: ReportFacts) -> str:
@@ -40,8 +45,44 @@ def edge_sentences(facts: ReportFacts) -> Iterator[str]:
     waits = [span for span in facts.spans if span.kind == "wait" and (span.commands or span.approval is not None)]
     earlier = [span for span in waits if span.end is not None and span.end <= at]
     yield from map(span_sentence, earlier)
-    yield one_line(f"From {where} the run went to {decision.to}: {_reason(decision.why)}.")
+    yield one_line(f"From {where} the run went to {decision.to}: {_with_skipped(decision)}.")
+    yield from _rollback_sentences(facts, decision)
     yield from map(span_sentence, waits[len(earlier) :])
+
+
+def _with_skipped(decision: Decision) -> str:
+    """Return why an edge was taken; a guard that was not evaluated is no reason, and is marked."""
+    reason = _reason(decision.why)
+    for report in decision.reports:
+        if report.verdict is Verdict.SKIPPED:
+            name = rf"(?<![\w.-]){re.escape(report.guard)}(?![\w.-])"
+            reason = re.sub(name, lambda match: f"{match.group()} (skipped)", reason)
+    return reason
+
+
+def _rollback_sentences(facts: ReportFacts, decision: Decision) -> Iterator[str]:
+    """Yield what the run went back to after the decision, and which earlier candidates were discarded before it."""
+    at = next(
+        (n for n, each in enumerate(facts.visits) if (each.state, each.visit) == (decision.state, decision.visit)), -1
+    )
+    earlier = []
+    for n, visit in enumerate(facts.visits):
+        if not isinstance(visit.result, RollbackResult):
+            continue
+        if n < at:
+            why = f" ({_reason(facts.visits[n - 1].why)})" if n and facts.visits[n - 1].why else ""
+            earlier.append(f"{visit.state} (visit {visit.visit}) {_rollback(visit.result)}{why}")
+        elif n == at + 1:
+            to = f" Then the run went to {visit.to}." if visit.to else ""
+            yield one_line(f"There {visit.state} (visit {visit.visit}) {_rollback(visit.result)}.{to}")
+    if earlier:
+        yield one_line(f"Before that decision, {'; '.join(earlier)}.")
+
+
+def _rollback(result: RollbackResult) -> str:
+    discarded = "" if result.discarded is None else f"discarded the candidate {short_ref(result.discarded)} and "
+    weights = "" if result.weights is None else f", the weights {short_ref(result.weights)}"
+    return f"{discarded}went back to the {_TARGETS.get(result.target, result.target)}{weights}"
 
 
 def span_sentence(span: TimelineSpan) -> str:

@@ -6,15 +6,16 @@ Nothing that is undecided is called better, worse, equal or a trend.
 from collections.abc import Iterator, Sequence
 
 from townlet.dto.fields import Direction
-from townlet.dto.guards import GuardReport
+from townlet.dto.guards import GuardReport, Verdict
 from townlet.dto.journal import OperatorCommand
 from townlet.dto.limitations import VisitLimitations
+from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy_ref import parse_teacher, short_ref
 from townlet.escapes import one_line
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
-from townlet.numerals import number, plain_numbers
+from townlet.numerals import number, plain_numbers, unit_words
 from townlet.report.verdicts import shown_bounds
 
 __all__ = [
@@ -30,7 +31,9 @@ __all__ = [
 ]
 
 _MOST_BETTER = 4
-"""KPIs that got better which a sentence names with their numbers; those that got worse are all named."""
+"""KPIs that got better which a sentence names with their numbers; those that got worse or are guarded are all named."""
+_UNGUARDED = 2
+"""Place of a KPI that no guard asks for, behind those of `_ranks`."""
 _LONGEST_REASON = 300
 """Letters of a reason in the first line; the timeline has all of it."""
 _TIMES = {1: "once", 2: "twice"}
@@ -123,8 +126,8 @@ def compared_sentences(facts: ReportFacts) -> Iterator[str]:
             yield one_line(f"No learned policy was in force before, so {name} stands for the script, {policy}.")
     if spec is not None:
         yield (
-            f"The schedule declares {_looks(spec.episodes)}; the verdicts below are those of look {len(table.looks)}. "
-            "It bounds the chance that a policy which is no better passes as better: at most "
+            f"The schedule declares {_looks(spec.episodes)}; {_verdict_looks(facts, len(spec.episodes), episodes)}. "
+            "The schedule bounds the chance that a policy which is no better passes as better: at most "
             f"{number(100 * (1 - spec.confidence))}% over the whole run."
         )
 
@@ -133,6 +136,23 @@ def _looks(episodes: Sequence[int]) -> str:
     """Return at how many episodes a schedule looks."""
     counts = _join([str(count) for count in episodes])
     return f"one look, after {counts} episodes" if len(episodes) == 1 else f"looks after {counts} episodes"
+
+
+def _verdict_looks(facts: ReportFacts, declared: int, episodes: int) -> str:
+    """Return at which look each verdict was reached."""
+    if declared == 1:
+        return "the verdicts below are those of look 1"
+    guards: dict[tuple[int, bool], list[str]] = {}
+    for report in () if facts.decision is None else facts.decision.reports:
+        if report.look:
+            guards.setdefault((report.look, report.verdict is Verdict.UNDECIDED), []).append(report.guard)
+    parts = [
+        f"look {look} left {_join(names)} undecided" if is_open else f"look {look} decided {_join(names)}"
+        for (look, is_open), names in sorted(guards.items())
+    ]
+    rule = "a verdict stays from the first look that decides it"
+    rest = f"The numbers outside the guards are of all {episodes} episodes"
+    return f"{rule}: {'; '.join(parts)}. {rest}" if parts else rule
 
 
 def deciding_limitations(facts: ReportFacts) -> Iterator[VisitLimitations]:
@@ -207,13 +227,16 @@ def changed_sentences(facts: ReportFacts) -> Iterator[str]:
 def _changed(facts: ReportFacts, rows: Sequence[KpiComparison]) -> Iterator[str]:
     name = baseline_name(rows[0])
     groups: dict[str, list[KpiComparison]] = {}
-    for row in rows:
-        groups.setdefault(kpi_change(row, declared_metric(facts, row.metric)), []).append(row)
+    ranks = _ranks(facts)
+    for row in sorted(rows, key=lambda each: ranks.get(each.metric, _UNGUARDED)):
+        change = "none" if _is_none(row) else kpi_change(row, declared_metric(facts, row.metric))
+        groups.setdefault(change, []).append(row)
     if "worse" not in groups:
         yield f"No KPI is worse than {name} by more than its 95% interval."
     for change in ("worse", "better"):
         if own := groups.get(change):
-            most = len(own) if change == "worse" else _MOST_BETTER
+            guarded = sum(row.metric in ranks for row in own)
+            most = len(own) if change == "worse" else max(guarded, _MOST_BETTER)
             listed = "; ".join(_difference(facts, row) for row in own[:most])
             rest = f"; and {len(own) - most} more" if len(own) > most else ""
             yield one_line(f"{change.capitalize()} than {name}, by more than its 95% interval: {listed}{rest}.")
@@ -222,16 +245,46 @@ def _changed(facts: ReportFacts, rows: Sequence[KpiComparison]) -> Iterator[str]
         yield one_line(f"Otherwise changed from {name}, with no better direction declared: {names}.")
     if "open" in groups:
         yield one_line(f"May or may not differ from {name}: {', '.join(row.metric for row in groups['open'])}.")
+    if "none" in groups:
+        yield one_line(f"None on either side, 0 in every episode: {', '.join(row.metric for row in groups['none'])}.")
     if "unknown" in groups:
         yield one_line(f"Cannot be compared with {name}: {', '.join(row.metric for row in groups['unknown'])}.")
+
+
+def _ranks(facts: ReportFacts) -> dict[str, int]:
+    """Return the place of each KPI that a guard of the decision asks for.
+
+    It is 0 where a guard in the way of promoting failed, else 1; the objective has a sentence of its own before.
+    """
+    decision = facts.decision
+    if decision is None or not facts.comparisons:
+        return {}
+    promoting = {
+        guard
+        for edge in facts.edges
+        if edge.source == decision.state and edge.target in facts.promoting
+        for guard in edge.guards
+    }
+    ranks: dict[str, int] = {}
+    for report in decision.reports:
+        if (name := MetricName.parse(report.metric)) is not None:
+            failed = report.guard in promoting and report.verdict is Verdict.FAIL
+            rank = 0 if failed and name.row != facts.comparisons[0].metric else 1
+            ranks[name.row] = min(rank, ranks.get(name.row, rank))
+    return ranks
+
+
+def _is_none(row: KpiComparison) -> bool:
+    """Return whether what a KPI counts happened on neither side, in no episode."""
+    return row.means is not None and not any((*row.own, *row.other))
 
 
 def _difference(facts: ReportFacts, row: KpiComparison) -> str:
     assert row.means is not None, "a row that changed has an interval"
     spec = declared_metric(facts, row.metric)
-    unit = "" if spec is None or spec.unit in ("1", "share", "fraction") else f" {spec.unit}"
     own, other = row.means
-    return f"{row.metric} {number(own)} against {number(other)}{unit}"
+    words = (row.metric, number(own), "against", number(other), "" if spec is None else unit_words(spec.unit))
+    return " ".join(filter(None, words))
 
 
 def operand_line(report: GuardReport) -> str:
