@@ -9,9 +9,12 @@ from attrs import evolve
 
 pytest.importorskip("jinja2")
 
+from golden_runs import facts_of
 from recordings import pair
 
+import townlet
 from townlet.cli import run_command
+from townlet.commands.report import _why_unplayed
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.html.episodes import episodes_section
 from townlet.report.html.run_page import run_page
@@ -35,17 +38,17 @@ def test_two_episodes_are_played_on_the_page(facts: ReportFacts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "extreme", "title"),
+    ("own", "other", "extreme", "title", "word"),
     [
-        (3.0, 1.0, "gain", "The largest gain"),
-        (1.0, 3.0, "gain", "The smallest loss"),
-        (3.0, 1.0, "loss", "The smallest gain"),
-        (1.0, 3.0, "loss", "The largest loss"),
-        (1.0, 1.0, "gain", "No difference"),
+        (3.0, 1.0, "gain", "The largest gain", "gain"),
+        (1.0, 3.0, "gain", "The smallest loss", "4"),
+        (3.0, 1.0, "loss", "The smallest gain", "loss"),
+        (1.0, 3.0, "loss", "The largest loss", "loss"),
+        (1.0, 1.0, "gain", "No difference", "4"),
     ],
 )
-def test_an_episode_is_called_what_it_is(own: float, other: float, extreme: str, title: str) -> None:
-    """A gain that is none is not called one."""
+def test_an_episode_is_called_what_it_is(own: float, other: float, extreme: str, title: str, word: str) -> None:
+    """A gain that is none is not called one, and no command asks for it."""
     recorded = pair()
     episodes = tuple(
         evolve(each, kpis=(evolve(each.kpis[0], value=value),))
@@ -54,6 +57,7 @@ def test_an_episode_is_called_what_it_is(own: float, other: float, extreme: str,
 
     section = episodes_section("r", [evolve(recorded, episodes=episodes, extreme=extreme, episode=4)])
     assert (f"{title}: episode 4",) == section.titles
+    assert (f"townlet play --run r --episode {word} --out {word}.html",) == section.commands
 
 
 def test_why_no_episode_is_played_is_said(facts: ReportFacts) -> None:
@@ -61,7 +65,9 @@ def test_why_no_episode_is_played_is_said(facts: ReportFacts) -> None:
     page = unescape(run_page(facts, (), "They cannot be played here: the environment is not here."))
 
     assert "They cannot be played here: the environment is not here." in page
-    assert "--episode gain" in page
+    assert "--episode gain" not in page
+    assert "This command writes the one in which the candidate did worst" in page
+    assert f"townlet play --run {facts.run} --episode loss --out loss.html" in page
     assert 'id="viewer"' not in page
     assert "Episodes to look at" not in run_page(facts)
 
@@ -75,3 +81,13 @@ def test_the_command_says_why_it_plays_nothing(home: Path, capsys: pytest.Captur
     assert b"They cannot be played here: the environment is not here, or may not be imported." in target.read_bytes()
     assert 0 == run_command(["report", "latest", "--home", str(home), "--no-episodes"])
     assert b"Episodes to look at" not in target.read_bytes()
+
+
+def test_lost_weights_are_the_reason_that_is_given(home: Path) -> None:
+    """Where the environment is here and the home lacks weights that played, the sentence says that."""
+    facts = facts_of(home)
+    run = townlet.open_run("latest", home=home)
+    assert facts.evidence is not None
+    run.blobs.path(facts.evidence.table.candidate).unlink()
+
+    assert _why_unplayed(run, facts).endswith("the home does not hold the weights of a policy that played them.")

@@ -95,7 +95,7 @@ def test_it_answers_what_a_reader_asks(facts: ReportFacts) -> None:
         "a policy which is no better passes as better: at most 5%",
         "Worse than champion (teacher:lazy)",
         "a mean cannot show rare catastrophes",
-        "go on with what was in force before: teacher:lazy",
+        "name what was in force before, teacher:lazy",
         "Rewards by term are not recorded",
         facts.head,
     ):

@@ -1,12 +1,10 @@
 """Every sentence of a report is complete, and says what happened, whatever the run came to."""
 
 import re
-import shlex
 
 import pytest
 from attrs import evolve
 
-from townlet.cli import app
 from townlet.dto.fields import Direction
 from townlet.dto.guards import Verdict
 from townlet.dto.journal import ApprovalRequested, OperatorCommand
@@ -16,7 +14,7 @@ from townlet.dto.run_data import RunVisit
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
-from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
+from townlet.report.next_steps import undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
 from townlet.report.run_sentences import (
     changed_sentences,
@@ -265,68 +263,6 @@ def test_nothing_undecided_is_called_a_change(
     spec = None if direction is None else MetricSpec(name="speed", unit="1", direction=direction, exposure="episodes")
 
     assert expected == kpi_change(comparison(low, high), spec)
-
-
-def test_the_way_back_is_a_command_that_the_program_takes(facts: ReportFacts) -> None:
-    """Where something was in force before, the registry's rollback puts it back; names are quoted for a shell."""
-    assert facts.intent is not None
-    registry = evolve(facts.schedule.registry, scope="run")
-    run = evolve(
-        facts,
-        intent=evolve(facts.intent, expected="0123456789abcdef", alias="it's"),
-        schedule=evolve(facts.schedule, registry=registry),
-    )
-    (command,) = undo_commands(run)
-
-    assert "what corridor@it's named before, 0123456789ab" in next(undo_sentences(run))
-    program, *words = shlex.split(command)
-    assert "townlet" == program
-    _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
-    assert {"name": "corridor", "alias": "it's", "reason": "WHY", "run": facts.run} == {
-        key: str(value) for key, value in bound.arguments.items() if key != "home"
-    }
-
-
-def test_where_nothing_was_in_force_before_no_rollback_is_promised(facts: ReportFacts) -> None:
-    """The registry would refuse it; the sentence says what to go on with."""
-    first, second = undo_sentences(facts)
-
-    assert "named nothing before" in first
-    assert first.endswith("go on with what was in force before: teacher:lazy.")
-    assert second.startswith("This command shows what the alias names now; where the home is not")
-    assert ("townlet registry history",) == undo_commands(facts)
-
-
-def test_a_run_that_moved_nothing_has_nothing_to_undo(facts: ReportFacts) -> None:
-    """No command is printed that could harm."""
-    run = unpromoted(facts, state="hold")
-
-    assert [
-        "There is nothing to undo: this run moved no alias, and the policy in force is the one from before it."
-    ] == [*undo_sentences(run)]
-    assert () == undo_commands(run)
-
-
-def test_a_run_that_waits_says_how_it_goes_on(facts: ReportFacts) -> None:
-    """Each answer is a command of its own, which the program takes, and resume comes last."""
-    request = ApprovalRequested(state="evaluate", edge=1, report="c0ffee", expires=0.0)
-    run = unpromoted(facts, state="hold", approval=request, closed=None)
-
-    assert "The run waits for a person." in next(resume_sentences(run))
-    commands = [shlex.split(command, comments=True) for command in resume_commands(run)]
-    assert ["approve", "reject", "retry", "abort", "resume"] == [words[1] for words in commands]
-    for _, *words in commands:
-        app.parse_args(words, exit_on_error=False, print_error=False)
-
-
-def test_a_run_that_was_cut_off_is_resumed_and_one_that_ended_is_not(facts: ReportFacts) -> None:
-    """Its last checkpoint is where it goes on; a closed run gets no advice."""
-    cut_off = unpromoted(facts, state="ppo", closed=None)
-
-    assert "its last checkpoint" in next(resume_sentences(cut_off))
-    assert (f"townlet resume {facts.run}",) == resume_commands(cut_off)
-    assert [] == list(resume_sentences(facts))
-    assert () == resume_commands(facts)
 
 
 def test_every_sentence_ends(facts: ReportFacts) -> None:

@@ -112,7 +112,22 @@ def _episodes(data: "RunData", facts: "ReportFacts", imports: "Imports") -> tupl
         different = {each.episode: each for each in reversed(chosen)}
         return tuple(record_part(each, _MOST_CHARACTERS) for each in reversed(different.values())), ""
     except TownletError:  # its message may name paths of this machine; the command below says it
-        return (), "They cannot be played here."
+        return (), _why_unplayed(data, facts)
+
+
+def _why_unplayed(data: "RunData", facts: "ReportFacts") -> str:
+    """Return which kind of thing is missing where episodes cannot be played, without a path of this machine."""
+    from townlet.dto.policy_ref import is_data, parse_teacher
+    from townlet.errors import TownletError
+
+    try:
+        table = None if facts.evidence is None else facts.evidence.table
+        for policy in () if table is None else (table.candidate, *table.baselines.values()):
+            if parse_teacher(policy) is None and not is_data(policy):
+                data.blobs.get(policy)
+    except TownletError:
+        return "They cannot be played here: the home does not hold the weights of a policy that played them."
+    return "They cannot be played here: the environment or a policy refused; the command below says why."
 
 
 def _reader(directory: "RunDirectory", home: Path, imports: "Imports") -> "Callable[[], tuple[RunData, ReportFacts]]":

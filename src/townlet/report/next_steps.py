@@ -3,15 +3,27 @@
 import shlex
 from collections.abc import Iterator
 
-from townlet.dto.policy_ref import short_ref
+from attrs import frozen
+
+from townlet.dto.policy_ref import NO_TEACHER, is_data, parse_teacher, short_ref, teacher_ref
 from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.engine.operator_commands import open_commands
 from townlet.machine.journal.run_state import WAITING
 
-__all__ = ["resume_commands", "resume_sentences", "undo_commands", "undo_sentences"]
+__all__ = ["Step", "resume_steps", "undo_commands", "undo_sentences"]
 
 _HOME = "where the home is not .townlet in the working directory, add --home FOLDER"
+
+
+@frozen(kw_only=True)
+class Step:
+    """What is to be done next: sentences, then commands, of which one is given where the sentences say so."""
+
+    sentences: tuple[str, ...]
+    """What to do."""
+    commands: tuple[str, ...]
+    """Quoted for a shell; what each does stands after a #."""
 
 
 def undo_sentences(facts: ReportFacts) -> Iterator[str]:
@@ -26,10 +38,18 @@ def undo_sentences(facts: ReportFacts) -> Iterator[str]:
         return
     if intent.expected is None:
         yield (
-            f"{alias} named nothing before, so no earlier version can be put back. To undo the promotion, go on with "
-            f"what was in force before: {_compared_policy(facts)}."
+            f"{alias} named nothing before, so no earlier version can be put back: the alias names version "
+            f"{done.version} until another promotion moves it, and no command empties it."
         )
-        yield f"This command shows what the alias names now; {_HOME}."
+        policy = _compared_policy(facts)
+        if policy:
+            yield one_line(
+                f"To go on without this promotion, name what was in force before, {policy}, wherever you name "
+                f"{alias}: townlet play and townlet evaluate take both."
+            )
+        both = "The first command shows what the alias names now, the second plays " + policy
+        one = "This command shows what the alias names now"
+        yield one_line(f"{both if parse_teacher(policy) else one}; {_HOME}.")
         return
     before = short_ref(intent.expected)
     yield f"This command puts back what {alias} named before, {before}, and keeps both moves in the history."
@@ -39,8 +59,10 @@ def undo_sentences(facts: ReportFacts) -> Iterator[str]:
 
 
 def _compared_policy(facts: ReportFacts) -> str:
-    policies = dict.fromkeys(short_ref(comparison.policy) for comparison in facts.comparisons)
-    return next(iter(policies), facts.schedule.teacher)
+    """Return the policy that the candidate was compared with first, else the script; empty where nobody plays."""
+    policies = [short_ref(comparison.policy) for comparison in facts.comparisons if not is_data(comparison.policy)]
+    teacher = facts.schedule.teacher
+    return next(iter(policies), "" if teacher == NO_TEACHER else teacher_ref(teacher))
 
 
 def undo_commands(facts: ReportFacts) -> tuple[str, ...]:
@@ -50,26 +72,36 @@ def undo_commands(facts: ReportFacts) -> tuple[str, ...]:
         return ()
     own = ["--run", facts.run] if facts.schedule.registry.scope == "run" else []
     if intent.expected is None:
-        return (shlex.join(["townlet", "registry", "history", *own]),)
+        policy, environment = _compared_policy(facts), facts.schedule.environment
+        place = ["--environment", environment.id, "--scenario", environment.scenario]
+        play = [shlex.join(["townlet", "play", "--policy", policy, *place])] if parse_teacher(policy) else []
+        return (shlex.join(["townlet", "registry", "history", *own]), *map(one_line, play))
     alias = ["--alias", intent.alias] if intent.alias != "champion" else []
     return (shlex.join(["townlet", "registry", "rollback", intent.registry, *alias, "--reason", "WHY", *own]),)
 
 
-def resume_sentences(facts: ReportFacts) -> Iterator[str]:
-    """Yield how a run goes on that waits for a person or was cut off; nothing for one that has ended."""
+def resume_steps(facts: ReportFacts) -> tuple[Step, ...]:
+    """Return how a run goes on that waits for a person or was cut off, in order; nothing for one that has ended."""
     state = facts.state
     if state.state in ("done", "aborted"):
-        return
+        return ()
+    home, resume = f"{_HOME[0].upper()}{_HOME[1:]}.", shlex.join(["townlet", "resume", facts.run])
     if _waits_for_signature(facts):
-        yield (
+        first = (
             "The promotion waits for a signature: sign signature_request.json of the run directory with townlet sign, "
-            "bring the signature with the first command, then give the second."
+            "and bring the signature with this command:"
         )
+        answers = [shlex.join(["townlet", "approve", facts.run, "--signature", "FILE"])]
     elif state.state in WAITING:
-        yield "The run waits for a person. Give one of these commands, and then the last one:"
+        answers = list(_answers(facts))
+        first = f"The run waits for a person. Give {'one of these commands' if len(answers) > 1 else 'this command'}:"
     else:
-        yield "This command takes the run up where its last checkpoint is, if no process works on it:"
-    yield f"{_HOME[0].upper()}{_HOME[1:]}."
+        text = "This command takes the run up where its last checkpoint is, if no process works on it:"
+        return (Step(sentences=(home, text), commands=(resume,)),)
+    return (
+        Step(sentences=(home, first), commands=tuple(answers)),
+        Step(sentences=("And then this one, with which the run goes on:",), commands=(resume,)),
+    )
 
 
 def _waits_for_signature(facts: ReportFacts) -> bool:
@@ -77,21 +109,14 @@ def _waits_for_signature(facts: ReportFacts) -> bool:
     return held is not None and held.intent is not None and held.done is None
 
 
-def resume_commands(facts: ReportFacts) -> tuple[str, ...]:
-    """Return the commands that `resume_sentences` speaks of, quoted for a shell; what they do stands after a #."""
-    state = facts.state
-    if state.state in ("done", "aborted"):
-        return ()
-    lines = []
-    if _waits_for_signature(facts):
-        lines.append(shlex.join(["townlet", "approve", facts.run, "--signature", "FILE"]))
-    else:
-        for words in open_commands(state, facts.schedule):
-            name, *rest = words.partition(" (")[0].split()
-            more = ["--reason", "WHY"] if name == "accept-risk" or state.state == "failed" else []
-            note = _note(facts, name, words.partition(" (")[2].rstrip(")"))
-            lines.append(shlex.join(["townlet", name, facts.run, *rest, *more]) + (f"  # {note}" if note else ""))
-    return (*lines, shlex.join(["townlet", "resume", facts.run]))
+def _answers(facts: ReportFacts) -> Iterator[str]:
+    """Yield the commands of which a person gives one, each with what it does after a #."""
+    for words in open_commands(facts.state, facts.schedule):
+        name, *rest = words.partition(" (")[0].split()
+        more = ["--reason", "WHY"] if name == "accept-risk" or facts.state.state == "failed" else []
+        to = f"to {rest[0]}" if rest and not rest[0].isdecimal() else ""
+        note = _note(facts, name, words.partition(" (")[2].rstrip(")") or to)
+        yield shlex.join(["townlet", name, facts.run, *rest, *more]) + (f"  # {note}" if note else "")
 
 
 def _note(facts: ReportFacts, name: str, own: str) -> str:

@@ -69,12 +69,13 @@ def hold_lines(snapshot: RunSnapshot, run: str, command: Command, request: Path)
         yield f"  {command('approve', run, '--signature', f'{request.absolute()}.sig')}"
         yield f"  {command('resume', run)}"
         return
-    yield "to go on, type one of these, and then the last line:"
+    yield "to go on, type one of these:"
     for words in open_commands(state, snapshot.schedule):
         name, *rest = words.partition(" (")[0].split()
         more = ["--reason", "WHY"] if name == "accept-risk" else []
         note = words.partition(" (")[2].rstrip(")")
         yield f"  {command(name, run, *rest, *more)}{f'   # {note}' if note else ''}"
+    yield "and then:"
     yield f"  {command('resume', run)}"
 
 

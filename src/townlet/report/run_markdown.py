@@ -6,7 +6,7 @@ from townlet.dto.guards import GuardReport
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.limitations import limitation_lines
 from townlet.report.markdown import bullets, code, markdown_text, table
-from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
+from townlet.report.next_steps import Step, resume_steps, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, time_sentence
 from townlet.report.run_sentences import (
     changed_sentences,
@@ -31,8 +31,8 @@ def run_markdown(facts: ReportFacts) -> str:
         *_reservations(facts),
         *_guards(facts),
         *_limits(facts),
-        *_steps("How it goes on", tuple(resume_sentences(facts)), resume_commands(facts)),
-        *_steps("How to undo it", tuple(undo_sentences(facts)), undo_commands(facts)),
+        *_steps("How it goes on", resume_steps(facts)),
+        *_steps("How to undo it", [Step(sentences=tuple(undo_sentences(facts)), commands=undo_commands(facts))]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -44,14 +44,16 @@ def _decision(facts: ReportFacts) -> Iterator[str]:
     yield from changed_sentences(facts)
 
 
-def _steps(title: str, sentences: Sequence[str], commands: Sequence[str]) -> Iterator[str]:
+def _steps(title: str, steps: Sequence[Step]) -> Iterator[str]:
     """Yield a section of what can be typed, each command alone: nobody shall paste all answers at once."""
-    if sentences:
-        yield from ("", f"## {title}", "")
-        yield from (markdown_text(sentence) for sentence in sentences)
-    if commands:
+    if steps:
+        yield from ("", f"## {title}")
+    for step in steps:
         yield ""
-        yield from (f"- {code(command)}" for command in commands)
+        yield from (markdown_text(sentence) for sentence in step.sentences)
+        if step.commands:
+            yield ""
+            yield from (f"- {code(command)}" for command in step.commands)
 
 
 def _reservations(facts: ReportFacts) -> Iterator[str]:

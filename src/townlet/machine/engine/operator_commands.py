@@ -96,8 +96,13 @@ def open_commands(run: RunState, schedule: ScheduleSpec) -> tuple[str, ...]:
         return (f"approve{expires}", "reject", "retry", "abort")
     risks: tuple[str, ...] = ()
     if run.held is not None and run.held.reports is not None:
-        edges = enumerate(schedule.states[run.held_state].next)
-        risks = tuple(f"accept-risk {index} (to {edge.to})" for index, edge in edges if edge.to != "hold")
+        edges = schedule.states[run.held_state].next
+        targets = [edge.to for edge in edges]
+        risks = tuple(
+            f"accept-risk {to}" if targets.count(to) == 1 else f"accept-risk {index} (to {to}, edge {index + 1})"
+            for index, to in enumerate(targets)
+            if to != "hold"
+        )
     return ("retry", *risks, "abort")
 
 

@@ -57,14 +57,18 @@ class EpisodesSection:
 
 
 def episodes_section(run: str, pairs: Sequence[RecordedPair], problem: str = "") -> EpisodesSection:
-    """Return the section for a run's recorded episodes, or for the reason why there are none."""
-    extremes = [pair.extreme for pair in pairs] or ["gain", "loss"]
+    """Return the section for a run's recorded episodes, or for the reason why there are none.
+
+    Where none is shown there is one command, which plays the episode in which the candidate did worst: nobody knows
+    here whether there was a gain. Where some are shown, one is written for each.
+    """
+    titles = tuple(_title(pair) for pair in pairs)
+    words = [_word(pair, title) for pair, title in zip(pairs, titles, strict=True)] or ["loss"]
     return EpisodesSection(
-        titles=tuple(_title(pair) for pair in pairs),
+        titles=titles,
         sentences=tuple(tuple(_sentences(pair)) for pair in pairs),
         commands=tuple(
-            shlex.join(["townlet", "play", "--run", run, "--episode", extreme, "--out", f"{extreme}.html"])
-            for extreme in extremes
+            shlex.join(["townlet", "play", "--run", run, "--episode", word, "--out", f"{word}.html"]) for word in words
         ),
         policies=tuple(ShownPolicy(name=name, drawn=f"{drawn(pairs[0])} with the {name}") for name in _names(pairs)),
         rows=tuple(kpi_rows(pairs[0])) if pairs else (),
@@ -97,6 +101,12 @@ def _sentences(pair: RecordedPair) -> Iterator[str]:
         yield alike_sentence(pair)
     if pair.doubt:
         yield pair.doubt
+
+
+def _word(pair: RecordedPair, title: str) -> str:
+    """Return how a command names an episode: a gain that was none has its number only."""
+    is_none = pair.extreme == "gain" and title.startswith((_EXTREMES["gain", False], "No difference"))
+    return str(pair.episode) if is_none else pair.extreme
 
 
 def _title(pair: RecordedPair) -> str:

@@ -27,7 +27,7 @@ from townlet.report.html.run_panels import evaluation_panels, learning_panels
 from townlet.report.html.viewer import SCRIPTS
 from townlet.report.journal_text import overridden_values, record_summary
 from townlet.report.limitations import limitation_lines
-from townlet.report.next_steps import resume_commands, resume_sentences, undo_commands, undo_sentences
+from townlet.report.next_steps import resume_steps, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
 from townlet.report.run_curves import other_numbers
 from townlet.report.run_identity import identity_rows
@@ -114,8 +114,7 @@ def run_page(
         earlier=[(each, tuple(_rows(facts, each.reports))) for each in facts.decisions if each != facts.decision],
         limits=tuple(_limits(facts, deciding=True)),
         earlier_limits=tuple(_limits(facts, deciding=False)),
-        going_on=tuple(resume_sentences(facts)),
-        resume_commands=resume_commands(facts),
+        going_on=resume_steps(facts),
         undo=tuple(undo_sentences(facts)),
         undo_commands=undo_commands(facts),
         policies=policies,
