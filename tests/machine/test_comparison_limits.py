@@ -205,3 +205,17 @@ def test_a_report_without_numbers_has_its_verdict_all_the_same() -> None:
     assert isinstance(guard, PairedComparisonSpec)
     facts = guard_limitation(report, guard, KPIS[RETURN], table(waves(0.1, 40)), ERRORS)
     assert (Verdict.UNKNOWN, None) == (facts.verdict, facts.detectable_sd)
+
+
+def test_a_difference_that_no_policy_can_reach_is_marked() -> None:
+    """The baseline is so near to the least value that no fall is large enough; without a least value nothing is."""
+    rng = np.random.default_rng(3)
+    guard = compared("not_worse_than", QUEUES, evidence=True, relative="10%", floor=0.001)
+    metric = guard.metric.partition(".")[2]
+    found = table(rng.uniform(0, 0.2, 40).tolist(), rng.uniform(0, 0.2, 40).tolist(), metric)
+
+    near = limitation(guard, found, kpi=evolve(KPIS[metric], low=0.09))
+    far = limitation(guard, found, kpi=evolve(KPIS[metric], low=-5.0))
+    assert near.passes_at is not None
+    assert near.passes_at < 0
+    assert (0.09, None, None) == (near.bound, far.bound, limitation(guard, found).bound)

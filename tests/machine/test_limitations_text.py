@@ -91,6 +91,9 @@ def test_the_section_is_that_of_the_golden_file() -> None:
         guard(
             "works", passes_at=None, detectable_sd=None, skewness=1.6, dropped=1, candidate_missing=4, missing="worst"
         ),
+        guard("survives", metric="evaluate.deaths", passes_at=-2.0, passes_above=False, bound=0.0),
+        guard("arrives", metric="evaluate.share", unit="share", bound=1.0),
+        guard("burials", passes_at=None, detectable=None, detectable_sd=None, is_count=True),
         pairs=(
             PAIR,
             evolve(PAIR, metric="waits", correlation=-0.2, gain=0.8, worst_episode=3, candidate=5.0, paired_value=0.0),

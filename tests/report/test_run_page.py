@@ -115,6 +115,19 @@ def test_every_drawing_is_a_picture_with_words(facts: ReportFacts) -> None:
         assert "inf" not in re.sub(r">[^<]*<|aria-label=\"[^\"]*\"", "", drawing)
 
 
+def test_a_distance_that_nobody_measured_is_no_curve(facts: ReportFacts) -> None:
+    """Zero throughout is what an update reports whose anchor has no weight; a zero among others is drawn."""
+    zero, one = (
+        unescape(run_page(evolve(facts, points=tuple(evolve(each, numbers={"anchor_kl": x}) for each in points(10)))))
+        for x in (0.0, 0.5)
+    )
+
+    assert "ppo: anchor_kl" not in zero
+    assert "anchor_kl (0 throughout: its weight in the loss is 0, so it was not measured)" in zero
+    assert "ppo: anchor_kl" in one
+    assert "0 throughout" not in one
+
+
 def test_a_long_run_stays_small(facts: ReportFacts) -> None:
     """Of a hundred thousand iterations a panel draws the ends of each place."""
     page = run_page(evolve(facts, points=points(100_000)))

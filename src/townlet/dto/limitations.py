@@ -37,6 +37,11 @@ class GuardLimitation(Record):
     """The true difference, candidate − baseline, at that distance from the limit."""
     passes_above: bool = True
     """Whether the guard passes above that difference, or below it."""
+    bound: float | None = None
+    """Least or largest value that the metric can have, where it is nearer to the baseline than that difference, so that
+    no policy can reach the difference; none where one can, or where no such value is known."""
+    is_count: bool = False
+    """Whether the guard compares two counts of events: no detectable difference is computed for that test."""
     bad_share: float | None = None
     """The share of bad episodes that a tail guard could not exclude."""
     difference: float | None = None

@@ -12,7 +12,7 @@ from townlet.escapes import one_line
 from townlet.machine.guards.paired_test import mean_warning
 from townlet.numerals import number, unit_words
 
-__all__ = ["limitation_lines"]
+__all__ = ["limitation_lines", "limitation_sections"]
 
 _SKEWED = 1.0
 """Absolute skewness from which it is named."""
@@ -21,17 +21,26 @@ _MOVES = ("worse", "better", "lower", "higher")
 
 
 def limitation_lines(run: RunLimitations, visit: VisitLimitations) -> Iterator[str]:
-    """Yield what the evidence behind one visit's verdicts could not show: a heading, then a sentence a line.
+    """Yield the sections of `limitation_sections` as lines: each heading, then a sentence a line, indented."""
+    for heading, sentences in limitation_sections(run, visit):
+        yield heading
+        yield from (f"  {sentence}" for sentence in sentences)
 
-    What was not played stands first, then what nobody asked for, then the power of what was asked, guard by guard.
+
+def limitation_sections(run: RunLimitations, visit: VisitLimitations) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what the evidence behind one visit's verdicts could not show, then what it showed that no guard judged.
+
+    Each is a heading with its sentences. What was not played stands first, then what nobody asked for, then the power
+    of what was asked, guard by guard. The second section is left out where it is empty.
     """
     suite = " in each scenario" if len(visit.scope.scenarios) > 1 else ""
-    yield one_line(
+    heading = (
         f"What this run could not see, from {visit.episodes} of {visit.declared} episodes{suite} "
         f"({visit.evidence}, {visit.state} visit {visit.visit})"
     )
-    for sentence in _sentences(run, visit):
-        yield one_line(f"  {sentence}")
+    yield one_line(heading), tuple(map(one_line, _sentences(run, visit)))
+    if measured := (*_move_sentences(visit), *(line for pair in visit.pairs for line in _pair_sentences(pair))):
+        yield "Also measured, without a guard", tuple(map(one_line, measured))
 
 
 def _sentences(run: RunLimitations, visit: VisitLimitations) -> Iterator[str]:
@@ -49,15 +58,20 @@ def _sentences(run: RunLimitations, visit: VisitLimitations) -> Iterator[str]:
     yield from (sentence for guard in visit.guards for sentence in _guard_sentences(guard))
     if visit.unpaired:
         yield "the episodes are not pairs, and save none"
-    yield from (sentence for pair in visit.pairs for sentence in _pair_sentences(pair))
 
 
 def _guard_sentences(guard: GuardLimitation) -> Iterator[str]:
     """Yield what a guard detects beside what was found, its skewness, and the episodes that it left out."""
+    opening = " may or may not hold: it" if guard.verdict is Verdict.UNDECIDED else ""
+    found = "" if guard.difference is None else f"; found {number(guard.difference)}"
     if distance := _detectable(guard):
-        opening = " may or may not hold: it" if guard.verdict is Verdict.UNDECIDED else ""
-        found = "" if guard.difference is None else f"; found {number(guard.difference)}"
-        yield f"{guard.guard}{opening} passes with a chance of {number(100 * guard.power)}% {distance}{found}"
+        chance = f"passes with a chance of {number(100 * guard.power)}% {distance}{_out_of_reach(guard)}"
+        yield f"{guard.guard}{opening} {chance}{found}"
+    elif guard.is_count and found:
+        yield (
+            f"{guard.guard}{opening} compares two counts of events; no detectable difference is computed for that, "
+            f"and what it excludes is the bound beside its verdict{found}"
+        )
     if guard.bad_share is not None:
         yield f"{guard.guard} does not exclude bad episodes in up to {number(100 * guard.bad_share)}% of all"
     if guard.skewness is not None and abs(guard.skewness) > _SKEWED:
@@ -78,6 +92,15 @@ def _detectable(guard: GuardLimitation) -> str:
     if guard.detectable_sd is not None:
         return f"where the truth is {number(guard.detectable_sd)} standard deviations inside the limit"
     return ""
+
+
+def _out_of_reach(guard: GuardLimitation) -> str:
+    """Return that no policy can reach the difference at which a guard passes; empty where one can."""
+    if guard.bound is None:
+        return ""
+    verb = "rise above" if guard.passes_above else "fall below"
+    metric = guard.metric.rpartition(".")[2]
+    return f", which no policy can reach because {metric} cannot {verb} {number(guard.bound)}: more episodes are needed"
 
 
 def _dropped_sentences(guard: GuardLimitation) -> Iterator[str]:
@@ -119,7 +142,7 @@ def _pairing(pair: PairFacts) -> str:
 
 
 def _unguarded_sentences(visit: VisitLimitations) -> Iterator[str]:
-    """Yield which KPIs without a guard moved by more than their interval, which did not, and which nobody knows."""
+    """Yield how many KPIs without a guard moved by more than their interval, and which cannot be compared."""
     if not visit.comparisons:
         return
     each = number(100 * (1 - 0.05 / visit.comparisons))
@@ -129,13 +152,17 @@ def _unguarded_sentences(visit: VisitLimitations) -> Iterator[str]:
         f"({each}% each, 95% together)"
         f"{'' if visit.moves else ': each of them may or may not have moved'}"
     )
+    if visit.not_compared:
+        yield f"cannot be compared (too few pairs, or numbers that are missing): {', '.join(visit.not_compared)}"
+
+
+def _move_sentences(visit: VisitLimitations) -> Iterator[str]:
+    """Yield which KPIs without a guard moved, by baseline and direction."""
     groups: dict[tuple[str, str], list[KpiMove]] = {}
     for move in visit.moves:
         groups.setdefault((move.baseline, _direction(move)), []).append(move)
     for (baseline, direction), moves in sorted(groups.items(), key=lambda each: (each[0][0], _MOVES.index(each[0][1]))):
         yield f"{direction} than {baseline}: {'; '.join(map(_move, moves))}"
-    if visit.not_compared:
-        yield f"cannot be compared (too few pairs, or numbers that are missing): {', '.join(visit.not_compared)}"
 
 
 def _direction(move: KpiMove) -> str:

@@ -13,7 +13,7 @@ from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.run_data import RunVisit
 from townlet.numerals import number, plain_numbers
 from townlet.report.card_metadata import front_matter, place, policy_name
-from townlet.report.limitations import limitation_lines
+from townlet.report.limitations import limitation_sections
 from townlet.report.markdown import bullets, code, markdown_text, table
 from townlet.report.tables import evidence_rows
 from townlet.report.verdicts import other_bound, verdict_sentence
@@ -233,10 +233,10 @@ def _limits(run: CardRun | None) -> Iterator[str]:
     if found is None or not found.visits:
         yield "Nothing was seen: there is no evidence whose limits could be told."
         return
-    for visit in found.visits:
-        heading, *sentences = limitation_lines(found, visit)
-        yield from (f"{markdown_text(heading)}:", "")
-        yield from bullets(sentence.strip() for sentence in sentences)
+    sections = [section for visit in found.visits for section in limitation_sections(found, visit)]
+    for at, (heading, sentences) in enumerate(sections):
+        yield from (*([""] if at else []), f"{markdown_text(heading)}:", "")
+        yield from bullets(sentences)
 
 
 def _provenance(policy: CardPolicy, run: CardRun | None) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Which learning curves a report shows: those that people ask for first, state by state, as plain numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
@@ -24,6 +24,8 @@ MEANINGS = {
     "heldout_accuracy": "share of held-out decisions at which the clone chooses what the teacher chose",
 }
 """Numbers that are drawn, in this order, with what they mean."""
+_WEIGHED = ("anchor_kl",)
+"""Numbers that are computed only where their weight in the loss is above 0, and are 0 elsewhere."""
 _LOOKS = ("watched", "watched_difference")
 
 
@@ -76,8 +78,16 @@ def learning_curves(facts: ReportFacts) -> Iterator[tuple[str, Curve]]:
     for state in dict.fromkeys(point.state for point in facts.points):
         points = [point for point in facts.points if point.state == state]
         names = dict.fromkeys(name for point in points for name in point.numbers)
-        for name in (each for each in MEANINGS if each in names):
+        for name in (each for each in MEANINGS if each in names and not _is_unmeasured(each, points)):
             yield state, _curve(facts, state, name, points)
+
+
+def _is_unmeasured(name: str, points: Sequence[VisitPoint]) -> bool:
+    """Return whether a number is 0 throughout because nobody computed it, which a flat curve would hide.
+
+    An update computes the distance from the parent only where its weight is above 0 and the actor learns.
+    """
+    return name in _WEIGHED and not any(point.numbers.get(name) for point in points)
 
 
 def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) -> Curve:
@@ -117,7 +127,12 @@ def _x(point: VisitPoint, *, counts_steps: bool) -> float:
 def other_numbers(facts: ReportFacts) -> tuple[str, ...]:
     """Return the names of numbers that iterations reported and no panel shows."""
     names = dict.fromkeys(name for point in facts.points for name in point.numbers)
-    return tuple(sorted(name for name in names if name not in MEANINGS))
+    unmeasured = (
+        f"{name} (0 throughout: its weight in the loss is 0, so it was not measured)"
+        for name in _WEIGHED
+        if name in names and _is_unmeasured(name, facts.points)
+    )
+    return (*sorted(name for name in names if name not in MEANINGS), *unmeasured)
 
 
 def evaluation_whiskers(facts: ReportFacts) -> tuple[str, dict[str, list[Whisker]]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from townlet.dto.guards import GuardReport
 from townlet.machine.audit.report_facts import ReportFacts
-from townlet.report.limitations import limitation_lines
+from townlet.report.limitations import limitation_sections
 from townlet.report.markdown import bullets, code, markdown_text, table
 from townlet.report.next_steps import Step, resume_steps, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, time_sentence
@@ -91,6 +91,6 @@ def _limits(facts: ReportFacts) -> Iterator[str]:
         yield from ("", "No comparison of policies was judged, so nothing was seen of how good the candidate is.")
         return
     for visit in visits:
-        heading, *sentences = limitation_lines(found, visit)
-        yield from ("", f"{markdown_text(heading)}:", "")
-        yield from bullets(sentence.strip() for sentence in sentences)
+        for heading, sentences in limitation_sections(found, visit):
+            yield from ("", f"{markdown_text(heading)}:", "")
+            yield from bullets(sentences)

@@ -61,6 +61,16 @@ class Kpi:
     """Its unit."""
     direction: Direction = Direction.NONE
     """Which way it improves; none too where the environment cannot be asked."""
+    low: float | None = None
+    """Least value it can have; none where there is no such value, or where the environment cannot be asked."""
+    high: float | None = None
+    """Largest value it can have."""
+
+    def bound_before(self, value: float, *, above: bool) -> float | None:
+        """Return the largest value, or the least unless `above`, where `value` lies beyond it; none where not."""
+        bound = self.high if above else self.low
+        is_beyond = bound is not None and (value > bound if above else value < bound)
+        return bound if is_beyond else None
 
     @property
     def sign(self) -> float:
@@ -143,6 +153,10 @@ def guard_limitation(
     side, in_unit = _side(guard.relation is not Relation.WORSE_BY), None
     if distance is not None and contrasts is not None:
         in_unit = distance * contrasts.sd
+    passes_at, above = None, kpi.sign * side > 0
+    if contrasts is not None and in_unit is not None:
+        passes_at = kpi.sign * (contrasts.limit - contrasts.shift + side * in_unit)
+    is_known = passes_at is not None and report.baseline is not None
     return GuardLimitation(
         guard=report.guard,
         metric=report.metric,
@@ -152,12 +166,10 @@ def guard_limitation(
         power=POWER,
         detectable_sd=distance,
         detectable=in_unit,
-        passes_at=(
-            None
-            if contrasts is None or in_unit is None
-            else kpi.sign * (contrasts.limit - contrasts.shift + side * in_unit)
-        ),
-        passes_above=kpi.sign * side > 0,
+        passes_at=passes_at,
+        passes_above=above,
+        bound=kpi.bound_before((report.baseline or 0.0) + (passes_at or 0.0), above=above) if is_known else None,
+        is_count=guard.test == "count",
         difference=report.value,
         skewness=report.skewness,
         dropped=report.dropped,

@@ -7,11 +7,11 @@ from attrs import define, evolve, field, frozen
 
 from townlet.dto.codec import structure
 from townlet.dto.evidence import EvidenceTable
-from townlet.dto.fields import Direction
 from townlet.dto.guards import EvidenceGuardSpec, GuardReport, MetricGuardSpec, TailSpec
 from townlet.dto.journal import Entry, GuardsJudged, VisitFinished
 from townlet.dto.limitations import PairFacts, RunLimitations, Scope, VisitLimitations
 from townlet.dto.metric_name import MetricName
+from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.schedule import EvidenceSpec, Plan, ScheduleSpec
 from townlet.dto.strategies import PPOSpec
@@ -156,12 +156,9 @@ class _Reader:
             return EvidenceTable(evidence="", candidate="", baselines={}, seed=0, looks=(), metrics=()), str(error)
 
     def _kpis(self, result: EvaluationResult) -> dict[str, Kpi]:
-        """Return what is known of each KPI by name: the unit from the journal, the direction from the environment."""
-        known = {} if self.description is None else {spec.name: spec.direction for spec in self.description.metrics}
-        return {
-            each.metric: Kpi(unit=each.unit, direction=known.get(each.metric, Direction.NONE))
-            for each in result.measurements
-        }
+        """Return what is known of each KPI by name: the unit from the journal, the rest from the environment."""
+        declared = {} if self.description is None else {spec.name: spec for spec in self.description.metrics}
+        return {each.metric: _kpi(each.unit, declared.get(each.metric)) for each in result.measurements}
 
     def _scope(self, plan: Plan, evidence: EvidenceSpec, result: EvaluationResult) -> Scope:
         scenarios = evidence.scenarios or (plan.schedule.environment.scenario,)
@@ -213,6 +210,13 @@ def _all_pair_facts(table: EvidenceTable, guards: list[_EvidenceGuard], kpis: Ma
         if baseline is not None and baseline in table.baselines and (row.metric, baseline) not in done:
             done.add((row.metric, baseline))
             yield pair_facts(row, baseline, kpis.get(each.metric.name, Kpi()), unpaired=table.is_unpaired(baseline))
+
+
+def _kpi(unit: str, spec: MetricSpec | None) -> Kpi:
+    if spec is None:
+        return Kpi(unit=unit)
+    low = 0.0 if spec.low is None and spec.is_count else spec.low
+    return Kpi(unit=unit, direction=spec.direction, low=low, high=spec.high)
 
 
 def _kpi_name(row: str) -> str:

@@ -26,7 +26,7 @@ from townlet.report.html.page import render_page
 from townlet.report.html.run_panels import evaluation_panels, learning_panels
 from townlet.report.html.viewer import SCRIPTS
 from townlet.report.journal_text import overridden_values, record_summary
-from townlet.report.limitations import limitation_lines
+from townlet.report.limitations import limitation_sections
 from townlet.report.next_steps import resume_steps, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
 from townlet.report.run_curves import other_numbers
@@ -170,9 +170,9 @@ def _limits(facts: ReportFacts, *, deciding: bool) -> Iterator[tuple[str, tuple[
     if found is None:
         return
     for visit in own if deciding else [each for each in found.visits if each not in own]:
-        heading, *sentences = limitation_lines(found, visit)
-        heading = heading.removeprefix("What this run could not see, ")
-        yield f"{heading[:1].upper()}{heading[1:]}", tuple(sentence.strip() for sentence in sentences)
+        for heading, sentences in limitation_sections(found, visit):
+            short = heading.removeprefix("What this run could not see, ")
+            yield f"{short[:1].upper()}{short[1:]}", sentences
 
 
 def _policies(facts: ReportFacts) -> tuple[tuple[str, str], ...]:
