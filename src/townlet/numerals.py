@@ -9,7 +9,7 @@
 import math
 import re
 
-__all__ = ["age", "duration", "number", "plain_numbers", "size", "unit_words"]
+__all__ = ["age", "duration", "number", "plain_numbers", "size", "unit_label", "unit_words"]
 
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?![\w.])|(?<![\w.])-0(?![\w.])")
 _SMALLEST = 1e-6
@@ -48,6 +48,15 @@ def unit_words(unit: str) -> str:
     return " ".join(
         filter(None, ("" if counted in ("1", "share", "fraction") else counted, exposure and f"per {exposure}"))
     )
+
+
+def unit_label(unit: str) -> str:
+    """Return a unit as a table shows it: a share is called one, and a number without a unit has none.
+
+    >>> unit_label("1/agent-day"), unit_label("share"), unit_label("1")
+    ('per agent-day', 'share', '')
+    """
+    return unit if unit in ("share", "fraction") else unit_words(unit)
 
 
 def duration(seconds: float) -> str:

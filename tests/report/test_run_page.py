@@ -18,9 +18,22 @@ pytest.importorskip("jinja2")
 from townlet.cli import run_command
 from townlet.dto.run_data import VisitPoint
 from townlet.machine.audit.report_facts import HandOff, ReportFacts
+from townlet.report.glossary import GLOSSARY
 from townlet.report.html.run_page import run_page
 
-SECTIONS = ("decision", "guards", "unseen", "undo", "kpis", "machine", "timeline", "learning", "identity", "journal")
+SECTIONS = (
+    "decision",
+    "guards",
+    "unseen",
+    "undo",
+    "kpis",
+    "machine",
+    "timeline",
+    "learning",
+    "identity",
+    "journal",
+    "glossary",
+)
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[31m\u202egnp.exe" + "W" * 3000
 
 
@@ -69,7 +82,7 @@ def test_every_section_is_there_and_can_be_reached(facts: ReportFacts) -> None:
     page = Reader(run_page(facts))
     links = [str(named["href"])[1:] for tag, named in page.tags if tag == "a" and named.get("href", "").startswith("#")]
 
-    assert set(SECTIONS) <= set(page.ids)
+    assert {*SECTIONS, "glossary"} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert set(links) <= set(page.ids)
     assert {"header", "main", "footer", "nav"} <= {tag for tag, _ in page.tags}
@@ -126,6 +139,24 @@ def test_a_distance_that_nobody_measured_is_no_curve(facts: ReportFacts) -> None
     assert "anchor_kl (0 throughout: its weight in the loss is 0, so it was not measured)" in zero
     assert "ppo: anchor_kl" in one
     assert "0 throughout" not in one
+
+
+def test_a_table_of_kpis_has_its_values_first_and_says_units_in_words(facts: ReportFacts) -> None:
+    """Each cell names its column, because a phone shows it below the name of the KPI."""
+    page = run_page(facts)
+    labels = re.findall(r'data-label="([^"]*)"', page[page.index('<table class="kpis stack">') :])
+
+    assert ["candidate", "champion (teacher:lazy)", "difference", "unit", "better"] == labels[:5]
+    assert ">per agent-day<" in page
+    assert ">1/agent-day<" not in page
+
+
+def test_words_on_the_page_mean_what_the_glossary_says() -> None:
+    """One word, one meaning: the page has the sentences of the reference."""
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "vocabulary.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \| `", text, re.MULTILINE))
+
+    assert {word: rows.get(word) for word in GLOSSARY} == dict(GLOSSARY)
 
 
 def test_a_long_run_stays_small(facts: ReportFacts) -> None:

@@ -65,9 +65,9 @@ def test_the_table_says_what_came_of_it_without_a_script() -> None:
     page = viewer_page(pair())
     rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL)]
 
-    assert ["return", "1/agent-day,", "higher", "21.5", "6.25", "+15.25", "better"] in rows
-    assert ["conflicts", "1/agent-day,", "lower", "3", "8", "-5", "better"] in rows
-    assert ["chats", "1/agent-day", "–", "2", "–"] in rows
+    assert ["return", "per", "agent-day,", "higher", "21.5", "6.25", "+15.25", "better"] in rows
+    assert ["conflicts", "per", "agent-day,", "lower", "3", "8", "-5", "better"] in rows
+    assert ["chats", "per", "agent-day", "–", "2", "–"] in rows
     assert "JavaScript is off" in page
 
 

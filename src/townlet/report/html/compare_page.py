@@ -17,7 +17,7 @@ from townlet.machine.replication.sentences import (
     runs_sentence,
 )
 from townlet.machine.replication.settings import Setting, differing_settings
-from townlet.numerals import number
+from townlet.numerals import number, unit_label
 from townlet.report.html.drawing.recipes import COLOURS, IntervalRow, interval_drawing, overlay_panel
 from townlet.report.html.page import render_page
 from townlet.report.html.run_panels import Panel
@@ -121,7 +121,8 @@ def _figures(comparison: RecipeComparison) -> Iterator[Panel]:
             if kpi.iqm is not None
         ]
         better = "" if kpis[0].direction == "none" else f"; {kpis[0].direction} is better"
-        unit = "" if kpis[0].unit in ("1", "") else f" in {kpis[0].unit}"
+        words = unit_label(kpis[0].unit)
+        unit = "" if not words else f" {words}" if words.startswith("per ") else f" in {words}"
         if rows:
             caption = f"Interquartile mean{unit} with its 95% interval{better}."
             yield Panel(metric, interval_drawing(f"IQM of {metric}", rows), caption)
@@ -147,7 +148,7 @@ def _figures(comparison: RecipeComparison) -> Iterator[Panel]:
 def _kpis(comparison: RecipeComparison) -> Iterator[_Kpi]:
     for metric, kpis in _by_metric(comparison).items():
         better = "" if kpis[0].direction == "none" else kpis[0].direction
-        yield _Kpi(name=metric, unit=kpis[0].unit, better=better, cells=tuple(map(_cell, kpis)))
+        yield _Kpi(name=metric, unit=unit_label(kpis[0].unit), better=better, cells=tuple(map(_cell, kpis)))
 
 
 def _cell(kpi: RecipeKpi) -> tuple[str, str, str, str]:

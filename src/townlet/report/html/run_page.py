@@ -15,7 +15,8 @@ from townlet.dto.recording import RecordedPair
 from townlet.escapes import printable
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import Decision, ReportFacts
-from townlet.numerals import number, plain_numbers
+from townlet.numerals import number, plain_numbers, unit_label
+from townlet.report.glossary import GLOSSARY
 from townlet.report.guard_sides import passing_sides
 from townlet.report.html.drawing.differences import difference_drawing
 from townlet.report.html.drawing.machine import machine_drawing
@@ -119,6 +120,7 @@ def run_page(
         undo_commands=undo_commands(facts),
         policies=policies,
         kpis=tuple(_kpis(facts, policies)),
+        kpi_columns=("candidate", *(column for _, name in policies for column in (name, "difference"))),
         differences=tuple(_differences(facts)),
         episodes=episodes,
         machine=machine_drawing(facts.edges, facts.state.visits, facts.state.state),
@@ -128,6 +130,7 @@ def run_page(
         other_numbers=other_numbers(facts),
         identity=tuple(identity_rows(facts)),
         records=tuple(_records(facts)),
+        glossary=GLOSSARY,
         records_left_out=max(0, len(facts.entries) - _MOST_RECORDS),
     )
 
@@ -198,7 +201,7 @@ def _kpis(facts: ReportFacts, policies: Sequence[tuple[str, str]]) -> Iterator[_
         changes = [kpi_change(row, spec) for row in rows if row is not None]
         better = "" if spec is None or spec.direction is Direction.NONE else spec.direction.value
         change = next((each for each in ("worse", "better") if each in changes), "")
-        yield _KpiRow(metric, "" if spec is None else spec.unit, better, change, tuple(cells))
+        yield _KpiRow(metric, "" if spec is None else unit_label(spec.unit), better, change, tuple(cells))
 
 
 def _cells(row: KpiComparison | None) -> tuple[str, str]:

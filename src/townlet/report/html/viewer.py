@@ -10,7 +10,7 @@ from markupsafe import Markup
 from townlet.dto.policy_ref import short_ref
 from townlet.dto.recording import EpisodeRecording, RecordedPair
 from townlet.escapes import one_line
-from townlet.numerals import number
+from townlet.numerals import number, unit_label
 from townlet.report.html.page import data_block, render_page
 
 __all__ = [
@@ -198,7 +198,7 @@ def kpi_rows(pair: RecordedPair) -> Iterator[KpiRow]:
             mark = "better" if (difference > 0) == (kpi.direction == "higher") else "worse"
         yield KpiRow(
             name=_shown(kpi.name),
-            unit=_shown(kpi.unit),
+            unit=_shown(unit_label(kpi.unit)),
             direction="" if kpi.direction == "none" else kpi.direction,
             values=tuple(number(value) or "–" for value in values),
             difference="–"
