@@ -77,6 +77,21 @@ def test_it_is_silent_and_readable(report: Path, open_page: Any, keep: Any, dark
         watched.assert_silent()
 
 
+def test_a_phone_shows_every_column_of_the_kpis(report: Path, open_page: Any) -> None:
+    """Nothing of the table lies beside its place, and the candidate's value stands above the unit."""
+    with open_page(report, width=390) as watched:
+        table = watched.page.locator('[aria-label="Table of KPIs"]')
+        assert table.evaluate("each => each.scrollWidth <= each.clientWidth")
+        labels = (
+            table.locator("tbody tr")
+            .first.locator("td[data-label]")
+            .evaluate_all(
+                "cells => cells.filter((cell) => cell.getClientRects().length).map((cell) => cell.dataset.label)"
+            )
+        )
+        assert labels.index("candidate") < labels.index("difference") < labels.index("unit")
+
+
 def test_it_opens_at_once(report: Path, open_page: Any) -> None:
     """Within a second."""
     with open_page(report) as watched:
@@ -102,7 +117,7 @@ def test_it_is_whole_without_scripts(report: Path, open_page: Any) -> None:
     with open_page(report, scripts=False) as watched:
         page = watched.page
         assert FIRST_LINE == page.locator("h1").inner_text()
-        assert 10 == page.locator("main section").count()
+        assert 11 == page.locator("main section").count()
         assert page.locator("svg[role=img]").count() > 6
         page.locator("#journal-records > summary").click()
         assert page.locator("table.journal tbody tr").first.is_visible()

@@ -83,11 +83,15 @@ def test_the_command_says_why_it_plays_nothing(home: Path, capsys: pytest.Captur
     assert b"Episodes to look at" not in target.read_bytes()
 
 
-def test_lost_weights_are_the_reason_that_is_given(home: Path) -> None:
-    """Where the environment is here and the home lacks weights that played, the sentence says that."""
-    facts = facts_of(home)
-    run = townlet.open_run("latest", home=home)
+def test_lost_and_refused_weights_are_the_reason_that_is_given(home: Path) -> None:
+    """Where the environment is here and weights that played are lost or damaged, the sentence says which."""
+    facts, run = facts_of(home), townlet.open_run("latest", home=home)
     assert facts.evidence is not None
-    run.blobs.path(facts.evidence.table.candidate).unlink()
+    candidate = facts.evidence.table.candidate
+    run.blobs.path(candidate).unlink()
 
-    assert _why_unplayed(run, facts).endswith("the home does not hold the weights of a policy that played them.")
+    lost = _why_unplayed(run, facts)
+    assert f"the weights {candidate[:12]} are not in the home" in lost
+    damaged = run.blobs.put(b"no weights")
+    evidence = evolve(facts.evidence, table=evolve(facts.evidence.table, candidate=damaged))
+    assert f"the weights {damaged[:12]} are refused" in _why_unplayed(run, evolve(facts, evidence=evidence))

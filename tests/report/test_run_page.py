@@ -136,7 +136,9 @@ def test_a_distance_that_nobody_measured_is_no_curve(facts: ReportFacts) -> None
     )
 
     assert "ppo: anchor_kl" not in zero
-    assert "anchor_kl (0 throughout: its weight in the loss is 0, so it was not measured)" in zero
+    assert (
+        "anchor_kl (0 throughout: not measured, because its weight in the loss or the rate of the actor is 0)" in zero
+    )
     assert "ppo: anchor_kl" in one
     assert "0 throughout" not in one
 

@@ -117,17 +117,26 @@ def _episodes(data: "RunData", facts: "ReportFacts", imports: "Imports") -> tupl
 
 def _why_unplayed(data: "RunData", facts: "ReportFacts") -> str:
     """Return which kind of thing is missing where episodes cannot be played, without a path of this machine."""
-    from townlet.dto.policy_ref import is_data, parse_teacher
+    from townlet.dto.policy_ref import is_data, parse_teacher, short_ref
     from townlet.errors import TownletError
+    from townlet.policy.model.weights import read_weights
 
-    try:
-        table = None if facts.evidence is None else facts.evidence.table
-        for policy in () if table is None else (table.candidate, *table.baselines.values()):
-            if parse_teacher(policy) is None and not is_data(policy):
-                data.blobs.get(policy)
-    except TownletError:
-        return "They cannot be played here: the home does not hold the weights of a policy that played them."
-    return "They cannot be played here: the environment or a policy refused; the command below says why."
+    table = None if facts.evidence is None else facts.evidence.table
+    for policy in () if table is None else (table.candidate, *table.baselines.values()):
+        if parse_teacher(policy) is not None or is_data(policy):
+            continue
+        try:
+            content = data.blobs.get(policy)
+        except TownletError:
+            return f"They cannot be played here: the weights {short_ref(policy)} are not in the home, or damaged there."
+        try:
+            read_weights(content, "")
+        except TownletError:
+            return (
+                f"They cannot be played here: the weights {short_ref(policy)} are refused, because their file is not "
+                "valid or they do not act as they did when they were stored; the command below says which."
+            )
+    return "They cannot be played here: the environment refused; the command below says why."
 
 
 def _reader(directory: "RunDirectory", home: Path, imports: "Imports") -> "Callable[[], tuple[RunData, ReportFacts]]":

@@ -128,7 +128,7 @@ def other_numbers(facts: ReportFacts) -> tuple[str, ...]:
     """Return the names of numbers that iterations reported and no panel shows."""
     names = dict.fromkeys(name for point in facts.points for name in point.numbers)
     unmeasured = (
-        f"{name} (0 throughout: its weight in the loss is 0, so it was not measured)"
+        f"{name} (0 throughout: not measured, because its weight in the loss or the rate of the actor is 0)"
         for name in _WEIGHED
         if name in names and _is_unmeasured(name, facts.points)
     )
