@@ -32,9 +32,7 @@ def test_the_demo_says_what_to_install(
 
 @pytest.mark.long
 @pytest.mark.torch
-def test_the_demo_promotes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_demo_promotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It ends with the network in force; the commands that it prints can be pasted."""
     monkeypatch.chdir(tmp_path)  # one of them writes a bundle where it is typed
     assert 0 == run_command(["demo", "--home", str(tmp_path / "home"), "--quiet"])
