@@ -71,6 +71,22 @@ def test_weights_that_fail_their_probe_batch_are_refused() -> None:
         read_weights(changed.to_bytes(), "w")
 
 
+@pytest.mark.parametrize(("share", "is_refused"), [(2.0e-5, False), (5.0e-4, True)])
+def test_outputs_that_are_large_may_differ_by_a_share(share: float, is_refused: bool) -> None:
+    """A policy that diverged has logits of thousands, whose last bits another processor computes otherwise."""
+    plain = made()
+    large = attrs.evolve(plain, actor=(*plain.actor[:-1], (plain.actor[-1][0] * np.float32(1e5), plain.actor[-1][1])))
+    probe = make_probe(large, plain.probe.observations, plain.probe.action_mask) if plain.probe else None
+    assert probe is not None
+    assert np.abs(probe.logits).max() > 1000
+    moved = attrs.evolve(probe, logits=probe.logits * np.float32(1 + share))
+    if is_refused:
+        with pytest.raises(BadInputError, match="do not act as they did"):
+            attrs.evolve(large, probe=moved).verify()
+    else:
+        attrs.evolve(large, probe=moved).verify()
+
+
 def _edited(name: str, tensor: object) -> bytes:
     data = made().to_bytes()
     size = int.from_bytes(data[:8], "little")

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["BUNDLE_WEIGHTS", "PARITY", "Probe", "Weights", "WeightsMetadata", "make_probe", "read_weights", "verifier"]
 
 PARITY = 1.0e-4
-"""Largest difference of an output at which two forward passes count as equal."""
+"""Largest difference of an output at which two forward passes count as equal, as a share of the largest output of its
+row, or of 1 where that is larger: the error of single precision is a share, and other processors sum otherwise."""
 _KEY = "townlet"
 BUNDLE_WEIGHTS = "policy.safetensors"
 """Name of the weights file in a bundle."""
@@ -136,16 +137,18 @@ class Weights:
     def verify(self) -> float | None:
         """Recompute the probe batch and return the largest logit difference; None without a probe batch.
 
-        BadInputError if the difference exceeds `PARITY` or a greedy action differs.
+        BadInputError if a difference exceeds `PARITY` or a greedy action differs.
         """
         if self.probe is None:
             return None
         with np.errstate(all="ignore"):  # numbers too large to act with differ from any that were stored
             logits = forward(self.actor, normalise(self.probe.observations, self.mean, self.scale))
-            difference = float(np.abs(logits - self.probe.logits).max(initial=0.0))
+            differences = np.abs(logits - self.probe.logits)
+            limits = PARITY * np.maximum(np.abs(self.probe.logits).max(1, keepdims=True, initial=1.0), 1.0)
+            difference, is_equal = float(differences.max(initial=0.0)), bool((differences <= limits).all())
         actions = _greedy(self.spec, logits, self.probe.action_mask)
         options = len(self.spec.discrete)
-        if not difference <= PARITY or not np.array_equal(actions[:, :options], self.probe.actions[:, :options]):
+        if not is_equal or not np.array_equal(actions[:, :options], self.probe.actions[:, :options]):
             raise BadInputError(
                 f"the weights do not act as they did when they were stored: largest logit difference {difference:.3g}, "
                 f"{int((actions != self.probe.actions).sum())} of {len(actions)} greedy actions differ"
