@@ -45,7 +45,9 @@ def test_every_command_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -
         "Held: evaluate asks a person before it goes on to promote; nothing was promoted yet. "
         "A person went on against the guards once."
     ) in asking
-    assert "fewer than 1 of 11 episodes" in asking
+    assert re.search(
+        r"fewer than 1 of (11|33) episodes", asking
+    )  # decided at look 1 or 2, as the processor's bits fall
     assert "Episodes to look at" in asking
     assert (tmp_path / "worst.html").exists()
     assert ends[7].stdout.startswith("done: the champion moved\n")
