@@ -1,73 +1,54 @@
 """What is timed beside our PPO: the bare loop under it, its matrix products alone, and other learners on the same town.
 
-Every contestant is a function from shapes to agent-steps and seconds; foreign libraries are imported inside.
+Every contestant answers with agent-steps and the seconds of both clocks; foreign libraries are imported inside.
 """
 
 import contextlib
 import io
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
+from townlet.dto.schedule import EnvironmentSpec
+from townlet.dto.strategies import PPOSpec
 from townlet.policy.model.forward import Layers, forward
 from townlet.policy.model.initialise import fresh_layers
+from townlet.policy.training.bench_host import clocks
+from townlet.policy.training.bench_products import PPOShapes
 
-__all__ = ["Shapes", "bare", "plain_ppo", "products", "sb3"]
+__all__ = ["Contestant", "Figures", "bare", "features_of", "plain_ppo", "products", "sb3", "timed", "trunks"]
 
 ROOT = Path(__file__).parents[2]
 Figures = dict[str, float]
-"""``agent_steps``, ``seconds``, and what a contestant tells besides."""
+"""``agent_steps``, ``seconds`` by the clock, ``processor`` seconds, and what a contestant tells besides."""
+Contestant = Callable[[int], Figures]
+"""Runs so many iterations after the ones that warm caches up."""
 
 
-@frozen(kw_only=True)
-class Shapes:
-    """The sizes of one iteration."""
-
-    scenario: str
-    worlds: int
-    agents: int
-    features: int
-    actions: int
-    num_steps: int
-    update_epochs: int
-    minibatch_size: int
-    hidden_sizes: tuple[int, ...]
-    days: int
-    learning_rate: float
-
-    @property
-    def lanes(self) -> int:
-        """Agent slots that act together."""
-        return self.worlds * self.agents
-
-    @property
-    def rows(self) -> int:
-        """Agent-steps of an iteration."""
-        return self.lanes * self.num_steps
-
-    @property
-    def parts(self) -> int:
-        """Minibatches of an epoch."""
-        return max(1, self.rows // self.minibatch_size)
-
-    def trunks(self) -> tuple[Layers, Layers]:
-        """Return fresh layers of actor and critic."""
-        source = np.random.default_rng(1)
-        inner = (self.features, *self.hidden_sizes)
-        return fresh_layers(source, (*inner, self.actions), 0.01), fresh_layers(source, (*inner, 1), 1.0)
-
-    def inputs(self) -> NDArray[np.float32]:
-        """Return features [rows, F] like a normaliser's."""
-        return np.random.default_rng(2).standard_normal((self.rows, self.features)).astype(np.float32)
+def trunks(shapes: PPOShapes) -> tuple[Layers, Layers]:
+    """Return fresh layers of actor and critic."""
+    source = np.random.default_rng(1)
+    actor, critic = shapes.widths
+    return fresh_layers(source, actor, 0.01), fresh_layers(source, critic, 1.0)
 
 
-def bare(shapes: Shapes, iterations: int) -> Figures:
+def features_of(shapes: PPOShapes) -> NDArray[np.float32]:
+    """Return features [rows, F] like a normaliser's."""
+    return np.random.default_rng(2).standard_normal((shapes.rows, shapes.features)).astype(np.float32)
+
+
+def timed(agent_steps: float, began: NDArray[np.float64], ended: NDArray[np.float64] | None = None) -> Figures:
+    """Return agent-steps and the seconds of both clocks since a moment, or up to another."""
+    seconds, processor = (clocks() if ended is None else ended) - began
+    return {"agent_steps": agent_steps, "seconds": float(seconds), "processor": float(processor)}
+
+
+def bare(shapes: PPOShapes, iterations: int) -> Figures:
     """Act forward in numpy, then K × forward, backward and Adam in torch: what no PPO of these shapes can do without.
 
     No town, no sampling, no advantages, no ratio: the loss is the mean square of all outputs, minibatches are slices.
@@ -76,98 +57,97 @@ def bare(shapes: Shapes, iterations: int) -> Figures:
 
     from townlet.policy.model.torch_network import ActorCritic
 
-    actor, critic = shapes.trunks()
+    actor, critic = trunks(shapes)
     network = ActorCritic(actor, critic)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, eps=1e-5, fused=True)
-    x = shapes.inputs()
+    x = features_of(shapes)
     rows = torch.from_numpy(x)
-    acting = updating = 0.0
+    began = clocks()
     for iteration in range(iterations + 1):
-        began = perf_counter()
         for t in range(shapes.num_steps):
             forward(actor, x[t * shapes.lanes : (t + 1) * shapes.lanes])
-        acted = perf_counter()
         for _ in range(shapes.update_epochs):
-            for part in torch.tensor_split(rows, shapes.parts):
+            for part in torch.tensor_split(rows, shapes.minibatches):
                 loss = network.actor(part).square().mean() + network.value(part).square().mean()
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-        if iteration:  # the first warms caches and allocators
-            acting += acted - began
-            updating += perf_counter() - acted
-    return {
-        "agent_steps": shapes.rows * iterations, "seconds": acting + updating, "acting": acting, "updating": updating,
-    }  # fmt: skip
+        if not iteration:  # the first warms caches and allocators
+            began = clocks()
+    return timed(shapes.rows * iterations, began)
 
 
-def products(shapes: Shapes, iterations: int) -> Figures:
+def products(shapes: PPOShapes, iterations: int) -> Figures:
     """The matrix products of the bare loop alone: numpy's for acting, torch's for the update, into kept buffers."""
     import torch
 
-    actor, critic = shapes.trunks()
-    x, size = shapes.inputs()[: shapes.lanes], shapes.rows // shapes.parts
-    widths = [(shapes.features, *(bias.shape[0] for _, bias in trunk)) for trunk in (actor, critic)]
-    batch = {width: torch.randn(size, width) for trunk in widths for width in trunk}
-    kept = {pair: torch.randn(pair) for trunk in widths for pair in pairwise(trunk)}
+    layers = trunks(shapes)
+    x, size = features_of(shapes)[: shapes.lanes], shapes.rows // shapes.minibatches
+    batch = {width: torch.randn(size, width) for trunk in shapes.widths for width in trunk}
+    kept = {pair: torch.randn(pair) for trunk in shapes.widths for pair in pairwise(trunk)}
     gradients, outputs = ({k: torch.empty_like(v) for k, v in held.items()} for held in (kept, batch))
-    chain = [(x if i == 0 else np.ones((shapes.lanes, w.shape[0]), np.float32), w) for i, (w, _) in enumerate(actor)]
-    targets = [np.empty((shapes.lanes, w.shape[1]), np.float32) for w, _ in actor]
-    seconds = 0.0
+    lanes = shapes.lanes
+    chain = [(x if i == 0 else np.ones((lanes, w.shape[0]), np.float32), w) for i, (w, _) in enumerate(layers[0])]
+    targets = [np.empty((lanes, w.shape[1]), np.float32) for w, _ in layers[0]]
+    began = clocks()
     for iteration in range(iterations + 1):
-        began = perf_counter()
         for _ in range(shapes.num_steps):
             for (left, right), out in zip(chain, targets, strict=True):
                 np.matmul(left, right, out=out)
-        for _ in range(shapes.update_epochs * shapes.parts):
-            for trunk in widths:
+        for _ in range(shapes.update_epochs * shapes.minibatches):
+            for trunk in shapes.widths:
                 for index, (before, after) in enumerate(pairwise(trunk)):
                     torch.mm(batch[before], kept[before, after], out=outputs[after])
                     torch.mm(batch[before].T, batch[after], out=gradients[before, after])
                     if index:
                         torch.mm(batch[after], kept[before, after].T, out=outputs[before])
-        seconds += (perf_counter() - began) * (iteration > 0)
-    return {"agent_steps": shapes.rows * iterations, "seconds": seconds}
+        if not iteration:
+            began = clocks()
+    return timed(shapes.rows * iterations, began)
 
 
-class _Clock(io.StringIO):
+class _Lines(io.StringIO):
     """Notes when each line is written."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.moments: list[float] = []
+        self.moments: list[NDArray[np.float64]] = []
 
     def write(self, text: str) -> int:
         """Note the moment."""
-        self.moments.append(perf_counter())
+        self.moments.append(clocks())
         return len(text)
 
 
-def plain_ppo(shapes: Shapes, iterations: int) -> Figures:
+def plain_ppo(iterations: int) -> Figures:
     """The single-file PPO of docs/examples: CleanRL's style, masks, one epoch, 512 lanes; from its second line on."""
-    with contextlib.redirect_stdout(_Clock()) as clock:
+    with contextlib.redirect_stdout(_Lines()) as lines:
         example = runpy.run_path(str(ROOT / "docs" / "examples" / "plain_ppo.py"))
         per_line = example["NUM_ENVS"] * example["NUM_STEPS"]
         example["main"](per_line * (iterations + 1))
-    return {"agent_steps": per_line * iterations, "seconds": clock.moments[-1] - clock.moments[0]}
+    return timed(per_line * iterations, lines.moments[0], lines.moments[-1])
 
 
-def sb3(settings: Mapping[str, object], lanes: int, steps: int) -> Callable[[Shapes, int], Figures]:
-    """Return Stable-Baselines3's PPO with some settings on some lanes, over `steps` agent-steps; no masks."""
+def sb3(options: PPOSpec, place: EnvironmentSpec, shapes: PPOShapes | None) -> Contestant:
+    """Return Stable-Baselines3's PPO on the town without masks: at our shapes, or with its defaults on 64 lanes."""
 
-    def run(shapes: Shapes, iterations: int) -> Figures:
+    def run(_: int) -> Figures:
         import torch
         from stable_baselines3 import PPO
 
         from townlet.env.sb3 import TownVecEnv
 
-        town = TownVecEnv(num_envs=lanes, scenario=shapes.scenario, days=shapes.days)
-        given = dict(settings)
-        if given.pop("relu", False):
-            given["policy_kwargs"] = {"activation_fn": torch.nn.ReLU, "net_arch": list(shapes.hidden_sizes)}
-        learner = PPO("MlpPolicy", town, device="cpu", seed=1, **given)
-        began = perf_counter()
-        learner.learn(steps)
-        return {"agent_steps": learner.num_timesteps, "seconds": perf_counter() - began}
+        settings: dict[str, Any] = {}
+        if shapes is not None:
+            settings = {
+                "n_steps": shapes.num_steps, "batch_size": shapes.minibatch_size, "n_epochs": shapes.update_epochs,
+                "gamma": 0.988, "learning_rate": options.learning_rate,
+                "policy_kwargs": {"activation_fn": torch.nn.ReLU, "net_arch": list(shapes.hidden_sizes)},
+            }  # fmt: skip
+        town = TownVecEnv(num_envs=64 if shapes is None else shapes.lanes, scenario=place.scenario, days=options.days)
+        learner = PPO("MlpPolicy", town, device="cpu", seed=1, **settings)
+        began = clocks()
+        learner.learn(2048 * 64 if shapes is None else shapes.rows * 4)
+        return timed(learner.num_timesteps, began)
 
     return run

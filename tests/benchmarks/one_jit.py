@@ -1,21 +1,24 @@
-"""A PPO learner as one jitted JAX function, on data of the town's shapes: acting forward, advantages, K epochs of Adam.
+"""A PPO learner as one jitted JAX function: acting forward, advantages, K epochs of Adam.
 
-The town itself is not in it: what is timed is the learner, beside ours without the town's seconds.
+Its data have the shapes of an environment, which itself is not in it: what is timed is the learner, beside ours
+without the environment's seconds.
 """
 
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import numpy as np
-from contestants import Figures, Shapes
+from contestants import Figures, features_of, timed, trunks
+
+from townlet.policy.training.bench_host import clocks
+from townlet.policy.training.bench_products import PPOShapes
 
 __all__ = ["one_jit"]
 
 GAMMA, GAE_LAMBDA, CLIP, ENTROPY, VALUE, RATE, EPSILON, ILLEGAL = 0.988, 0.95, 0.2, 0.01, 0.5, 1e-3, 1e-5, -1e9
 
 
-def one_jit(shapes: Shapes, iterations: int) -> Figures:
+def one_jit(shapes: PPOShapes, iterations: int) -> Figures:
     """Return agent-steps and seconds of whole iterations after the compiling one."""
     import jax
     from jax import numpy as jnp
@@ -23,21 +26,21 @@ def one_jit(shapes: Shapes, iterations: int) -> Figures:
     source = np.random.default_rng(3)
     steps, lanes = shapes.num_steps, shapes.lanes
     played = {
-        "x": jnp.asarray(shapes.inputs().reshape(steps, lanes, shapes.features)),
-        "mask": jnp.asarray(source.random((steps, lanes, shapes.actions)) < 0.7).at[..., 0].set(True),
+        "x": jnp.asarray(features_of(shapes).reshape(steps, lanes, shapes.features)),
+        "mask": jnp.asarray(source.random((steps, lanes, shapes.outputs)) < 0.7).at[..., 0].set(True),
         "rewards": jnp.asarray(source.standard_normal((steps, lanes)).astype(np.float32)),
         "done": jnp.asarray(source.random((steps, lanes)) < 1e-3),
     }
-    parameters = [[(jnp.asarray(w), jnp.asarray(b)) for w, b in trunk] for trunk in shapes.trunks()]
+    parameters = [[(jnp.asarray(w), jnp.asarray(b)) for w, b in trunk] for trunk in trunks(shapes)]
     zeros = jax.tree_util.tree_map(jnp.zeros_like, parameters)
     state = (parameters, zeros, zeros, jnp.zeros((), jnp.float32))
     iterate = jax.jit(partial(_iterate, shapes))
     state = jax.block_until_ready(iterate(state, played, jax.random.key(0)))
-    began = perf_counter()
+    began = clocks()
     for iteration in range(iterations):
         state = iterate(state, played, jax.random.key(iteration + 1))
     jax.block_until_ready(state)
-    return {"agent_steps": shapes.rows * iterations, "seconds": perf_counter() - began}
+    return timed(shapes.rows * iterations, began)
 
 
 def _outputs(trunk: Any, x: Any) -> Any:
@@ -56,7 +59,7 @@ def _log_policy(trunk: Any, x: Any, mask: Any) -> Any:
     return nn.log_softmax(jnp.where(mask, _outputs(trunk, x), ILLEGAL))
 
 
-def _iterate(shapes: Shapes, state: Any, played: Any, key: Any) -> Any:
+def _iterate(shapes: PPOShapes, state: Any, played: Any, key: Any) -> Any:
     """One iteration: act on what was seen, judge it, then `update_epochs` passes over shuffled minibatches."""
     import jax
     from jax import numpy as jnp
@@ -86,10 +89,10 @@ def _iterate(shapes: Shapes, state: Any, played: Any, key: Any) -> Any:
         array.reshape(shapes.rows, *array.shape[2:])
         for array in (played["x"], played["mask"], actions, log_probs, advantages, advantages + values)
     )
-    used = shapes.parts * (shapes.rows // shapes.parts)
+    used = shapes.minibatches * (shapes.rows // shapes.minibatches)
 
     def epoch(state: Any, key: Any) -> Any:
-        order = jax.random.permutation(key, shapes.rows)[:used].reshape(shapes.parts, -1)
+        order = jax.random.permutation(key, shapes.rows)[:used].reshape(shapes.minibatches, -1)
         return jax.lax.scan(lambda s, rows: (_adam(s, tuple(a[rows] for a in flat)), None), state, order)
 
     state, _ = jax.lax.scan(epoch, state, jax.random.split(shuffling, shapes.update_epochs))

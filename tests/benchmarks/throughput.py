@@ -1,222 +1,164 @@
-"""PPO's speed against the loop it cannot do without: ``python tests/benchmarks/throughput.py --out DIR``.
+"""PPO's speed beside the loop it cannot do without and other learners: ``python tests/benchmarks/throughput.py``.
 
-All contestants take turns for several rounds; a ratio is the median of the rounds' ratios, so that a machine that
-drifts moves both of its sides. Threads are those of the environment (``OMP_NUM_THREADS=1`` for one). Stable-Baselines3
-and JAX are left out, and named, where they are not installed: ``tox -e compare`` has both.
+On the town, on CartPole, LunarLander and InvManagement, each with a table. All contestants of a table take turns for
+several rounds; a ratio is the median of the rounds' ratios, so that a machine that drifts moves both of its sides.
+Two clocks are told apart: on a quiet machine the clock's ratios are those that a user sees; processor seconds, all
+threads of the process together, are hardly moved by other programs. Threads are those of the environment
+(``OMP_NUM_THREADS=1`` for one). What is not installed is left out and named: ``tox -e compare`` has all of it.
 """
 
 import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
-from unittest.mock import patch
 
 import attrs
-import numpy as np
 from arms import of_length, scratch, ungated
 from attrs import define, field
-from contestants import Figures, Shapes, bare, plain_ppo, products, sb3
+from contestants import Contestant, Figures, bare, plain_ppo, products, sb3
+from gymnasium_contestants import GymnasiumGame
 from one_jit import one_jit
+from ours import cloning, ours
+from tables import host_lines, learners_table, parts_lines, players_table, speed
 
-from townlet.dto.policy import BCTrainingResult
-from townlet.dto.schedule import Plan, ScheduleSpec
-from townlet.dto.strategies import PPOSpec
-from townlet.policy.model.weights import Weights
-from townlet.policy.ppo import rollout
-from townlet.policy.training import ppo_data as gather
+from townlet.policy.training.bench_host import BenchHost, bench_host, sgemm_speed
+from townlet.policy.training.bench_ppo import ppo_options, ppo_shapes
+from townlet.policy.training.bench_products import PPOShapes, product_seconds
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.ports import Environment, Teacher, provider
+from townlet.ports import provider
 
 ROOT = Path(__file__).parents[2]
-Contestant = Callable[[Shapes, int], Figures]
+GAMES = {
+    "cartpole": GymnasiumGame("CartPole-v1"),
+    "lunar_lander": GymnasiumGame("LunarLander-v3", libraries=("Box2D",)),
+    "inventory": GymnasiumGame("InvManagement-v1", package="or_gymnasium", max_steps=30),
+}
+LIBRARIES = ("gymnasium", "stable_baselines3", "jax")
+THREADS = min(2, os.cpu_count() or 1)
+SB3_DEFAULTS = "SB3, its defaults (64 lanes)"
 
 
 @define
-class Stopwatch:
-    """Adds up the seconds of calls, by name."""
+class Race:
+    """The contestants of one table, and what was measured."""
 
-    seconds: dict[str, float] = field(factory=dict)
+    title: str
+    shapes: PPOShapes
+    contestants: Mapping[str, Contestant]
+    page: Callable[["Race"], list[str]]
+    once: tuple[str, ...] = ()
+    """Contestants that take part in the first round alone, because they are slow and far behind."""
+    share: int = 1
+    """Its iterations are those that were asked for, divided by this: the slower environments take minutes else."""
+    rounds: dict[str, list[Figures]] = field(factory=dict)
 
-    def of(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the same call, timed."""
-
-        def timed(*given: Any, **named: Any) -> Any:
-            began = perf_counter()
-            answer = call(*given, **named)
-            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
-            return answer
-
-        return timed
-
-
-def shapes_of(plan: Plan) -> Shapes:
-    """Return the sizes of a schedule's first ppo state."""
-    options = next(spec for spec in plan.options.values() if isinstance(spec, PPOSpec))
-    place = plan.schedule.environment
-    about = provider(place.id).describe(place.scenario)
-    return Shapes(
-        scenario=place.scenario, worlds=place.worlds, agents=about.agents, features=len(about.features),
-        actions=about.actions.logits, num_steps=options.num_steps, update_epochs=options.update_epochs,
-        minibatch_size=options.minibatch_size, hidden_sizes=options.hidden_sizes, days=options.days,
-        learning_rate=options.learning_rate,
-    )  # fmt: skip
-
-
-def ours(schedule: ScheduleSpec) -> Contestant:
-    """Return our PPO through the orchestrator, from fresh weights, timed from the end of its second iteration on."""
-
-    def run(shapes: Shapes, iterations: int) -> Figures:
-        from townlet.policy.ppo.learner import Learner
-
-        watch, moments = Stopwatch(), []
-        warm: dict[str, float] = {}
-
-        class Timed(rollout.Rollout):
-            """A rollout whose town and whole play are timed."""
-
-            def __init__(self, environment: Environment, *given: Any, **named: Any) -> None:
-                environment.step = watch.of("town", environment.step)  # type: ignore[method-assign]
-                environment.reset = watch.of("town", environment.reset)  # type: ignore[method-assign]
-                super().__init__(environment, *given, **named)
-
-            def collect(self, weights: Weights, teacher: Teacher | None = None, share: float = 0.0) -> None:
-                watch.of("play", super().collect)(weights, teacher, share)
-
-        def tick(point: object) -> None:
-            moments.append(perf_counter())
-            if len(moments) == 2:
-                warm.update(watch.seconds)
-
-        steps = shapes.rows * (iterations + 2)
-        alone = of_length(scratch(schedule), steps)
-        with ExitStack() as patches, tempfile.TemporaryDirectory() as home:
-            patches.enter_context(patch.object(gather, "Rollout", Timed))
-            patches.enter_context(patch.object(Learner, "update", watch.of("updating", Learner.update)))
-            ended = PolicyTrainingOrchestrator(ungated(alone), home=Path(home), watch=tick).run()
-        if len(moments) < 3:
-            raise RuntimeError(f"the run made {len(moments)} iterations and ended {ended.state}: {ended.reason}")
-        seconds = moments[-1] - moments[1]
-        spent = {name: watch.seconds[name] - warm[name] for name in ("town", "play", "updating")}
-        return {
-            "agent_steps": shapes.rows * iterations, "seconds": seconds, "town": spent["town"],
-            "acting": spent["play"] - spent["town"], "updating": spent["updating"],
-            "rest": seconds - spent["play"] - spent["updating"],
+    def turn(self, number: int, iterations: int) -> None:
+        """Let everybody run once, and measure the products beside them."""
+        iterations = max(1, iterations // self.share)
+        for name, run in self.contestants.items():
+            if number and name in self.once:
+                continue
+            self.rounds.setdefault(name, []).append(run(iterations))
+            sys.stdout.write(f"round {number + 1}: {self.title}: {name} {speed(self.rounds[name][-1]):,.0f}/s\n")
+            sys.stdout.flush()
+        if "ours" not in self.contestants:
+            return
+        seconds, processor = product_seconds(self.shapes, THREADS)
+        self.rounds["ours"][-1] |= {
+            "products": float(seconds) * iterations, "products_processor": float(processor) * iterations,
+            "sgemm": float(sgemm_speed(THREADS)[0]), "sgemm_of_one": float(sgemm_speed(1)[0]),
+            "sgemm_processor": float(sgemm_speed(1)[1]),
         }  # fmt: skip
 
-    return run
+
+def learners_page(race: Race) -> list[str]:
+    """Return the table of learners and what ours spends its time on."""
+    return [*learners_table(race.rounds), "", *parts_lines(race.rounds, race.shapes, THREADS)]
 
 
-def cloning(schedule: ScheduleSpec) -> Contestant:
-    """Return behaviour cloning of the schedule's own data set: samples of the training passes ÷ their seconds."""
+def town(schedule: Path) -> Race:
+    """Return the contestants on a schedule of the town."""
+    plan = PolicyTrainingOrchestrator(schedule).plan()
+    place, options = plan.schedule.environment, ppo_options(plan)
+    shapes = ppo_shapes(place, provider(place.id).describe(place.scenario), options)
 
-    def run(shapes: Shapes, iterations: int) -> Figures:
-        whole = ungated(schedule)
-        states = {name: state for name, state in whole.states.items() if state.strategy in ("capture", "bc")}
-        last = next(name for name, state in states.items() if state.strategy == "bc")
-        states[last] = attrs.evolve(states[last], next=(attrs.evolve(states[last].next[0], to="done"),))
-        with tempfile.TemporaryDirectory() as home:
-            done = PolicyTrainingOrchestrator(attrs.evolve(whole, states=states), home=Path(home)).run()
-        result = next(stage.result for stage in done.stages if isinstance(stage.result, BCTrainingResult))
-        samples = float(result.samples * result.epochs)
-        return {"agent_steps": samples, "seconds": samples / result.samples_per_second}
+    def training(iterations: int) -> Any:
+        return ungated(of_length(scratch(plan.schedule), shapes.rows * iterations))
 
-    return run
-
-
-def contestants(schedule: ScheduleSpec, shapes: Shapes) -> dict[str, Contestant]:
-    """Return who takes part, in the order they take turns."""
-    settings = {"n_steps": shapes.num_steps, "batch_size": shapes.minibatch_size, "n_epochs": shapes.update_epochs,
-                "gamma": 0.988, "learning_rate": shapes.learning_rate, "relu": True}  # fmt: skip
-    found: dict[str, Contestant] = {
-        "bare loop": bare, "ours": ours(schedule), "products alone": products, "cloning": cloning(schedule),
+    contestants: dict[str, Contestant] = {
+        "bare loop": partial(bare, shapes), "ours": ours(training, shapes),
+        "products alone": partial(products, shapes), "cloning": cloning(plan.schedule),
     }  # fmt: skip
     if find_spec("gymnasium"):
-        found["one-file PPO (1 epoch)"] = plain_ppo
+        contestants["one-file PPO (1 epoch)"] = plain_ppo
     if find_spec("stable_baselines3"):
-        found["SB3, its defaults (64 lanes)"] = sb3({}, 64, 2048 * 64)
-        found["SB3, our minibatch"] = sb3(settings, shapes.lanes, shapes.rows * 4)
+        contestants[SB3_DEFAULTS] = sb3(options, place, None)
+        contestants["SB3, our minibatch"] = sb3(options, place, shapes)
     if find_spec("jax"):
-        found["one-jit JAX learner (no town)"] = one_jit
-    return found
+        contestants["one-jit JAX learner (no environment)"] = partial(one_jit, shapes)
+    return Race(f"{place.id}/{place.scenario}", shapes, contestants, learners_page, once=(SB3_DEFAULTS,))
 
 
-def ratio(rounds: Mapping[str, list[Figures]], of: str, to: str) -> float:
-    """Return the median over rounds of the ratio of two speeds."""
-    pairs = zip(rounds[of], rounds[to], strict=True)
-    return median(_speed(a) / _speed(b) for a, b in pairs)
+def races(asked: argparse.Namespace) -> tuple[list[Race], list[str]]:
+    """Return the tables that were asked for, and what is missing for others."""
+    found, missing = [], [f"{library} is not installed" for library in LIBRARIES if not find_spec(library)]
+    for name in asked.environment or ("town", *GAMES):
+        if name == "town":
+            found.append(town(asked.schedule))
+            continue
+        game = GAMES[name]
+        if game.missing:
+            missing.append(f"{game.name} needs {' and '.join(game.missing)}")
+            continue
+        shapes, players = game.shapes(), game.players()
+        found.append(Race(game.name, shapes, game.learners(), learners_page, share=2))
+        found.append(Race(f"playing {game.name}", shapes, players, lambda race: players_table(race.rounds), share=2))
+    for race in found:
+        chosen = {"bare loop", "ours", "products alone", *(asked.only or race.contestants)}
+        race.contestants = {name: run for name, run in race.contestants.items() if name in chosen}
+    return [race for race in found if race.contestants], missing
 
 
-def _speed(figures: Figures) -> float:
-    return figures["agent_steps"] / figures["seconds"]
-
-
-def page(shapes: Shapes, rounds: Mapping[str, list[Figures]], about: Mapping[str, Any]) -> str:
-    """Return the figures as Markdown."""
-    lines = [f"{json.dumps(about)}", "", f"{json.dumps(attrs.asdict(shapes))}", ""]
-    lines += ["| contestant | samples/s, median | least … most | ours ÷ it |", "|---|---|---|---|"]
-    for name, found in rounds.items():
-        speeds = [_speed(each) for each in found]
-        against = "" if name in ("ours", "cloning") else f"{ratio(rounds, 'ours', name):.2f}"
-        lines.append(f"| {name} | {median(speeds):,.0f} | {min(speeds):,.0f} … {max(speeds):,.0f} | {against} |")
-    parts = np.array(
-        [[each[part] / each["seconds"] for part in ("town", "acting", "updating", "rest")] for each in rounds["ours"]]
-    )
-    town, acting, updating, rest = np.median(parts, axis=0)
-    alone, loop = (ratio(rounds, "ours", name) for name in ("products alone", "bare loop"))
-    lines += [
-        "", f"Ours: town {town:.0%}, acting {acting:.0%}, update {updating:.0%}, the rest {rest:.0%}; "
-        f"its matrix products alone would take {alone:.0%} of its time, the bare loop {loop:.0%}.",
-    ]  # fmt: skip
-    if "one-jit JAX learner (no town)" in rounds:
-        learner = [
-            each["agent_steps"] / (each["seconds"] - each["town"]) / _speed(jax)
-            for each, jax in zip(rounds["ours"], rounds["one-jit JAX learner (no town)"], strict=True)
-        ]
-        lines.append(f"Our learner without the town's seconds is {median(learner):.2f} × the one-jit learner.")
-    return "\n".join(lines) + "\n"
+def written(found: list[Race], missing: list[str], host: BenchHost, out: Path) -> str:
+    """Write ``throughput.json`` and ``throughput.md`` and return the page."""
+    document = {
+        "command": " ".join(sys.argv), "host": host.model_dump(), "missing": missing,
+        "races": [
+            {"title": race.title, "shapes": attrs.asdict(race.shapes), "rounds": race.rounds} for race in found
+        ],
+    }  # fmt: skip
+    lines = host_lines(host, missing, " ".join(sys.argv))
+    for race in found:
+        if race.rounds:
+            lines += ["", f"## {race.title}", "", *race.page(race)]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "throughput.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    text = "\n".join(lines) + "\n"
+    (out / "throughput.md").write_text(text, encoding="utf-8")
+    return text
 
 
 def main() -> None:
-    """Let everybody take turns and write ``throughput.json`` and ``throughput.md``."""
+    """Let everybody take turns; after each round the pages hold what was measured so far."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--schedule", type=Path, default=ROOT / "schedules" / "small_town.yaml")
+    parser.add_argument("--environment", action="append", choices=("town", *GAMES), help="all where none is named")
+    parser.add_argument("--schedule", type=Path, default=ROOT / "schedules" / "small_town.yaml", help="of the town")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=10, help="of each contestant and round")
-    parser.add_argument("--only", action="append", help="a further contestant by name; may be given again")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", action="append", help="a contestant beside ours; may be given again")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "throughput")
     asked = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import torch
-
-    plan = PolicyTrainingOrchestrator(asked.schedule).plan()
-    shapes = shapes_of(plan)
-    racing = contestants(plan.schedule, shapes)
-    chosen = {"bare loop", "ours", "products alone", *(asked.only or racing)}
-    racing = {name: run for name, run in racing.items() if name in chosen}
-    rounds: dict[str, list[Figures]] = {name: [] for name in racing}
-    for number in range(asked.rounds):
-        for name, run in racing.items():
-            rounds[name].append(run(shapes, asked.iterations))
-            sys.stdout.write(f"round {number + 1}: {name} {_speed(rounds[name][-1]):,.0f}/s\n")
-            sys.stdout.flush()
-    about = {
-        "torch": torch.__version__, "threads": torch.get_num_threads(), "processors": os.cpu_count(),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"), "schedule": plan.schedule.name,
-        "missing": [name for name in ("stable_baselines3", "jax", "gymnasium") if not find_spec(name)],
-    }  # fmt: skip
-    asked.out.mkdir(parents=True, exist_ok=True)
-    document = {"about": about, "shapes": attrs.asdict(shapes), "rounds": rounds}
-    (asked.out / "throughput.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    text = page(shapes, rounds, about)
-    (asked.out / "throughput.md").write_text(text, encoding="utf-8")
+    host, (found, missing), text = bench_host(), races(asked), ""
+    for race in found:
+        for number in range(asked.rounds):
+            race.turn(number, asked.iterations)
+            text = written(found, missing, host, asked.out)
     sys.stdout.write("\n" + text)
 
 
