@@ -101,7 +101,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     elif kind == "array":
         words = f"list of {'blocks' if _record_in(schema['items']) else _plural(_type(schema['items']))}"
     elif kind == "object":
-        words = f"block of {_plural(_type(schema.get('additionalProperties', {})))} by name"
+        inner = _type(schema.get("additionalProperties", {}))
+        words = f"mapping from name to {f'({inner})' if ' to ' in inner or ' or ' in inner else inner}"
     elif "pattern" in schema and kind == "string":
         pattern = schema["pattern"].rstrip("$")
         words = next((word for end, word in _UNITS.items() if pattern.endswith(end)), "text")
@@ -111,7 +112,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _plural(words: str) -> str:
-    return words if words.startswith(("list", "block ")) or words.endswith("s") or " or " in words else f"{words}s"
+    return words if words.startswith("list") or words.endswith("s") or " or " in words else f"{words}s"
 
 
 def _bounds(schema: Mapping[str, Any]) -> Iterator[str]:
