@@ -229,6 +229,6 @@ def test_without_scripts_the_episodes_are_sentences(playing: Path, open_page: An
     """No dead control stands beside them."""
     with open_page(playing, scripts=False) as watched:
         page = watched.page
-        assert page.get_by_role("heading", name="The largest gain: episode 3").is_visible()
+        assert page.get_by_role("heading", name="The largest gain: episode 3 of hamlet").is_visible()
         assert not page.locator("#viewer").is_visible()
         watched.assert_silent()

@@ -25,9 +25,9 @@ def test_two_episodes_are_played_on_the_page(facts: ReportFacts) -> None:
     gain, loss = (evolve(pair(), extreme=extreme, episode=n) for n, extreme in enumerate(("gain", "loss")))
     page, text = run_page(facts, (gain, loss)), unescape(run_page(facts, (gain, loss)))
 
-    assert "The largest gain: episode 0" in text
-    assert "The smallest gain: episode 1" in text
-    assert "return in hamlet: " in text
+    assert "The largest gain: episode 0 of hamlet" in text
+    assert "The smallest gain: episode 1 of hamlet" in text
+    assert "return: " in text
     assert "difference 15.25. It lasts 0.04167 days, for 2 agents. Both began in the same state" in text
     assert f"townlet play --run {facts.run} --episode loss --out loss.html" in text
     ids = re.findall(r' id="([^"]*)"', page)
@@ -41,10 +41,10 @@ def test_two_episodes_are_played_on_the_page(facts: ReportFacts) -> None:
     ("own", "other", "extreme", "title", "word"),
     [
         (3.0, 1.0, "gain", "The largest gain", "gain"),
-        (1.0, 3.0, "gain", "The smallest loss", "4"),
+        (1.0, 3.0, "gain", "The smallest loss", "4 --scenario hamlet"),
         (3.0, 1.0, "loss", "The smallest gain", "loss"),
         (1.0, 3.0, "loss", "The largest loss", "loss"),
-        (1.0, 1.0, "gain", "No difference", "4"),
+        (1.0, 1.0, "gain", "No difference", "4 --scenario hamlet"),
     ],
 )
 def test_an_episode_is_called_what_it_is(own: float, other: float, extreme: str, title: str, word: str) -> None:
@@ -56,8 +56,8 @@ def test_an_episode_is_called_what_it_is(own: float, other: float, extreme: str,
     )
 
     section = episodes_section("r", [evolve(recorded, episodes=episodes, extreme=extreme, episode=4)])
-    assert (f"{title}: episode 4",) == section.titles
-    assert (f"townlet play --run r --episode {word} --out {word}.html",) == section.commands
+    assert (f"{title}: episode 4 of hamlet",) == section.titles
+    assert (f"townlet play --run r --episode {word} --out {word.split(maxsplit=1)[0]}.html",) == section.commands
 
 
 def test_why_no_episode_is_played_is_said(facts: ReportFacts) -> None:

@@ -36,7 +36,10 @@ def report(
         Format | None, Parameter(help="html, md (for a pull request) or png; by default from --out.")
     ] = None,
     episodes: Annotated[
-        bool, Parameter(help="Play the candidate's largest gain and largest loss on the page, beside the baseline.")
+        bool,
+        Parameter(
+            help="Play the candidate's largest gain and loss, of all scenarios, on the page, beside the baseline."
+        ),
     ] = True,
     force: Annotated[bool, Parameter(negative="", help="Replace the file where it exists.")] = False,
     follow: Annotated[
@@ -107,9 +110,9 @@ def _episodes(data: "RunData", facts: "ReportFacts", imports: "Imports") -> tupl
         chosen = [
             episode_of_run(data, imports=imports, episode=extreme, evidence=facts.evidence) for extreme in EXTREMES
         ]
-        if chosen[0].max_steps > _MOST_DECISIONS:
-            return (), f"An episode of up to {chosen[0].max_steps:,} decisions is too long to be played for this page."
-        different = {each.episode: each for each in reversed(chosen)}
+        if (most := max(each.max_steps for each in chosen)) > _MOST_DECISIONS:
+            return (), f"An episode of up to {most:,} decisions is too long to be played for this page."
+        different = {(each.environment.scenario, each.episode): each for each in reversed(chosen)}
         return tuple(record_part(each, _MOST_CHARACTERS) for each in reversed(different.values())), ""
     except TownletError:  # its message may name paths of this machine; the command below says it
         return (), _why_unplayed(data, facts)

@@ -1,11 +1,15 @@
-"""A recording says so where it is not the episode that evidence counted."""
+"""Which episode of evidence is shown; a recording says so where it is not the one that evidence counted."""
 
+import pytest
 from attrs import evolve
 
+from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.schedule import EnvironmentSpec
+from townlet.env.town import TownProvider
+from townlet.errors import BadInputError
 from townlet.imports import Imports
 from townlet.policy.evaluation.comparison import PolicyReference
-from townlet.policy.training.episode_choice import ChosenEpisode, episode_of_seed
+from townlet.policy.training.episode_choice import ChosenEpisode, _extreme, episode_of_seed
 from townlet.policy.training.episode_pair import record_pair
 
 SCRIPTED = PolicyReference(source="teacher:scripted", teacher="scripted")
@@ -43,3 +47,31 @@ def test_two_that_begin_alike_are_a_pair() -> None:
     random = PolicyReference(source="teacher:random", teacher="random")
 
     assert not record_pair(chosen(SCRIPTED, random)).unpaired
+
+
+def suite(**values: tuple[tuple[float | None, ...], tuple[float, ...]]) -> EvidenceTable:
+    """Return evidence of candidate and champion in a suite of scenarios."""
+    return EvidenceTable(
+        evidence="full",
+        candidate="c0ffee",
+        baselines={"champion": "teacher:scripted"},
+        seed=1,
+        looks=(3,),
+        metrics=tuple(
+            PairedMetric(metric=f"[{scenario}].return_per_agent_day", values={"candidate": own, "champion": other})
+            for scenario, (own, other) in values.items()
+        ),
+    )
+
+
+def test_the_largest_gain_and_loss_are_of_all_scenarios() -> None:
+    """Of equal ones the first; a pair of which one side is not known is none."""
+    environments = TownProvider()
+    both = {each: environments.describe(each) for each in ("small_town", "crowded")}
+    table = suite(small_town=((3.0, 9.0, None), (2.0, 2.0, -90.0)), crowded=((9.0, 1.0, 1.0), (2.0, 5.0, 5.0)))
+
+    assert ("small_town", 1) == _extreme("gain", table, both, "champion")
+    assert ("crowded", 1) == _extreme("loss", table, both, "champion")
+    assert ("crowded", 0) == _extreme("gain", table, {"crowded": both["crowded"]}, "champion")
+    with pytest.raises(BadInputError, match="return_per_agent_day is not known in any pair"):
+        _extreme("gain", suite(crowded=((None,), (1.0,))), {"crowded": both["crowded"]}, "champion")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import evolve, field, frozen
 
-from townlet.dto.evidence import CANDIDATE, PairedMetric
+from townlet.dto.evidence import CANDIDATE, EvidenceTable, PairedMetric
 from townlet.dto.policy_ref import parse_teacher
 from townlet.dto.run_data import VisitEvidence
 from townlet.dto.schedule import EnvironmentSpec
@@ -16,7 +16,7 @@ from townlet.machine.audit.run_data import RunData
 from townlet.policy.evaluation.comparison import NamedPolicy, PolicyReference, fit_policy
 from townlet.policy.model.weights import read_weights
 from townlet.policy.training.environment_source import EnvironmentSource
-from townlet.ports import EnvironmentProvider, provider
+from townlet.ports import EnvironmentDescription, EnvironmentProvider, provider
 from townlet.rng import derive
 
 __all__ = ["EXTREMES", "ChosenEpisode", "episode_of_run", "episode_of_seed"]
@@ -100,26 +100,31 @@ def episode_of_run(
     """Return an episode of a run's evidence, by default the last, with its candidate and the first baseline that plays.
 
     `episode` is a number from 0, ``gain`` or ``loss``: where the candidate's objective was furthest above, or below,
-    the baseline's. `scenario` is one of the evidence's suite, by default the first. BadInputError where the run has no
-    evidence, or none of such an episode.
+    the baseline's. `scenario` is one of the evidence's suite, by default the first; for gain and loss it is by default
+    the one in which it was furthest. BadInputError where the run has no evidence, or none of such an episode.
     """
     if not run.evidence:
         raise BadInputError(f"run {run.id} has no evidence yet; name policies with --policy, or a run that evaluated")
     evidence, schedule = evidence or run.evidence[-1], run.schedule
     table, spec = evidence.table, schedule.evidence[evidence.table.evidence]
     suite = spec.scenarios or (schedule.environment.scenario,)
-    scenario = suite[0] if scenario is None else scenario
-    if scenario not in suite:
+    if scenario is not None and scenario not in suite:
         raise BadInputError(f"run {run.id} has no evidence of {scenario!r}; it has that of {', '.join(suite)}")
     source = EnvironmentSource(imports=imports, home=run.directory.home(run.home))
     environments = source.of_schedule(evolve(schedule, environment=evolve(schedule.environment, workers=0)), run.path)
-    description = environments.describe(scenario)
     baseline = next((name for name in table.baselines if not table.is_recorded(name)), None)
     sides = {CANDIDATE: table.candidate} | ({} if baseline is None else {baseline: table.baselines[baseline]})
-    prefix = f"[{scenario}]." if spec.scenarios else ""
-    rows = {row.metric.removeprefix(prefix): row for row in table.metrics if row.metric.startswith(prefix)}
-    higher = description.metrics[description.objective_index].direction.value != "lower"
-    number = _chosen(episode, rows[description.objective], baseline, higher, table.looks[-1])
+    extreme = ""
+    if episode in EXTREMES:
+        searched = suite if scenario is None else (scenario,)
+        scenario, number = _extreme(episode, table, {each: environments.describe(each) for each in searched}, baseline)
+        of_all = " of all scenarios" if len(searched) > 1 else ""
+        extreme = f", the one{of_all} in which the candidate {EXTREMES[episode]}"
+    else:
+        scenario = suite[0] if scenario is None else scenario
+        count = table.looks[-1]
+        number = _number(episode, count, f"or {' or '.join(EXTREMES)}: the run's evidence has {count} episodes")
+    description, rows = environments.describe(scenario), _rows(table, scenario)
 
     def policy(reference: str) -> NamedPolicy:
         teacher = parse_teacher(reference)
@@ -137,7 +142,7 @@ def episode_of_run(
         max_steps=description.episode_length(spec.days, spec.max_steps),
         actions=spec.actions,
         policies=tuple((policy(reference), name) for name, reference in sides.items()),
-        origin=_origin(run, evidence, number, episode, baseline),
+        origin=_origin(run, evidence, number, baseline, f" in {scenario}" if spec.scenarios else "", extreme),
         extreme=episode if episode in EXTREMES else "",
         unpaired=table.unpaired,
         counted={
@@ -154,28 +159,39 @@ def _number(episode: str, count: int, where: str) -> int:
     return int(episode)
 
 
-def _chosen(episode: str, row: PairedMetric, baseline: str | None, higher: bool, count: int) -> int:
-    if episode not in EXTREMES:
-        return _number(episode, count, f"or {' or '.join(EXTREMES)}: the run's evidence has {count} episodes")
-    values = row.values[CANDIDATE]
-    others = row.values.get(baseline or "", (0.0,) * len(values))
-    sign = (1 if higher else -1) * (1 if episode == "gain" else -1)
-    pairs = [
-        (sign * (value - other), -i)
-        for i, (value, other) in enumerate(zip(values, others, strict=True))
-        if value is not None and other is not None
-    ]
-    if not pairs:
-        raise BadInputError(
-            f"--episode {episode}: {row.metric} is not known in any pair; name an episode by its number"
-        )
-    return -max(pairs)[1]
+def _rows(table: EvidenceTable, scenario: str) -> Mapping[str, PairedMetric]:
+    """Return a scenario's rows of the evidence by KPI; without a suite the rows name no scenario."""
+    prefix = f"[{scenario}]."
+    own = {row.metric.removeprefix(prefix): row for row in table.metrics if row.metric.startswith(prefix)}
+    return own or {row.metric: row for row in table.metrics}
 
 
-def _origin(run: RunData, evidence: VisitEvidence, number: int, episode: str, baseline: str | None) -> str:
-    extreme = f", the one in which the candidate {EXTREMES[episode]}" if episode in EXTREMES else ""
+def _extreme(
+    extreme: str, table: EvidenceTable, descriptions: Mapping[str, EnvironmentDescription], baseline: str | None
+) -> tuple[str, int]:
+    """Return the scenario and the number of the episode with the largest gain or loss; the first of equal ones."""
+    best: tuple[float, str, int] | None = None
+    for scenario, description in descriptions.items():
+        row = _rows(table, scenario)[description.objective]
+        higher = description.metrics[description.objective_index].direction.value != "lower"
+        sign = (1 if higher else -1) * (1 if extreme == "gain" else -1)
+        values = row.values[CANDIDATE]
+        others = row.values.get(baseline or "", (0.0,) * len(values))
+        for number, (value, other) in enumerate(zip(values, others, strict=True)):
+            if value is None or other is None:
+                continue
+            if best is None or sign * (value - other) > best[0]:
+                best = sign * (value - other), scenario, number
+    if best is None:
+        names = ", ".join(dict.fromkeys(each.objective for each in descriptions.values()))
+        raise BadInputError(f"--episode {extreme}: {names} is not known in any pair; name an episode by its number")
+    return best[1:]
+
+
+def _origin(run: RunData, evidence: VisitEvidence, number: int, baseline: str | None, place: str, extreme: str) -> str:
+    """Return where an episode of a run comes from, as a sentence."""
     against = "" if baseline is None else f" against {baseline}"
     return (
-        f"This is episode {number} of the {evidence.table.looks[-1]} that {evidence.state} visit {evidence.visit} of "
-        f"run {run.id} counted for its candidate{against}{extreme}."
+        f"This is episode {number} of the {evidence.table.looks[-1]}{place} that {evidence.state} visit "
+        f"{evidence.visit} of run {run.id} counted for its candidate{against}{extreme}."
     )

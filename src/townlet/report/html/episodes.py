@@ -63,12 +63,12 @@ def episodes_section(run: str, pairs: Sequence[RecordedPair], problem: str = "")
     here whether there was a gain. Where some are shown, one is written for each.
     """
     titles = tuple(_title(pair) for pair in pairs)
-    words = [_word(pair, title) for pair, title in zip(pairs, titles, strict=True)] or ["loss"]
+    words = [_words(pair, title) for pair, title in zip(pairs, titles, strict=True)] or [("loss",)]
     return EpisodesSection(
         titles=titles,
         sentences=tuple(tuple(_sentences(pair)) for pair in pairs),
         commands=tuple(
-            shlex.join(["townlet", "play", "--run", run, "--episode", word, "--out", f"{word}.html"]) for word in words
+            shlex.join(["townlet", "play", "--run", run, "--episode", *own, "--out", f"{own[0]}.html"]) for own in words
         ),
         policies=tuple(ShownPolicy(name=name, drawn=f"{drawn(pairs[0])} with the {name}") for name in _names(pairs)),
         rows=tuple(kpi_rows(pairs[0])) if pairs else (),
@@ -94,8 +94,7 @@ def _sentences(pair: RecordedPair) -> Iterator[str]:
     text = ", ".join(f"{name} {number(kpi.value) or 'unknown'}" for name, kpi in values)
     known = [kpi.value for kpi in kpis if kpi.value is not None]
     difference = f"; difference {number(known[0] - known[1])}" if len(known) == 2 else ""
-    place = "" if pair.scenario == "default" else f" in {pair.scenario}"
-    yield one_line(f"{pair.objective}{place}: {text}{difference}.")
+    yield one_line(f"{pair.objective}: {text}{difference}.")
     yield part_sentence(pair)
     if len(pair.episodes) == 2:
         yield alike_sentence(pair)
@@ -103,15 +102,15 @@ def _sentences(pair: RecordedPair) -> Iterator[str]:
         yield pair.doubt
 
 
-def _word(pair: RecordedPair, title: str) -> str:
-    """Return how a command names an episode: a gain that was none has its number only."""
+def _words(pair: RecordedPair, title: str) -> tuple[str, ...]:
+    """Return how a command names an episode: a gain that was none by its number and its scenario."""
     is_none = pair.extreme == "gain" and title.startswith((_EXTREMES["gain", False], "No difference"))
-    return str(pair.episode) if is_none else pair.extreme
+    return (str(pair.episode), "--scenario", pair.scenario) if is_none else (pair.extreme,)
 
 
 def _title(pair: RecordedPair) -> str:
-    """Return what an episode is called: a gain or a loss by the sign that it has."""
-    number = f"episode {pair.episode}"
+    """Return what an episode is called: a gain or a loss by the sign that it has, and where it was played."""
+    number = one_line(f"episode {pair.episode}{'' if pair.scenario == 'default' else f' of {pair.scenario}'}")
     if len(pair.episodes) < 2:
         return f"{'The best' if pair.extreme == 'gain' else 'The worst'}: {number}"
     kpis = [next(kpi for kpi in episode.kpis if kpi.name == pair.objective) for episode in pair.episodes]
