@@ -9,7 +9,7 @@
 import math
 import re
 
-__all__ = ["age", "duration", "number", "plain_numbers", "size", "unit_label", "unit_words"]
+__all__ = ["age", "duration", "number", "plain_numbers", "size", "time_words", "unit_label", "unit_words"]
 
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?![\w.])|(?<![\w.])-0(?![\w.])")
 _SMALLEST = 1e-6
@@ -68,6 +68,21 @@ def duration(seconds: float) -> str:
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def time_words(seconds: float) -> str:
+    """Return a length of time in words.
+
+    >>> time_words(3.21), time_words(60), time_words(83.0), time_words(7200), time_words(7384.0)
+    ('3.2 s', '1 min', '1 min 23 s', '2 h', '2 h 3 min')
+    """
+    if seconds < 60:
+        return f"{number(round(seconds, 1))} s"
+    whole = round(seconds)
+    parts = (
+        ((whole // 60, "min"), (whole % 60, "s")) if whole < 3600 else ((whole // 3600, "h"), (whole // 60 % 60, "min"))
+    )
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
 
 
 def age(seconds: float) -> str:

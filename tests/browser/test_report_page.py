@@ -16,7 +16,9 @@ from townlet.dto.run_data import VisitPoint
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.html.run_page import run_page
 
-FIRST_LINE = "Promoted: the weights 433995a58c4b became corridor@champion, as version 1."
+FIRST_LINE = (
+    "Promoted: the weights 433995a58c4b became corridor@champion, as version 1, instead of the script teacher:lazy."
+)
 HOSTILE = (
     '"><script>alert(1)</script><img src="https://example.org/x.png" onerror="alert(2)">' + "\u202e\x1b[2J" + "W" * 400
 )

@@ -13,8 +13,8 @@ from townlet.machine.audit.report_facts import ReportFacts, decisions_of
 from townlet.machine.journal.chain import read
 from townlet.machine.journal.semantic_hash import next_semantic_hash
 from townlet.policy.training.strategies.base import catalogue
+from townlet.report.headline import headline
 from townlet.report.run_markdown import run_markdown
-from townlet.report.run_sentences import headline
 
 
 def entries(*records: JournalRecord) -> tuple[Entry, ...]:

@@ -103,7 +103,7 @@ def test_it_answers_what_a_reader_asks(facts: ReportFacts) -> None:
     text = unescape(re.sub(r"<[^>]+>", " ", run_page(facts)))
 
     for answer in (
-        "Promoted: the weights 433995a58c4b became corridor@champion, as version 1.",
+        "Promoted: the weights 433995a58c4b became corridor@champion, as version 1, instead of the script teacher:",
         "was compared with champion (teacher:lazy) in 20 paired episodes",
         "a policy which is no better passes as better: at most 5%",
         "Worse than champion (teacher:lazy)",
@@ -129,7 +129,7 @@ def test_every_drawing_is_a_picture_with_words(facts: ReportFacts) -> None:
 
 
 def test_a_distance_that_nobody_measured_is_no_curve(facts: ReportFacts) -> None:
-    """Zero throughout is what an update reports whose anchor has no weight; a zero among others is drawn."""
+    """Zero throughout is what an update reports whose anchor has no weight; a zero among others is a gap."""
     zero, one = (
         unescape(run_page(evolve(facts, points=tuple(evolve(each, numbers={"anchor_kl": x}) for each in points(10)))))
         for x in (0.0, 0.5)
@@ -141,6 +141,13 @@ def test_a_distance_that_nobody_measured_is_no_curve(facts: ReportFacts) -> None
     )
     assert "ppo: anchor_kl" in one
     assert "0 throughout" not in one
+
+
+def test_a_curve_has_a_gap_where_nothing_was_measured(facts: ReportFacts) -> None:
+    """While the actor does not learn, no update computes its entropy; a line through 0 would say that it has none."""
+    some = tuple(evolve(each, numbers={"entropy": 0.0 if each.step == 5 else 0.4}) for each in points(10))
+
+    assert 2 == run_page(evolve(facts, points=some)).count('class="curve"')
 
 
 def test_a_table_of_kpis_has_its_values_first_and_says_units_in_words(facts: ReportFacts) -> None:

@@ -14,13 +14,14 @@ from townlet.dto.run_data import RunVisit
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
+from townlet.report.headline import headline
 from townlet.report.next_steps import undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
 from townlet.report.run_sentences import (
     changed_sentences,
     compared_sentences,
-    headline,
     kpi_change,
+    level_sentence,
     objective_sentences,
 )
 
@@ -38,8 +39,25 @@ def crash() -> TimelineSpan:
 
 
 def test_the_first_line_says_promoted(facts: ReportFacts) -> None:
-    """It names the weights, the alias and the version."""
-    assert "Promoted: the weights 433995a58c4b became corridor@champion, as version 1." == headline(facts)
+    """It names the weights, the alias, the version, and what they take the place of."""
+    first = "Promoted: the weights 433995a58c4b became corridor@champion, as version 1"
+    assert facts.intent is not None
+    again = evolve(facts, intent=evolve(facts.intent, expected="beef" * 16))
+    imported = tuple(evolve(row, policy="beef" * 16) for row in facts.comparisons)
+
+    assert f"{first}, instead of the script teacher:lazy." == headline(facts)
+    assert f"{first}, instead of the weights beefbeefbeef." == headline(again)
+    assert f"{first}, which named nothing before." == headline(evolve(facts, comparisons=imported))
+
+
+def test_the_first_line_has_the_reason_that_the_schedule_gives_for_promoting(facts: ReportFacts) -> None:
+    """A policy that is as good within a tolerance is promoted too, and the first line does not hide it."""
+    edges = tuple(
+        evolve(edge, why="as good within the tolerance") if edge.target in facts.promoting else edge
+        for edge in facts.edges
+    )
+
+    assert headline(evolve(facts, edges=edges)).endswith("the script teacher:lazy: as good within the tolerance.")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +144,39 @@ def test_the_objective_is_told_with_its_interval(facts: ReportFacts) -> None:
         "return_per_agent_day is 22.06 against 21.3 of champion (teacher:lazy): paired difference 0.7625, with a "
         "two-sided 95% interval from 0.4798 to 1.045."
     ] == list(objective_sentences(facts))
+
+
+def test_the_objective_is_told_in_each_scenario(facts: ReportFacts) -> None:
+    """Of a suite no scenario is left out, and no name has brackets."""
+    rows = tuple(
+        evolve(facts.comparisons[0], metric=f"[{scenario}].return_per_agent_day") for scenario in ("plain", "steep")
+    )
+
+    sentences = list(objective_sentences(evolve(facts, comparisons=rows)))
+    assert [
+        "return_per_agent_day in plain is 22.06 against",
+        "return_per_agent_day in steep is 22.06 against",
+    ] == [sentence.partition(" 21.3")[0] for sentence in sentences]
+
+
+def test_every_level_on_the_page_is_explained(facts: ReportFacts) -> None:
+    """Those of guards come from the error of the whole run; a run whose guards have no bounds says nothing."""
+    assert (
+        "Guards have bounds of 97.5%: the error that the schedule allows the whole run, 5%, is shared among its looks "
+        "and visits. Other intervals have two sides: 95% each, of one comparison alone; those under “Also measured” "
+        "97.5% each, which is 95% for all of them together." == level_sentence(facts)
+    )
+    assert "" == level_sentence(evolve(facts, decision=None))
+
+
+def test_what_is_equal_in_every_episode_is_said(facts: ReportFacts) -> None:
+    """Two policies that do the same may not be called undecided; one missing number is said to be the reason."""
+    equal = evolve(comparison(0.0, 0.0), metric="speed", values=(1.0, 2.0), baseline_values=(1.0, 2.0))
+    lost = evolve(comparison(None, None), metric="success", values=(None, None))
+
+    _, first, second, _ = changed_sentences(evolve(facts, comparisons=(equal, lost)))
+    assert "Equal to champion (teacher:lazy) in every episode: speed." == first
+    assert second.endswith("because numbers are missing or there are fewer than two: success.")
 
 
 def test_a_run_without_evaluation_says_that_nothing_was_compared(facts: ReportFacts) -> None:

@@ -179,7 +179,8 @@ def _move(move: KpiMove) -> str:
 
 def _scope_sentences(scope: Scope) -> Iterator[str]:
     played, unplayed = ", ".join(scope.scenarios), ", ".join(scope.unplayed)
-    yield f"played in {played}{f'; not in {unplayed}' if unplayed else ''}"
+    if unplayed or played != "default":  # an environment with one scenario has nothing to say here
+        yield f"played in {played}{f'; not in {unplayed}' if unplayed else ''}"
     trained = f"; training played other lengths: {', '.join(scope.training_lengths)}" if scope.training_lengths else ""
     yield f"episodes of {scope.length} were played, none longer{trained}"
     other = "stochastic" if scope.actions == "greedy" else "greedy"

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from townlet.dto.policy_ref import NO_TEACHER, is_data, parse_teacher, short_ref, teacher_ref
+from townlet.dto.policy_ref import parse_teacher, short_ref
 from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.engine.operator_commands import open_commands
 from townlet.machine.journal.run_state import WAITING
+from townlet.report.run_sentences import compared_policy
 
 __all__ = ["Step", "resume_steps", "undo_commands", "undo_sentences"]
 
@@ -41,7 +42,7 @@ def undo_sentences(facts: ReportFacts) -> Iterator[str]:
             f"{alias} named nothing before, so no earlier version can be put back: the alias names version "
             f"{done.version} until another promotion moves it, and no command empties it."
         )
-        policy = _compared_policy(facts)
+        policy = compared_policy(facts)
         if policy:
             yield one_line(
                 f"To go on without this promotion, name what was in force before, {policy}, wherever you name "
@@ -58,13 +59,6 @@ def undo_sentences(facts: ReportFacts) -> Iterator[str]:
     yield f"{_HOME[0].upper()}{_HOME[1:]}."
 
 
-def _compared_policy(facts: ReportFacts) -> str:
-    """Return the policy that the candidate was compared with first, else the script; empty where nobody plays."""
-    policies = [short_ref(comparison.policy) for comparison in facts.comparisons if not is_data(comparison.policy)]
-    teacher = facts.schedule.teacher
-    return next(iter(policies), "" if teacher == NO_TEACHER else teacher_ref(teacher))
-
-
 def undo_commands(facts: ReportFacts) -> tuple[str, ...]:
     """Return the commands that `undo_sentences` speaks of, quoted for a shell."""
     intent, done = facts.intent, facts.promotion
@@ -72,7 +66,7 @@ def undo_commands(facts: ReportFacts) -> tuple[str, ...]:
         return ()
     own = ["--run", facts.run] if facts.schedule.registry.scope == "run" else []
     if intent.expected is None:
-        policy, environment = _compared_policy(facts), facts.schedule.environment
+        policy, environment = compared_policy(facts), facts.schedule.environment
         place = ["--environment", environment.id, "--scenario", environment.scenario]
         play = [shlex.join(["townlet", "play", "--policy", policy, *place])] if parse_teacher(policy) else []
         return (shlex.join(["townlet", "registry", "history", *own]), *map(one_line, play))

@@ -11,7 +11,7 @@ from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import Decision, ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
 from townlet.machine.journal.run_state import WAITING
-from townlet.numerals import number, plain_numbers
+from townlet.numerals import plain_numbers, time_words
 
 __all__ = ["edge_sentences", "span_sentence", "time_sentence"]
 
@@ -25,9 +25,9 @@ def time_sentence(facts: ReportFacts) -> str:
     """Return when the run began, how long it worked, how much it played, and how long it stood still."""
     worked = sum(span.seconds for span in facts.spans if span.kind == "work")
     waited = sum(span.seconds for span in facts.spans if span.kind == "wait")
-    stood = f" It stood still for {_length(waited)}, waiting for a person." if waited else ""
+    stood = f" It stood still for {time_words(waited)}, waiting for a person." if waited else ""
     return (
-        f"The run began at {_minute(facts.created_at)} UTC, worked for {_length(worked)} and played "
+        f"The run began at {_minute(facts.created_at)} UTC, worked for {time_words(worked)} and played "
         f"{facts.state.agent_steps:,} agent-steps.{stood}"
     )
 
@@ -88,9 +88,9 @@ def _rollback(result: RollbackResult) -> str:
 def span_sentence(span: TimelineSpan) -> str:
     """Return one span of the timeline as a sentence."""
     to = f", then {span.to}: {_reason(span.why)}" if span.to else ""
-    after = "" if span.end is None else f" after {_length(span.seconds)}"
+    after = "" if span.end is None else f" after {time_words(span.seconds)}"
     if span.kind == "wait":
-        length = f" {_length(span.seconds)}" if span.end is not None else ""
+        length = f" {time_words(span.seconds)}" if span.end is not None else ""
         if span.state in WAITING:
             text = f"{span.state}: the run waited for {'an approval' if span.approval else 'a person'}{length}{to}"
         else:
@@ -126,18 +126,6 @@ def _command(command: OperatorCommand) -> str:
     reason = f": {command.reason}" if command.reason else ""
     rest = f", which was refused: {command.refused}" if command.refused else reason
     return f"{command.actor}{owner} gave {name}{rest}"
-
-
-def _length(seconds: float) -> str:
-    """Return a length of time in words.
-
-    >>> _length(3.21), _length(83.0), _length(7384.0)
-    ('3.2 s', '1 min 23 s', '2 h 3 min')
-    """
-    if seconds < 60:
-        return f"{number(round(seconds, 1))} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _minute(moment: str) -> str:

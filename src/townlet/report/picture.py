@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from townlet.dto.guards import GuardReport
 from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import ReportFacts
-from townlet.numerals import number
+from townlet.report.guard_numbers import Amount, guard_amount
 from townlet.report.guard_sides import passing_sides
+from townlet.report.headline import headline
 from townlet.report.run_curves import MEANINGS, Curve, learning_curves
-from townlet.report.run_sentences import headline
 from townlet.report.verdicts import shown_bounds
 
 __all__ = ["run_picture"]
@@ -44,7 +44,7 @@ def run_picture(facts: ReportFacts) -> bytes:
     sides = passing_sides(facts)
     if reports:
         for axes, report in zip(parts[0].subplots(len(reports), 1, squeeze=False)[:, 0], reports, strict=True):
-            _strip(axes, report, sides(report))
+            _strip(axes, report, sides(report), guard_amount(facts, report))
     if curves:
         panels = parts[1].subplots(rows, 3, squeeze=False).flatten()
         for axes, (state, curve) in zip(panels, curves, strict=False):
@@ -61,14 +61,15 @@ def _plain(text: str) -> str:
     return one_line(text).replace("$", r"\$")
 
 
-def _strip(axes: Any, report: GuardReport, passes_above: bool | None) -> None:
+def _strip(axes: Any, report: GuardReport, passes_above: bool | None, amount: Amount) -> None:
     low, high, limit = shown_bounds(report)
+    assert limit is not None, "only reports with a limit are drawn"
     numbers = [each for each in (report.value, limit, low, high) if each is not None]
     room = (max(numbers) - min(numbers)) * 0.1 or max(abs(numbers[0]), 1.0) * 0.5
     left, right = min(numbers) - room, max(numbers) + room
     axes.set_xlim(left, right)
     axes.set_yticks([0], [_plain(f"{report.guard}: {report.verdict.value}")], fontsize=8)
-    axes.set_xticks([limit], [f"limit {number(limit)}"], fontsize=7)
+    axes.set_xticks([limit], [_plain(f"limit {amount(limit)}")], fontsize=7)
     if passes_above is not None:
         axes.axvspan(*((limit, right) if passes_above else (left, limit)), color=_GREEN, alpha=0.15, linewidth=0)
     if low is not None and high is not None:
@@ -87,5 +88,6 @@ def _curve(axes: Any, state: str, curve: Curve) -> None:
         axes.axvspan(band.start, band.end, color="#e69f00", alpha=0.2, linewidth=0)
     axes.set_title(_plain(f"{state}: {curve.name}"), fontsize=9)
     axes.set_xlabel(curve.x_name, fontsize=7)
+    axes.set_ylabel(curve.unit, fontsize=7)
     axes.tick_params(labelsize=7)
     axes.grid(visible=True, color="#dddddd", linewidth=0.5)

@@ -1,5 +1,6 @@
 """Which learning curves a report shows: those that people ask for first, state by state, as plain numbers."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from attrs import frozen
@@ -7,9 +8,19 @@ from attrs import frozen
 from townlet.dto.run_data import VisitPoint
 from townlet.machine.audit.evidence_comparisons import compare_kpis
 from townlet.machine.audit.report_facts import ReportFacts
+from townlet.numerals import unit_words
 from townlet.report.run_sentences import baseline_name
 
-__all__ = ["MEANINGS", "Band", "Curve", "Whisker", "evaluation_whiskers", "learning_curves", "other_numbers"]
+__all__ = [
+    "MEANINGS",
+    "Band",
+    "Curve",
+    "Whisker",
+    "evaluation_whiskers",
+    "learning_curves",
+    "objective_unit",
+    "other_numbers",
+]
 
 MEANINGS = {
     "reward": "mean reward of a decision; terms of the reward are not recorded by iterations",
@@ -18,14 +29,24 @@ MEANINGS = {
     "value_loss": "loss of the value function, in units of its normaliser",
     "entropy": "entropy of the policy, in nat",
     "approx_kl": "distance of an update from the policy before it, in nat",
-    "anchor_kl": "distance from the weights that the visit started from, in nat",
+    "anchor_kl": "distance from the weights that the visit started from, in nat, where its weight in the loss is above 0",
     "explained_variance": "share of the returns' variance that the value function explains",
     "train_loss": "loss of the clone on its training data",
     "heldout_accuracy": "share of held-out decisions at which the clone chooses what the teacher chose",
 }
 """Numbers that are drawn, in this order, with what they mean."""
-_WEIGHED = ("anchor_kl",)
-"""Numbers that are computed only where their weight in the loss is above 0, and are 0 elsewhere."""
+_UNITS = {
+    "reward": "reward per decision",
+    "entropy": "nat",
+    "approx_kl": "nat",
+    "anchor_kl": "nat",
+    "explained_variance": "share",
+    "train_loss": "nat",
+    "heldout_accuracy": "share",
+}
+"""Units of their vertical axes; numbers without one stand for themselves, and looks have the unit of the objective."""
+_WEIGHED = ("entropy", "approx_kl", "anchor_kl")
+"""Numbers that are computed only where the actor learns, the last where its weight is above 0; elsewhere they are 0."""
 _LOOKS = ("watched", "watched_difference")
 
 
@@ -55,6 +76,8 @@ class Curve:
     """Where the second and later visits begin."""
     bands: tuple[Band, ...] = ()
     """Hand-offs."""
+    unit: str = ""
+    """What y counts, in words; empty for a number without a unit."""
     dots: bool = False
     """Whether every point is drawn: looks, which are few."""
 
@@ -102,7 +125,8 @@ def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) 
         last = point
         if name in point.numbers:
             x.append(offset + _x(point, counts_steps=counts_steps))
-            y.append(point.numbers[name])
+            value = point.numbers[name]
+            y.append(math.nan if name in _WEIGHED and value == 0 else value)
     end = offset + _x(last, counts_steps=counts_steps)
     bands = (
         Band(start=offsets[each.visit], end=min(offsets[each.visit] + each.ends, end))
@@ -114,6 +138,7 @@ def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) 
         x=tuple(x),
         y=tuple(y),
         x_name="agent-steps" if counts_steps else "iterations",
+        unit=objective_unit(facts) if name in _LOOKS else _UNITS.get(name, ""),
         starts=tuple(starts),
         bands=tuple(bands),
         dots=name in _LOOKS or len(x) <= 12,
@@ -122,6 +147,11 @@ def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) 
 
 def _x(point: VisitPoint, *, counts_steps: bool) -> float:
     return float(point.agent_steps if counts_steps else point.step)
+
+
+def objective_unit(facts: ReportFacts) -> str:
+    """Return the unit of the objective, the environment's first KPI, in words; empty where it cannot be asked."""
+    return unit_words(facts.metrics[0].unit) if facts.metrics else ""
 
 
 def other_numbers(facts: ReportFacts) -> tuple[str, ...]:

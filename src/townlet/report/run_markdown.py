@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from townlet.dto.guards import GuardReport
 from townlet.machine.audit.report_facts import ReportFacts
+from townlet.report.headline import headline
 from townlet.report.limitations import limitation_sections
 from townlet.report.markdown import bullets, code, markdown_text, table
 from townlet.report.next_steps import Step, resume_steps, undo_commands, undo_sentences
@@ -12,7 +13,7 @@ from townlet.report.run_sentences import (
     changed_sentences,
     compared_sentences,
     deciding_limitations,
-    headline,
+    level_sentence,
     objective_sentences,
 )
 from townlet.report.verdicts import verdict_sentence
@@ -78,6 +79,8 @@ def _guards(facts: ReportFacts) -> Iterator[str]:
         ("guard", "verdict", "asked by edge", "what was found"),
         (_guard(report, asked.get(report.guard, "")) for report in facts.decision.reports),
     )
+    if levels := level_sentence(facts):
+        yield from ("", markdown_text(levels))
 
 
 def _guard(report: GuardReport, asked: str) -> tuple[str, ...]:

@@ -3,100 +3,38 @@
 Nothing that is undecided is called better, worse, equal or a trend.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from townlet.dto.fields import Direction
-from townlet.dto.guards import GuardReport, Verdict
-from townlet.dto.journal import OperatorCommand
+from townlet.dto.guards import Verdict
 from townlet.dto.limitations import VisitLimitations
 from townlet.dto.metric_name import MetricName
 from townlet.dto.metrics import MetricSpec
-from townlet.dto.policy_ref import parse_teacher, short_ref
+from townlet.dto.policy_ref import NO_TEACHER, is_data, parse_teacher, short_ref, teacher_ref
 from townlet.escapes import one_line
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import ReportFacts
-from townlet.numerals import number, plain_numbers, unit_words
-from townlet.report.verdicts import shown_bounds
+from townlet.numerals import number, unit_words
 
 __all__ = [
     "baseline_name",
     "changed_sentences",
+    "compared_policy",
     "compared_sentences",
     "deciding_limitations",
     "declared_metric",
-    "headline",
     "kpi_change",
+    "kpi_name",
+    "level_sentence",
     "objective_sentences",
-    "operand_line",
 ]
 
 _MOST_BETTER = 4
 """KPIs that got better which a sentence names with their numbers; those that got worse or are guarded are all named."""
+_LEVEL = re.compile(r"(\d[\d.]*)% bounds? ")
 _UNGUARDED = 2
 """Place of a KPI that no guard asks for, behind those of `_ranks`."""
-_LONGEST_REASON = 300
-"""Letters of a reason in the first line; the timeline has all of it."""
-_TIMES = {1: "once", 2: "twice"}
-
-
-def headline(facts: ReportFacts) -> str:
-    """Return how the run ended, in the first line that anybody reads.
-
-    Risks that a person accepted, crashes and an ignored seed are named there.
-    """
-    sentences = [_outcome(facts)]
-    commands = [entry.record for entry in facts.entries if isinstance(entry.record, OperatorCommand)]
-    risks = sum(each.command == "accept_risk" and not each.refused for each in commands)
-    if risks:
-        sentences.append(f"A person went on against the guards {_times(risks)}.")
-    crashes = sum(span.ending == "crashed" or span.died_after for span in facts.spans)
-    if crashes:
-        sentences.append(f"It crashed {_times(crashes)} and was resumed.")
-    if not facts.state.obeys_seed:
-        sentences.append("This environment ignores its seed, so its episodes are not pairs.")
-    return one_line(" ".join(sentences))
-
-
-def _outcome(facts: ReportFacts) -> str:
-    done, intent = facts.promotion, facts.intent
-    if facts.created.rehearsal:
-        return "Rehearsal: nothing was promoted, and the numbers on this page mean nothing."
-    if done is not None and intent is not None:
-        alias = f"{intent.registry}@{done.alias}"
-        return f"Promoted: the weights {short_ref(done.target)} became {alias}, as version {done.version}."
-    before = f"rolled back {_times(facts.rollbacks)}, then " if facts.rollbacks else ""
-    text = f"{before}{_end(facts)}."
-    return text[:1].upper() + text[1:]
-
-
-def _end(facts: ReportFacts) -> str:
-    """Return how a run ended that promoted nothing."""
-    state, nothing = facts.state, "nothing was promoted"
-    reason = plain_numbers(state.reason)
-    reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-    match state.state:
-        case "hold" if state.approval is not None:
-            target = facts.schedule.states[state.approval.state].next[state.approval.edge].to
-            text = f"held: {state.approval.state} asks a person before it goes on to {target}; {nothing} yet"
-        case "hold":
-            text = f"held: {reason}; {nothing}"
-        case "failed":
-            text = f"failed in {state.held_state or 'an unrecorded state'}: {reason}; {nothing}"
-        case "aborted":
-            text = f"aborted: {reason}; {nothing}"
-        case "done" if facts.promoting:
-            text = f"not promoted: {reason}; the champion is unchanged"
-        case "done":
-            text = f"done: {reason}; this schedule has no state that promotes"
-        case _:
-            word = "stopped" if facts.spans and facts.spans[-1].kind == "wait" else "not finished"
-            visit = f", visit {state.visit.number}" if state.visit is not None else ""
-            text = f"{word}: the journal ends in {state.state}{visit}; {nothing} so far"
-    return text
-
-
-def _times(count: int) -> str:
-    return _TIMES.get(count, f"{count} times")
 
 
 def compared_sentences(facts: ReportFacts) -> Iterator[str]:
@@ -115,7 +53,8 @@ def compared_sentences(facts: ReportFacts) -> Iterator[str]:
     episodes, spec = table.looks[-1] if table.looks else 0, facts.schedule.evidence.get(table.evidence)
     kind = "episodes that are not pairs" if table.unpaired else "paired episodes"
     scope = next((each.scope for each in deciding_limitations(facts)), None)
-    where = f" of {scope.length} in {_join(scope.scenarios)}, with {scope.actions} actions" if scope else ""
+    played = [facts.schedule.environment.id if each == "default" else each for each in scope.scenarios] if scope else []
+    where = f" of {scope.length} in {_join(played)}, with {scope.actions} actions" if scope else ""
     yield one_line(
         f"The candidate {short_ref(table.candidate)} was compared with {names or 'no baseline'} in {episodes} "
         f"{kind}{where}."
@@ -155,6 +94,29 @@ def _verdict_looks(facts: ReportFacts, declared: int, episodes: int) -> str:
     return f"{rule}: {'; '.join(parts)}. {rest}" if parts else rule
 
 
+def level_sentence(facts: ReportFacts) -> str:
+    """Return why a page has several levels of confidence; empty where no guard has a bound.
+
+    The error of the run is shared among all looks and visits, so that a single bound has a higher level.
+    """
+    reports = () if facts.decision is None else facts.decision.reports
+    levels = sorted({float(level) for report in reports for level in _LEVEL.findall(report.sentence)})
+    evidence = facts.evidence
+    spec = None if evidence is None else facts.schedule.evidence.get(evidence.table.evidence)
+    if not levels or spec is None:
+        return ""
+    shared = (
+        f"Guards have bounds of {_join([f'{number(level)}%' for level in levels])}: the error that the schedule allows "
+        f"the whole run, {number(100 * (1 - spec.confidence))}%, is shared among its looks and visits."
+    )
+    counts = [each.comparisons for each in deciding_limitations(facts) if each.comparisons > 1]
+    together = "".join(
+        f"; those under “Also measured” {number(100 * (1 - 0.05 / count))}% each, which is 95% for all of them together"
+        for count in counts[:1]
+    )
+    return f"{shared} Other intervals have two sides: 95% each, of one comparison alone{together}."
+
+
 def deciding_limitations(facts: ReportFacts) -> Iterator[VisitLimitations]:
     """Yield what the evidence behind the deciding verdicts could not show; nothing where none was compared."""
     decision = facts.decision
@@ -166,16 +128,17 @@ def deciding_limitations(facts: ReportFacts) -> Iterator[VisitLimitations]:
 
 
 def objective_sentences(facts: ReportFacts) -> Iterator[str]:
-    """Yield by how much the first KPI, the objective, differs from each baseline's policy, with its interval."""
-    policies: set[str] = set()
+    """Yield by how much the objective, the first KPI, differs from each policy in each scenario, with its interval."""
+    objective = facts.comparisons[0].metric.rpartition(".")[2] if facts.comparisons else ""
+    named: set[tuple[str, str]] = set()
     for row in facts.comparisons:
-        if row.metric != facts.comparisons[0].metric or row.policy in policies or row.means is None:
+        if row.metric.rpartition(".")[2] != objective or (row.metric, row.policy) in named or row.means is None:
             continue
-        policies.add(row.policy)
+        named.add((row.metric, row.policy))
         own, other = row.means
         kind = "paired difference" if row.is_paired else "difference of the means"
         yield one_line(
-            f"{row.metric} is {number(own)} against {number(other)} of {baseline_name(row)}: {kind} "
+            f"{kpi_name(row.metric)} is {number(own)} against {number(other)} of {baseline_name(row)}: {kind} "
             f"{number(own - other)}, with a two-sided 95% interval from {number(row.low)} to {number(row.high)}."
         )
 
@@ -185,9 +148,26 @@ def _join(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def compared_policy(facts: ReportFacts) -> str:
+    """Return the policy that the candidate was compared with first, else the script; empty where nobody plays."""
+    policies = [short_ref(comparison.policy) for comparison in facts.comparisons if not is_data(comparison.policy)]
+    teacher = facts.schedule.teacher
+    return next(iter(policies), "" if teacher == NO_TEACHER else teacher_ref(teacher))
+
+
 def baseline_name(comparison: KpiComparison) -> str:
     """Return a baseline with the policy that it stood for."""
     return one_line(f"{comparison.baseline} ({short_ref(comparison.policy)})")
+
+
+def kpi_name(row: str) -> str:
+    """Return what a sentence calls a row of the evidence.
+
+    >>> kpi_name("[crowded].deaths"), kpi_name("deaths")
+    ('deaths in crowded', 'deaths')
+    """
+    scenario, _, name = row.rpartition("].")
+    return f"{name} in {scenario[1:]}" if scenario else name
 
 
 def declared_metric(facts: ReportFacts, row: str) -> MetricSpec | None:
@@ -229,7 +209,8 @@ def _changed(facts: ReportFacts, rows: Sequence[KpiComparison]) -> Iterator[str]
     groups: dict[str, list[KpiComparison]] = {}
     ranks = _ranks(facts)
     for row in sorted(rows, key=lambda each: ranks.get(each.metric, _UNGUARDED)):
-        change = "none" if _is_none(row) else kpi_change(row, declared_metric(facts, row.metric))
+        same = "none" if _is_none(row) else "equal" if _is_equal(row) else ""
+        change = same or kpi_change(row, declared_metric(facts, row.metric))
         groups.setdefault(change, []).append(row)
     if "worse" not in groups:
         yield f"No KPI is worse than {name} by more than its 95% interval."
@@ -241,14 +222,18 @@ def _changed(facts: ReportFacts, rows: Sequence[KpiComparison]) -> Iterator[str]
             rest = f"; and {len(own) - most} more" if len(own) > most else ""
             yield one_line(f"{change.capitalize()} than {name}, by more than its 95% interval: {listed}{rest}.")
     if moved := [*groups.get("higher", ()), *groups.get("lower", ())]:
-        names = ", ".join(f"{row.metric} ({'higher' if row.low and row.low > 0 else 'lower'})" for row in moved)
+        names = ", ".join(
+            f"{kpi_name(row.metric)} ({'higher' if row.low and row.low > 0 else 'lower'})" for row in moved
+        )
         yield one_line(f"Otherwise changed from {name}, with no better direction declared: {names}.")
-    if "open" in groups:
-        yield one_line(f"May or may not differ from {name}: {', '.join(row.metric for row in groups['open'])}.")
-    if "none" in groups:
-        yield one_line(f"None on either side, 0 in every episode: {', '.join(row.metric for row in groups['none'])}.")
-    if "unknown" in groups:
-        yield one_line(f"Cannot be compared with {name}: {', '.join(row.metric for row in groups['unknown'])}.")
+    for change, opening in (
+        ("open", f"May or may not differ from {name}"),
+        ("equal", f"Equal to {name} in every episode"),
+        ("none", "None on either side, 0 in every episode"),
+        ("unknown", f"Cannot be compared with {name}, because numbers are missing or there are fewer than two"),
+    ):
+        if change in groups:
+            yield one_line(f"{opening}: {', '.join(kpi_name(row.metric) for row in groups[change])}.")
 
 
 def _ranks(facts: ReportFacts) -> dict[str, int]:
@@ -279,30 +264,14 @@ def _is_none(row: KpiComparison) -> bool:
     return row.means is not None and not any((*row.own, *row.other))
 
 
+def _is_equal(row: KpiComparison) -> bool:
+    """Return whether a KPI was known in every pair and the same on both sides of each."""
+    return row.is_paired and row.is_known and row.both == len(row.values) and not any(row.differences.values())
+
+
 def _difference(facts: ReportFacts, row: KpiComparison) -> str:
     assert row.means is not None, "a row that changed has an interval"
     spec = declared_metric(facts, row.metric)
     own, other = row.means
-    words = (row.metric, number(own), "against", number(other), "" if spec is None else unit_words(spec.unit))
+    words = (kpi_name(row.metric), number(own), "against", number(other), "" if spec is None else unit_words(spec.unit))
     return " ".join(filter(None, words))
-
-
-def operand_line(report: GuardReport) -> str:
-    """Return the numbers behind a verdict; empty where there are none."""
-    low, high, limit = shown_bounds(report)
-    is_difference = bool(report.pairs) and report.test != "share"
-    parts = {
-        "difference" if is_difference else "value": report.value,
-        "baseline": report.baseline,
-        "limit": limit,
-        "low": low,
-        "high": high,
-    }
-    words = [f"{name} {number(value)}" for name, value in parts.items() if value is not None]
-    if report.pairs:
-        words.append(f"{report.pairs} episodes at look {report.look}")
-    if report.dropped:
-        words.append(f"{report.dropped} left out")
-    if report.worst is not None:
-        words.append(f"worst {number(report.worst)} in episode {report.worst_episode}")
-    return ", ".join(words)

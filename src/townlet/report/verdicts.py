@@ -12,6 +12,9 @@ __all__ = ["other_bound", "shown_bounds", "verdict_sentence"]
 
 _BOUND = re.compile(r"bound (\S+) (above|below|at) limit (\S+?)(?=,| \()")
 _BOUNDS = re.compile(r"bounds (\S+) and (\S+) on both sides of limit (\S+?)(?=,| \()")
+_TOLERANCE = re.compile(r"tolerance (\d\S*) (relative|floor)(?= \()")
+_TOLERANCES = {"relative": "baseline", "floor": "floor"}
+"""What a tolerance is a share of."""
 _EARLIER_PHRASES = {
     " may or may not be not worse than ": " may be worse than ",
     " may or may not be better than ": " may not be better than ",
@@ -31,6 +34,9 @@ def verdict_sentence(report: GuardReport) -> str:
         is_low = (match := _BOUND.search(sentence)) is not None and match[1] == f"{report.low:.4g}"
         sentence = _BOUND.sub(rf"bound {low if is_low else high} \2 limit {limit}", sentence)
         sentence = _BOUNDS.sub(f"bounds {low} and {high} on both sides of limit {limit}", sentence)
+    sentence = _TOLERANCE.sub(
+        lambda match: f"tolerance {number(100 * float(match[1]))}% of the {_TOLERANCES[match[2]]}", sentence
+    )
     return plain_numbers(sentence)
 
 

@@ -18,11 +18,11 @@ from townlet.machine.replication.sentences import (
 )
 from townlet.machine.replication.settings import Setting, differing_settings
 from townlet.numerals import number, unit_label
+from townlet.report.headline import headline
 from townlet.report.html.drawing.recipes import COLOURS, IntervalRow, interval_drawing, overlay_panel
 from townlet.report.html.page import render_page
 from townlet.report.html.run_panels import Panel
 from townlet.report.run_curves import MEANINGS, Curve, learning_curves
-from townlet.report.run_sentences import headline
 from townlet.report.verdicts import shown_bounds, verdict_sentence
 
 __all__ = ["compare_page"]

@@ -15,9 +15,11 @@ from townlet.dto.recording import RecordedPair
 from townlet.escapes import printable
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import Decision, ReportFacts
-from townlet.numerals import number, plain_numbers, unit_label
+from townlet.numerals import number, plain_numbers, unit_label, unit_words
 from townlet.report.glossary import GLOSSARY
+from townlet.report.guard_numbers import guard_amount, operand_line
 from townlet.report.guard_sides import passing_sides
+from townlet.report.headline import headline
 from townlet.report.html.drawing.differences import difference_drawing
 from townlet.report.html.drawing.machine import machine_drawing
 from townlet.report.html.drawing.strip import guard_strip
@@ -38,10 +40,10 @@ from townlet.report.run_sentences import (
     compared_sentences,
     deciding_limitations,
     declared_metric,
-    headline,
     kpi_change,
+    kpi_name,
+    level_sentence,
     objective_sentences,
-    operand_line,
 )
 from townlet.report.verdicts import verdict_sentence
 
@@ -67,6 +69,7 @@ class _EdgeGroup:
     is_taken: bool
     promotes: bool
     rows: tuple[_GuardRow, ...]
+    above: str = ""
 
 
 @frozen
@@ -111,6 +114,7 @@ def run_page(
         changed=tuple(changed_sentences(facts)),
         reservations=(*facts.reservations, *facts.inexact, *facts.problems, *_journal_problems(facts)),
         overridden=overridden_values(facts.entries),
+        levels=level_sentence(facts),
         groups=() if facts.decision is None else tuple(_groups(facts, facts.decision)),
         earlier=[(each, tuple(_rows(facts, each.reports))) for each in facts.decisions if each != facts.decision],
         limits=tuple(_limits(facts, deciding=True)),
@@ -142,10 +146,12 @@ def _journal_problems(facts: ReportFacts) -> Iterator[str]:
 
 def _groups(facts: ReportFacts, decision: Decision) -> Iterator[_EdgeGroup]:
     """Yield the guards of a decision below the edges that ask for them, each guard once."""
-    rows = {row.report.guard: row for row in _rows(facts, decision.reports)}
+    reports = decision.reports
+    rows = {row.report.guard: row for row in _rows(facts, reports)}
     for edge in facts.edges:
         if edge.source != decision.state or not edge.order:
             continue
+        above = set(edge.guards) - set(rows)
         condition = f"if {edge.condition}" if edge.condition else "otherwise"
         reason = f" — {edge.why}" if edge.why else ""
         yield _EdgeGroup(
@@ -153,6 +159,7 @@ def _groups(facts: ReportFacts, decision: Decision) -> Iterator[_EdgeGroup]:
             is_taken=edge.order == decision.edge,
             promotes=edge.target in facts.promoting,
             rows=tuple(rows.pop(guard) for guard in edge.guards if guard in rows),
+            above=", ".join(f"{each.guard} ({each.verdict.value})" for each in reports if each.guard in above),
         )
     if rows:
         title = "asked by no edge of the schedule in force"
@@ -162,8 +169,8 @@ def _groups(facts: ReportFacts, decision: Decision) -> Iterator[_EdgeGroup]:
 def _rows(facts: ReportFacts, reports: Sequence[GuardReport]) -> Iterator[_GuardRow]:
     sides = passing_sides(facts)
     for report in reports:
-        strip = guard_strip(report, passes_above=sides(report))
-        yield _GuardRow(report, verdict_sentence(report), operand_line(report), strip)
+        strip = guard_strip(report, passes_above=sides(report), amount=guard_amount(facts, report))
+        yield _GuardRow(report, verdict_sentence(report), operand_line(facts, report), strip)
 
 
 def _limits(facts: ReportFacts, *, deciding: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -221,10 +228,11 @@ def _differences(facts: ReportFacts) -> Iterator[tuple[str, Markup, str]]:
             continue
         spec = declared_metric(facts, row.metric)
         below = None if spec is None or spec.direction is Direction.NONE else spec.direction is Direction.LOWER
-        picture = difference_drawing(row, is_better_below=below)
+        unit = "" if spec is None else unit_words(spec.unit)
+        picture = difference_drawing(row, is_better_below=below, unit=unit)
         if picture:
             seen.add((row.metric, row.policy))
-            yield f"{row.metric} against {baseline_name(row)}", picture, _difference_caption(row, below)
+            yield f"{kpi_name(row.metric)} against {baseline_name(row)}", picture, _difference_caption(row, below)
 
 
 def _difference_caption(row: KpiComparison, below: bool | None) -> str:

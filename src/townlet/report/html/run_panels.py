@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.html.drawing.curves import curve_panel, whisker_panel
-from townlet.report.run_curves import MEANINGS, evaluation_whiskers, learning_curves
+from townlet.report.run_curves import MEANINGS, evaluation_whiskers, learning_curves, objective_unit
 
 __all__ = ["Panel", "evaluation_panels", "learning_panels"]
 
@@ -42,4 +42,4 @@ def evaluation_panels(facts: ReportFacts) -> Iterator[Panel]:
     for baseline, each in whiskers.items():
         title = f"{metric}: candidate − {baseline}"
         caption = "Mean difference at each evaluation, with its two-sided 95% interval; the line is no difference."
-        yield Panel(title, whisker_panel(title, each), caption)
+        yield Panel(title, whisker_panel(title, each, objective_unit(facts)), caption)

@@ -9,7 +9,19 @@ from townlet.numerals import number
 from townlet.report.html.drawing.svg import Scale, drawing, element, ticks
 from townlet.report.run_curves import Curve, Whisker
 
-__all__ = ["BOTTOM", "HEIGHT", "LEFT", "RIGHT", "TOP", "WIDTH", "axes", "curve_panel", "paths", "whisker_panel"]
+__all__ = [
+    "BOTTOM",
+    "HEIGHT",
+    "LEFT",
+    "RIGHT",
+    "TOP",
+    "WIDTH",
+    "axes",
+    "curve_panel",
+    "paths",
+    "unit_text",
+    "whisker_panel",
+]
 
 WIDTH, HEIGHT = 460.0, 190.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 452.0, 14.0, 158.0
@@ -26,7 +38,7 @@ def curve_panel(curve: Curve) -> Markup:
     ys = [y for _, y in finite]
     across = Scale(min(0.0, curve.x[0]), max(curve.x[-1], 1e-9), LEFT, RIGHT)
     up = Scale.around(ys, BOTTOM, TOP)
-    parts = [*_bands(curve, across), *axes(across, up, curve.x_name)]
+    parts = [*_bands(curve, across), *axes(across, up, curve.x_name, curve.unit)]
     parts += [element("line", x1=across(x), x2=across(x), y1=TOP, y2=BOTTOM, class_="visit") for x in curve.starts]
     parts += [element("path", d=path, class_="curve") for path in paths(curve, across, up)]
     if curve.dots or len(finite) == 1:
@@ -45,8 +57,10 @@ def _bands(curve: Curve, across: Scale) -> Iterator[Markup]:
         yield element("rect", x=start, y=TOP, width=max(end - start, 1), height=BOTTOM - TOP, class_="band")
 
 
-def axes(across: Scale, up: Scale, name: str) -> Iterator[Markup]:
-    """Yield grid, numbers and the name of the horizontal axis."""
+def axes(across: Scale, up: Scale, name: str, unit: str = "") -> Iterator[Markup]:
+    """Yield grid, numbers, the name of the horizontal axis, and the unit of the vertical one."""
+    if unit:
+        yield unit_text(unit)
     for value, text in ticks(up.low, up.high):
         y = up(value)
         yield element("line", x1=LEFT, x2=RIGHT, y1=y, y2=y, class_="grid")
@@ -57,6 +71,11 @@ def axes(across: Scale, up: Scale, name: str) -> Iterator[Markup]:
         yield element("text", text, x=x, y=BOTTOM + 15, text_anchor=anchor, class_="quiet")
     yield element("text", name, x=RIGHT, y=BOTTOM + 29, text_anchor="end", class_="quiet")
     yield element("line", x1=LEFT, x2=RIGHT, y1=BOTTOM, y2=BOTTOM, class_="axis")
+
+
+def unit_text(unit: str) -> Markup:
+    """Return the unit of a vertical axis, above its numbers."""
+    return element("text", unit, x=4, y=TOP - 3, class_="quiet")
 
 
 def paths(curve: Curve, across: Scale, up: Scale, places: int = _BUCKETS) -> Iterator[str]:
@@ -91,13 +110,13 @@ def _thin(points: Sequence[tuple[float, float]], places: int) -> list[tuple[floa
     return kept
 
 
-def whisker_panel(name: str, whiskers: Sequence[Whisker]) -> Markup:
+def whisker_panel(name: str, whiskers: Sequence[Whisker], unit: str = "") -> Markup:
     """Return differences with their intervals side by side, and the line of no difference; empty for none."""
     if not whiskers:
         return Markup()
     up = Scale.around([0.0, *(end for each in whiskers for end in (each.low, each.high))], BOTTOM, TOP)
     across = Scale(-0.5, len(whiskers) - 0.5, LEFT, RIGHT)
-    parts = []
+    parts = [unit_text(unit)] if unit else []
     for value, text in ticks(up.low, up.high):
         parts.append(element("line", x1=LEFT, x2=RIGHT, y1=up(value), y2=up(value), class_="grid"))
         parts.append(element("text", text, x=LEFT - 6, y=up(value) + 4, text_anchor="end", class_="quiet"))

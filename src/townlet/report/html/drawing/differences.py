@@ -8,25 +8,26 @@ from townlet.report.html.drawing.svg import Scale, drawing, element, ticks
 
 __all__ = ["difference_drawing"]
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460.0, 150.0, 62.0, 452.0, 10.0, 132.0
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460.0, 154.0, 62.0, 452.0, 14.0, 136.0
 _MOST = 400
 """Episodes that are drawn; of more, every n-th of the sorted ones."""
 
 
-def difference_drawing(comparison: KpiComparison, *, is_better_below: bool | None) -> Markup:
+def difference_drawing(comparison: KpiComparison, *, is_better_below: bool | None, unit: str = "") -> Markup:
     """Return a bar for each pair, sorted by its difference; for episodes that are not pairs both sides, sorted.
 
-    `is_better_below` says which side is a loss for the candidate; None where that is not known.
+    `is_better_below` says which side is a loss for the candidate; None where that is not known. `unit` is that of the
+    KPI in words; empty for none.
     """
     if not comparison.is_paired:
-        return _two_sides(comparison)
+        return _two_sides(comparison, unit)
     pairs = sorted((difference, episode) for episode, difference in comparison.differences.items())
     if not pairs:
         return Markup()
     shown = pairs[:: -(-len(pairs) // _MOST)]
     up = Scale.around([0.0, *(difference for difference, _ in pairs)], _BOTTOM, _TOP, margin=0.05)
     width = (_RIGHT - _LEFT) / len(shown)
-    parts = _grid(up)
+    parts = _grid(up, unit)
     for index, (difference, episode) in enumerate(shown):
         is_loss = is_better_below is not None and difference != 0 and (difference > 0) == is_better_below
         kind = "loss" if is_loss else "gain" if is_better_below is not None and difference else "plain"
@@ -50,21 +51,21 @@ def difference_drawing(comparison: KpiComparison, *, is_better_below: bool | Non
     return drawing(_WIDTH, _HEIGHT, *parts, title=title, css="differences")
 
 
-def _grid(up: Scale) -> list[Markup]:
-    parts = []
+def _grid(up: Scale, unit: str) -> list[Markup]:
+    parts = [element("text", unit, x=4, y=_TOP - 3, class_="quiet")] if unit else []
     for value, text in ticks(up.low, up.high):
         parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=up(value), y2=up(value), class_="grid"))
         parts.append(element("text", text, x=_LEFT - 6, y=up(value) + 4, text_anchor="end", class_="quiet"))
     return parts
 
 
-def _two_sides(comparison: KpiComparison) -> Markup:
+def _two_sides(comparison: KpiComparison, unit: str) -> Markup:
     """Return the sorted values of both sides as two lines, each over its own share of episodes."""
     sides = (("candidate", sorted(comparison.own)), ("champion", sorted(comparison.other)))
     if not all(values for _, values in sides):
         return Markup()
     up = Scale.around([value for _, values in sides for value in values], _BOTTOM, _TOP, margin=0.05)
-    parts = _grid(up)
+    parts = _grid(up, unit)
     for kind, values in sides:
         across = Scale(0, max(len(values) - 1, 1), _LEFT, _RIGHT)
         shown = range(0, len(values), -(-len(values) // _MOST))

@@ -50,7 +50,7 @@ def overlay_panel(name: str, curves: Sequence[tuple[int, Curve]]) -> Markup:
     ends = [x for _, curve in shown for x in (curve.x[0], curve.x[-1])]
     across = Scale(min(0.0, *ends), max(*ends, 1e-9), LEFT, RIGHT)
     up = Scale.around([y for _, curve in shown for y in curve.y if math.isfinite(y)], BOTTOM, TOP)
-    parts = list(axes(across, up, shown[0][1].x_name))
+    parts = list(axes(across, up, shown[0][1].x_name, shown[0][1].unit))
     places = max(_POINTS // (2 * len(shown)), _LEAST_PLACES)
     for recipe, curve in shown:
         for path in paths(curve, across, up, places):

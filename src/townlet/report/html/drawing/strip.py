@@ -4,18 +4,22 @@ from markupsafe import Markup
 
 from townlet.dto.guards import GuardReport
 from townlet.numerals import number
+from townlet.report.guard_numbers import Amount
 from townlet.report.html.drawing.svg import Scale, drawing, element
 from townlet.report.verdicts import shown_bounds
 
 __all__ = ["guard_strip"]
 
 _WIDTH, _HEIGHT, _MIDDLE = 260.0, 46.0, 16.0
+_LABEL = 150.0
+"""Room that the label of the limit takes."""
 
 
-def guard_strip(report: GuardReport, *, passes_above: bool | None) -> Markup:
+def guard_strip(report: GuardReport, *, passes_above: bool | None, amount: Amount = number) -> Markup:
     """Return the strip of a report; empty where it has no value or no limit.
 
-    `passes_above` says on which side of the limit the guard passes; None where that is not known.
+    `passes_above` says on which side of the limit the guard passes; None where that is not known. `amount` writes a
+    number with its unit.
     """
     low, high, limit = shown_bounds(report)
     if report.value is None or limit is None:
@@ -32,13 +36,15 @@ def guard_strip(report: GuardReport, *, passes_above: bool | None) -> Markup:
     parts.append(element("line", x1=2, x2=_WIDTH - 2, y1=_MIDDLE, y2=_MIDDLE, class_="axis"))
     if is_compared:
         parts.append(element("line", x1=scale(0), x2=scale(0), y1=8, y2=24, class_="axis"))
+        if abs(scale(0) - at) > _LABEL:
+            parts.append(_label(scale(0), "0"))
     if bounds:
         start, end = scale(bounds[0]), scale(bounds[1]) if len(bounds) == 2 else value
         parts.append(element("line", x1=start, x2=end, y1=_MIDDLE, y2=_MIDDLE, class_="interval"))
     parts.append(element("line", x1=at, x2=at, y1=2, y2=30, class_="limit"))
     parts.append(element("circle", cx=value, cy=_MIDDLE, r=4.5, class_="value"))
-    parts.append(_label(at, f"limit {number(limit)}"))
-    return drawing(_WIDTH, _HEIGHT, *parts, title=_title(report, low, high, limit, passes_above), css="strip")
+    parts.append(_label(at, f"limit {amount(limit)}"))
+    return drawing(_WIDTH, _HEIGHT, *parts, title=_title(report, amount, limit, passes_above), css="strip")
 
 
 def _label(at: float, text: str) -> Markup:
@@ -47,8 +53,9 @@ def _label(at: float, text: str) -> Markup:
     return element("text", text, x=at, y=43, text_anchor=anchor, class_="quiet")
 
 
-def _title(report: GuardReport, low: float | None, high: float | None, limit: float, passes_above: bool | None) -> str:
+def _title(report: GuardReport, amount: Amount, limit: float, passes_above: bool | None) -> str:
     what = "difference" if report.pairs and report.test != "share" else "value"
-    interval = f", interval from {number(low)} to {number(high)}" if low is not None and high is not None else ""
+    low, high, _ = shown_bounds(report)
+    interval = f", interval from {amount(low)} to {amount(high)}" if low is not None and high is not None else ""
     side = "" if passes_above is None else f", passes {'above' if passes_above else 'below'}"
-    return f"{report.guard}: {what} {number(report.value)}{interval}, limit {number(limit)}{side}"
+    return f"{report.guard}: {what} {amount(report.value or 0)}{interval}, limit {amount(limit)}{side}"

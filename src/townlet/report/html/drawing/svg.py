@@ -80,12 +80,14 @@ def ticks(low: float, high: float, most: int = 4) -> list[tuple[float, str]]:
     [(0.0, '0'), (1000000.0, '1 M'), (2000000.0, '2 M')]
     >>> ticks(-0.03, 0.11)
     [(0.0, '0'), (0.05, '0.05'), (0.1, '0.1')]
+    >>> [text for _, text in ticks(0.002, 0.099)]
+    ['0.025', '0.05', '0.075']
     """
     rough = (high - low) / most
     if not math.isfinite(rough) or rough <= 0:
         return [(low, number(low))]
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
+    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [(value, _short(value)) for value in (round(step * n, 12) + 0.0 for n in range(first, last + 1))]
 

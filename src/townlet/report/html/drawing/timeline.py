@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from townlet.machine.audit.timeline import TimelineSpan
-from townlet.numerals import duration
-from townlet.report.html.drawing.svg import drawing, element, ticks
+from townlet.numerals import time_words
+from townlet.report.html.drawing.svg import drawing, element
 
 __all__ = ["timeline_drawing"]
 
@@ -14,6 +14,10 @@ _WIDTH, _LEFT, _ROW = 640.0, 128.0, 22.0
 _WAIT, _LEAST = 14.0, 2.5
 """Places for a wait, however long it was; and the least width of a bar."""
 _LONGEST = 17
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200)
+"""Seconds between two numbers of the clock; more than the last in days."""
+_MOST_TICKS, _APART = 6, 60.0
+"""Numbers of the clock, and the least distance between two of them."""
 
 
 def timeline_drawing(spans: Sequence[TimelineSpan]) -> Markup:
@@ -26,19 +30,27 @@ def timeline_drawing(spans: Sequence[TimelineSpan]) -> Markup:
     scale = max(_WIDTH - _LEFT - 8 - _WAIT * waits, 80.0) / max(worked, 1e-9)
     height = _ROW * len(names) + 30
     parts = [_row(name, index) for index, name in enumerate(names)]
-    now = _LEFT
+    now, since, clock, free = _LEFT, 0.0, _clock(worked), 0.0
     for span in spans:
         width = _WAIT if span.kind == "wait" else span.seconds * scale
         parts.append(_bar(span, now, max(width, _LEAST), names.index(span.state)))
+        if span.kind == "work":
+            while clock and clock[0] <= since + span.seconds:
+                at, seconds = now + (clock[0] - since) * scale, clock.pop(0)
+                if at >= free:
+                    parts.append(_tick(at, seconds, height))
+                    free = at + _APART
+            since += span.seconds
         now += width
-    if not waits:
-        parts += [_tick(_LEFT + at * scale, text, height) for at, text in _clock(worked)]
     summary = "; ".join(f"{span.state} {span.visit or ''} {span.ending}".replace("  ", " ") for span in spans[:40])
     return drawing(_WIDTH, height, *parts, title=f"Timeline: {summary}.", css="timeline")
 
 
-def _clock(worked: float) -> list[tuple[float, str]]:
-    return [(at, duration(at)) for at, _ in ticks(0, worked, 6)]
+def _clock(worked: float) -> list[float]:
+    """Return the seconds of work that the clock names, from 0."""
+    days = 86400.0 * max(1, -(-worked // (86400 * _MOST_TICKS)))
+    step = next((each for each in _STEPS if worked <= each * _MOST_TICKS), days)
+    return [step * n for n in range(int(worked / step) + 1)]
 
 
 def _row(name: str, index: int) -> Markup:
@@ -64,8 +76,9 @@ def _bar(span: TimelineSpan, x: float, width: float, row: int) -> Markup:
     what = f"{span.state} {span.visit or ''} {span.ending}".replace("  ", " ")
     kind = "wait" if span.kind == "wait" else span.ending
     bar = element("rect", x=x, y=y, width=width, height=16, class_=f"span is-{kind}")
-    return element("g", element("title", f"{what}, {duration(span.seconds)}"), bar, crossed)
+    return element("g", element("title", f"{what}, {time_words(span.seconds)}"), bar, crossed)
 
 
-def _tick(x: float, text: str, height: float) -> Markup:
+def _tick(x: float, seconds: float, height: float) -> Markup:
+    text = time_words(seconds) if seconds else "start"
     return element("text", text, x=x, y=height - 6, text_anchor="middle", class_="quiet")
