@@ -29,7 +29,7 @@ MEANINGS = {
     "value_loss": "loss of the value function, in units of its normaliser",
     "entropy": "entropy of the policy, in nat",
     "approx_kl": "distance of an update from the policy before it, in nat",
-    "anchor_kl": "distance from the weights that the visit started from, in nat, where its weight in the loss is above 0",
+    "anchor_kl": "distance from the weights that the visit started from, in nat; measured where it has a weight",
     "explained_variance": "share of the returns' variance that the value function explains",
     "train_loss": "loss of the clone on its training data",
     "heldout_accuracy": "share of held-out decisions at which the clone chooses what the teacher chose",
