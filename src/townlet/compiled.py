@@ -16,6 +16,7 @@ except Exception as error:  # what numba raises for an unfit NUMBA_… variable 
     raise ImportError(f"numba cannot be imported: {error}; look at the variables NUMBA_… of the environment") from error
 
 from townlet.kernel_cache import CheckedCache, folder_for
+from townlet.kernel_compiler import EntryCompiler, InlinedCompiler
 
 __all__ = ["announce_compilation", "cache_folder", "entry_kernel", "f32", "i64", "is_cold", "kernel", "u64"]
 
@@ -41,14 +42,14 @@ def cache_folder() -> Path | None:
     digest = sha256(f"Python {sys.version_info[:2]} numba {numba.__version__} numpy {np.__version__}".encode())
     package = Path(__file__).parent
     kernels = sorted((package / "world").glob("*.py"))
-    for source in (package / "dto" / "town_rules.py", Path(__file__), *kernels):
+    for source in (package / "dto" / "town_rules.py", Path(__file__), package / "kernel_compiler.py", *kernels):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return folder_for(digest.hexdigest()[:16])
 
 
 @cache
 def is_cold() -> bool:
-    """Tell whether the kernels must be compiled first (half a minute, once for each version of the sources)."""
+    """Tell whether the kernels must be compiled first (a quarter of a minute, once for each version of the sources)."""
     folder = cache_folder()
     return folder is None or not any(folder.rglob("*.nbc"))
 
@@ -57,19 +58,30 @@ def is_cold() -> bool:
 def announce_compilation() -> None:
     """Say once, before the first step of a town, that its kernels have to be compiled."""
     if is_cold():
-        _LOG.warning("the town's kernels are compiled, once for this version: about half a minute")
+        _LOG.warning("the town's kernels are compiled, once for this version: about a quarter of a minute")
 
 
-def _compile(function: F, *, entry: bool) -> F:
+_OPTIONS = {"nogil": True, "fastmath": False, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+
+
+def kernel(function: F) -> F:
+    """Compile a kernel that only kernels call: without the interpreter's lock, strict floating point.
+
+    Reference counting is off: kernels allocate nothing (a kernel that did would not compile), and counting every view
+    of the shared buffer made the town five times slower. Kernels are inlined into the entry kernel: a call would push
+    the eight arrays of a town onto the stack. Python calls a kernel through an `entry_kernel` only, or with
+    NUMBA_DISABLE_JIT=1, which returns the plain function; it computes the same bits.
+    """
     njit: Any = numba.njit  # its stubs lack some options
-    options: dict[str, object] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
-    options |= {
-        "_nrt": False,
-        "no_cpython_wrapper": not entry,
-        "no_cfunc_wrapper": True,
-        "forceinline": not entry,
-    }
-    compiled = njit(**options)(function)
+    return cast(
+        "F", njit(**_OPTIONS, no_cpython_wrapper=True, forceinline=True, pipeline_class=InlinedCompiler)(function)
+    )
+
+
+def entry_kernel(function: F) -> F:
+    """Compile a kernel that Python calls, with all kernels that it reaches, and keep it in the cache."""
+    njit: Any = numba.njit
+    compiled = njit(**_OPTIONS, pipeline_class=EntryCompiler)(function)
     folder = None if compiled is function else cache_folder()  # with NUMBA_DISABLE_JIT=1 it is
     if folder is not None:
         settings: Any = numba.config
@@ -80,20 +92,3 @@ def _compile(function: F, *, entry: bool) -> F:
         finally:
             settings.CACHE_DIR = before
     return cast("F", compiled)
-
-
-def kernel(function: F) -> F:
-    """Compile a kernel that only kernels call: cached, without the interpreter's lock, strict floating point.
-
-    Reference counting is off: kernels allocate nothing (a kernel that did would not compile), and counting every view
-    of the shared buffer made the town five times slower. Kernels are inlined into the entry kernel: a call would push
-    the eight arrays of a town onto the stack. Python calls a kernel through an `entry_kernel` only (a wrapper for each
-    would take a fifth of the compile time), or with NUMBA_DISABLE_JIT=1, which returns the plain function; it computes
-    the same bits.
-    """
-    return _compile(function, entry=False)
-
-
-def entry_kernel(function: F) -> F:
-    """Compile a kernel that Python calls, otherwise like `kernel`."""
-    return _compile(function, entry=True)

@@ -1,6 +1,6 @@
 """The cache of compiled kernels: which folder it is in, what is read from it, and how it is kept small.
 
-Compiling takes about half a minute; what was compiled is 15 to 28 MB for each version of the sources, and all
+Compiling takes about a quarter of a minute; what was compiled is 5 MB for each version of the sources, and all
 installations of one user share it. A cache is no part of any result: one that is damaged, full or cannot be written is
 named once and done without.
 """
@@ -62,7 +62,7 @@ def folder_for(name: str) -> Path | None:
             continue
     _name_once(
         f"compiled kernels cannot be kept (tried {' and '.join(map(str, roots))}), so that every process compiles "
-        "anew, about half a minute; set XDG_CACHE_HOME to a directory that you may write"
+        "anew, about a quarter of a minute; set XDG_CACHE_HOME to a directory that you may write"
     )
     return None
 
