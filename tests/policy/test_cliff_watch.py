@@ -10,6 +10,7 @@ from corridor import Corridor, CorridorProvider
 from corridor_schedules import GUARDED, LEARNS, write
 from ridge_weights import ridge
 
+from townlet.estimate import bounds
 from townlet.machine.engine.visit import Visit
 from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.training.cliff_watch import CliffWatch
@@ -71,6 +72,25 @@ def test_equal_weights_are_no_cliff(tmp_path: Path) -> None:
     """Nothing is lost on either side."""
     check = watch(tmp_path, CorridorProvider(), weights("straight")).check(weights("straight"))
     assert (False, 0.0) == (check.cliff, check.difference)
+    assert (EPISODES, 0.0, 0.0) == (check.pairs, check.low, check.high)
+
+
+def test_a_check_tells_the_bounds_that_it_decides_by(tmp_path: Path) -> None:
+    """They are one-sided, each at the confidence of the evidence, around the mean of as many pairs as there were."""
+    evidence_watch = watch(tmp_path, CorridorProvider(), weights("slow"))
+    check = evidence_watch.check(weights("straight"))
+    parent = evidence_watch.state().parent_values
+    differences = [value - b for value, b in zip(evidence_watch._values(weights("straight")), parent, strict=True)]
+
+    assert bounds(differences, 1 - evidence_watch.evidence.confidence) == (check.low, check.high)
+    assert check.low < check.difference < check.high
+    assert check.numbers == {
+        "watched": check.mean,
+        "watched_difference": check.difference,
+        "watched_low": check.low,
+        "watched_high": check.high,
+        "watched_pairs": EPISODES,
+    }
 
 
 @pytest.mark.parametrize("lost", [0.0, np.nan, -1.0, np.inf])
@@ -107,3 +127,4 @@ def test_a_watch_that_sees_nothing_shows_no_cliff_and_ends_nothing(tmp_path: Pat
 
     check = watch(tmp_path, CorridorProvider(Blind), weights("slow")).check(weights("straight"))
     assert (False, 0.0, 0.0) == (check.cliff, check.mean, check.difference)
+    assert {"watched": 0.0, "watched_difference": 0.0, "watched_pairs": 0.0} == check.numbers

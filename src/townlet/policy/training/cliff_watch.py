@@ -1,5 +1,7 @@
 """The cliff watch: a cheap paired evaluation against the parent while ppo trains."""
 
+from math import isnan, nan
+
 from attrs import define, field, frozen
 
 from townlet.dto.codec import Record
@@ -36,8 +38,24 @@ class CliffCheck:
     """Mean of the objective over the episodes."""
     difference: float
     """Mean paired difference to the parent."""
-    cliff: bool
-    """True where the whole confidence interval of the mean difference lies below zero."""
+    pairs: int = 0
+    """Episodes that were compared; 0 for the parent itself."""
+    low: float = nan
+    """Lower one-sided bound of the mean difference at the confidence of the evidence; NaN for fewer than two pairs."""
+    high: float = nan
+    """Upper one-sided bound at the same confidence; NaN for fewer than two pairs."""
+
+    @property
+    def cliff(self) -> bool:
+        """True where the upper bound lies below zero: the weights are worse than the parent."""
+        return self.high < 0
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the metric stream has of a check; bounds only where there are any."""
+        bounds = {} if isnan(self.high) else {"watched_low": self.low, "watched_high": self.high}
+        means = {"watched": self.mean, "watched_difference": self.difference, "watched_pairs": float(self.pairs)}
+        return means | bounds
 
 
 @define(kw_only=True)
@@ -76,7 +94,7 @@ class CliffWatch:
         """Continue from what `state` returned and the best weights of that time."""
         self.agent_steps, self._parent_values = state.agent_steps, state.parent_values
         if state.best is not None:
-            self.best = CliffCheck(weights=best, mean=state.best[0], difference=state.best[1], cliff=False)
+            self.best = CliffCheck(weights=best, mean=state.best[0], difference=state.best[1])
 
     def check(self, weights: Weights) -> CliffCheck:
         """Return the paired comparison of `weights` with the parent.
@@ -87,20 +105,19 @@ class CliffWatch:
         if not self._parent_values:
             self._parent_values = self._values(self.parent)
             values = [value for value in self._parent_values if value is not None]
-            self.best = CliffCheck(
-                weights=self.parent, mean=sum(values) / max(len(values), 1), difference=0.0, cliff=False
-            )
+            self.best = CliffCheck(weights=self.parent, mean=sum(values) / max(len(values), 1), difference=0.0)
         pairs = worst_case_pairs(self._values(weights), self._parent_values, 1.0)
         values, parent_values = [value for value, _ in pairs], [parent_value for _, parent_value in pairs]
-        _, high = (
-            paired_bounds(values, parent_values, 1.0 - self.evidence.confidence) if len(pairs) >= 2 else (0.0, 0.0)
-        )
+        alpha = 1.0 - self.evidence.confidence
+        low, high = paired_bounds(values, parent_values, alpha) if len(pairs) >= 2 else (nan, nan)
         count = max(len(pairs), 1)
         check = CliffCheck(
             weights=weights,
             mean=sum(values) / count,
             difference=sum(value - parent_value for value, parent_value in pairs) / count,
-            cliff=high < 0,
+            pairs=len(pairs),
+            low=low,
+            high=high,
         )
         if self.best is None or check.mean > self.best.mean:
             self.best = check
