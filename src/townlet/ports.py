@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.array_fields import array
-from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import Checked, Record, did_you_mean
 from townlet.dto.constraints import Limits
 from townlet.dto.metrics import MetricSpec
@@ -28,6 +28,7 @@ __all__ = [
     "Environment",
     "EnvironmentDescription",
     "EnvironmentProvider",
+    "EnvironmentWithTerms",
     "EpisodeRecorder",
     "PartRecorder",
     "RecordedEpisode",
@@ -42,8 +43,6 @@ __all__ = [
     "Tracker",
     "batched",
     "begin_episodes",
-    "check_finite",
-    "check_over",
     "close",
     "configured",
     "is_batched",
@@ -104,6 +103,9 @@ class EnvironmentDescription(Record):
     """Discount factor γ per decision that the rewards were designed for."""
     metrics: tuple[MetricSpec, ...]
     """KPIs that `Environment.tallies` reports, in the order of its axis M."""
+    reward_terms: tuple[str, ...] = ()
+    """Terms that the rewards are sums of, in the order of `EnvironmentWithTerms.breakdown`; empty where it tells
+    none."""
     teachers: tuple[str, ...]
     """Names of the scripted policies that `EnvironmentProvider.teacher` offers."""
     ticks_per_decision: int = 1
@@ -232,6 +234,14 @@ class Environment(Protocol):
 
     def restore(self, state: bytes) -> None:
         """Continue from a snapshot of an equal environment."""
+
+
+@runtime_checkable
+class EnvironmentWithTerms(Environment, Protocol):
+    """An environment whose description declares `reward_terms`: it tells what its rewards consist of."""
+
+    def breakdown(self) -> RewardBreakdownDTO:
+        """Return the terms of the last decision's rewards; 0 for worlds that were over before it."""
 
 
 @runtime_checkable
@@ -389,45 +399,6 @@ def close(environment: Environment) -> None:
     method: Callable[[], object] | None = getattr(environment, "close", None)
     if method is not None:
         method()
-
-
-def check_over(
-    description: EnvironmentDescription,
-    over: NDArray[np.bool_],
-    lengths: NDArray[np.int64],
-    max_steps: int,
-    before: NDArray[np.bool_] | bool = False,
-) -> None:
-    """Raise EnvironmentFaultError unless the worlds `over` [W] may be over after `lengths` [W] decisions.
-
-    Those that were over `before` must stay so. An episode is over after `max_steps` decisions at the latest, and not
-    earlier where lives last as long as it. Every loop over an environment ends by what the environment declared, so
-    that one that never ends an episode, or ends it too early, is an error and not an endless or a shortened evaluation.
-    """
-    at_limit = lengths >= max_steps
-    wrong = (at_limit | before) & ~over if description.lives_end is not False else at_limit != over
-    if not wrong.any():
-        return
-    world = int(np.argmax(wrong))
-    found, wanted = ("ends", "goes on") if over[world] else ("goes on", "ends")
-    length = f"{max_steps} decisions" if description.lives_end is False else f"at most {max_steps} decisions"
-    raise EnvironmentFaultError(
-        f"environment {description.id}/{description.scenario}: the episode of world {world} {found} after decision "
-        f"{lengths[world]}; expected that it {wanted} there: an episode has {length}, then `over` is true until "
-        "`reset` (docs/reference/environment.md)"
-    )
-
-
-def check_finite(description: EnvironmentDescription, name: str, values: NDArray[np.floating]) -> None:
-    """Raise EnvironmentFaultError where recorded values [T, W, …] are not finite, naming the first place."""
-    for decision, of_worlds in enumerate(values):
-        wrong = ~np.isfinite(of_worlds)
-        if wrong.any():
-            raise EnvironmentFaultError(
-                f"environment {description.id}/{description.scenario}: {name} of world {int(np.argwhere(wrong)[0, 0])} "
-                f"at decision {decision} hold a number that is not finite; expected finite numbers "
-                "(docs/reference/environment.md)"
-            )
 
 
 def _made(factory: Callable[..., EnvironmentProvider], environment_id: str, name: str) -> EnvironmentProvider:

@@ -13,6 +13,7 @@ def test_a_state_that_fine_tunes_has_the_names_of_sb3() -> None:
         "episode_return": 2.0,
         "episode_length": 3.0,
         "episode_queue_intensity": 3.5,
+        "reward_term_wage": 3.25,
         "value_loss": 4.0,
         "approx_kl": 5.0,
         "clip_fraction": 6.0,
@@ -21,6 +22,9 @@ def test_a_state_that_fine_tunes_has_the_names_of_sb3() -> None:
         "entropy": 9.0,
         "anchor_kl": 10.0,
         "watched": 11.0,
+        "watched_low": -1.0,
+        "watched_high": 12.0,
+        "watched_pairs": 24.0,
     }
 
     assert {
@@ -28,6 +32,7 @@ def test_a_state_that_fine_tunes_has_the_names_of_sb3() -> None:
         "rollout/ep_rew_mean": 2.0,
         "rollout/ep_len_mean": 3.0,
         "rollout/episode_queue_intensity": 3.5,
+        "rollout/reward_term_wage": 3.25,
         "train/value_loss": 4.0,
         "train/approx_kl": 5.0,
         "train/clip_fraction": 6.0,
@@ -36,6 +41,9 @@ def test_a_state_that_fine_tunes_has_the_names_of_sb3() -> None:
         "train/entropy_loss": -9.0,
         "train/anchor_kl": 10.0,
         "eval/mean_reward": 11.0,
+        "eval/difference_low": -1.0,
+        "eval/difference_high": 12.0,
+        "eval/pairs": 24.0,
     } == point_numbers("ppo", numbers, fine_tunes=True)
 
 

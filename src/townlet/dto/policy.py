@@ -200,6 +200,10 @@ class EvaluationResult(TrainingResult):
     """Looks that were taken."""
     invalid: tuple[InvalidValues, ...] = evolved(since=2, default=())
     """Where the environment gave no valid number for a KPI, asked for by a guard or not."""
+    reward_terms: str = evolved(since=3, default="", semantic=False)
+    """Digest of the stored terms of the rewards, an `EvidenceTable` whose rows are terms: their means per agent-day
+    (per agent-step where the environment has no days). Empty where the environment declares no terms; no guard judges
+    them."""
 
 
 @frozen(kw_only=True)

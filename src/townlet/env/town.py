@@ -16,7 +16,7 @@ from townlet.dto.scenarios import SCENARIOS, scenario
 from townlet.dto.town import DAY, HORIZON, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import EnvironmentDescription, Tallies, Teacher
-from townlet.world.features import RULES_VERSION, actions, features
+from townlet.world.features import RULES_VERSION, TERMS, actions, features
 from townlet.world.kpis import metrics
 from townlet.world.teachers import TEACHERS
 
@@ -52,6 +52,7 @@ def describe(spec: TownSpec) -> EnvironmentDescription:
         ticks_per_decision=spec.ticks_per_decision,
         discount=1 - spec.ticks_per_decision / HORIZON,
         metrics=metrics(spec),
+        reward_terms=TERMS,
         objective="return_per_agent_day",
         teachers=tuple(TEACHERS),
         lives_end=False,

@@ -17,8 +17,13 @@ _SB3 = {
     "total_loss": "train/loss",
     "watched": "eval/mean_reward",
     "watched_difference": "eval/difference",
+    "watched_low": "eval/difference_low",
+    "watched_high": "eval/difference_high",
+    "watched_pairs": "eval/pairs",
 }
 """Numbers of a state that fine-tunes, by the names of SB3's logger; all others are ``train/NAME``."""
+_OF_ROLLOUTS = ("episode_", "reward_term_")
+"""How numbers of training episodes and the terms of their rewards begin."""
 _GATE = ("value", "baseline", "limit", "low", "high", "p_value")
 _PASSED = {Verdict.PASS: 1.0, Verdict.FAIL: 0.0}
 
@@ -35,7 +40,7 @@ def point_numbers(state: str, numbers: Mapping[str, float], *, fine_tunes: bool)
 
 
 def _name(name: str) -> str:
-    return _SB3.get(name, f"rollout/{name}" if name.startswith("episode_") else f"train/{name}")
+    return _SB3.get(name, f"rollout/{name}" if name.startswith(_OF_ROLLOUTS) else f"train/{name}")
 
 
 def gate_numbers(report: GuardReport) -> dict[str, float]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -136,14 +137,22 @@ class RunData:
     @cached_property
     def evidence(self) -> tuple[VisitEvidence, ...]:
         """The paired episodes of every visit that gathered some; BadInputError for a table that is lost or damaged."""
-        return tuple(self._evidence())
+        return tuple(self._tables("evidence"))
 
-    def _evidence(self) -> Iterator[VisitEvidence]:
+    def _tables(self, name: Literal["evidence", "reward_terms"]) -> Iterator[VisitEvidence]:
         for visit in self.visits:
-            if isinstance(visit.result, EvaluationResult):
-                digest = visit.result.evidence
+            digest = getattr(visit.result, name) if isinstance(visit.result, EvaluationResult) else ""
+            if digest:
                 table = structure(json.loads(self.blobs.get(digest)), EvidenceTable)
                 yield VisitEvidence(state=visit.state, visit=visit.visit, digest=digest, table=table)
+
+    @cached_property
+    def reward_terms(self) -> tuple[VisitEvidence, ...]:
+        """The terms of the rewards in the same episodes; none of a visit whose environment declares none.
+
+        Errors are those of `evidence`.
+        """
+        return tuple(self._tables("reward_terms"))
 
     @property
     def points(self) -> tuple[VisitPoint, ...]:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
+from townlet.policy.episode_checks import check_over
 from townlet.policy.model.forward import forward
 from townlet.policy.model.weights import Weights
-from townlet.ports import Environment, Teacher, begin_episodes, check_over, close, teacher_actions
+from townlet.policy.reward_terms import TermSums, term_exposures
+from townlet.ports import Environment, Teacher, begin_episodes, close, teacher_actions
 
 __all__ = ["Rollout"]
 
@@ -53,6 +55,7 @@ class Rollout:
         """[M], KPI sums of the same episodes."""
         self.ended_exposures = np.zeros(len(description.metrics))
         """[M], their KPI exposures."""
+        self._terms = TermSums(environment)
         self._is_whole = np.ones(environment.worlds, np.bool_)
         """[W], whether the policy alone played the running episode from its beginning."""
         self._max_steps = max_steps
@@ -65,6 +68,7 @@ class Rollout:
         self._add_tallies(np.arange(self.environment.worlds))
         close(self.environment)
         self.environment = make()
+        self._terms = TermSums(self.environment)
         self._begin()
 
     def _begin(self) -> None:
@@ -85,6 +89,7 @@ class Rollout:
         self._is_whole &= ~self.teacher_controlled
         self.returns, self.lengths = [], []
         self.ended_sums[:], self.ended_exposures[:] = 0, 0
+        self._terms.clear()
         policy, environment = weights.policy("stochastic"), self.environment
         spec = environment.description.actions
         self._final_observations.clear()
@@ -99,6 +104,7 @@ class Rollout:
                 their_view = _first_worlds(observed, teacher_worlds)
                 self.actions[t, :teacher_worlds] = teacher_actions(teacher, their_view, spec)
             step = environment.step(self.actions[t])
+            self._terms.add()
             self.rewards[t], self.terminations[t] = step.rewards, step.terminations
             self._decisions, self._lengths = self._decisions + 1, self._lengths + 1
             check_over(environment.description, step.over, self._lengths, self._max_steps)
@@ -185,6 +191,18 @@ class Rollout:
     def normalised_features(self, weights: Weights) -> NDArray[np.float32]:
         """Return the features [T, W, N, F], normalised during the rollout by the weights that played it."""
         return self.features[:-1]
+
+    def term_means(self) -> dict[str, float]:
+        """Return the mean of each term of the rewards in the worlds in which the policy decided in the last rollout.
+
+        Units are those of `term_unit`; nothing where the environment declares no terms, or the teacher decided alone.
+        """
+        own, description = ~self.teacher_controlled, self.environment.description
+        if not own.any():
+            return {}
+        exposure = term_exposures(description, np.array([len(self.rewards) * own.sum()]))
+        means = self._terms.sums[:, own].sum(1) / exposure
+        return dict(zip(description.reward_terms, means.tolist(), strict=True))
 
     def total(self, metric: str) -> float:
         """Return a KPI's sum over all training episodes, the current ones included; 0 for an unknown KPI."""

@@ -58,16 +58,18 @@ class EvidenceCollector:
             for (policy, scenario), episodes in kept.items():
                 key = f"{policy}@{scenario}"
                 arrays |= {f"{prefix}sums.{key}": episodes.sums, f"{prefix}exposures.{key}": episodes.exposures}
+                arrays |= {f"{prefix}terms.{key}": episodes.terms} if len(episodes.terms) else {}
                 arrays[f"{prefix}agent_steps.{key}"] = np.array(episodes.agent_steps, np.float64)
         return arrays
 
     def resume(self, arrays: Mapping[str, NDArray[np.float64]]) -> None:
         """Go on from what `arrays` returned, whatever order a file gave it."""
         for scenario in self.scenarios:
+            terms = len(self.context.environments.describe(scenario).reward_terms)
             for policy in dict.fromkeys(self.policies.values()):
-                self.played[policy, scenario] = _episodes(arrays, "", f"{policy}@{scenario}")
+                self.played[policy, scenario] = _episodes(arrays, "", f"{policy}@{scenario}", terms)
             for policy in self._controlled():
-                self.controls[policy, scenario] = _episodes(arrays, _CONTROL, f"{policy}@{scenario}")
+                self.controls[policy, scenario] = _episodes(arrays, _CONTROL, f"{policy}@{scenario}", terms)
 
     def extend(self, episodes: int) -> None:
         """Let every policy play on until it has played `episodes` episodes of each scenario.
@@ -141,10 +143,24 @@ class EvidenceCollector:
     def rows(self) -> tuple[PairedMetric, ...]:
         """Return each metric's values per policy name, episode by episode."""
         return tuple(
-            self._row(f"[{scenario}].{spec.name}" if self.evidence.scenarios else spec.name, scenario, index)
+            self._row(self._row_name(scenario, spec.name), scenario, index)
             for scenario in self.scenarios
             for index, spec in enumerate(self.context.environments.describe(scenario).metrics)
         )
+
+    def term_rows(self) -> tuple[PairedMetric, ...]:
+        """Return each term of the rewards per policy name, episode by episode; none where none are declared."""
+        return tuple(
+            PairedMetric(
+                metric=self._row_name(scenario, term),
+                values={name: self.played[policy, scenario].term(index) for name, policy in self.policies.items()},
+            )
+            for scenario in self.scenarios
+            for index, term in enumerate(self.context.environments.describe(scenario).reward_terms)
+        )
+
+    def _row_name(self, scenario: str, name: str) -> str:
+        return f"[{scenario}].{name}" if self.evidence.scenarios else name
 
     def _row(self, name: str, scenario: str, index: int) -> PairedMetric:
         played = {policy_name: self.played[policy, scenario] for policy_name, policy in self.policies.items()}
@@ -221,10 +237,12 @@ class EvidenceCollector:
         return tuple(measurements)
 
 
-def _episodes(arrays: Mapping[str, NDArray[np.float64]], prefix: str, key: str) -> Episodes:
-    """Return the episodes that were kept under a key."""
+def _episodes(arrays: Mapping[str, NDArray[np.float64]], prefix: str, key: str, terms: int) -> Episodes:
+    """Return the episodes that were kept under a key; earlier versions kept no terms of the rewards."""
+    sums = arrays[f"{prefix}sums.{key}"]
     return Episodes(
-        sums=arrays[f"{prefix}sums.{key}"],
+        sums=sums,
+        terms=arrays.get(f"{prefix}terms.{key}", np.full((terms, sums.shape[1]), np.nan)),
         exposures=arrays[f"{prefix}exposures.{key}"],
         agent_steps=int(arrays[f"{prefix}agent_steps.{key}"]),
     )

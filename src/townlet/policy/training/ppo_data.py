@@ -213,6 +213,14 @@ class PPODataSource:
         }
         return {"episodes": float(len(rollout.returns))} | kpis | means
 
+    def reward_terms(self) -> dict[str, float]:
+        """Return the mean of each term of the rewards in the last own rollout, as ``reward_term_NAME``.
+
+        Nothing for a recorded batch, and where the environment declares no terms.
+        """
+        means = {} if self.rollout is None or self.is_recorded else self.rollout.term_means()
+        return {f"reward_term_{name}": mean for name, mean in means.items()}
+
     @property
     def returns(self) -> tuple[float, ...]:
         """Return of each of these episodes."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.errors import EnvironmentFaultError
+from townlet.policy.episode_checks import check_over
 from townlet.policy.evaluation.episodes import Episodes
-from townlet.ports import Environment, check_over
+from townlet.ports import Environment
 from townlet.random_play import PlayLimit, RandomPlayer, legal_actions
 
 __all__ = ["Choice", "SamplePlay", "random_choice"]

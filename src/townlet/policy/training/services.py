@@ -23,6 +23,7 @@ from townlet.policy.data.imported import ReplayDataset, open_dataset
 from townlet.policy.data.samples import samples_to_trajectories
 from townlet.policy.data.trajectories import Trajectories, read_trajectories
 from townlet.policy.distributions.acting import masked, sample
+from townlet.policy.episode_checks import check_finite, check_over
 from townlet.policy.model.weights import Weights
 from townlet.ports import (
     Environment,
@@ -31,8 +32,6 @@ from townlet.ports import (
     Tallies,
     Teacher,
     begin_episodes,
-    check_finite,
-    check_over,
     teacher_actions,
 )
 from townlet.rng import mix, uniform

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from time import perf_counter
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from townlet.canonical import canonical_json
 from townlet.dto.evidence import CANDIDATE, EvidenceTable
@@ -129,12 +129,20 @@ class EvaluateStrategy:
             weights=candidate,
             measurements=collector.measurements() + beside,
             evidence=digest,
+            reward_terms=_stored_terms(context, collector, table),
             looks=len(table.looks),
             invalid=collector.invalid_values() + invalid,
             blobs={"evidence": digest},
             agent_steps=collector.agent_steps + more,
             duration=perf_counter() - started,
         )
+
+
+def _stored_terms(context: TrainingContext, collector: EvidenceCollector, table: EvidenceTable) -> str:
+    """Store the terms of the rewards in the form of the evidence; return the digest, empty for none."""
+    rows = collector.term_rows()
+    terms = evolve(table, metrics=rows, covariates={}, further_covariates={})
+    return context.blobs.put(_canonical(terms)) if rows else ""
 
 
 def _checkpoint(collector: EvidenceCollector, look: int) -> Checkpoint:

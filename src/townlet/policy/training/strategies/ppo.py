@@ -114,7 +114,7 @@ def _train(
             progress.next_check += spec.watch.every
             check = watch.check(progress.weights)
             progress.cliff = check.cliff
-            numbers |= {"watched": check.mean, "watched_difference": check.difference}
+            numbers |= check.numbers
         context.telemetry.emit(
             iteration + 1, numbers, of=iterations, agent_steps=progress.agent_steps, returns=data.returns
         )
@@ -142,7 +142,7 @@ def _iterate(
     policy_rows = rollout.alive & ~rollout.teacher_controlled[:, None]
     progress.rewards.append(float(rollout.rewards[policy_rows].mean(dtype=np.float64)) if policy_rows.any() else 0.0)
     numbers = attrs.asdict(statistics, filter=lambda a, _: a.name != "finite") | {"reward": progress.rewards[-1]}
-    numbers |= data.episode_numbers()
+    numbers |= data.reward_terms() | data.episode_numbers()
     if not statistics.finite or not acts_finitely(updated, rollout.normalised_features(updated)[-1]):
         progress.nonfinite += 1  # the weights that played this rollout stay the visit's answer
     else:
