@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.dto.actions import ActionSpec
 from townlet.dto.schedule import EnvironmentSpec
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.model.forward import Layers, forward
@@ -58,7 +59,8 @@ def bare(shapes: PPOShapes, iterations: int) -> Figures:
     from townlet.policy.model.torch_network import ActorCritic
 
     actor, critic = trunks(shapes)
-    network = ActorCritic(actor, critic)
+    heads = ActionSpec.one_of(*map(str, range(shapes.outputs)))
+    network = ActorCritic(actor, critic, np.zeros(0, np.float32), heads)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, eps=1e-5, fused=True)
     x = features_of(shapes)
     rows = torch.from_numpy(x)

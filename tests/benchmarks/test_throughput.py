@@ -1,6 +1,9 @@
 """The pages of `throughput.py` say what was measured."""
 
-from contestants import Figures
+from collections.abc import Callable
+
+import pytest
+from contestants import Figures, bare, products
 from tables import learners_table, parts_lines, players_table, ratio
 
 from townlet.policy.training.bench_products import PPOShapes
@@ -8,6 +11,17 @@ from townlet.policy.training.bench_products import PPOShapes
 SHAPES = PPOShapes(
     worlds=1, agents=10, features=4, outputs=2, num_steps=10, update_epochs=1, minibatch_size=100, hidden_sizes=(8,)
 )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("contestant", [bare, products])
+def test_what_ppo_cannot_do_without_can_be_timed_at_any_shape(contestant: Callable[[PPOShapes, int], Figures]) -> None:
+    """Two iterations after the first one count."""
+    told = contestant(SHAPES, 2)
+
+    assert 2 * 100 == told["agent_steps"]
+    assert told["seconds"] > 0
+    assert told["processor"] > 0
 
 
 def figures(seconds: float, processor: float) -> Figures:

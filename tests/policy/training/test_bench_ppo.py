@@ -1,16 +1,22 @@
 """`townlet bench ppo` measures what it says, anywhere."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from townlet.cli import run_command
+from townlet.dto.codec import structure
 from townlet.errors import BadInputError
+from townlet.machine.schedule.overrides import parse_overrides
+from townlet.machine.schedule.shipped import find_schedule
+from townlet.policy.training import bench_host as bench_host_module
 from townlet.policy.training import bench_products
 from townlet.policy.training.bench_host import bench_host, sgemm_speed
+from townlet.policy.training.bench_ppo import PPOBench, PPOSpeed, bench_table, ppo_options
 from townlet.policy.training.bench_products import PPOShapes, product_seconds
+from townlet.policy.training.launch import ScheduleSource
+from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies import base
 
 SHAPES = PPOShapes(
@@ -64,38 +70,56 @@ def test_the_host_says_what_speed_depends_on() -> None:
 
 
 @pytest.mark.torch
-def test_the_command_prints_both_clocks(capsys: pytest.CaptureFixture[str]) -> None:
-    """The shares of an iteration's parts are a whole, and a large product is the measure of its arithmetic."""
+def test_the_command_measures_by_both_clocks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shares of an iteration's parts are a whole; the table has a line for each measurement."""
+    monkeypatch.setattr(bench_host_module, "_SGEMM_SIZE", 256)
     assert 0 == measured("--json")
 
-    result = json.loads(capsys.readouterr().out)
-    assert 3 == result["rounds"]
-    assert 2 * 8 * 4 == result["shapes"]["worlds"] * result["shapes"]["agents"] * result["shapes"]["num_steps"]
-    for clock in (result["clock"], result["processor"]):
-        assert clock["environment"] + clock["acting"] + clock["update"] == pytest.approx(1, abs=0.2)
-        assert 0 < clock["least"] <= clock["samples"] <= clock["most"]
-        assert 0 < clock["of_sgemm"] < 1
-        assert clock["gflops"] == pytest.approx(result["flops_per_sample"] * clock["samples"] * 1e-9)
+    result = structure(json.loads(capsys.readouterr().out), PPOBench)
+    assert 3 == result.rounds
+    assert 2 * 8 * 4 == result.shapes.rows
+    for speed in (result.clock, result.processor):
+        assert speed.environment + speed.acting + speed.update == pytest.approx(1, abs=0.2)
+        assert 0 < speed.least <= speed.samples <= speed.most
+        assert speed.gflops == pytest.approx(result.flops_per_sample * speed.samples * 1e-9)
+    lines = bench_table(result).splitlines()
+    assert lines[0].startswith("ppo of quickstart on cpu: town/")
+    assert str(result.host) == lines[1]
+    assert any(line.startswith("the products alone would take ") for line in lines)
 
 
 @pytest.mark.torch
-def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """The table names schedule, machine and each measurement."""
-    assert 0 == measured()
+def test_where_a_gpu_learns_the_processors_products_are_not_its_measure() -> None:
+    """Their shares are left out of the table."""
+    speed = PPOSpeed(
+        samples=1.0, least=1.0, most=1.0, environment=0.5, acting=0.25, update=0.25, gflops=1.0, sgemm=None,
+        of_sgemm=None, products=None,
+    )  # fmt: skip
+    result = PPOBench(
+        schedule="a", environment="b/c", device="cuda: d", host=bench_host(), threads=2, shapes=SHAPES, rounds=3,
+        flops_per_sample=1.0, sgemm_of_one=1.0, peak_memory=None, clock=speed, processor=speed,
+    )  # fmt: skip
 
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("ppo of quickstart on cpu: town/")
-    assert any(line.startswith("the products alone would take ") for line in lines)
+    assert "update" in bench_table(result)
+    assert "alone would take" not in bench_table(result)
+    assert "memory" not in bench_table(result)
 
 
 def test_a_schedule_without_ppo_is_refused() -> None:
     """There is nothing to measure."""
-    from townlet.policy.training.bench_ppo import ppo_options
-    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-
-    plan = PolicyTrainingOrchestrator(Path(__file__).parents[3] / "schedules" / "bc_only.yaml").plan()
     with pytest.raises(BadInputError, match="no state has the strategy ppo"):
-        ppo_options(plan)
+        ppo_options(PolicyTrainingOrchestrator(find_schedule("bc_only")).plan())
+
+
+def test_the_networks_are_the_clone_s_where_ppo_starts_from_it() -> None:
+    """Widths that stand beside ppo count for a fresh start alone."""
+    source = ScheduleSource.overriding(
+        find_schedule("quickstart"), parse_overrides(("states.bc.with.hidden_sizes=[32, 48]",))
+    )
+
+    assert (32, 48) == ppo_options(PolicyTrainingOrchestrator(source).plan()).hidden_sizes
 
 
 def test_without_torch_the_command_says_what_to_install(

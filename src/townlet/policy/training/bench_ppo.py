@@ -17,7 +17,7 @@ from townlet.dto.actions import Actions
 from townlet.dto.boundary import ObservationBatchDTO, StepResult
 from townlet.dto.codec import Record
 from townlet.dto.schedule import EnvironmentSpec, Plan
-from townlet.dto.strategies import PPOSpec
+from townlet.dto.strategies import BCSpec, PPOSpec
 from townlet.errors import BadInputError
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.ppo.ramps import Ramp
@@ -121,10 +121,15 @@ class _TimedEnvironment:
 
 
 def ppo_options(plan: Plan) -> PPOSpec:
-    """Return the options of a schedule's first state with the strategy ppo; BadInputError where there is none."""
+    """Return the options of a schedule's first state with the strategy ppo; BadInputError where there is none.
+
+    Where it does not start fresh, the networks have the widths of the schedule's clone.
+    """
+    clones = [options.hidden_sizes for options in plan.options.values() if isinstance(options, BCSpec)]
     for options in plan.options.values():
         if isinstance(options, PPOSpec):
-            return options
+            is_fresh = options.start_from == "fresh" or not clones
+            return options if is_fresh else evolve(options, hidden_sizes=clones[0])
     raise BadInputError(f"schedule {plan.schedule.name}: no state has the strategy ppo; name one that trains")
 
 
