@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from myst_parser.sphinx_ import Parser as MystParser
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+
+from townlet.dto.codec import structure
+from townlet.dto.schedule import ScheduleSpec
+from townlet.machine.schedule.diagram import mermaid
+from townlet.machine.schedule.yaml_source import read as read_document
+from townlet.report.html.drawing.schedule import schedule_drawing
 
 _HEADING = re.compile(r"^## (.+)$")
 _ITEM = re.compile(r"^ *- \[([^\]]+)\]\(([^)#]+)\)")
@@ -72,17 +79,36 @@ class FolderLinks(SphinxTransform):
                 node.replace_self(nodes.literal(text=node.astext()))
 
 
-class DiagramText(SphinxTransform):
-    """Shows a Mermaid diagram as its text: drawing it would take a script of another host, and forges draw it."""
+_FRAME = '<div class="machine" tabindex="0" role="region" aria-label="Drawing of a machine">'
+
+
+class DiagramDrawing(SphinxTransform):
+    """Shows a Mermaid diagram of a shipped schedule as our own drawing of it: Mermaid's takes a script of another host.
+
+    A diagram of anything else stays text.
+    """
 
     default_priority = 5
 
     def apply(self, **_: Any) -> None:
-        """Take the language off each diagram; a line says what it is."""
+        """Replace each diagram by the drawing, or take its language away."""
         for node in list(self.document.findall(nodes.literal_block)):
-            if node.get("language") == "mermaid":
+            if node.get("language") != "mermaid":
+                continue
+            drawing = _drawings().get(node.astext().strip())
+            if drawing is None:
                 node["language"] = "text"
-                node["classes"].append("diagram")
+            else:
+                node.replace_self(nodes.raw(text=f"{_FRAME}{drawing}</div>", format="html"))
+
+
+@cache
+def _drawings() -> dict[str, str]:
+    """Return the drawing of each shipped schedule by the text of its diagram."""
+    folder = Path(__file__).parents[2] / "schedules"
+    texts = (path.read_bytes() for path in sorted(folder.glob("*.yaml")))
+    schedules = [structure(read_document(text).data, ScheduleSpec) for text in texts]
+    return {mermaid(schedule).strip(): schedule_drawing(schedule) for schedule in schedules}
 
 
 def _write_entrance(app: Sphinx, exception: Exception | None) -> None:
@@ -96,7 +122,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_source_suffix(".ipynb", "notebook")
     app.add_source_parser(NotebookParser)
     app.add_transform(FolderLinks)
-    app.add_transform(DiagramText)
+    app.add_transform(DiagramDrawing)
     app.connect("source-read", _add_navigation)
     app.connect("build-finished", _write_entrance)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

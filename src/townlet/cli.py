@@ -35,6 +35,7 @@ from townlet.commands.demo import demo
 from townlet.commands.export import export
 from townlet.commands.faults import check_words, close_output, open_missing_streams, refusal_of
 from townlet.commands.gc import gc
+from townlet.commands.graph import graph
 from townlet.commands.init import init
 from townlet.commands.live import watch
 from townlet.commands.logs import logs
@@ -90,6 +91,7 @@ app.command(sign, group=ANSWERING)
 add_operator_commands(app)
 add_schedule_commands(app)
 app.command(check, group=PLANNING)
+app.command(graph, group=PLANNING)
 
 
 @app.command(group=RUNNING)
@@ -137,22 +139,6 @@ def run(
         quiet=quiet,
     )
     return code
-
-
-@app.command(group=PLANNING)
-def graph(schedule: SchedulePath, *, overrides: Overrides = (), allow_import: AllowImport = ()) -> int:
-    """Draw a schedule as a Mermaid state diagram."""
-    from townlet.imports import Imports
-    from townlet.machine.schedule.diagram import mermaid
-    from townlet.machine.schedule.overrides import parse_overrides
-    from townlet.policy.training.launch import ScheduleSource
-    from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-    from townlet.report import terminal
-
-    config = ScheduleSource.overriding(schedule, parse_overrides(overrides))
-    orchestrator = PolicyTrainingOrchestrator(config, imports=Imports(allow_import))
-    terminal.show(mermaid(orchestrator.plan().schedule).rstrip("\n"))
-    return 0
 
 
 @app.command(group=OTHERS)

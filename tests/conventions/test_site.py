@@ -73,6 +73,15 @@ def test_no_page_asks_another_host() -> None:
     assert set() == calls
 
 
+def test_the_machine_of_the_front_page_is_drawn() -> None:
+    """Mermaid's text stands there for code forges; the site shows the picture of `townlet graph --format svg`."""
+    text = (SITE / "README.html").read_text(encoding="utf-8")
+
+    assert '<svg xmlns="http://www.w3.org/2000/svg"' in text
+    assert "2. to promote if better and rarely_worse" in text
+    assert "stateDiagram-v2" not in text
+
+
 def test_every_link_leads_to_a_file_and_a_place_in_it() -> None:
     """As a browser follows it, from the file system too."""
     lost = []

@@ -1,11 +1,14 @@
-"""The machine drawn as a Mermaid diagram."""
+"""The machine drawn as a Mermaid diagram, and as a picture."""
 
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import attrs
 import pytest
 from catalogue import catalogue, describe
 
+from townlet.cli import run_command
 from townlet.dto.codec import structure
 from townlet.dto.schedule import ScheduleSpec
 from townlet.machine.schedule.diagram import mermaid
@@ -71,3 +74,20 @@ def test_a_word_of_mermaid_is_no_identifier(name: str) -> None:
     assert f'    state "{name}" as state_' in drawn
     assert f" {name}\n" not in drawn
     assert f"    {name} -->" not in drawn
+
+
+def test_the_picture_says_what_the_diagram_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every state is a box, every edge an arrow and a line of text; the file needs nothing else to be drawn."""
+    pytest.importorskip("markupsafe")
+    assert 0 == run_command(["graph", str(DATA / "small_town.yaml"), "--format", "svg"])
+    text = capsys.readouterr().out
+    schedule = load(DATA / "small_town.yaml", catalogue(), describe).schedule
+    lines = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    arrows = {(name, edge.to) for name, state in schedule.states.items() for edge in state.next}
+
+    assert "svg" == ElementTree.fromstring(text).tag.rpartition("}")[2]
+    assert set(schedule.states) | {"done", "hold"} <= set(lines)
+    assert len(arrows) == text.count('class="edge open"')
+    assert sum(len(state.next) for state in schedule.states.values()) == sum(" to " in f" {x[:6]}" for x in lines)
+    assert "1. to bc if enough_data and varied_actions" in lines
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")

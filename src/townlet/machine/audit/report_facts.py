@@ -198,7 +198,7 @@ def report_facts(run: RunData, describe: Describe) -> ReportFacts:
         rollbacks=sum(run.state.visits.get(name, 0) for name, entry in strategies.items() if entry.discards),
         visits=run.visits,
         spans=timeline(run.journal),
-        edges=tuple(_edges(run.schedule, run.journal)),
+        edges=tuple(schedule_edges(run.schedule, run.journal)),
         decisions=decisions,
         decision=decision,
         intent=intent,
@@ -279,7 +279,8 @@ def _promotion(entries: Sequence[Entry]) -> tuple[EffectIntent | None, EffectDon
     return intent, done, at
 
 
-def _edges(schedule: ScheduleSpec, entries: Sequence[Entry]) -> Iterator[EdgeFacts]:
+def schedule_edges(schedule: ScheduleSpec, entries: Sequence[Entry] = ()) -> Iterator[EdgeFacts]:
+    """Yield the edges of a schedule with how often a journal took each, then the moves that were the engine's own."""
     taken: Counter[tuple[str, str, int]] = Counter()
     held = ""
     for entry in entries:

@@ -41,6 +41,7 @@ def drawing(width: float, height: float, *children: Markup, title: str, css: str
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {width:g} {height:g}",
         width=width,
+        height=height,
         role="img",
         aria_label=title,
         class_=css or None,
