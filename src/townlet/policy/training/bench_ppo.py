@@ -8,13 +8,14 @@ is no anchor, no demonstration loss and no cliff watch.
 import sys
 from collections.abc import Iterator
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions
-from townlet.dto.boundary import ObservationBatchDTO, StepResult
+from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.codec import Record
 from townlet.dto.schedule import EnvironmentSpec, Plan
 from townlet.dto.strategies import BCSpec, PPOSpec
@@ -25,7 +26,7 @@ from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.training.bench_host import BenchHost, bench_host, clocks, sgemm_speed
 from townlet.policy.training.bench_products import PPOShapes, product_seconds
 from townlet.policy.training.strategies.base import require_torch
-from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, Tallies, close
+from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, EnvironmentWithTerms, Tallies, close
 
 __all__ = ["PPOBench", "PPOSpeed", "bench", "bench_table", "ppo_options", "ppo_shapes"]
 
@@ -109,6 +110,9 @@ class _TimedEnvironment:
         step = self.inner.step(actions)
         self.seconds += clocks() - began
         return step
+
+    def breakdown(self) -> RewardBreakdownDTO:  # asked for only where the description declares terms
+        return cast("EnvironmentWithTerms", self.inner).breakdown()
 
     def tallies(self) -> Tallies:
         return self.inner.tallies()
