@@ -18,7 +18,7 @@ from townlet.dto.strategies import RampSpec
 from townlet.env.gymnasium_provider import GymnasiumProvider
 from townlet.env.spaces import observation_layout
 from townlet.policy.data.dataset import DatasetMetadata
-from townlet.policy.distributions.acting import log_probabilities, log_probability, masked, sample
+from townlet.policy.distributions.acting import masked, sample
 from townlet.policy.model.initialise import fresh_weights
 from townlet.policy.ppo.ramps import factor_at, ramp_at
 from townlet.policy.ppo.rollout import Rollout
@@ -103,8 +103,7 @@ def test_a_row_without_a_legal_option_gives_finite_numbers() -> None:
     spec = ActionSpec.one_of("a", "b", "c")
     logits = masked(np.array([[1.0, 2.0, 3.0]] * 2, np.float32), np.array([[True] * 3, [False] * 3]))
     none = np.zeros(0, np.float32)
-    drawn = sample(logits, np.zeros((2, 0), np.float32), none, np.full((2, 1), 0.5, np.float32), spec)
-    log_p = log_probability(log_probabilities(logits, spec), np.zeros((2, 0), np.float32), none, drawn, spec)
+    drawn, log_p = sample(logits, np.zeros((2, 0), np.float32), none, np.full((2, 1), 0.5, np.float32), spec)
     assert np.isfinite(log_p).all()
     assert np.isfinite(drawn).all()
 

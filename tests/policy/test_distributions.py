@@ -12,7 +12,6 @@ from townlet.dto.actions import ActionSpec, BoxHead, DiscreteHead
 from townlet.policy.distributions.acting import (
     choose_greedily,
     log_probabilities,
-    log_probability,
     masked,
     sample,
 )
@@ -105,8 +104,7 @@ def test_torch_and_numpy_agree_on_log_probabilities(spec: ActionSpec, seed: int)
     outputs, mask, log_std = outputs_and_masks(seed, spec)
     logits, means = masked(outputs[:, : spec.logits], mask), outputs[:, spec.logits :]
     numbers = uniform(mix(seed, np.arange(40 * spec.columns, dtype=np.uint64))).reshape(40, spec.columns)
-    actions = sample(logits, means, log_std, numbers, spec)
-    found = log_probability(log_probabilities(logits, spec), means, log_std, actions, spec)
+    actions, found = sample(logits, means, log_std, numbers, spec)
     distribution = ActionDistribution.of_outputs(
         torch.from_numpy(outputs), torch.from_numpy(mask), torch.from_numpy(log_std), spec
     )
@@ -121,7 +119,7 @@ def test_an_illegal_option_is_never_chosen(spec: ActionSpec, seed: int) -> None:
     outputs, mask, log_std = outputs_and_masks(seed, spec)
     logits, means = masked(30 * outputs[:, : spec.logits], mask), outputs[:, spec.logits :]
     numbers = uniform(mix(seed, np.arange(40 * spec.columns, dtype=np.uint64))).reshape(40, spec.columns)
-    for chosen in (choose_greedily(logits, means, spec), sample(logits, means, log_std, numbers, spec)):
+    for chosen in (choose_greedily(logits, means, spec), sample(logits, means, log_std, numbers, spec)[0]):
         for column, part in enumerate(spec.segments(mask)):
             assert part[np.arange(40), chosen[:, column].astype(int)].all()
 
@@ -132,7 +130,7 @@ def test_options_are_sampled_with_the_probabilities_of_the_softmax() -> None:
     logits = np.array([0.0, 1.0, -1.0, 0.5], np.float32)
     numbers = uniform(mix(9, np.arange(200_000, dtype=np.uint64)))[:, None]
     none = np.zeros((len(numbers), 0), np.float32)
-    drawn = sample(np.broadcast_to(logits, (len(numbers), 4)), none, none[0], numbers, spec)[:, 0]
+    drawn = sample(np.broadcast_to(logits, (len(numbers), 4)), none, none[0], numbers, spec)[0][:, 0]
     expected = np.exp(log_probabilities(logits[None], spec))[0]
     seen = np.bincount(drawn, minlength=4) / len(numbers)
     assert np.all(np.abs(seen - expected) < 3 * np.sqrt(expected * (1 - expected) / len(numbers)))
@@ -144,7 +142,7 @@ def test_numbers_are_sampled_from_the_gaussian() -> None:
     numbers = np.concatenate((uniform(mix(9, np.arange(200_000, dtype=np.uint64))), np.float32([0, 1 - 2**-24])))
     rows = len(numbers)
     means, log_std = np.full((rows, 1), 0.25, np.float32), np.float32([math.log(2)])
-    drawn = sample(np.zeros((rows, 0), np.float32), means, log_std, numbers[:, None], spec)[:, 0]
+    drawn = sample(np.zeros((rows, 0), np.float32), means, log_std, numbers[:, None], spec)[0][:, 0]
     assert stats.kstest(drawn[:-2], stats.norm(0.25, 2).cdf).pvalue > 0.01
     assert np.isfinite(drawn).all()
 
@@ -154,7 +152,7 @@ def test_heads_are_drawn_from_numbers_of_their_own() -> None:
     spec = ActionSpec(box=BOXES)
     numbers = uniform(mix(5, np.arange(40_000, dtype=np.uint64))).reshape(-1, 2)
     means = np.zeros((len(numbers), 2), np.float32)
-    drawn = sample(np.zeros((len(numbers), 0), np.float32), means, means[0], numbers, spec)
+    drawn, _ = sample(np.zeros((len(numbers), 0), np.float32), means, means[0], numbers, spec)
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.02
 
 

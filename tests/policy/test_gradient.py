@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch")
 
 from townlet.policy.distributions.autograd import ActionDistribution  # noqa: E402
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
+from townlet.policy.model.threads import both  # noqa: E402
 from townlet.policy.model.torch_network import ActorCritic  # noqa: E402
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms  # noqa: E402
 from townlet.policy.ppo.gradient_backend import NumpyBackend, TorchBackend  # noqa: E402
@@ -274,30 +275,12 @@ def bits(seed: int = 0) -> bytes:
 
 def test_parallel_and_sequential_shards_give_the_same_bits() -> None:
     """Two parallel runs and one sequential run agree bit for bit."""
-
-    class Sequential(NumpyBackend):
-        """Computes one shard after the other."""
-
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self._pool.submit = lambda call, *args: _Done(call(*args))  # type: ignore[method-assign, assignment]
-
     example = case(2, np.float32, 2000, demos=301)
-    one, *others = (example.backward(kind) for kind in (NumpyBackend, NumpyBackend, Sequential))
-    for other in others:
+    one, two = (example.backward(NumpyBackend) for _ in range(2))
+    inside, _ = both(lambda: example.backward(NumpyBackend), lambda: None)  # shards in there use no second thread
+    for other in (two, inside):
         assert one[0] == other[0]
         assert all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True))
-
-
-@frozen
-class _Done:
-    """A future with a result."""
-
-    value: object
-
-    def result(self) -> object:
-        """Return it."""
-        return self.value
 
 
 def test_plain_python_computes_the_same_bits() -> None:

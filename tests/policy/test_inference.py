@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -48,9 +49,12 @@ for widths in ((4, 64, 64, 2), (37, 64, 64, 11), (184, 128, 128, 9), (300, 256, 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these kernels are of x86")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_row_has_the_same_bits_on_every_processor(kernel: str) -> None:
-    """Whatever kernel of OpenBLAS multiplies; one that this processor cannot run is replaced by its own."""
+    """Whatever kernel of OpenBLAS multiplies."""
     environment = {**os.environ, "OPENBLAS_CORETYPE": kernel}
-    subprocess.run([sys.executable, "-c", IN_ANY_PLACE], env=environment, check=True, timeout=120)
+    code = subprocess.run([sys.executable, "-c", IN_ANY_PLACE], env=environment, timeout=120).returncode
+    if code == -signal.SIGILL:
+        pytest.skip(f"this processor lacks instructions that {kernel} uses")
+    assert code == 0
 
 
 def test_forward_is_a_multi_layer_perceptron() -> None:

@@ -16,7 +16,6 @@ __all__ = [
     "ILLEGAL",
     "choose_greedily",
     "log_probabilities",
-    "log_probability",
     "masked",
     "sample",
 ]
@@ -61,44 +60,30 @@ def sample(
     log_std: NDArray[np.float32],
     numbers: NDArray[np.float32],
     spec: ActionSpec,
-) -> Actions:
-    """Return draws [B, C] by the inverse of the cumulative distribution, from uniform numbers [B, C] in [0, 1).
+) -> tuple[Actions, NDArray[np.float32]]:
+    """Return draws [B, C] by the inverse of the cumulative distribution, and log π(a|s) [B] of each.
 
-    `logits` [B, A] are masked, `means` are [B, D], `log_std` is [D].
+    `logits` [B, A] are masked, `means` are [B, D], `log_std` is [D], `numbers` are uniform [B, C] in [0, 1).
+
+    log π = Σ_heads log p(option) + Σ_d (−½·((a − μ) ÷ σ)² − log σ − ½·log 2π)
     """
-    actions = np.empty((len(logits), spec.columns), spec.dtype)
+    actions, rows = np.empty((len(logits), spec.columns), spec.dtype), np.arange(len(logits))
+    total: NDArray[np.float32] = np.zeros(len(logits), np.float32)
     for column, z in enumerate(spec.segments(logits)):
-        weights = np.exp(z - z.max(axis=-1, keepdims=True))
+        shifted = z - z.max(axis=-1, keepdims=True)
+        weights = np.exp(shifted)
         cumulative = np.cumsum(weights, axis=-1)
         # An illegal option has weight 0, so the first sum above the threshold belongs to a legal one.
         above = cumulative > (numbers[:, column] * cumulative[:, -1])[:, None]
-        actions[:, column] = above.argmax(axis=-1)
+        options = above.argmax(axis=-1)
+        actions[:, column] = options
+        total += shifted[rows, options] - np.log(weights.sum(axis=-1))
     if spec.box:
         from scipy.special import ndtri  # its import takes longer than everything else that acting needs
 
         gaussian = ndtri(numbers[:, len(spec.discrete) :].astype(np.float64) + _HALF_STEP)
-        actions[:, len(spec.discrete) :] = means + np.exp(log_std) * gaussian.astype(np.float32)
-    return actions
-
-
-def log_probability(
-    log_p: NDArray[np.float32],
-    means: NDArray[np.float32],
-    log_std: NDArray[np.float32],
-    actions: Actions,
-    spec: ActionSpec,
-) -> NDArray[np.float32]:
-    """Return log π(a|s) [B] of actions [B, C]; `log_p` [B, A] as `log_probabilities` returns them.
-
-    log π = Σ_heads log p(option) + Σ_d (−½·((a − μ) ÷ σ)² − log σ − ½·log 2π)
-    """
-    rows = np.arange(len(actions))
-    total: NDArray[np.float32] = np.zeros(len(actions), np.float32)
-    for column, head in enumerate(spec.segments(log_p)):
-        chosen = head[rows, actions[:, column].astype(np.intp)]
-        total = total + chosen if column else chosen
-    if spec.box:
-        z = (actions[:, len(spec.discrete) :] - means) * np.exp(-log_std)
-        density = -0.5 * z * z - log_std - np.float32(LOG_ROOT_2PI)
-        total = total + density.sum(axis=-1, dtype=np.float32)
-    return total.astype(np.float32, copy=False)
+        drawn = means + np.exp(log_std) * gaussian.astype(np.float32)
+        actions[:, len(spec.discrete) :] = drawn
+        z = (drawn - means) * np.exp(-log_std)
+        total += (-0.5 * z * z - log_std - np.float32(LOG_ROOT_2PI)).sum(axis=-1, dtype=np.float32)
+    return actions, total

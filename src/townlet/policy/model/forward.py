@@ -21,6 +21,8 @@ TILE = 256
 """Rows of the batch in every matrix product."""
 _MARGIN = 8
 """Empty rows at both ends of a transposed tile: OpenBLAS multiplies the ends otherwise on processors with AVX2."""
+_ROWS_FOR_TWO_THREADS = 2048
+"""Rows from which a second thread gains more than it costs to wake it."""
 _TRIALS = 8
 """Rows that are tried: the bits of one may be equal by chance."""
 
@@ -28,18 +30,25 @@ _TRIALS = 8
 @one_thread()
 def forward(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the outputs [B, out] of a multi-layer perceptron for inputs [B, in]."""
-    shapes = [weight.shape for weight, _ in layers]
-    if all(_is_uniform(*shape) for shape in shapes):
-        return _in_rows(layers, inputs)
-    return _in_columns(layers, inputs)
-
-
-def _in_rows(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the outputs of tiles [256, in] × [in, out]."""
-    rows, width = inputs.shape
+    shapes, rows = [weight.shape for weight, _ in layers], len(inputs)
+    write = _write_in_rows if all(_is_uniform(*shape) for shape in shapes) else _write_in_columns
     outputs = np.empty((rows, layers[-1][1].shape[0]), np.float32)
+    if rows < _ROWS_FOR_TWO_THREADS:
+        write(layers, inputs, outputs)
+    else:
+        from townlet.policy.model.threads import both  # its imports would double the time to load a policy
+
+        half = rows // 2
+        both(lambda: write(layers, inputs[:half], outputs[:half]), lambda: write(layers, inputs[half:], outputs[half:]))
+    return outputs
+
+
+def _write_in_rows(layers: Layers, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
+    """Write the outputs of tiles [256, in] × [in, out]."""
+    rows, width = inputs.shape
     tile = np.zeros((TILE, width), np.float32)
     hidden = [np.empty((TILE, bias.shape[0]), np.float32) for _, bias in layers]
+    zeros = [np.zeros_like(y) for y in hidden]  # numpy has no vectorised maximum with one number for AVX2
     for start in range(0, rows, TILE):
         size = min(TILE, rows - start)
         if size == TILE:
@@ -52,18 +61,17 @@ def _in_rows(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]
             np.matmul(x, weight, out=y)
             y += bias
             if index < len(layers) - 1:
-                np.maximum(y, 0, out=y)
+                np.maximum(y, zeros[index], out=y)
             x = y
         outputs[start : start + size] = x[:size]
-    return outputs
 
 
-def _in_columns(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the outputs of tiles [out, in] × [in, 272], each row of the batch a column between two margins."""
+def _write_in_columns(layers: Layers, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
+    """Write the outputs of tiles [out, in] × [in, 272], each row of the batch a column between two margins."""
     rows, width = inputs.shape
-    outputs = np.empty((rows, layers[-1][1].shape[0]), np.float32)
     tile = np.zeros((TILE + 2 * _MARGIN, width), np.float32)
     hidden = [np.empty((bias.shape[0], len(tile)), np.float32) for _, bias in layers]
+    zeros = [np.zeros_like(y) for y in hidden]  # numpy has no vectorised maximum with one number for AVX2
     for start in range(0, rows, TILE):
         size = min(TILE, rows - start)
         end = _MARGIN + size
@@ -74,10 +82,9 @@ def _in_columns(layers: Layers, inputs: NDArray[np.float32]) -> NDArray[np.float
             np.matmul(weight.T, x, out=y)
             y += bias[:, None]
             if index < len(layers) - 1:
-                np.maximum(y, 0, out=y)
+                np.maximum(y, zeros[index], out=y)
             x = y
         outputs[start : start + size] = x[:, _MARGIN:end].T
-    return outputs
 
 
 @lru_cache(maxsize=256)
@@ -105,9 +112,12 @@ def forward_row(layers: Layers, row: NDArray[np.float32]) -> NDArray[np.float32]
 
 
 def normalise(
-    features: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]
+    features: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return (features − mean) ÷ scale, clipped to ±10; float32 [B, F]."""
-    result = features - mean
+    """Return (features − mean) ÷ scale, clipped to ±10; float32 [B, F], written to `out` where it is given."""
+    result = np.subtract(features, mean, out=out)
     result /= scale
     return np.clip(result, -10, 10, out=result)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.dto.boundary import ObservationBatchDTO
-from townlet.policy.distributions.acting import choose_greedily, log_probabilities, log_probability, masked, sample
+from townlet.policy.distributions.acting import choose_greedily, masked, sample
 from townlet.policy.model.forward import Layers, forward, normalise
 from townlet.rng import mix, uniform
 
@@ -44,9 +44,11 @@ class ActingPolicy:
     stream: int = field(default=0x5A)
     """Key of this policy's random numbers, so that another random choice with the same keys is independent."""
 
-    def normalise(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return normalised features [B, F] of observations [W, N, F], clipped to ±10."""
-        return normalise(observations.reshape(-1, observations.shape[-1]), self.mean, self.scale)
+    def normalise(
+        self, observations: NDArray[np.float32], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return normalised features [B, F] of observations [W, N, F], clipped to ±10; written to `out` if given."""
+        return normalise(observations.reshape(-1, observations.shape[-1]), self.mean, self.scale, out)
 
     def outputs(
         self, normalised: NDArray[np.float32], mask: NDArray[np.bool_]
@@ -67,9 +69,8 @@ class ActingPolicy:
         """Return a sample of actions, with their log-probabilities, for observations and their features [B, F]."""
         shape, spec = observations.alive.shape, self.spec
         logits, means = self.outputs(normalised, observations.action_mask)
-        actions = sample(logits, means, self.log_std, self.draws(observations.keys, shape[1]), spec)
-        log_p = log_probability(log_probabilities(logits, spec), means, self.log_std, actions, spec)
-        return Draw(actions=actions.reshape(*shape, spec.columns), log_probs=log_p.reshape(shape))
+        actions, log_probs = sample(logits, means, self.log_std, self.draws(observations.keys, shape[1]), spec)
+        return Draw(actions=actions.reshape(*shape, spec.columns), log_probs=log_probs.reshape(shape))
 
     def act(self, observations: ObservationBatchDTO) -> Actions:
         """Return actions [W, N, C]."""

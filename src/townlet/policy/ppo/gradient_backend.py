@@ -1,8 +1,7 @@
 """Two gradient backends: torch autograd (GPU) and hand-written numpy/numba (CPU)."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.model.forward import Layers
+from townlet.policy.model.threads import both
 from townlet.policy.model.torch_network import MLP, ActorCritic
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard
 from townlet.policy.ppo.numpy_gradient import GradientBuffers, shard_gradient
@@ -68,7 +68,6 @@ class NumpyBackend:
         actor, critic = _layer_views(network.actor), _layer_views(network.critic)
         log_std, heads = network.actor.log_std.detach().numpy(), network.actor.spec
         self._buffers = [GradientBuffers(actor, critic, log_std, heads) for _ in range(self.shards)]
-        self._pool, self._pool_process = ThreadPoolExecutor(self.shards - 1, "shard"), os.getpid()
         grads = [tuple(torch.from_numpy(part) for part in layer) for layer in self._buffers[0].layer_gradients]
         self._actor_grads, self._critic_grads = grads[: len(actor)], grads[len(actor) :]
         self._log_std_grad = torch.from_numpy(self._buffers[0].log_std_gradient)
@@ -76,14 +75,14 @@ class NumpyBackend:
     def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
         """Set the sum of the shards' gradients, added in their order; return the sum of their `Terms` [7]."""
         arrays = Batch(*(None if values is None else values.numpy() for values in batch))
-        if self._pool_process != os.getpid():  # a forked child has none of the pool's threads
-            self._pool, self._pool_process = ThreadPoolExecutor(self.shards - 1, "shard"), os.getpid()
-        (buffers, shard), *others = zip(self._buffers, map(_to_arrays, shards), strict=False)
-        futures = [self._pool.submit(shard_gradient, *other, arrays, ramp, self.spec) for other in others]
-        parts = [shard_gradient(buffers, shard, arrays, ramp, self.spec), *(future.result() for future in futures)]
+        calls = [
+            partial(shard_gradient, buffers, _to_arrays(shard), arrays, ramp, self.spec)
+            for buffers, shard in zip(self._buffers, shards, strict=False)
+        ]
+        parts = both(*calls) if len(calls) == self.shards else (calls[0](),)  # one row has no second shard
         with np.errstate(over="ignore", invalid="ignore"):
-            for other, _ in others:
-                buffers.gradient += other.gradient
+            for buffers, _ in zip(self._buffers[1:], parts[1:], strict=False):
+                self._buffers[0].gradient += buffers.gradient
         trains_actor = any(trains for _, trains in parts)
         no_grads: list[tuple[None, ...]] = [(None, None)] * len(self._actor_grads)
         _assign_grads(self.network.actor, self._actor_grads if trains_actor else no_grads)

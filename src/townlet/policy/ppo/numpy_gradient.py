@@ -1,14 +1,8 @@
-"""PPO's loss and its hand-written gradient on the CPU: numpy's matrix products, numba kernels between them. No torch.
+"""PPO's loss and its hand-written gradient on the CPU: numpy's products, numba kernels between them. No torch.
 
 The loss is that of `policy.ppo.objective`, which torch differentiates by autograd: term by term the same, with torch's
-subgradients. The derivations stand in `policy.ppo.numba_kernels` and `policy.distributions.backward`, above each
-kernel. Back-propagation through a layer:
-
-    y = relu(x·W + b),  u = x·W + b
-    ∂L/∂u = ∂L/∂y where y > 0, and 0 elsewhere
-    ∂L/∂W = xᵀ·∂L/∂u
-    ∂L/∂b = Σ_rows ∂L/∂u
-    ∂L/∂x = ∂L/∂u·Wᵀ
+subgradients. The derivations stand in `policy.ppo.backprop`, `policy.ppo.numba_kernels` and
+`policy.distributions.backward`, above each kernel.
 """
 
 from typing import Any, NamedTuple
@@ -29,75 +23,24 @@ from townlet.policy.distributions.backward import (
     softmax_divide,
 )
 from townlet.policy.model.forward import Layers
-from townlet.policy.ppo.batch import Batch, Shard, Terms
-from townlet.policy.ppo.numba_kernels import bias_relu, relu_backward, surrogate_backward, value_error_backward
+from townlet.policy.ppo.backprop import MOST_ROWS, MLPBackprop, Reals, ScratchBuffer, TrunkPair
+from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms
+from townlet.policy.ppo.numba_kernels import surrogate_backward, value_error_backward
 from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["GradientBuffers", "MLPBackprop", "ScratchBuffer", "shard_gradient"]
-
-Reals = NDArray[Any]
-
-_GROWTH = 8
-"""A scratch buffer that is too small is made larger by one in this many rows, so that it seldom grows again."""
-
-
-class ScratchBuffer:
-    """Reusable array [rows, …], allocated once and enlarged when more rows are needed."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
-        self._array = np.empty((0, *shape), dtype)
-
-    def first(self, rows: int) -> Reals:
-        """Return a view of the first `rows` rows; their contents are undefined."""
-        if rows > len(self._array):
-            self._array = np.empty((rows + rows // _GROWTH, *self._array.shape[1:]), self._array.dtype)
-        return self._array[:rows]
-
-    def gather(self, source: Reals, rows: Reals) -> Reals:
-        """Copy `source[rows]` to the first rows and return them."""
-        return np.take(source, rows, 0, out=self.first(len(rows)), mode="clip")  # the mode that needs no copy
-
-
-class MLPBackprop:
-    """Forward and backward pass of one MLP, with views of its weights and gradients and scratch buffers."""
-
-    def __init__(self, layers: Layers, gradients: Layers) -> None:
-        self.layers, self.gradients = layers, gradients
-        self.real = layers[0][0].dtype.type
-        self._outputs = [ScratchBuffer(bias.shape, self.real) for _, bias in layers]
-        self._grad_inputs = [ScratchBuffer(bias.shape, self.real) for _, bias in layers[:-1]]
-        self._ones = ScratchBuffer((), self.real)
-
-    def forward(self, x: Reals) -> Reals:
-        """Return outputs [B, out] for inputs [B, in]: a scratch buffer, overwritten by the next forward pass."""
-        for index, ((weight, bias), buffer) in enumerate(zip(self.layers, self._outputs, strict=True)):
-            y = np.matmul(x, weight, out=buffer.first(len(x)))
-            bias_relu(y, bias, self.real(0 if index < len(self.layers) - 1 else -np.inf))
-            x = y
-        return x
-
-    def backward(self, x: Reals, grad_output: Reals) -> None:
-        """Write ∂L/∂W and ∂L/∂b of every layer, from x [B, in] of the last forward pass and ∂L/∂output [B, out]."""
-        ones = self._ones.first(len(x))
-        ones.fill(1)
-        grad_u = grad_output  # the last layer has no ReLU
-        for index in range(len(self.layers) - 1, -1, -1):
-            inputs = self._outputs[index - 1].first(len(x)) if index else x
-            grad_weight, grad_bias = self.gradients[index]
-            np.matmul(inputs.T, grad_u, out=grad_weight)
-            np.matmul(ones, grad_u, out=grad_bias)
-            if index:
-                product = np.multiply if grad_u.shape[1] == 1 else np.matmul  # the same, and four times as fast
-                grad_y = product(grad_u, self.layers[index][0].T, out=self._grad_inputs[index - 1].first(len(x)))
-                relu_backward(grad_y, inputs, self.real(0))
-                grad_u = grad_y  # the kernel applied ReLU's derivative in place
+__all__ = ["GradientBuffers", "shard_gradient"]
 
 
 class GradientBuffers:
     """Gradient of one shard, and the scratch buffers of all arrays on the way to it."""
 
-    def __init__(self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec) -> None:
-        """Take the weights as views: the optimizer's changes in place are used by the next gradient."""
+    def __init__(
+        self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec, block_rows: int = MOST_ROWS
+    ) -> None:
+        """Take the weights as views: the optimizer's changes in place are used by the next gradient.
+
+        Gradients of weights are sums over blocks of `block_rows` rows.
+        """
         sizes = [array.size for layers in (actor, critic) for layer in layers for array in layer]
         self.real = actor[0][0].dtype.type
         """Makes a number of the weights' precision."""
@@ -110,12 +53,12 @@ class GradientBuffers:
         """Views of `gradient` in the shapes of the layers."""
         self.log_std_gradient = self.gradient[sum(sizes) :]
         """[D], view of the end of `gradient`."""
-        self.actor = MLPBackprop(actor, self.layer_gradients[: len(actor)])
-        self.critic = MLPBackprop(critic, self.layer_gradients[len(actor) :])
-        self.actor_gradient = self.gradient[: sum(sizes[: 2 * len(actor)])]
-        """View of the actor's part of `gradient`."""
+        gradients = self.layer_gradients[: len(actor)], self.layer_gradients[len(actor) :]
+        self.actor, self.critic = (MLPBackprop(layers, views, block_rows) for layers, views in zip((actor, critic), gradients, strict=True))
+        self.pair = TrunkPair(actor, critic, gradients, block_rows) if len(actor) > 1 else None
+        """Both trunks at once; None where they have no hidden layer to share a product."""
         features, logits, heads = actor[0][0].shape[0], actions.logits, len(actions.discrete)
-        # [B, F] and [B, A], of all rows of a shard or of those that train the actor
+        # [B, F] and [B, A]
         self.features = ScratchBuffer((features,), self.real)
         self.logits, self.p, self.anchor_log_p, self.anchor_p = (ScratchBuffer((logits,), self.real) for _ in range(4))
         self.mask = ScratchBuffer((logits,), np.bool_)
@@ -149,84 +92,113 @@ def shard_gradient(
     A shard that does not train the actor leaves zeros as the actor's gradient. Numbers that are not finite raise
     nothing here: they reach the total or the gradient, and the learner checks both.
     """
+    buffers.gradient.fill(0)
+    call = _Call(buffers, shard, batch, ramp, spec, np.zeros(5), np.zeros(2))
     policy_rows = shard.policy_rows if ramp.actor > 0 else shard.policy_rows[:0]
-    features = _gather_features(buffers, policy_rows, shard, batch)
-    value = _critic_gradient(buffers, features[: len(shard.rows)], shard, batch, spec)
-    actor_rows = len(policy_rows) + (0 if shard.demos is None else len(shard.demos.labels))
-    if actor_rows:
-        terms = _actor_gradient(buffers, features[len(features) - actor_rows :], policy_rows, shard, batch, ramp, spec)
+    if buffers.pair is not None and policy_rows is shard.rows:
+        _add_pair(call, buffers.pair)
     else:
-        buffers.actor_gradient.fill(0)
-        buffers.log_std_gradient.fill(0)
-        terms = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    return terms._replace(total=terms.total + spec.vf_coef * value, value=value), actor_rows > 0
+        _add_critic(call)
+        if len(policy_rows):
+            _add_actor(call)
+    if shard.demos is not None:
+        _add_demonstrations(call, shard.demos)
+    return _terms(call, len(policy_rows)), len(policy_rows) > 0 or shard.demos is not None
 
 
-def _gather_features(buffers: GradientBuffers, policy_rows: Reals, shard: Shard[Reals], batch: Batch[Reals]) -> Reals:
-    """Return the features of all rows, then of the policy's rows where they differ, then of the demonstrations."""
-    same = policy_rows is shard.rows or not len(policy_rows)
-    rows = shard.rows if same else np.concatenate((shard.rows, policy_rows))
-    if shard.demos is None:
-        return buffers.features.gather(batch.features, rows)
-    features = buffers.features.first(len(rows) + len(shard.demos.labels))
-    buffers.features.gather(batch.features, rows)
-    features[len(rows) :] = shard.demos.features
-    return features
+class _Call(NamedTuple):
+    """Arguments of `shard_gradient`, and sums over rows."""
+
+    buffers: GradientBuffers
+    shard: Shard[Reals]
+    batch: Batch[Reals]
+    ramp: Ramp
+    spec: PPOSpec
+    policy_sums: NDArray[np.float64]
+    """Surrogate, approximate KL, clipped ratios, entropy, KL(parent ‖ policy)."""
+    other_sums: NDArray[np.float64]
+    """Squared errors of the values, log-probabilities of the demonstrations."""
+
+    @property
+    def row_weight(self) -> float:
+        """Weight of one of the policy's rows in the minibatch's mean."""
+        return self.shard.loss_shares[1] / max(len(self.shard.policy_rows), 1)
 
 
-def _critic_gradient(
-    buffers: GradientBuffers, features: Reals, shard: Shard[Reals], batch: Batch[Reals], spec: PPOSpec
-) -> float:
-    """Write the critic's gradient and return this shard's part of the value loss."""
-    row_weight, real, sums = shard.loss_shares[0] / len(features), buffers.real, np.zeros(1)
-    values = buffers.critic.forward(features)
-    v, targets = values[:, 0], buffers.targets.gather(batch.targets, shard.rows)
-    old_v = v if spec.vf_clip_coef is None else buffers.old_values.gather(batch.old_values, shard.rows)
-    constants = (real(spec.vf_coef * row_weight), real(spec.vf_clip_coef or 0), real(0), real(0.5), real(1))
-    value_error_backward(v, targets, old_v, constants, sums)
-    grad_values = values  # the kernel wrote ∂L/∂v where v was
-    buffers.critic.backward(features, grad_values)
-    return float(0.5 * row_weight * sums[0])
+def _add_pair(call: _Call, pair: TrunkPair) -> None:
+    """Add the gradient of rows that train actor and critic."""
+    features = call.buffers.features.gather(call.batch.features, call.shard.rows)
+    outputs, values = pair.forward(features)
+    _value_backward(call, values)
+    _policy_backward(call, outputs)
+    pair.backward(features, outputs, values)
 
 
-def _actor_gradient(
-    buffers: GradientBuffers,
-    features: Reals,
-    policy_rows: Reals,
-    shard: Shard[Reals],
-    batch: Batch[Reals],
-    ramp: Ramp,
-    spec: PPOSpec,
-) -> Terms[float]:
-    """Write the actor's gradient from the policy's rows and the demonstrations below them; return its terms.
+def _add_critic(call: _Call) -> None:
+    """Add the gradient of rows that train the critic only."""
+    features = call.buffers.features.gather(call.batch.features, call.shard.rows)
+    values = call.buffers.critic.forward(features)
+    _value_backward(call, values)
+    call.buffers.critic.backward(features, values)
+
+
+def _add_actor(call: _Call) -> None:
+    """Add the gradient of rows that train the actor only."""
+    features = call.buffers.features.gather(call.batch.features, call.shard.policy_rows)
+    outputs = call.buffers.actor.forward(features)
+    _policy_backward(call, outputs)
+    call.buffers.actor.backward(features, outputs)
+
+
+def _add_demonstrations(call: _Call, demos: Demonstrations[Reals]) -> None:
+    """Add the gradient of demonstrations.
 
     Negative log-likelihood of a demonstration a:  −log π(a|s)  ⇒  ∂L/∂log π(a|s) = −1, times the row's weight.
     """
-    count, real, clip, sums = len(policy_rows), buffers.real, spec.clip_coef, np.zeros(5)
-    row_weight, demo_share = shard.loss_shares[1] / max(count, 1), shard.loss_shares[2] * ramp.bc_weight
-    mask, actions, grad_action = (
-        buffer.first(len(features)) for buffer in (buffers.mask, buffers.actions, buffers.grad_action)
-    )
-    buffers.mask.gather(batch.action_mask, policy_rows)
-    buffers.actions.gather(batch.actions, policy_rows)
-    if shard.demos is not None:
-        mask[count:], actions[count:] = shard.demos.action_mask, shard.demos.labels
-        grad_action[count:] = -demo_share / (len(features) - count)
-    forward = _forward(buffers, features, mask, actions)
-    action_log_p = forward.action_log_p
-    imitation = -float(action_log_p[count:].mean(dtype=np.float64)) if count < len(features) else 0.0
-    old_log_p = buffers.ratio.gather(batch.old_log_probs, policy_rows)
-    log_ratio = np.subtract(action_log_p[:count], old_log_p, out=action_log_p[:count])
+    buffers, count = call.buffers, len(demos.labels)
+    outputs = buffers.actor.forward(demos.features)
+    forward = _forward(buffers, outputs, demos.action_mask, demos.labels)
+    call.other_sums[1] += forward.action_log_p.sum(dtype=np.float64)
+    grad_action = buffers.grad_action.first(count)
+    grad_action.fill(-call.shard.loss_shares[2] * call.ramp.bc_weight / count)
+    _heads_backward(call, forward, demos.action_mask, grad_action, call.shard.policy_rows[:0])
+    buffers.actor.backward(demos.features, outputs)
+
+
+def _value_backward(call: _Call, values: Reals) -> None:
+    """Turn values [B, 1] into ∂L/∂v, in place; add to the sum of squared errors."""
+    buffers, rows, spec = call.buffers, call.shard.rows, call.spec
+    row_weight, real = call.shard.loss_shares[0] / len(rows), buffers.real
+    v, targets = values[:, 0], buffers.targets.gather(call.batch.targets, rows)
+    old_v = v if spec.vf_clip_coef is None else buffers.old_values.gather(call.batch.old_values, rows)
+    constants = (real(spec.vf_coef * row_weight), real(spec.vf_clip_coef or 0), real(0), real(0.5), real(1))
+    value_error_backward(v, targets, old_v, constants, call.other_sums[:1])
+
+
+def _policy_backward(call: _Call, outputs: Reals) -> None:
+    """Turn the actor's outputs [B, A + D] for the policy's rows into ∂L/∂outputs, in place; add to the sums."""
+    buffers, rows, real, clip = call.buffers, call.shard.policy_rows, call.buffers.real, call.spec.clip_coef
+    mask = buffers.mask.gather(call.batch.action_mask, rows)
+    forward = _forward(buffers, outputs, mask, buffers.actions.gather(call.batch.actions, rows))
+    old_log_p = buffers.ratio.gather(call.batch.old_log_probs, rows)
+    log_ratio = np.subtract(forward.action_log_p, old_log_p, out=forward.action_log_p)
     ratio = np.exp(log_ratio, out=old_log_p)
     bounds = (real(1 - clip), real(1 + clip), real(clip))
-    constants = (real(row_weight), *bounds, real(0), real(0.5), real(1))
-    surrogate_backward(grad_action, ratio, log_ratio, shard.advantages, constants, sums[:3])
-    weights = (spec.ent_coef * row_weight, ramp.anchor_kl * row_weight)
-    sums[3:] += _heads_backward(buffers, forward, mask, grad_action, policy_rows, batch, weights)
-    buffers.actor.backward(features, forward.outputs)
-    policy, approx_kl, clip_fraction, entropy, anchor_kl = (row_weight * float(number) for number in sums)
-    total = policy - spec.ent_coef * entropy + ramp.anchor_kl * anchor_kl + demo_share * imitation
-    return Terms(total, policy, 0.0, entropy, approx_kl, clip_fraction, anchor_kl)
+    constants = (real(call.row_weight), *bounds, real(0), real(0.5), real(1))
+    grad_action = buffers.grad_action.first(len(rows))
+    surrogate_backward(grad_action, ratio, log_ratio, call.shard.advantages, constants, call.policy_sums[:3])
+    _heads_backward(call, forward, mask, grad_action, rows)
+
+
+def _terms(call: _Call, policy_rows: int) -> Terms[float]:
+    """Return the shard's part of the loss and of each term, from the sums over its rows."""
+    shard, spec, ramp, demos = call.shard, call.spec, call.ramp, call.shard.demos
+    policy, approx_kl, clip_fraction, entropy, anchor_kl = (call.row_weight * float(each) for each in call.policy_sums)
+    value = 0.5 * shard.loss_shares[0] / len(shard.rows) * float(call.other_sums[0])
+    imitation = 0.0 if demos is None else -float(call.other_sums[1]) / len(demos.labels)
+    total = policy - spec.ent_coef * entropy + ramp.anchor_kl * anchor_kl if policy_rows else 0.0
+    total += shard.loss_shares[2] * ramp.bc_weight * imitation + spec.vf_coef * value
+    return Terms(total, policy, value, entropy, approx_kl, clip_fraction, anchor_kl)
 
 
 class _Forward(NamedTuple):
@@ -246,13 +218,12 @@ class _Forward(NamedTuple):
     """[B], log π(aₜ|sₜ)."""
 
 
-def _forward(buffers: GradientBuffers, features: Reals, mask: Reals, actions: Reals) -> _Forward:
-    """Pass features [B, F] through the actor and its heads.
+def _forward(buffers: GradientBuffers, outputs: Reals, mask: Reals, actions: Reals) -> _Forward:
+    """Return the actions' log-probabilities, from the actor's outputs [B, A + D].
 
     log π = z − log Σₖ exp(zₖ) within each discrete head, with z masked and shifted by its row maximum
     """
-    spec, heads, rows = buffers.spec, len(buffers.spec.discrete), len(features)
-    outputs = buffers.actor.forward(features)
+    spec, heads, rows = buffers.spec, len(buffers.spec.discrete), len(outputs)
     logits, options, z = outputs, actions, outputs[:, spec.logits :]
     if spec.box:
         logits, options = buffers.logits.first(rows), actions[:, :heads].astype(np.int64)
@@ -274,32 +245,25 @@ def _forward(buffers: GradientBuffers, features: Reals, mask: Reals, actions: Re
     return _Forward(outputs, options, log_p, p, z, action_log_p)
 
 
-def _heads_backward(
-    buffers: GradientBuffers,
-    forward: _Forward,
-    mask: Reals,
-    grad_action: Reals,
-    policy_rows: Reals,
-    batch: Batch[Reals],
-    weights: tuple[float, float],
-) -> tuple[float, float]:
-    """Write ∂L/∂outputs where the outputs were, and ∂L/∂log σ; return the sums of entropy and KL(parent ‖ policy).
+def _heads_backward(call: _Call, forward: _Forward, mask: Reals, grad_action: Reals, policy_rows: Reals) -> None:
+    """Write ∂L/∂outputs where the outputs were, and add ∂L/∂log σ; add to the sums of entropy and KL(parent ‖ policy).
 
-    `weights` are those of the entropy and of the anchor, for each of the policy's rows.
+    Entropy and anchor apply to the policy's rows, whose numbers are `policy_rows`; demonstrations have none.
     """
-    real, sums, logits = buffers.real, np.zeros(2), buffers.spec.logits
+    buffers, batch = call.buffers, call.batch
+    weights = (call.spec.ent_coef * call.row_weight, call.ramp.anchor_kl * call.row_weight)
+    real, logits, sums = buffers.real, buffers.spec.logits, call.policy_sums[3:]
     anchor = _anchor_probs(buffers, policy_rows, batch)
     constants = (real(weights[0]), real(weights[1]), real(0), real(1))
     policy_logits_backward(
         forward.log_p, forward.p, mask, (forward.options, buffers.offsets), grad_action, anchor, constants, sums
     )
     grad_logits = forward.log_p  # the kernel wrote ∂L/∂z where log π was
-    if not buffers.spec.box:
-        return sums[0], sums[1]
-    box = _box_backward(buffers, forward, grad_action, policy_rows, batch, weights)
-    forward.outputs[:, :logits], forward.outputs[:, logits:] = grad_logits, box.grad_means
-    buffers.log_std_gradient[:] = box.grad_log_std
-    return sums[0] + box.entropy, sums[1] + box.anchor_kl
+    if buffers.spec.box:
+        box = _box_backward(buffers, forward, grad_action, policy_rows, batch, weights)
+        forward.outputs[:, :logits], forward.outputs[:, logits:] = grad_logits, box.grad_means
+        buffers.log_std_gradient[:] += box.grad_log_std
+        sums += (box.entropy, box.anchor_kl)
 
 
 def _box_backward(

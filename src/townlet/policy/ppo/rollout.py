@@ -92,11 +92,11 @@ class Rollout:
         self._terms.clear()
         policy, environment = weights.policy("stochastic"), self.environment
         spec = environment.description.actions
+        flat_features = self.features.reshape(len(self.features), -1, self.features.shape[-1])
         self._final_observations.clear()
         for t in range(len(self.actions)):
             observed = self._observations
-            x = policy.normalise(observed.observations)
-            self.features[t] = x.reshape(self.features[t].shape)
+            x = policy.normalise(observed.observations, flat_features[t])
             self.action_mask[t], self.alive[t] = observed.action_mask, observed.alive
             draw = policy.draw(observed, x)
             self.actions[t], self.log_probs[t] = draw.actions, draw.log_probs
@@ -115,7 +115,7 @@ class Rollout:
             if ended.any():
                 self._note_returns(step.over)
                 self._reset_ended(t, ended, policy.normalise)
-        self.features[-1] = policy.normalise(self._observations.observations).reshape(self.features[-1].shape)
+        policy.normalise(self._observations.observations, flat_features[-1])
 
     def state(self, *, ended: bool = False) -> dict[str, NDArray[Any]]:
         """Return what the next `collect` needs besides weights.

@@ -161,7 +161,7 @@ class RolloutCaptureService:
         numbers = uniform(np.concatenate((slots, mix(slots, columns)), axis=1))
         logits = masked(np.zeros((len(numbers), spec.logits), np.float32), seen.action_mask[chosen])
         means, options = np.zeros((len(numbers), len(spec.box)), np.float32), len(spec.discrete)
-        random = sample(logits, means, np.zeros(len(spec.box), np.float32), numbers, spec)
+        random, _ = sample(logits, means, np.zeros(len(spec.box), np.float32), numbers, spec)
         random[:, options:] = 2 * numbers[:, options:] - 1  # uniform between the bounds
         played = label.copy()
         played[chosen] = random
