@@ -49,6 +49,7 @@ class Case:
     demos: Any
     ramp: Ramp
     spec: PPOSpec
+    block_rows: int = 4096
 
     def shards(self, count: int) -> list[Any]:
         """Return the minibatch in `count` shards."""
@@ -56,7 +57,7 @@ class Case:
 
     def backward(self, kind: type[TorchBackend] | type[NumpyBackend]) -> tuple[Terms[float], list[NDArray[Any] | None]]:
         """Return the terms and the gradient by parameter, None where the loss does not depend on it."""
-        backend = kind(self.network, self.spec)
+        backend = NumpyBackend(self.network, self.spec, self.block_rows) if kind is NumpyBackend else kind(self.network, self.spec)
         terms = backend.backward(self.shards(backend.shards), self.batch, self.ramp)
         gradients = [None if each.grad is None else each.grad.numpy().copy() for each in self.network.parameters()]
         return Terms(*terms.tolist()), gradients
@@ -178,6 +179,13 @@ def test_the_hand_written_gradient_equals_autograds(
     """Every kind of head and option of the loss, two shards against one: equal terms and gradients, None alike."""
     example = case(seed, kind, rows, teacher_share, demos, anchored=anchored, **spec)
     assert_alike(evolve(example, ramp=evolve(RAMP, actor=actor)), kind)
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, 30])
+def test_a_gradient_in_blocks_is_the_gradient(block_rows: int) -> None:
+    """Blocks that divide a shard of 30 rows, that do not, and one that holds it."""
+    assert_alike(evolve(case(6, np.float64, 60, 0.0, 19), block_rows=block_rows), np.float64)
+    assert_alike(evolve(case(6, np.float64, 60, 0.4, 19), block_rows=block_rows), np.float64)
 
 
 @pytest.mark.parametrize("actions", SPECS)

@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 from townlet.policy.model.forward import Layers
 from townlet.policy.ppo.numba_kernels import bias_relu, relu_backward
 
-__all__ = ["MOST_ROWS", "MLPBackprop", "Reals", "ScratchBuffer", "TrunkPair", "transposed_product"]
+__all__ = ["MLPBackprop", "Reals", "ScratchBuffer", "TrunkPair", "transposed_product"]
 
 Reals = NDArray[Any]
 
-MOST_ROWS = 1 << 31
-"""Block of rows that holds all rows of any shard."""
 _GROWTH = 8
 """A scratch buffer that is too small is made larger by one in this many rows, so that it seldom grows again."""
 

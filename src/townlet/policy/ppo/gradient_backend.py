@@ -15,6 +15,7 @@ from townlet.policy.model.forward import Layers
 from townlet.policy.model.threads import both
 from townlet.policy.model.torch_network import MLP, ActorCritic
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard
+from townlet.policy.ppo.block_rows import choose_block_rows
 from townlet.policy.ppo.numpy_gradient import GradientBuffers, shard_gradient
 from townlet.policy.ppo.objective import autograd_gradient
 from townlet.policy.ppo.ramps import Ramp
@@ -27,20 +28,30 @@ class GradientBackend(Protocol):
 
     shards: int
     """Number of shards that a minibatch is split into."""
+    block_rows: int
+    """Rows over which a product of the gradient is summed at once; 0 for all."""
 
     def backward(self, shards: list[Shard[Tensor]], batch: Batch[Tensor], ramp: Ramp) -> Tensor:
         """Set `grad` of every parameter, None where the loss does not depend on it; return the `Terms` [7]."""
 
 
-def choose_backend(network: ActorCritic, spec: PPOSpec, device: torch.device) -> GradientBackend:
-    """Return the numpy backend for the CPU, the torch backend for any other device."""
-    return NumpyBackend(network, spec) if device.type == "cpu" else TorchBackend(network, spec)
+def choose_backend(
+    network: ActorCritic, spec: PPOSpec, device: torch.device, block_rows: int | None
+) -> GradientBackend:
+    """Return the numpy backend for the CPU, the torch backend for any other device.
+
+    `block_rows` is measured where it is None.
+    """
+    if device.type != "cpu":
+        return TorchBackend(network, spec)
+    return NumpyBackend(network, spec, block_rows or choose_block_rows(network.product_shapes(), spec.minibatch_size))
 
 
 class TorchBackend:
     """Differentiates `policy.ppo.objective` by autograd; on the CPU it is slower, and the reference of the tests."""
 
     shards = 1
+    block_rows = 0
 
     def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
         self.network, self.spec = network, spec
@@ -63,11 +74,12 @@ class NumpyBackend:
 
     shards = 2
 
-    def __init__(self, network: ActorCritic, spec: PPOSpec) -> None:
-        self.network, self.spec = network, spec
+    def __init__(self, network: ActorCritic, spec: PPOSpec, block_rows: int) -> None:
+        """Gradients of weights are sums over blocks of `block_rows` rows."""
+        self.network, self.spec, self.block_rows = network, spec, block_rows
         actor, critic = _layer_views(network.actor), _layer_views(network.critic)
         log_std, heads = network.actor.log_std.detach().numpy(), network.actor.spec
-        self._buffers = [GradientBuffers(actor, critic, log_std, heads) for _ in range(self.shards)]
+        self._buffers = [GradientBuffers(actor, critic, log_std, heads, block_rows) for _ in range(self.shards)]
         grads = [tuple(torch.from_numpy(part) for part in layer) for layer in self._buffers[0].layer_gradients]
         self._actor_grads, self._critic_grads = grads[: len(actor)], grads[len(actor) :]
         self._log_std_grad = torch.from_numpy(self._buffers[0].log_std_gradient)

@@ -48,7 +48,15 @@ _DEMONSTRATIONS_PER_ROW = 4
 class Learner:
     """Holds a trainable copy of the parent's weights and an optimizer; `update` learns from one rollout."""
 
-    def __init__(self, parent: Weights, spec: PPOSpec, gamma: float, demonstrations: Samples | None) -> None:
+    def __init__(
+        self,
+        parent: Weights,
+        spec: PPOSpec,
+        gamma: float,
+        demonstrations: Samples | None,
+        block_rows: int | None = None,
+    ) -> None:
+        """Start from the parent's weights; `block_rows` is that of an earlier learner that this one continues."""
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
         self.demonstrations = None if demonstrations is None else _to_tensors(demonstrations, self.device)
         self.network = ActorCritic(parent.actor, parent.critic, parent.log_std, parent.spec).to(self.device)
@@ -64,7 +72,12 @@ class Learner:
             fused=True,
         )
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
-        self._backend = choose_backend(self.network, spec, self.device)
+        self._backend = choose_backend(self.network, spec, self.device, block_rows or spec.block_rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows over which a product of the gradient is summed at once; 0 for all."""
+        return self._backend.block_rows
 
     def adam_state(self) -> dict[str, NDArray[Any]]:
         """Return Adam's state; with `weights` it is all that `resume` needs."""

@@ -23,7 +23,7 @@ from townlet.policy.distributions.backward import (
     softmax_divide,
 )
 from townlet.policy.model.forward import Layers
-from townlet.policy.ppo.backprop import MOST_ROWS, MLPBackprop, Reals, ScratchBuffer, TrunkPair
+from townlet.policy.ppo.backprop import MLPBackprop, Reals, ScratchBuffer, TrunkPair
 from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms
 from townlet.policy.ppo.numba_kernels import surrogate_backward, value_error_backward
 from townlet.policy.ppo.ramps import Ramp
@@ -35,7 +35,7 @@ class GradientBuffers:
     """Gradient of one shard, and the scratch buffers of all arrays on the way to it."""
 
     def __init__(
-        self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec, block_rows: int = MOST_ROWS
+        self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec, block_rows: int
     ) -> None:
         """Take the weights as views: the optimizer's changes in place are used by the next gradient.
 

@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
-from townlet.dto.evolution import stored_as
+from townlet.dto.evolution import evolved, stored_as
 from townlet.policy.model.weights import Weights, read_weights
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint
@@ -17,7 +17,7 @@ from townlet.policy.training.ppo_data import PPODataSource
 if TYPE_CHECKING:
     from townlet.policy.ppo.learner import Learner
 
-__all__ = ["Progress", "parent_of"]
+__all__ = ["Progress", "block_rows_of", "parent_of"]
 
 
 @frozen(kw_only=True)
@@ -35,6 +35,8 @@ class _Metadata(Record):
     """Agent-steps of own rollouts so far."""
     watch: WatchState | None
     """State of the cliff watch; None without one."""
+    block_rows: int = evolved(since=2, default=0)
+    """Rows over which a product of the gradient is summed at once; 0 where that was not recorded."""
 
 
 @define(kw_only=True)
@@ -71,6 +73,7 @@ class Progress:
             next_check=self.next_check,
             played=data.played,
             watch=None if watch is None else watch.state(),
+            block_rows=learner.block_rows,
         )
         arrays = {
             "weights": _bytes(self.weights),
@@ -109,6 +112,11 @@ class Progress:
 def parent_of(checkpoint: Checkpoint) -> Weights:
     """Return the weights a visit started from."""
     return _weights(checkpoint, "parent")
+
+
+def block_rows_of(checkpoint: Checkpoint) -> int:
+    """Return the rows over which a product of the gradient was summed; 0 where that was not recorded."""
+    return checkpoint.metadata_as(_Metadata).block_rows
 
 
 def _bytes(weights: Weights) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from townlet.policy.training.cliff_watch import CliffWatch
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.ppo_data import PPODataSource, acts_finitely, demonstrations_of, probe_of
 from townlet.policy.training.ppo_options import consumes, cost, problems, shrink
-from townlet.policy.training.ppo_progress import Progress, parent_of
+from townlet.policy.training.ppo_progress import Progress, block_rows_of, parent_of
 from townlet.policy.training.strategies.base import require_torch
 from townlet.rng import seed_sequence
 
@@ -81,7 +81,8 @@ class PPOStrategy:
         data = PPODataSource.for_visit(context, spec, checkpoint)
         parent = _parent(context, spec, data, checkpoint)
         demonstrations = demonstrations_of(context, spec, parent)
-        learner = Learner(parent, spec, description.discount if spec.gamma is None else spec.gamma, demonstrations)
+        gamma = description.discount if spec.gamma is None else spec.gamma
+        learner = Learner(parent, spec, gamma, demonstrations, block_rows_of(checkpoint) if checkpoint else None)
         watch = CliffWatch.for_visit(context, spec, parent)
         progress = (
             Progress(weights=learner.weights(), next_check=spec.watch.every if spec.watch else 0)
@@ -91,7 +92,11 @@ class PPOStrategy:
         _train(context, spec, data, learner, watch, progress, checkpoints)
         weights = watch.best.weights if progress.cliff and watch is not None and watch.best else progress.weights
         probe = parent.probe or probe_of(data.last, parent)
-        metadata = {"device": device_name(learner.device), "resumable": data.resume_kind(context, spec)}
+        metadata = {
+            "device": device_name(learner.device),
+            "block_rows": learner.block_rows,
+            "resumable": data.resume_kind(context, spec),
+        }
         return _result(context, weights, probe, progress, data, watch, metadata, perf_counter() - started)
 
 
