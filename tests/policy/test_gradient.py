@@ -57,7 +57,11 @@ class Case:
 
     def backward(self, kind: type[TorchBackend] | type[NumpyBackend]) -> tuple[Terms[float], list[NDArray[Any] | None]]:
         """Return the terms and the gradient by parameter, None where the loss does not depend on it."""
-        backend = NumpyBackend(self.network, self.spec, self.block_rows) if kind is NumpyBackend else kind(self.network, self.spec)
+        backend = (
+            NumpyBackend(self.network, self.spec, self.block_rows)
+            if kind is NumpyBackend
+            else kind(self.network, self.spec)
+        )
         terms = backend.backward(self.shards(backend.shards), self.batch, self.ramp)
         gradients = [None if each.grad is None else each.grad.numpy().copy() for each in self.network.parameters()]
         return Terms(*terms.tolist()), gradients

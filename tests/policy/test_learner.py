@@ -139,7 +139,9 @@ def test_both_gradient_backends_make_the_same_update(monkeypatch: pytest.MonkeyP
     """After an update, weights and statistics of numpy and torch differ by rounding only."""
     rollout, weights = _played(0.25)
     ours, actual = _updated(rollout, weights, PLAIN)
-    monkeypatch.setattr(learner_module, "choose_backend", lambda network, spec, device, block_rows: TorchBackend(network, spec))
+    monkeypatch.setattr(
+        learner_module, "choose_backend", lambda network, spec, device, block_rows: TorchBackend(network, spec)
+    )
     theirs, expected = _updated(rollout, weights, PLAIN)
     assert expected.row() == pytest.approx(actual.row(), rel=1e-3, abs=1e-5)
     for part in ("actor", "critic"):
@@ -160,7 +162,9 @@ def _with_empty_masks(drawn: int) -> tuple[Altered, Weights]:
 def test_a_draw_from_an_empty_mask_is_counted_and_not_learned_from(ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses are finite, the update is the same whatever was drawn, and each such decision is counted once."""
     if not ours:
-        monkeypatch.setattr(learner_module, "choose_backend", lambda network, spec, device, block_rows: TorchBackend(network, spec))
+        monkeypatch.setattr(
+            learner_module, "choose_backend", lambda network, spec, device, block_rows: TorchBackend(network, spec)
+        )
     (one, statistics), (other, _) = (_updated(*_with_empty_masks(drawn), PLAIN) for drawn in (0, 2))
     assert statistics.finite
     assert np.isfinite(statistics.row()).all()

@@ -1,5 +1,6 @@
-"""Two calls at the same time, on two threads: halves of a batch, shards of a minibatch. What is computed never depends
-on it, and numpy's larger operations release the interpreter's lock.
+"""Two calls at the same time, on two threads: halves of a batch, shards of a minibatch.
+
+What is computed never depends on it, and numpy's larger operations release the interpreter's lock.
 """
 
 import os
@@ -43,7 +44,7 @@ def _marked(call: Callable[[], B]) -> B:
 
 
 @cache
-def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001, a forked child has none of its parent's threads
+def _pool(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "second")
 
 

@@ -133,6 +133,6 @@ class TrunkPair:
         ones = self._ones.first(len(x))
         ones.fill(1)
         grad_bias = np.matmul(ones, grad_y)
-        for (weight, bias), part in zip(self._first_gradients, (left, right), strict=True):
-            weight += self._product[:, part]
-            bias += grad_bias[part]
+        for (grad_weight, grad_first_bias), part in zip(self._first_gradients, (left, right), strict=True):
+            np.add(grad_weight, self._product[:, part], out=grad_weight)
+            np.add(grad_first_bias, grad_bias[part], out=grad_first_bias)

@@ -5,7 +5,7 @@ subgradients. The derivations stand in `policy.ppo.backprop`, `policy.ppo.numba_
 `policy.distributions.backward`, above each kernel.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,7 @@ __all__ = ["GradientBuffers", "shard_gradient"]
 class GradientBuffers:
     """Gradient of one shard, and the scratch buffers of all arrays on the way to it."""
 
-    def __init__(
-        self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec, block_rows: int
-    ) -> None:
+    def __init__(self, actor: Layers, critic: Layers, log_std: Reals, actions: ActionSpec, block_rows: int) -> None:
         """Take the weights as views: the optimizer's changes in place are used by the next gradient.
 
         Gradients of weights are sums over blocks of `block_rows` rows.
@@ -54,7 +52,9 @@ class GradientBuffers:
         self.log_std_gradient = self.gradient[sum(sizes) :]
         """[D], view of the end of `gradient`."""
         gradients = self.layer_gradients[: len(actor)], self.layer_gradients[len(actor) :]
-        self.actor, self.critic = (MLPBackprop(layers, views, block_rows) for layers, views in zip((actor, critic), gradients, strict=True))
+        self.actor, self.critic = (
+            MLPBackprop(layers, views, block_rows) for layers, views in zip((actor, critic), gradients, strict=True)
+        )
         self.pair = TrunkPair(actor, critic, gradients, block_rows) if len(actor) > 1 else None
         """Both trunks at once; None where they have no hidden layer to share a product."""
         features, logits, heads = actor[0][0].shape[0], actions.logits, len(actions.discrete)
