@@ -1,11 +1,10 @@
 """A headless Chromium for pages: `tox -e browser` runs these tests, other environments skip them.
 
-They need Playwright, and a Chromium that the system brings (Debian: `apt-get install chromium`).
+They need Playwright and a Chromium; `tox -e browser` installs both, and fails where it cannot (`TOWNLET_BROWSER`).
 `TOWNLET_SCREENSHOTS=FOLDER` keeps the screenshots.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from chromium import find_chromium
 
 
 @define
@@ -35,12 +33,17 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """Return a headless Chromium; skip where there is none, or no Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: tox -e browser")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
+    """Return a headless Chromium; skip where there is none, or no Playwright, unless it is required."""
+    if os.environ.get("TOWNLET_BROWSER") == "required":
+        import playwright.sync_api as playwright
+    else:
+        playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: tox -e browser")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        path = find_chromium(driver.chromium.executable_path)
+        if path is None:
+            missing = "needs Chromium: apt-get install chromium, or python tests/browser/chromium.py"
+            (pytest.fail if os.environ.get("TOWNLET_BROWSER") == "required" else pytest.skip)(missing)
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
