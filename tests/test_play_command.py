@@ -124,6 +124,31 @@ def test_an_environment_of_another_library_is_a_film(tmp_path: Path) -> None:
     assert out.stat().st_size < 1_500_000
 
 
+@pytest.mark.skipif(find_spec("pygame") is None, reason="pygame is not installed")
+def test_pictures_may_be_a_gif(tmp_path: Path) -> None:
+    """It has a frame for each picture, with both policies side by side; the last one stays for a second."""
+    from PIL import Image
+
+    out = tmp_path / "pole.gif"
+    words = ("--environment", "gymnasium:CartPole-v1", "--max-steps", "40", "--every", "10", "--out", str(out))
+    assert 0 == run_command(["play", *("--policy", "teacher:balance") * 2, *words])
+
+    with Image.open(out) as film:
+        assert film.is_animated
+        assert film.width > 1.9 * film.height
+        film.seek(film.n_frames - 1)
+        assert 1000 == film.info["duration"]
+
+
+def test_a_town_is_no_gif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence says what to write instead, and nothing is written."""
+    out = tmp_path / "town.gif"
+    assert 2 == run_command(["play", *SHORT, "--out", str(out)])
+
+    assert "a town is drawn by its page; name a file that ends with .html" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
 @pytest.mark.torch
 @pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 def test_an_episode_of_a_runs_evidence_has_the_kpis_that_were_counted(

@@ -13,6 +13,7 @@ __all__ = ["play"]
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from townlet.dto.recording import RecordedPair
     from townlet.imports import Imports
     from townlet.policy.training.episode_choice import ChosenEpisode
 
@@ -52,7 +53,9 @@ def play(
     every: Annotated[
         int | None, Parameter(help="Decisions between two pictures of an environment that draws itself.")
     ] = None,
-    out: Annotated[Path, Parameter(help="File to write.")] = Path("play.html"),
+    out: Annotated[
+        Path, Parameter(help="File to write; one that ends with .gif gets the pictures that the environment draws.")
+    ] = Path("play.html"),
     force: Annotated[bool, Parameter(negative="", help="Replace the file where it exists.")] = False,
     allow_import: AllowImport = (),
     home: Home = HOME,
@@ -95,10 +98,20 @@ def play(
     pair = record_pair(chosen, every=every)
     if every is not None and pair.episodes[0].film is None:
         terminal.warn("--every changes nothing here: it is for environments that draw pictures of themselves")
-    page = viewer_page(pair).encode()
-    write_atomic(out, page)
-    terminal.show("\n".join((*viewer_sentences(pair), f"wrote {out} ({size(len(page))}); open it in a browser")))
+    is_gif = out.suffix.lower() == ".gif"
+    content = _gif(pair) if is_gif else viewer_page(pair).encode()
+    write_atomic(out, content)
+    hint = "" if is_gif else "; open it in a browser"
+    terminal.show("\n".join((*viewer_sentences(pair), f"wrote {out} ({size(len(content))}){hint}")))
     return 0
+
+
+def _gif(pair: "RecordedPair") -> bytes:
+    from townlet.env.libraries import needed
+
+    with needed("PIL", extra="report"):
+        from townlet.report.film_gif import film_gif
+    return film_gif(pair)
 
 
 def _of_policies(
