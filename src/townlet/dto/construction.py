@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from townlet.dto.array_fields import AXES
 from townlet.dto.evolution import disk_name
 from townlet.dto.problems import CodecError, Problem, RecordError, did_you_mean, problems_in
 from townlet.errors import TownletError
@@ -34,13 +33,14 @@ class _Field:
     hook: Hook
     """Converts a value to the field's type."""
     validator: Any
-    """Checks the converted value; none where attrs' own check of the whole record is the only one."""
+    """Checks the converted value; None for no check."""
 
     @classmethod
     def of(cls, attribute: "attrs.Attribute[Any]", hook_of: Callable[[Any], Hook]) -> "_Field":
-        """Return the check of a field; an array is checked against its neighbours and has to wait for them."""
-        validator = None if AXES in attribute.metadata else attribute.validator
-        return cls(attribute=attribute, kind=attribute.type, hook=hook_of(attribute.type), validator=validator)
+        """Return the check of a field."""
+        return cls(
+            attribute=attribute, kind=attribute.type, hook=hook_of(attribute.type), validator=attribute.validator
+        )
 
     def convert(self, value: Any) -> Any:
         """Return a value as the field wants it; an error of any kind where it does not fit."""
