@@ -41,8 +41,8 @@ def cache_folder() -> Path | None:
     """
     digest = sha256(f"Python {sys.version_info[:2]} numba {numba.__version__} numpy {np.__version__}".encode())
     package = Path(__file__).parent
-    kernels = sorted((package / "world").glob("*.py"))
-    for source in (package / "dto" / "town_rules.py", Path(__file__), package / "kernel_compiler.py", *kernels):
+    named = ("dto/town_rules.py", "compiled.py", "kernel_arguments.py", "kernel_compiler.py")
+    for source in (*(package / name for name in named), *sorted((package / "world").glob("*.py"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return folder_for(digest.hexdigest()[:16])
 
@@ -91,4 +91,6 @@ def entry_kernel(function: F) -> F:
             compiled._cache = CheckedCache(function)
         finally:
             settings.CACHE_DIR = before
+    if compiled is function:  # whole numbers of kernels wrap around on purpose, of which numpy would warn
+        return np.errstate(over="ignore")(function)
     return cast("F", compiled)

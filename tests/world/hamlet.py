@@ -10,7 +10,6 @@ from townlet.world.queues import head
 from townlet.world.rivalry import rival_in_queue
 from townlet.world.rules import Rules
 from townlet.world.state import Town
-from townlet.world.step import STEP
 
 
 @entry_kernel
@@ -72,6 +71,6 @@ class Hamlet:
         for _ in range(decisions):
             self.batch._buffers.action_mask[:] = True
             intents = self.town.agents["intent"].astype(np.int64)[None]
-            self.batch._run(STEP, actions=intents)
+            self.batch.play_actions([intents], observed=True)
             self.terms += self.batch._buffers.terms[:, 0]
             self.ended |= self.batch._buffers.terminations[0]

@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.compiled import announce_compilation
+from townlet.dto.array_fields import trusted
 from townlet.dto.boundary import ObservationBatchDTO, RewardBreakdownDTO, StepResult
 from townlet.dto.quantities import whole_number
 from townlet.dto.town import DAY, KINDS, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import Tallies
 from townlet.rng import mix
-from townlet.world.features import RULES_VERSION, TERMS, USE, features
+from townlet.world.buffers import BatchArrays, allocate_buffers
+from townlet.world.features import RULES_VERSION, TERMS
 from townlet.world.kpis import tally
-from townlet.world.observe import OBJECT_TABLE_ROWS
-from townlet.world.rules import build_rules, time_of_day
+from townlet.world.rules import build_rules
 from townlet.world.state import allocate
-from townlet.world.step import OBSERVE, RESET, STEP, Command, StepBuffers, run_worlds
+from townlet.world.step import CHECK, OBSERVE, RESET, STEP, pack, run_worlds
 
 __all__ = ["TownBatch"]
 
@@ -71,6 +72,7 @@ class TownBatch:
         # numpy's integers become Python's, which the snapshot's header needs
         worlds, days, first_world, seeds = int(worlds), int(days), int(first_world), tuple(map(int, seeds))
         self.ticks = None if ticks is None else int(ticks)
+        self._length = days * DAY if ticks is None else int(ticks)
         seed = seeds if isinstance(seed, Sequence) else seeds[0]
         self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
         self._threads = min(threads or max(1, worlds // _WORLDS_PER_THREAD), os.cpu_count() or 1, worlds)
@@ -82,23 +84,11 @@ class TownBatch:
         ids = np.arange(first_world, first_world + worlds, dtype=np.uint64)
         if isinstance(seed, Sequence):
             ids[:] = first_world
-        self._world_keys = mix(np.array(seeds, np.uint64), ids)
-        slots, wide = spec.agents, len(features(spec.object_slots))
-        self._buffers = StepBuffers(
-            observations=np.zeros((worlds, slots, wide), np.float32),
-            action_mask=np.zeros((worlds, slots, USE + spec.object_slots), np.bool_),
-            alive=np.zeros((worlds, slots), np.bool_),
-            keys=np.zeros(worlds, np.uint64),
-            rewards=np.zeros((worlds, slots), np.float32),
-            terms=np.zeros((len(TERMS), worlds, slots), np.float32),
-            terminations=np.zeros((worlds, slots), np.bool_),
-            truncations=np.zeros(worlds, np.bool_),
-            shared_rows=np.zeros((worlds, wide), np.float32),
-            object_table=np.zeros((worlds, OBJECT_TABLE_ROWS, len(spec.objects)), np.float32),
-            time_of_day=time_of_day(),
-        )
+        self._buffers = allocate_buffers(worlds, spec.agents, len(spec.objects), spec.object_slots)
+        self._buffers.world_keys[:] = mix(np.array(seeds, np.uint64), ids)
+        self._arrays = pack(BatchArrays(state=self._state, rules=self._rules, buffers=self._buffers))
+        self._has_episodes = False
         announce_compilation()
-        self._no_worlds, self._no_actions = np.zeros(worlds, np.bool_), np.zeros((worlds, slots), np.int64)
 
     def reset(self, worlds: NDArray[np.bool_] | None = None) -> ObservationBatchDTO:
         """Begin the next episode in the marked worlds [W], all by default; BadInputError for another shape or dtype."""
@@ -109,7 +99,9 @@ class TownBatch:
             )
         if np.any(~chosen & (self._state.clocks["episode"] == 0)):
             raise BadInputError("reset: a world that has no episode yet cannot be left out; reset all worlds first")
-        self._run(RESET, chosen=chosen)
+        self._buffers.chosen[:] = chosen
+        self._run(RESET)
+        self._has_episodes = True
         return self._observations()
 
     def observe(self) -> ObservationBatchDTO:
@@ -126,23 +118,25 @@ class TownBatch:
         shape, count = self._buffers.alive.shape, self._buffers.action_mask.shape[2]
         if not isinstance(actions, np.ndarray) or actions.dtype != np.int64 or actions.shape != shape:
             raise BadInputError(f"step: expected an int64 array of shape {shape}, found {_type_and_shape(actions)}")
-        if actions.min() < 0 or actions.max() >= count:
+        buffers = self._buffers
+        buffers.actions[:] = actions
+        if not run_worlds(self._arrays, CHECK, self._length, (0, 0), (0, self.worlds), True):
             raise BadInputError(
                 f"step: actions lie between {actions.min()} and {actions.max()}, expected 0 to {count - 1}"
             )
         if after_tick is None:
-            self._run(STEP, actions=actions)
+            self._run(STEP)
         else:
             for tick in range(self.spec.ticks_per_decision):
-                self._run(STEP, actions=actions, tick=tick)
+                self._run(STEP, ticks=(tick, tick + 1))
                 after_tick()
-        over = self._buffers.truncations.copy()
-        return StepResult(
+        return trusted(
+            StepResult,
             observations=self._observations(),
-            rewards=self._buffers.rewards.copy(),
-            terminations=self._buffers.terminations.copy(),
-            truncations=self._buffers.alive & ~self._buffers.terminations & over[:, None],
-            over=over,
+            rewards=buffers.rewards.copy(),
+            terminations=buffers.terminations.copy(),
+            truncations=buffers.truncations.copy(),
+            over=buffers.over.copy(),
         )
 
     def play_actions(self, script: Sequence[NDArray[np.int64]], *, observed: bool) -> None:
@@ -156,7 +150,8 @@ class TownBatch:
                 True  # the masks are stale, and these actions were legal when they were recorded
             )
         for actions in script:
-            self._run(STEP, actions=actions, skip_observe=not observed)
+            self._buffers.actions[:] = actions
+            self._run(STEP, skip_observe=not observed)
 
     def bytes_per_step(self, *, observed: bool) -> float:
         """Return the bytes moved per agent-step: state, reward terms, and observations if `observed`."""
@@ -204,7 +199,8 @@ class TownBatch:
         self._buffer[:] = np.frombuffer(body, np.uint8)
         for array in (self._buffers.terms, self._buffers.rewards, self._buffers.terminations):
             array[...] = 0
-        if np.all(self._state.clocks["episode"] > 0):
+        self._has_episodes = bool(np.all(self._state.clocks["episode"] > 0))
+        if self._has_episodes:
             self._run(OBSERVE)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -242,51 +238,35 @@ class TownBatch:
         }
 
     def _require_episode(self, verb: str) -> None:
-        if not self._state.clocks["episode"].all():
+        if not self._has_episodes:
             raise BadInputError(f"{verb}: no episode has begun; call reset first")
 
     def _observations(self) -> ObservationBatchDTO:
         # features are large and stay a view, as ObservationBatchDTO says; the other arrays are small and copied
-        return ObservationBatchDTO(
-            observations=self._buffers.observations,
+        return trusted(
+            ObservationBatchDTO,
+            observations=self._buffers.observations.view(),
             action_mask=self._buffers.action_mask.copy(),
             alive=self._buffers.alive.copy(),
             keys=self._buffers.keys.copy(),
         )
 
-    def _run(
-        self,
-        task: int,
-        *,
-        chosen: NDArray[np.bool_] | None = None,
-        actions: NDArray[np.int64] | None = None,
-        skip_observe: bool = False,
-        tick: int | None = None,
-    ) -> None:
-        """Run one task in all worlds; None becomes an array of zeros, so that the kernel has one signature.
+    def _run(self, task: int, *, ticks: tuple[int, int] | None = None, skip_observe: bool = False) -> None:
+        """Run one task in all worlds. STEP plays the `ticks` [first, end) of a decision, by default all of them.
 
-        STEP plays one `tick` of a decision, the whole of it by default; observations are those after the last.
+        Observations are those after the last tick of a decision.
         """
-        ticks = self.spec.ticks_per_decision
-        first_tick, end_tick = (0, ticks) if tick is None else (tick, tick + 1)
-        command = Command(
-            task=task,
-            skip_observe=skip_observe or end_tick < ticks,
-            length=self.days * DAY if self.ticks is None else self.ticks,
-            chosen=np.ascontiguousarray(self._no_worlds if chosen is None else chosen),
-            world_keys=self._world_keys,
-            actions=np.ascontiguousarray(self._no_actions if actions is None else actions),
-            first_tick=first_tick,
-            end_tick=end_tick,
-        )
-        self._share(lambda a, b: run_worlds(self._state, self._rules, self._buffers, command, a, b))
+        end = self.spec.ticks_per_decision
+        ticks = (0, end) if ticks is None else ticks
+        skip_observe = skip_observe or ticks[1] < end
+        self._share(lambda a, b: run_worlds(self._arrays, task, self._length, ticks, (a, b), skip_observe))
 
-    def _share(self, work: Callable[[int, int], None]) -> None:
+    def _share(self, work: Callable[[int, int], object]) -> None:
         """Run `work` on [0, W), cut into slices; the threads, the caller's included, take the next slice when free.
 
         There are more slices than threads, so that one slow thread does not keep the others waiting.
         """
-        with np.errstate(over="ignore"):  # the plain-Python kernels wrap around on purpose
+        if True:
             if self._threads == 1:
                 work(0, self.worlds)
                 return
@@ -316,6 +296,7 @@ def _copied(
     targets: Sequence[NDArray[Any]] = batch._buffers
     for own, array in zip(targets, arrays, strict=True):
         own[...] = array
+    batch._has_episodes = bool(np.all(batch._state.clocks["episode"] > 0))
     return batch
 
 

@@ -1,13 +1,13 @@
 """One decision of many worlds, tick by tick: the order of play."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from townlet.compiled import entry_kernel, f32, kernel
 from townlet.dto.town_rules import DAY
+from townlet.kernel_arguments import fixed_arguments
 from townlet.world.affordances import restock
+from townlet.world.buffers import BatchArrays, StepBuffers, example
 from townlet.world.features import WAIT
 from townlet.world.generate import generate
 from townlet.world.jobs import update_jobs
@@ -22,61 +22,24 @@ from townlet.world.relations import update_relations
 from townlet.world.rewards import add_rewards, sum_terms
 from townlet.world.rivalry import decay_rivalry
 from townlet.world.rules import Rules
-from townlet.world.state import State, Town
+from townlet.world.state import Town
 
-__all__ = ["OBSERVE", "RESET", "STEP", "Command", "StepBuffers", "play_tick", "run_worlds"]
+__all__ = ["CHECK", "OBSERVE", "RESET", "STEP", "pack", "play_tick", "run_worlds"]
 
+pack, unpack = fixed_arguments(example)
 
-class StepBuffers(NamedTuple):
-    """Arrays that a decision writes."""
-
-    observations: NDArray[np.float32]
-    """[W, N, F]."""
-    action_mask: NDArray[np.bool_]
-    """[W, N, A]."""
-    alive: NDArray[np.bool_]
-    """[W, N]."""
-    keys: NDArray[np.uint64]
-    """[W]."""
-    rewards: NDArray[np.float32]
-    """[W, N]."""
-    terms: NDArray[np.float32]
-    """[K, W, N]."""
-    terminations: NDArray[np.bool_]
-    """[W, N]."""
-    truncations: NDArray[np.bool_]
-    """[W]."""
-    shared_rows: NDArray[np.float32]
-    """[W, F], scratch for the shared features: each slice uses the row of its first world."""
-    object_table: NDArray[np.float32]
-    """[W, 3 + needs, O], scratch likewise."""
-    time_of_day: NDArray[np.float32]
-    """[DAY, 2], sine and cosine of the time of day."""
+OBSERVE, RESET, STEP, CHECK = range(4)
+"""Tasks: write observations only, begin an episode in the chosen worlds, play one decision, check actions only."""
 
 
-OBSERVE, RESET, STEP = range(3)
-"""Tasks: write observations only, begin an episode in the chosen worlds, play one decision."""
-
-
-class Command(NamedTuple):
-    """One call of `run_worlds`: task and arguments."""
-
-    task: int
-    """OBSERVE, RESET or STEP."""
-    skip_observe: bool
-    """Skip writing observations (benchmarks only); masks and features keep old values."""
-    length: int
-    """Ticks of an episode, for RESET."""
-    chosen: NDArray[np.bool_]
-    """[W], the worlds to reset."""
-    world_keys: NDArray[np.uint64]
-    """[W], random key of each world."""
-    actions: NDArray[np.int64]
-    """[W, N], actions for STEP."""
-    first_tick: int
-    """First tick of the decision that STEP plays: 0, or the tick at which an earlier call stopped."""
-    end_tick: int
-    """The tick before which STEP stops; a decision is played in one call, or in parts that follow each other."""
+@kernel
+def are_actions(actions: NDArray[np.int64], count: int) -> bool:
+    """Tell whether all actions [W, N] are numbers of one of so many."""
+    for w in range(len(actions)):
+        for i in range(actions.shape[1]):
+            if not 0 <= actions[w, i] < count:
+                return False
+    return True
 
 
 @kernel
@@ -153,33 +116,50 @@ def play(
         buffers.rewards[w, :] = f32(0)
 
 
-@entry_kernel
-def run_worlds(state: State, rules: Rules, buffers: StepBuffers, command: Command, first: int, last: int) -> None:
-    """Run a command in the worlds [first, last), then write observations.
+@kernel
+def record_end(town: Town, buffers: StepBuffers, w: int) -> None:
+    """Record whether the episode of world w is over, and whose life that cuts: of those who live and have not died."""
+    over = town.clock.tick >= town.clock.length
+    buffers.over[w] = over
+    for i in range(len(town.agents)):
+        buffers.truncations[w, i] = over and buffers.alive[w, i] and not buffers.terminations[w, i]
 
-    This is the only entry kernel of the town: each entry compiles all kernels it reaches once more.
+
+@entry_kernel
+def run_worlds(
+    batch: BatchArrays, task: int, length: int, ticks: tuple[int, int], worlds: tuple[int, int], skip_observe: bool
+) -> bool:  # kernels take no keywords
+    """Run a task in the worlds [first, last) of a batch as `pack` wrote them, then write observations.
+
+    RESET begins episodes of `length` ticks. STEP plays the ticks [first, end) of a decision, in one call or in parts
+    that follow each other. With `skip_observe` (benchmarks only, and parts that others follow) masks and features keep
+    old values. CHECK does nothing but return whether all actions of the batch are numbers of actions. This is the only
+    entry kernel of the town: each entry compiles all kernels it reaches once more.
     """
+    state, rules, buffers = unpack(batch)
+    if task == CHECK:
+        return are_actions(buffers.actions, buffers.action_mask.shape[2])
+    first, last = worlds
     for w in range(first, last):
         town = Town(
             state.clocks[w], state.ledgers[w], state.agents[w], state.objects[w], state.rivalry[w], state.ready[w],
             state.relations[w], state.perturbations[w],
         )  # fmt: skip
-        if command.task == RESET and command.chosen[w]:
-            generate(town, rules, command.world_keys[w], command.length)
-        elif command.task == STEP:
-            play(town, rules, buffers, command.actions[w], (command.first_tick, command.end_tick), w)
-        if command.skip_observe:
-            buffers.truncations[w] = town.clock.tick >= town.clock.length
-            continue
-        observe(
-            town,
-            rules,
-            buffers.time_of_day,
-            buffers.shared_rows[first],
-            buffers.object_table[first],
-            buffers.observations[w],
-            buffers.action_mask[w],
-            buffers.alive[w],
-        )
-        buffers.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
-        buffers.truncations[w] = town.clock.tick >= town.clock.length
+        if task == RESET and buffers.chosen[w]:
+            generate(town, rules, buffers.world_keys[w], length)
+        elif task == STEP:
+            play(town, rules, buffers, buffers.actions[w], ticks, w)
+        if not skip_observe:
+            observe(
+                town,
+                rules,
+                buffers.time_of_day,
+                buffers.shared_rows[first],
+                buffers.object_table[first],
+                buffers.observations[w],
+                buffers.action_mask[w],
+                buffers.alive[w],
+            )
+            buffers.keys[w] = draw(town.clock.key, POLICY, town.clock.tick, 0)
+        record_end(town, buffers, w)
+    return True
