@@ -1,0 +1,33 @@
+"""Compare quickstart's weights with those known for this processor: ``python tests/quickstart_digest.py OUTPUT``.
+
+`OUTPUT` holds what ``townlet run quickstart`` printed, with ``OMP_NUM_THREADS=1``. The last bits belong to the kernel
+that OpenBLAS uses; on a processor whose digest nobody has noted here nothing is compared, and that is said.
+"""
+
+import sys
+from pathlib import Path
+
+from townlet.policy.model.blas import kernel_name
+
+KNOWN = {"Haswell": "469fb2fcef2203a7"}
+"""The beginning of the digest, by OpenBLAS's kernel."""
+
+
+def main() -> int:
+    """Return 1 where the digest differs from the known one."""
+    found = next(
+        line.split()[1] for line in Path(sys.argv[1]).read_text("utf-8").splitlines() if line[:8] == "weights "
+    )
+    expected = KNOWN.get(kernel_name())
+    if expected is None:
+        sys.stdout.write(f"not compared: no digest is known for the kernel {kernel_name()}; here it is {found[:16]}\n")
+        return 0
+    if not found.startswith(expected):
+        sys.stderr.write(f"quickstart's weights are {found[:16]}, expected {expected} ({kernel_name()})\n")
+        return 1
+    sys.stdout.write(f"quickstart's weights are {found[:16]}, as known for the kernel {kernel_name()}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
