@@ -17,13 +17,13 @@ from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.autograd import ActionDistribution
 from townlet.policy.losses import value_error
+from townlet.policy.model.adam import Adam
 from townlet.policy.model.forward import Layers
 from townlet.policy.model.initialise import fresh_log_std
-from townlet.policy.model.torch_network import MLP, Actor, adam_state, choose_device, load_adam_state, to_device
+from townlet.policy.model.torch_network import MLP, Actor, choose_device, to_device
 
 __all__ = ["clone_actor", "fit_critic"]
 
-_ADAM_EPSILON = 1.0e-5
 _EVALUATION_ROWS = 65536
 """Rows of one forward pass over the held-out samples."""
 
@@ -43,14 +43,15 @@ def _advance_rng(epochs: int, rows: int, rng: np.random.Generator) -> None:
         rng.permutation(rows)
 
 
-def _optimizer(network: MLP, learning_rate: float, moments: Mapping[str, NDArray[Any]]) -> torch.optim.Adam:
+def _optimizer(network: MLP, learning_rate: float, moments: Mapping[str, NDArray[Any]]) -> Adam:
     """Return the network's optimizer in the state of these moments."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, eps=_ADAM_EPSILON, fused=True)
-    load_adam_state(optimizer, moments)
+    optimizer = Adam(list(network.parameters()))
+    optimizer.learning_rates = [learning_rate]
+    optimizer.load(moments)
     return optimizer
 
 
-def _optimizer_step(loss: torch.Tensor, network: MLP, optimizer: torch.optim.Adam, spec: BCSpec) -> float:
+def _optimizer_step(loss: torch.Tensor, network: MLP, optimizer: Adam, spec: BCSpec) -> float:
     """Take one step with clipped gradient norm and return the loss before it."""
     optimizer.zero_grad()
     loss.backward()
@@ -128,7 +129,7 @@ def clone_actor(
             state,
             layers=layers,
             log_std=network.log_std_array(),
-            adam_state=adam_state(optimizer),
+            adam_state=optimizer.state(),
             epoch=epoch,
             epochs_since_best=state.epochs_since_best + 1,
             loss_sum=loss_sum,
@@ -193,6 +194,6 @@ def fit_critic(
             loss += _optimizer_step(minibatch_loss, network, optimizer, spec) * len(rows) / len(targets)
         epoch = state.epoch + 1
         report(epoch, {"value_loss": loss})
-        state = ValueState(layers=network.layers(), adam_state=adam_state(optimizer), epoch=epoch, loss=loss)
+        state = ValueState(layers=network.layers(), adam_state=optimizer.state(), epoch=epoch, loss=loss)
         after_epoch(state)
     return state

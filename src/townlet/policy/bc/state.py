@@ -46,7 +46,7 @@ class CloneState:
     layers: Layers
     """The current actor."""
     adam_state: Mapping[str, NDArray[Any]]
-    """Adam's state, as `model.torch_network.adam_state` returns it; empty before the first epoch."""
+    """Adam's state, as `model.adam` returns it; empty before the first epoch."""
     best_layers: Layers
     """The actor of the best epoch."""
     best: tuple[float, float]

@@ -1,6 +1,6 @@
 """The network in torch: actor and critic share no layer, so that the critic can be trained alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,10 +18,8 @@ __all__ = [
     "MLP",
     "Actor",
     "ActorCritic",
-    "adam_state",
     "choose_device",
     "device_name",
-    "load_adam_state",
     "parity",
     "to_device",
     "torch_defaults",
@@ -130,9 +128,10 @@ def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
 def torch_defaults() -> Iterator[None]:
     """Train with torch's defaults, whatever the caller's process has set, and restore that afterwards.
 
-    Gradients on, no inference mode, no autocast, float32, new tensors on the CPU.
+    Gradients on, no inference mode, no autocast, float32, new tensors on the CPU. And with one thread: torch divides
+    sums by its threads, so that their last bits would depend on the machine.
     """
-    dtype = torch.get_default_dtype()
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -143,6 +142,8 @@ def torch_defaults() -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         stack.callback(torch.set_default_dtype, dtype)
         torch.set_default_dtype(torch.float32)
+        stack.callback(torch.set_num_threads, threads)
+        torch.set_num_threads(1)
         yield
 
 
@@ -165,29 +166,3 @@ def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
     """
     tensor = torch.from_numpy(np.require(values, requirements="W"))
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
-
-
-def adam_state(optimizer: torch.optim.Adam) -> dict[str, NDArray[Any]]:
-    """Return Adam's state by ``PARAMETER.NAME``, without parameters that had no step yet."""
-    return {
-        f"{index}.{name}": value.detach().cpu().numpy().copy()
-        for index, parameter in enumerate(_parameters(optimizer))
-        for name, value in optimizer.state.get(parameter, {}).items()
-    }
-
-
-def load_adam_state(optimizer: torch.optim.Adam, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Restore the state that `adam_state` returned."""
-    optimizer.state.clear()
-    for index, parameter in enumerate(_parameters(optimizer)):
-        state = {
-            name.partition(".")[2]: torch.from_numpy(value.copy()).to(parameter.device)
-            for name, value in arrays.items()
-            if name.partition(".")[0] == str(index)
-        }
-        if state:
-            optimizer.state[parameter] = state
-
-
-def _parameters(optimizer: torch.optim.Adam) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

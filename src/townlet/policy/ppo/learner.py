@@ -21,9 +21,10 @@ from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.acting import log_probabilities, masked
+from townlet.policy.model.adam import Adam
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import forward
-from townlet.policy.model.torch_network import ActorCritic, adam_state, choose_device, load_adam_state, to_device
+from townlet.policy.model.torch_network import ActorCritic, choose_device, to_device
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.batch import Batch, Demonstrations, Terms, TrajectoryBatch
 from townlet.policy.ppo.gradient_backend import choose_backend
@@ -36,7 +37,6 @@ __all__ = ["Learner"]
 Anchor = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]
 """The parent's log-probabilities, means and log σ; None without an anchor."""
 
-_ADAM_EPSILON = 1.0e-5
 _NORMALISER_DECAY = 0.95
 """β, weight of the old mean and scale in the value normaliser's moving average."""
 _MIN_VALUE_SCALE = 1.0e-3
@@ -63,14 +63,7 @@ class Learner:
         if spec.compiled and self.device.type == "cuda":
             for trunk in (self.network.actor, self.network.critic):
                 trunk.compile(mode="reduce-overhead")
-        self.optimizer = torch.optim.Adam(
-            [
-                {"params": list(self.network.actor.parameters()), "lr": 0.0},
-                {"params": list(self.network.critic.parameters()), "lr": 0.0},
-            ],
-            eps=_ADAM_EPSILON,
-            fused=True,
-        )
+        self.optimizer = Adam(list(self.network.actor.parameters()), list(self.network.critic.parameters()))
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
         self._backend = choose_backend(self.network, spec, self.device, block_rows or spec.block_rows)
 
@@ -81,7 +74,7 @@ class Learner:
 
     def adam_state(self) -> dict[str, NDArray[Any]]:
         """Return Adam's state; with `weights` it is all that `resume` needs."""
-        return adam_state(self.optimizer)
+        return self.optimizer.state()
 
     def resume(self, weights: Weights, adam_state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from an earlier state of this learner: its weights and Adam's state."""
@@ -89,7 +82,7 @@ class Learner:
         self.network.actor.load_log_std(weights.log_std)
         self.network.critic.load(weights.critic)
         self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
-        load_adam_state(self.optimizer, adam_state)
+        self.optimizer.load(adam_state)
 
     def weights(self) -> Weights:
         """Return a copy of the current weights, without a probe batch."""
@@ -123,8 +116,7 @@ class Learner:
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp, rng: np.random.Generator
     ) -> UpdateStatistics:
         batch, alive_rows, rollout_stats = self._prepare(rollout, weights, ramp)
-        for group, factor in zip(self.optimizer.param_groups, (ramp.actor, ramp.critic), strict=True):
-            group["lr"] = self.spec.learning_rate * factor
+        self.optimizer.learning_rates = [self.spec.learning_rate * factor for factor in (ramp.actor, ramp.critic)]
         count = len(alive_rows)
         minibatches = self.spec.num_minibatches or max(1, count // self.spec.minibatch_size)
         history: list[MinibatchStatistics] = []

@@ -12,6 +12,7 @@ from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.engine import Engine
 from townlet.machine.engine.visit import Visit, never
 from townlet.machine.journal.chain import Journal
+from townlet.policy.model.blas import one_thread
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.strategies.base import resolve
 from townlet.store.registry.registry import Registry
@@ -96,4 +97,5 @@ class AnnealStrategy:
     def _perform(self, context: TrainingContext, visit: Visit) -> TrainingResult:
         strategy, visit_context = resolve(visit.strategy, self.catalogue), context.for_visit(visit)
         strategy.prepare(visit_context)
-        return strategy.run(visit_context)
+        with one_thread():  # the last bits of a product depend on the number of its threads
+            return strategy.run(visit_context)
