@@ -138,6 +138,11 @@ class EnvironmentDescription(Record):
         """Index of the objective on the axis M."""
         return self.metric_names.index(self.objective)
 
+    @property
+    def term_unit(self) -> str:
+        """Unit of the mean of a term of the reward: per agent-day, or per agent-step where there are no days."""
+        return "1/agent-step" if self.decisions_per_day is None else "1/agent-day"
+
     def in_words(self, decisions: int) -> str:
         """Return a length of at least so many decisions as a schedule may state it: in days where there are any."""
         per_day = self.decisions_per_day

@@ -17,7 +17,8 @@ pytest.importorskip("jinja2")
 
 from townlet.cli import run_command
 from townlet.dto.run_data import VisitPoint
-from townlet.machine.audit.report_facts import HandOff, ReportFacts
+from townlet.machine.audit.fine_tuning import HandOff
+from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.glossary import GLOSSARY
 from townlet.report.html.run_page import run_page
 
@@ -27,6 +28,7 @@ SECTIONS = (
     "unseen",
     "undo",
     "kpis",
+    "terms",
     "machine",
     "timeline",
     "learning",
@@ -109,7 +111,7 @@ def test_it_answers_what_a_reader_asks(facts: ReportFacts) -> None:
         "Worse than champion (teacher:lazy)",
         "a mean cannot show rare catastrophes",
         "name what was in force before, teacher:lazy",
-        "Rewards by term are not recorded",
+        "This environment declares no terms of its reward",
         facts.head,
     ):
         assert answer in text

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from townlet.errors import EnvironmentFaultError
 from townlet.ports import Environment, EnvironmentDescription, EnvironmentWithTerms
 
-__all__ = ["TermSums", "term_exposures", "term_unit"]
+__all__ = ["TermSums", "term_exposures"]
 
 
 class TermSums:
@@ -42,11 +42,6 @@ class TermSums:
     def clear(self) -> None:
         """Begin again with zeros."""
         self.sums[:] = 0
-
-
-def term_unit(description: EnvironmentDescription) -> str:
-    """Return the unit of a term: per agent-day, or per agent-step where the environment has no days."""
-    return "1/agent-step" if description.decisions_per_day is None else "1/agent-day"
 
 
 def term_exposures(description: EnvironmentDescription, decisions: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -82,6 +82,9 @@ def _strip(axes: Any, report: GuardReport, passes_above: bool | None, amount: Am
 
 def _curve(axes: Any, state: str, curve: Curve) -> None:
     axes.plot(curve.x, curve.y, color=_BLUE, linewidth=1.2, marker="o" if curve.dots else None, markersize=3)
+    for x, bounds in zip(curve.x, curve.bounds, strict=False):
+        if bounds is not None:
+            axes.plot([x, x], bounds, color=_BLUE, linewidth=5, alpha=0.5, solid_capstyle="butt")
     for start in curve.starts:
         axes.axvline(start, color="#cc79a7", linestyle=":", linewidth=1)
     for band in curve.bands:

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from townlet.dto.run_data import VisitPoint
 from townlet.machine.audit.evidence_comparisons import compare_kpis
+from townlet.machine.audit.fine_tuning import WatchLook
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.numerals import unit_words
 from townlet.report.run_sentences import baseline_name
@@ -18,14 +19,17 @@ __all__ = [
     "Whisker",
     "evaluation_whiskers",
     "learning_curves",
+    "look_sentence",
     "objective_unit",
     "other_numbers",
+    "reported_terms",
+    "term_curves",
 ]
 
 MEANINGS = {
-    "reward": "mean reward of a decision; terms of the reward are not recorded by iterations",
+    "reward": "mean reward of a decision",
     "watched": "objective of the weights in training, played by the cliff watch",
-    "watched_difference": "the same against the weights that the visit started from; its interval is not recorded",
+    "watched_difference": "the same against the weights that the visit started from",
     "value_loss": "loss of the value function, in units of its normaliser",
     "entropy": "entropy of the policy, in nat",
     "approx_kl": "distance of an update from the policy before it, in nat",
@@ -48,6 +52,12 @@ _UNITS = {
 _WEIGHED = ("entropy", "approx_kl", "anchor_kl")
 """Numbers that are computed only where the actor learns, the last where its weight is above 0; elsewhere they are 0."""
 _LOOKS = ("watched", "watched_difference")
+_BOUNDS = {"watched_difference": ("watched_low", "watched_high")}
+"""Numbers that have bounds, with the names of the lower and the upper one."""
+_TERM = "reward_term_"
+"""Before the name of a term of the reward."""
+_SHOWN_ELSEWHERE = (_TERM, "watched_")
+"""How numbers begin that stand in a table, or beside another number."""
 
 
 @frozen(kw_only=True)
@@ -80,6 +90,8 @@ class Curve:
     """What y counts, in words; empty for a number without a unit."""
     dots: bool = False
     """Whether every point is drawn: looks, which are few."""
+    bounds: tuple[tuple[float, float] | None, ...] = ()
+    """Lower and upper bound of each value, None where none was recorded; empty for a number that has none."""
 
 
 @frozen(kw_only=True)
@@ -105,6 +117,19 @@ def learning_curves(facts: ReportFacts) -> Iterator[tuple[str, Curve]]:
             yield state, _curve(facts, state, name, points)
 
 
+def term_curves(facts: ReportFacts, term: str) -> Iterator[tuple[str, Curve]]:
+    """Yield state and curve of a term of the reward, for every state whose iterations reported it."""
+    name = f"{_TERM}{term}"
+    for state in dict.fromkeys(point.state for point in facts.points if name in point.numbers):
+        yield state, _curve(facts, state, name, [point for point in facts.points if point.state == state])
+
+
+def reported_terms(facts: ReportFacts) -> tuple[str, ...]:
+    """Return the terms of the reward that iterations reported, in their order."""
+    names = dict.fromkeys(name for point in facts.points for name in point.numbers)
+    return tuple(name.removeprefix(_TERM) for name in names if name.startswith(_TERM))
+
+
 def _is_unmeasured(name: str, points: Sequence[VisitPoint]) -> bool:
     """Return whether a number is 0 throughout because nobody computed it, which a flat curve would hide.
 
@@ -116,7 +141,7 @@ def _is_unmeasured(name: str, points: Sequence[VisitPoint]) -> bool:
 def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) -> Curve:
     counts_steps = any(point.agent_steps for point in points)
     x, y, starts, offset, last = list[float](), list[float](), list[float](), 0.0, points[0]
-    offsets = {points[0].visit: 0.0}
+    offsets, bounds = {points[0].visit: 0.0}, list[tuple[float, float] | None]()
     for point in points:
         if point.visit != last.visit:
             offset += _x(last, counts_steps=counts_steps)
@@ -126,6 +151,7 @@ def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) 
         if name in point.numbers:
             x.append(offset + _x(point, counts_steps=counts_steps))
             value = point.numbers[name]
+            bounds.append(_bounds(name, point))
             y.append(math.nan if name in _WEIGHED and value == 0 else value)
     end = offset + _x(last, counts_steps=counts_steps)
     bands = (
@@ -142,11 +168,32 @@ def _curve(facts: ReportFacts, state: str, name: str, points: list[VisitPoint]) 
         starts=tuple(starts),
         bands=tuple(bands),
         dots=name in _LOOKS or len(x) <= 12,
+        bounds=tuple(bounds) if name in _BOUNDS else (),
     )
+
+
+def _bounds(name: str, point: VisitPoint) -> tuple[float, float] | None:
+    low, high = (point.numbers.get(each, math.nan) for each in _BOUNDS.get(name, ("", "")))
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def _x(point: VisitPoint, *, counts_steps: bool) -> float:
     return float(point.agent_steps if counts_steps else point.step)
+
+
+def look_sentence(looks: Sequence[WatchLook]) -> str:
+    """Return what the bounds of looks are and on how many pairs they rest, or that they were not recorded."""
+    bounded = [look for look in looks if look.high is not None]
+    if not bounded:
+        recorded = any(look.pairs is not None for look in looks)
+        return "no look had two pairs, so none has bounds" if recorded else "bounds and pairs were not recorded"
+    levels = sorted({f"{100 * look.confidence:.4g}%" for look in bounded if look.confidence is not None})
+    pairs = [look.pairs for look in bounded if look.pairs is not None]
+    count = " to ".join(dict.fromkeys(str(each) for each in (min(pairs, default=0), max(pairs, default=0))))
+    return (
+        f"{' '.join(['one-sided', *levels])} bounds on both sides, of {count} pairs a look; "
+        "a look whose upper bound is below 0 ends the visit"
+    )
 
 
 def objective_unit(facts: ReportFacts) -> str:
@@ -162,7 +209,8 @@ def other_numbers(facts: ReportFacts) -> tuple[str, ...]:
         for name in _WEIGHED
         if name in names and _is_unmeasured(name, facts.points)
     )
-    return (*sorted(name for name in names if name not in MEANINGS), *unmeasured)
+    others = (name for name in names if name not in MEANINGS and not name.startswith(_SHOWN_ELSEWHERE))
+    return (*sorted(others), *unmeasured)
 
 
 def evaluation_whiskers(facts: ReportFacts) -> tuple[str, dict[str, list[Whisker]]]:

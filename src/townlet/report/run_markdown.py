@@ -4,11 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from townlet.dto.guards import GuardReport
 from townlet.machine.audit.report_facts import ReportFacts
+from townlet.numerals import number
 from townlet.report.headline import headline
 from townlet.report.limitations import limitation_sections
 from townlet.report.markdown import bullets, code, markdown_text, table
 from townlet.report.next_steps import Step, resume_steps, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, time_sentence
+from townlet.report.reward_terms import TermRow, reward_term_rows, reward_term_sentence, term_caption, term_cells
+from townlet.report.run_curves import look_sentence
 from townlet.report.run_sentences import (
     changed_sentences,
     compared_sentences,
@@ -31,6 +34,8 @@ def run_markdown(facts: ReportFacts) -> str:
         *bullets(_decision(facts)),
         *_reservations(facts),
         *_guards(facts),
+        *_terms(facts),
+        *_looks(facts),
         *_limits(facts),
         *_steps("How it goes on", resume_steps(facts)),
         *_steps("How to undo it", [Step(sentences=tuple(undo_sentences(facts)), commands=undo_commands(facts))]),
@@ -85,6 +90,54 @@ def _guards(facts: ReportFacts) -> Iterator[str]:
 
 def _guard(report: GuardReport, asked: str) -> tuple[str, ...]:
     return code(report.guard), report.verdict.value, asked, markdown_text(verdict_sentence(report))
+
+
+def _terms(facts: ReportFacts) -> Iterator[str]:
+    """Yield what the reward consists of; nothing where the environment is not known to declare terms."""
+    missing = reward_term_sentence(facts)
+    if missing and not facts.reward_terms:
+        return
+    yield from ("", "## What the reward consists of", "", markdown_text(missing or term_caption(facts)))
+    policies = {row.policy: row.baseline for row in reversed(facts.term_comparisons)}
+    rows = reward_term_rows(facts, tuple(policies))
+    states = tuple(dict.fromkeys(state for row in rows for state in row.curves))
+    if rows:
+        compared = ("candidate", *(cell for name in policies.values() for cell in (code(name), "difference")))
+        yield ""
+        yield from table(
+            ("term", *(compared if policies else ()), *(f"while {code(state)} trains" for state in states)),
+            (_term(row, states, compared=bool(policies)) for row in rows),
+        )
+
+
+def _term(row: TermRow, states: Sequence[str], *, compared: bool) -> tuple[str, ...]:
+    ends = ((curve.y[0], curve.y[-1]) if (curve := row.curves.get(state)) else () for state in states)
+    training = (" → ".join(number(each) for each in both) for both in ends)
+    return code(row.name), *(term_cells(row) if compared else ()), *training
+
+
+def _looks(facts: ReportFacts) -> Iterator[str]:
+    """Yield what the cliff watch found, look by look."""
+    if not facts.looks:
+        return
+    yield from ("", "## Looks of the cliff watch", "")
+    yield markdown_text(
+        f"The weights in training against those that the visit started from: {look_sentence(facts.looks)}."
+    )
+    yield ""
+    yield from table(
+        ("visit", "agent-steps", "mean difference", "bounds", "pairs"),
+        (
+            (
+                f"{code(look.state)} {look.visit}",
+                f"{look.agent_steps:,}",
+                number(look.difference),
+                "" if look.low is None or look.high is None else f"{number(look.low)} to {number(look.high)}",
+                number(look.pairs),
+            )
+            for look in facts.looks
+        ),
+    )
 
 
 def _limits(facts: ReportFacts) -> Iterator[str]:

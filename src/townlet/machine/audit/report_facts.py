@@ -8,16 +8,16 @@ from attrs import evolve, frozen
 
 from townlet.dto.conditions import AllOf, AnyOf, NotOf, When
 from townlet.dto.guards import GuardReport
-from townlet.dto.journal import EffectDone, EffectIntent, Entry, GuardsJudged, RunCreated, TransitionTaken, VisitStarted
+from townlet.dto.journal import EffectDone, EffectIntent, Entry, GuardsJudged, RunCreated, TransitionTaken
 from townlet.dto.limitations import RunLimitations
 from townlet.dto.metrics import MetricSpec
 from townlet.dto.policy import EvaluationResult
 from townlet.dto.run_data import RunVisit, VisitEvidence, VisitPoint
 from townlet.dto.schedule import BUILT_IN_STATES, ScheduleSpec
-from townlet.dto.strategies import PPOSpec
-from townlet.errors import BadInputError, TownletError
+from townlet.errors import TownletError
 from townlet.machine.audit.environment_promises import environment_reservations
 from townlet.machine.audit.evidence_comparisons import KpiComparison, compare_kpis
+from townlet.machine.audit.fine_tuning import HandOff, WatchLook, hand_offs, watch_looks
 from townlet.machine.audit.limitations import find_limitations
 from townlet.machine.audit.run_data import RunData
 from townlet.machine.audit.snapshot import first_record
@@ -27,7 +27,7 @@ from townlet.machine.journal.run_state import RunState
 from townlet.machine.schedule.diagram import condition
 from townlet.machine.schedule.partial import Describe
 
-__all__ = ["Decision", "EdgeFacts", "HandOff", "ReportFacts", "decisions_of", "report_facts"]
+__all__ = ["Decision", "EdgeFacts", "ReportFacts", "decisions_of", "report_facts"]
 
 _T = TypeVar("_T")
 
@@ -72,20 +72,6 @@ class Decision:
     """Why, in words."""
     edge: int = 0
     """Place of the edge among those of the state, from 1, also where a person was asked first; 0 for none."""
-
-
-@frozen(kw_only=True)
-class HandOff:
-    """Where a fine-tuning visit hands over from the clone: up to here the actor learns at less than its full rate."""
-
-    state: str
-    """State."""
-    visit: int
-    """Which visit."""
-    begins: float
-    """Agent-steps of the visit at which the actor begins to learn."""
-    ends: float
-    """Agent-steps at which it learns at its full rate."""
 
 
 @frozen(kw_only=True)
@@ -146,6 +132,14 @@ class ReportFacts:
     """The metric stream."""
     hand_offs: tuple[HandOff, ...]
     """Where fine-tuning visits hand over from the clone."""
+    looks: tuple[WatchLook, ...]
+    """What the cliff watch of fine-tuning visits found."""
+    reward_terms: tuple[str, ...] | None
+    """Terms of the reward that the environment declares; None where it cannot be asked."""
+    term_unit: str
+    """Unit of their means; empty where the environment cannot be asked."""
+    term_comparisons: tuple[KpiComparison, ...]
+    """The terms of the reward in the episodes that the decision rests on; none where they were not recorded."""
     inexact: tuple[str, ...]
     """Why an undisturbed run may have had other bits."""
     reservations: tuple[str, ...]
@@ -181,7 +175,12 @@ def report_facts(run: RunData, describe: Describe) -> ReportFacts:
         )
     evaluation = None
     if evidence is not None:
-        evaluation = next(each for each in run.visits if (each.state, each.visit) == (evidence.state, evidence.visit))
+        evaluation = next(each for each in run.visits if _is_same(each, evidence))
+    recorded = _optional(
+        lambda: run.reward_terms, problems, "the terms of the reward cannot be read: the home does not hold them"
+    )
+    terms = next((each for each in recorded or () if evidence is not None and _is_same(each, evidence)), None)
+    points = run.points
     intent, promotion, promoted_at = _promotion(run.journal)
     strategies = {name: run.catalogue.entry(spec.strategy) for name, spec in run.schedule.states.items()}
     return ReportFacts(
@@ -209,9 +208,13 @@ def report_facts(run: RunData, describe: Describe) -> ReportFacts:
         comparisons=() if evidence is None else tuple(compare_kpis(evidence.table)),
         evaluation=evaluation,
         metrics=() if description is None else description.metrics,
+        reward_terms=None if description is None else description.reward_terms,
+        term_unit="" if description is None else description.term_unit,
+        term_comparisons=() if terms is None else tuple(compare_kpis(terms.table)),
         limitations=limitations,
-        points=run.points,
-        hand_offs=tuple(_hand_offs(run)),
+        points=points,
+        hand_offs=tuple(hand_offs(run)),
+        looks=tuple(watch_looks(run, points)),
         inexact=tuple(inexact_processes(run.journal)),
         reservations=tuple(environment_reservations(run.journal)),
         problems=tuple(problems),
@@ -259,14 +262,15 @@ def _evidence(run: RunData, decision: Decision | None, gathered: Sequence[VisitE
     """Return the evidence that was gathered last before a decision; the last of all where there is no decision."""
     visits = [visit for visit in run.visits if isinstance(visit.result, EvaluationResult)]
     if decision is not None:
-        judged = next((at for at, visit in enumerate(run.visits) if _is(visit, decision)), len(run.visits))
+        judged = next((at for at, visit in enumerate(run.visits) if _is_same(visit, decision)), len(run.visits))
         visits = [visit for visit in run.visits[: judged + 1] if isinstance(visit.result, EvaluationResult)]
     last = [(visit.state, visit.visit) for visit in visits[-1:]]
     return next((each for each in gathered if (each.state, each.visit) in last), None)
 
 
-def _is(visit: RunVisit, decision: Decision) -> bool:
-    return (visit.state, visit.visit) == (decision.state, decision.visit)
+def _is_same(one: RunVisit | VisitEvidence, other: VisitEvidence | Decision) -> bool:
+    """Return whether two records are of the same visit."""
+    return (one.state, one.visit) == (other.state, other.visit)
 
 
 def _promotion(entries: Sequence[Entry]) -> tuple[EffectIntent | None, EffectDone | None, str]:
@@ -315,38 +319,3 @@ def _names(when: When) -> Iterator[str]:
             yield from (name for part in when.all for name in _names(part))
         case AnyOf():
             yield from (name for part in when.any for name in _names(part))
-
-
-def _hand_offs(run: RunData) -> Iterator[HandOff]:
-    """Yield where each visit to ppo hands over; a visit whose actor learns at its full rate at once has none."""
-    ramp = 0
-    for entry in run.journal:
-        record = entry.record
-        if not isinstance(record, VisitStarted) or record.attempt != 1 or record.state not in run.schedule.states:
-            continue
-        strategy = run.catalogue.entry(run.schedule.states[record.state].strategy)
-        if strategy.discards:
-            ramp = 0
-        options = _options(run, record.state)
-        if options is None:
-            continue
-        points = options.ramps[min(ramp, len(options.ramps) - 1)].actor if options.ramps else ()
-        ramp += 1
-        begins = max((at for at, factor in points if factor == 0), default=0.0)
-        top = max((factor for _, factor in points), default=0.0)
-        ends = next((at for at, factor in points if factor == top), 0.0)
-        if ends > 0 and begins < ends:
-            yield HandOff(state=record.state, visit=record.visit, begins=begins, ends=ends)
-
-
-def _options(run: RunData, state: str) -> PPOSpec | None:
-    """Return the options of a state that runs ppo; None for any other."""
-    from townlet.dto.codec import structure
-
-    spec = run.schedule.states[state]
-    if run.catalogue.entry(spec.strategy).spec is not PPOSpec:
-        return None
-    try:
-        return structure(dict(spec.with_), PPOSpec)
-    except BadInputError:
-        return None

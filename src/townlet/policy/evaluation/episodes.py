@@ -43,7 +43,7 @@ class Episodes:
     terms: NDArray[np.float64] = attrs.field(
         default=attrs.Factory(lambda self: np.zeros((0, self.sums.shape[1])), takes_self=True)
     )
-    """[K, E], mean of each term of the rewards in the units of `term_unit`; K is 0 where none are declared."""
+    """[K, E], mean of each term of the rewards, in the description's `term_unit`; K is 0 where none are declared."""
 
     def __add__(self, later: "Episodes") -> "Episodes":
         return Episodes(

@@ -195,7 +195,7 @@ class Rollout:
     def term_means(self) -> dict[str, float]:
         """Return the mean of each term of the rewards in the worlds in which the policy decided in the last rollout.
 
-        Units are those of `term_unit`; nothing where the environment declares no terms, or the teacher decided alone.
+        In the description's `term_unit`; nothing where the environment declares no terms, or the teacher decided alone.
         """
         own, description = ~self.teacher_controlled, self.environment.description
         if not own.any():

@@ -20,6 +20,7 @@ from townlet.report.glossary import GLOSSARY
 from townlet.report.guard_numbers import guard_amount, operand_line
 from townlet.report.guard_sides import passing_sides
 from townlet.report.headline import headline
+from townlet.report.html.drawing.curves import curve_sketch
 from townlet.report.html.drawing.differences import difference_drawing
 from townlet.report.html.drawing.machine import machine_drawing
 from townlet.report.html.drawing.strip import guard_strip
@@ -32,6 +33,7 @@ from townlet.report.journal_text import overridden_values, record_summary
 from townlet.report.limitations import limitation_sections
 from townlet.report.next_steps import resume_steps, undo_commands, undo_sentences
 from townlet.report.path_sentences import edge_sentences, span_sentence, time_sentence
+from townlet.report.reward_terms import TermRow, reward_term_rows, reward_term_sentence, term_caption, term_cells
 from townlet.report.run_curves import other_numbers
 from townlet.report.run_identity import identity_rows
 from townlet.report.run_sentences import (
@@ -99,6 +101,8 @@ def run_page(
     of a run that goes on reads itself again every `reload_seconds`.
     """
     policies = _policies(facts)
+    terms = reward_term_rows(facts, [policy for policy, _ in policies])
+    training = tuple(dict.fromkeys(state for row in terms for state in row.curves))
     episodes = episodes_section(facts.run, pairs, problem) if pairs or problem else None
     return render_page(
         "report.html.j2",
@@ -126,6 +130,10 @@ def run_page(
         kpis=tuple(_kpis(facts, policies)),
         kpi_columns=("candidate", *(column for _, name in policies for column in (name, "difference"))),
         differences=tuple(_differences(facts)),
+        terms=[(row.name, term_cells(row), _sketches(row, training)) for row in terms],
+        training=training,
+        term_caption=term_caption(facts),
+        no_terms=reward_term_sentence(facts),
         episodes=episodes,
         machine=machine_drawing(facts.edges, facts.state.visits, facts.state.state),
         timeline=timeline_drawing(facts.spans),
@@ -216,6 +224,13 @@ def _cells(row: KpiComparison | None) -> tuple[str, str]:
         return "unknown", ""
     own, other = row.means
     return number(other), f"{number(own - other)} [{number(row.low)}, {number(row.high)}]"
+
+
+def _sketches(row: TermRow, states: Sequence[str]) -> Iterator[tuple[str, Markup]]:
+    """Yield for each state the mean of the last iteration and the drawing of all; empty where it reported none."""
+    for state in states:
+        curve = row.curves.get(state)
+        yield ("", Markup()) if curve is None else (number(curve.y[-1]), curve_sketch(curve))
 
 
 def _differences(facts: ReportFacts) -> Iterator[tuple[str, Markup, str]]:

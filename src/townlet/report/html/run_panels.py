@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from townlet.machine.audit.report_facts import ReportFacts
 from townlet.report.html.drawing.curves import curve_panel, whisker_panel
-from townlet.report.run_curves import MEANINGS, evaluation_whiskers, learning_curves, objective_unit
+from townlet.report.run_curves import MEANINGS, evaluation_whiskers, learning_curves, look_sentence, objective_unit
 
 __all__ = ["Panel", "evaluation_panels", "learning_panels"]
 
@@ -30,6 +30,8 @@ def learning_panels(facts: ReportFacts) -> Iterator[Panel]:
         picture = curve_panel(curve)
         if picture:
             notes = [MEANINGS.get(curve.name, "")]
+            if curve.bounds:
+                notes.append(look_sentence([look for look in facts.looks if look.state == state]))
             notes += ["dashed lines begin another visit"] if curve.starts else []
             notes += ["shaded: the hand-off, in which the actor does not learn at its full rate"] if curve.bands else []
             text = "; ".join(filter(None, notes))

@@ -18,6 +18,7 @@ __all__ = [
     "WIDTH",
     "axes",
     "curve_panel",
+    "curve_sketch",
     "paths",
     "unit_text",
     "whisker_panel",
@@ -26,6 +27,8 @@ __all__ = [
 WIDTH, HEIGHT = 460.0, 190.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 452.0, 14.0, 158.0
 """Size of a panel, and the places of its axes."""
+_SKETCH_WIDTH, _SKETCH_HEIGHT, _SKETCH_PLACES = 130.0, 30.0, 40
+"""Size of a curve in a table, and its places."""
 _BUCKETS = 300
 """Places along a panel; of more points only the least and the largest of each place are drawn."""
 
@@ -35,20 +38,43 @@ def curve_panel(curve: Curve) -> Markup:
     finite = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if math.isfinite(y)]
     if not finite:
         return Markup()
-    ys = [y for _, y in finite]
+    ys, bounds = [y for _, y in finite], [(x, *each) for x, each in zip(curve.x, curve.bounds, strict=False) if each]
     across = Scale(min(0.0, curve.x[0]), max(curve.x[-1], 1e-9), LEFT, RIGHT)
-    up = Scale.around(ys, BOTTOM, TOP)
+    # Bounds belong to differences, of which one wants to see whether they are 0.
+    up = Scale.around([*ys, *(end for _, *ends in bounds for end in (0.0, *ends))], BOTTOM, TOP)
     parts = [*_bands(curve, across), *axes(across, up, curve.x_name, curve.unit)]
     parts += [element("line", x1=across(x), x2=across(x), y1=TOP, y2=BOTTOM, class_="visit") for x in curve.starts]
+    if bounds:
+        parts.append(element("line", x1=LEFT, x2=RIGHT, y1=up(0), y2=up(0), class_="limit"))
+    for x, low, high in bounds:
+        parts.append(element("line", x1=across(x), x2=across(x), y1=up(low), y2=up(high), class_="interval"))
     parts += [element("path", d=path, class_="curve") for path in paths(curve, across, up)]
     if curve.dots or len(finite) == 1:
         shown = [point for stretch in _stretches(curve, across, up) for point in stretch]
         parts += [element("circle", cx=x, cy=y, r=3, class_="value") for x, y in shown]
     title = (
         f"{curve.name} over {curve.x_name}: {len(finite)} points, first {number(ys[0])}, last {number(ys[-1])}, "
-        f"least {number(min(ys))}, largest {number(max(ys))}"
+        f"least {number(min(ys))}, largest {number(max(ys))}{_last_bounds(curve)}"
     )
     return drawing(WIDTH, HEIGHT, *parts, title=title, css="panel")
+
+
+def _last_bounds(curve: Curve) -> str:
+    last = curve.bounds[-1] if curve.bounds else None
+    return "" if last is None else f"; the last has bounds from {number(last[0])} to {number(last[1])}"
+
+
+def curve_sketch(curve: Curve) -> Markup:
+    """Return a curve without axes, small enough for a cell of a table; empty where it has no finite point."""
+    ys = [y for y in curve.y if math.isfinite(y)]
+    if not ys:
+        return Markup()
+    across = Scale(min(0.0, curve.x[0]), max(curve.x[-1], 1e-9), 2, _SKETCH_WIDTH - 2)
+    up = Scale.around(ys, _SKETCH_HEIGHT - 2, 2)
+    parts = [element("line", x1=x, x2=x, y1=0, y2=_SKETCH_HEIGHT, class_="visit") for x in map(across, curve.starts)]
+    parts += [element("path", d=path, class_="curve") for path in paths(curve, across, up, _SKETCH_PLACES)]
+    title = f"{curve.name} in {len(ys)} iterations: first {number(ys[0])}, last {number(ys[-1])}"
+    return drawing(_SKETCH_WIDTH, _SKETCH_HEIGHT, *parts, title=title, css="sketch")
 
 
 def _bands(curve: Curve, across: Scale) -> Iterator[Markup]:
@@ -87,7 +113,7 @@ def paths(curve: Curve, across: Scale, up: Scale, places: int = _BUCKETS) -> Ite
 def _stretches(curve: Curve, across: Scale, up: Scale, places: int = _BUCKETS) -> Iterator[list[tuple[float, float]]]:
     points = [(across(x), up(y)) for x, y in zip(curve.x, curve.y, strict=True) if math.isfinite(y)]
     if len(points) > 2 * places:
-        yield _thin(points, places)
+        yield _thin(points, across, places)
         return
     stretch: list[tuple[float, float]] = []
     for x, y in (*zip(curve.x, curve.y, strict=True), (0.0, math.nan)):
@@ -98,11 +124,11 @@ def _stretches(curve: Curve, across: Scale, up: Scale, places: int = _BUCKETS) -
             stretch = []
 
 
-def _thin(points: Sequence[tuple[float, float]], places: int) -> list[tuple[float, float]]:
-    """Return the least, the largest and the last point of each place along the panel."""
+def _thin(points: Sequence[tuple[float, float]], across: Scale, places: int) -> list[tuple[float, float]]:
+    """Return the least, the largest and the last point of each place along the scale."""
     buckets: dict[int, list[tuple[float, float]]] = {}
     for point in points:
-        buckets.setdefault(int((point[0] - LEFT) / (RIGHT - LEFT) * places), []).append(point)
+        buckets.setdefault(int((point[0] - across.start) / (across.end - across.start) * places), []).append(point)
     kept: list[tuple[float, float]] = []
     for inside in buckets.values():
         ends = {min(inside, key=lambda p: p[1]), max(inside, key=lambda p: p[1]), inside[-1]}
