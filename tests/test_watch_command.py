@@ -188,6 +188,8 @@ def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: subprocess.P
     assert all(each.startswith("<!doctype html>") and each.rstrip().endswith("</html>") for each in pages)
     assert len(pages) > 1
     assert all(REFRESH in each and "reloads itself every 1 s" in each for each in pages[:-1])
+    stamps = [re.findall(r'data-written="([^"]+)"', each) for each in pages[:-1]]
+    assert len(pages) - 1 == len({stamp for (stamp,) in stamps})
     assert REFRESH not in pages[-1]
     assert "Done: on enough" in pages[-1]
     assert f"{page.relative_to(tmp_path)} follows the run; open it once, it reloads itself every 1 s\n" == err

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from townlet.imports import Imports
     from townlet.machine.audit.report_facts import ReportFacts
     from townlet.machine.audit.run_data import RunData
+    from townlet.report.following import Following
     from townlet.store.rundir import RunDirectory
 
 __all__ = ["report"]
@@ -71,11 +72,11 @@ def report(
     imports = Imports(tuple(allow_import))
     read = _reader(directory, home, imports)
 
-    def page(reload_seconds: int | None) -> bytes:
+    def page(following: "Following | None") -> bytes:
         data, facts = read()
-        shown = episodes and reload_seconds is None  # a page that reads itself again would end what it plays
+        shown = episodes and following is None  # a page that reads itself again would end what it plays
         pairs, problem = _episodes(data, facts, imports) if shown else ((), "")
-        return _page(facts, pairs, problem, reload_seconds)
+        return _page(facts, pairs, problem, following)
 
     if follow and target is not None:
         return keep_current(directory, target, seconds, page)
@@ -169,9 +170,9 @@ def _content(facts: "ReportFacts", kind: Format) -> bytes:
     return run_picture(facts)
 
 
-def _page(facts: "ReportFacts", pairs: "Sequence[RecordedPair]", problem: str, reload_seconds: int | None) -> bytes:
+def _page(facts: "ReportFacts", pairs: "Sequence[RecordedPair]", problem: str, following: "Following | None") -> bytes:
     from townlet.env.libraries import needed
 
     with needed("jinja2", "markupsafe", extra="report"):
         from townlet.report.html.run_page import run_page
-    return run_page(facts, pairs, problem, reload_seconds=reload_seconds).encode()
+    return run_page(facts, pairs, problem, following=following).encode()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from townlet.report.following import Following
     from townlet.store.rundir import RunDirectory
 
 __all__ = ["check_follow", "keep_current"]
@@ -33,29 +34,33 @@ def check_follow(kind: str, every: str | None, *, follow: bool) -> int:
     return round(seconds)
 
 
-def keep_current(run: "RunDirectory", target: Path, seconds: int, page: "Callable[[int | None], bytes]") -> int:
+def keep_current(run: "RunDirectory", target: Path, seconds: int, page: "Callable[[Following | None], bytes]") -> int:
     """Write the page of a run, and write it again when the run wrote more, until nobody works on the run any more.
 
+    Where the run writes nothing for long, the page is written again all the same: its time tells that somebody follows.
     Only the pages of a run that goes on reload themselves; the last one does not, after Ctrl-C neither. `page` makes
-    the page of the run as it is now, reloading at an interval or, for None, never.
+    the page of the run as it is now, reloading itself or, for None, never.
     """
+    from datetime import UTC, datetime
+
     from townlet.errors import ResourceFaultError
     from townlet.machine.audit.run_follow import follow_run
     from townlet.machine.audit.run_tail import RunTail
     from townlet.numerals import size
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
+    from townlet.report.following import WRITTEN_EVERY, Following
     from townlet.store.files import write_atomic
 
     is_due, tried, is_stopped = True, 0.0, False
     try:
         for update in follow_run(RunTail(run=run, catalogue=catalogue())):
-            is_due = is_due or bool(update)
+            is_due = is_due or bool(update) or monotonic() - tried >= WRITTEN_EVERY
             if not is_due or (tried and monotonic() - tried < seconds) or run.is_locked() is False:
                 continue
             is_first, tried = not tried, monotonic()
             try:
-                write_atomic(target, page(seconds))
+                write_atomic(target, page(Following(seconds=seconds, written_at=datetime.now(UTC))))
                 is_due = False
             except ResourceFaultError as error:  # the page before stays; there may be room again the next time
                 terminal.warn(str(error))

@@ -53,14 +53,14 @@ def term_cells(row: TermRow) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def term_caption(facts: ReportFacts) -> str:
-    """Return what the numbers of the table are."""
+def term_caption(facts: ReportFacts, training: str) -> str:
+    """Return what the numbers of the table are; `training` says what it has of training iterations."""
     unit = f" {unit_words(facts.term_unit)}" if facts.term_unit else ""
     words = [f"Means{unit}, which add up to the reward"]
     if facts.term_comparisons:
         words.append("differences are candidate − baseline, with two-sided 95% intervals of each alone")
     if reported_terms(facts):
-        words.append("curves are of training iterations, with the mean of the last one; there the policy explores")
+        words.append(f"{training}, in which the policy explores")
     return f"{'; '.join(words)}."
 
 

@@ -23,6 +23,8 @@ from townlet.report.verdicts import verdict_sentence
 
 __all__ = ["run_markdown"]
 
+_TRAINING = "arrows lead from the first to the last of the training iterations"
+
 
 def run_markdown(facts: ReportFacts) -> str:
     """Return the report of a run in Markdown; every text from outside is escaped, and equal facts give equal bytes."""
@@ -97,7 +99,7 @@ def _terms(facts: ReportFacts) -> Iterator[str]:
     missing = reward_term_sentence(facts)
     if missing and not facts.reward_terms:
         return
-    yield from ("", "## What the reward consists of", "", markdown_text(missing or term_caption(facts)))
+    yield from ("", "## What the reward consists of", "", markdown_text(missing or term_caption(facts, _TRAINING)))
     policies = {row.policy: row.baseline for row in reversed(facts.term_comparisons)}
     rows = reward_term_rows(facts, tuple(policies))
     states = tuple(dict.fromkeys(state for row in rows for state in row.curves))

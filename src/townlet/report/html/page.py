@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from townlet.escapes import printable
 from townlet.numerals import number
+from townlet.report.following import Following
 
 __all__ = ["Values", "data_block", "render_page"]
 
@@ -34,23 +35,23 @@ def render_page(
     *,
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
-    reload_seconds: int | None = None,
+    following: Following | None = None,
     **values: object,
 ) -> str:
     """Return a template of this package as one self-contained HTML text; equal values give equal bytes.
 
     `styles` and `scripts` name files beside the template that are inlined, in this order, after those that every page
-    has. A browser reads the page again from where it is every `reload_seconds`; never where it is None. `values` are
+    has. A browser reads the page again from where it is while it is `following` a run. `values` are
     what the template names; one that is missing raises `jinja2.UndefinedError`.
     """
     css = [_asset(name) for name in ("page.css", *styles)]
-    code = [_asset(name) for name in ("page.js", *scripts)]
+    code = [_asset(name) for name in ("page.js", *scripts, *(["follow.js"] if following else []))]
     return (
         _environment()
         .get_template(template)
         .render(
             policy=_policy(css, code),
-            reload_seconds=reload_seconds,
+            following=following,
             styles=[Markup(text) for text in css],  # noqa: S704  (files of this package)
             scripts=[Markup(text) for text in code],  # noqa: S704
             **values,

@@ -16,6 +16,7 @@ from townlet.escapes import printable
 from townlet.machine.audit.evidence_comparisons import KpiComparison
 from townlet.machine.audit.report_facts import Decision, ReportFacts
 from townlet.numerals import number, plain_numbers, unit_label, unit_words
+from townlet.report.following import Following
 from townlet.report.glossary import GLOSSARY
 from townlet.report.guard_numbers import guard_amount, operand_line
 from townlet.report.guard_sides import passing_sides
@@ -93,12 +94,12 @@ class _Record:
 
 
 def run_page(
-    facts: ReportFacts, pairs: Sequence[RecordedPair] = (), problem: str = "", *, reload_seconds: int | None = None
+    facts: ReportFacts, pairs: Sequence[RecordedPair] = (), problem: str = "", *, following: Following | None = None
 ) -> str:
     """Return the report of a run as one self-contained HTML text; equal facts and episodes give equal bytes.
 
     `pairs` are the episodes that the page plays, `problem` says why there are none where that is to be said. The page
-    of a run that goes on reads itself again every `reload_seconds`.
+    of a run that goes on reads itself again while it is `following` it.
     """
     policies = _policies(facts)
     terms = reward_term_rows(facts, [policy for policy, _ in policies])
@@ -108,7 +109,7 @@ def run_page(
         "report.html.j2",
         styles=["report.css", *(["viewer.css"] if pairs else [])],
         scripts=["report.js", *(SCRIPTS if pairs else [])],
-        reload_seconds=reload_seconds,
+        following=following,
         facts=facts,
         headline=headline(facts),
         tone="pass" if facts.promotion is not None and not facts.created.rehearsal else "undecided",
@@ -132,7 +133,7 @@ def run_page(
         differences=tuple(_differences(facts)),
         terms=[(row.name, term_cells(row), _sketches(row, training)) for row in terms],
         training=training,
-        term_caption=term_caption(facts),
+        term_caption=term_caption(facts, "curves, with their last value, are of training iterations"),
         no_terms=reward_term_sentence(facts),
         episodes=episodes,
         machine=machine_drawing(facts.edges, facts.state.visits, facts.state.state),
