@@ -1,5 +1,6 @@
 """The viewer in a browser: it plays, scrubs, follows, obeys keys and its address, and shows names as text."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from html import escape
@@ -188,6 +189,45 @@ def test_an_environment_that_draws_nothing_has_curves(opened: Opened) -> None:
     see(page, "decision 5")
 
     assert painted(page) > 2
+
+
+def test_names_on_the_map_do_not_cover_each_other(opened: Opened) -> None:
+    """Each finds a side of its place; one that finds none is left out, unless somebody waits there."""
+    page = opened(viewer_page(pair()))
+    boxes = page.evaluate(
+        """() => { const find = townletViewer.labels(), frame = { left: 0, right: 200, top: 0, bottom: 100 };
+        const box = (left) => ({ left, right: left + 10, top: 40, bottom: 50 });
+        const thing = (left, urgent) => ({ box: box(left), width: 90, height: 16, urgent });
+        const things = [thing(90, false), thing(100, false), thing(110, true), ...Array(20).fill(thing(100, false))];
+        return find(things, things.map((each) => each.box), [], frame).map((place) => place && place.own); }"""
+    )
+    shown = [box for box in boxes if box is not None]
+
+    assert len(shown) < len(boxes)
+    assert boxes[2] is not None
+    assert [] == [
+        (a, b)
+        for n, a in enumerate(shown)
+        for b in shown[:n]
+        if a["left"] < b["right"] and b["left"] < a["right"] and a["top"] < b["bottom"] and b["top"] < a["bottom"]
+    ]
+
+
+def test_what_is_off_the_screen_is_written_when_it_stands_still(opened: Opened) -> None:
+    """While the episode plays only what is seen is written; a pause, or scrolling there, writes the rest."""
+    page = opened(viewer_page(pair()), height=300)
+    from playwright.sync_api import expect
+
+    doing = "#people-0 tr:first-child .doing"
+    first = page.text_content(doing)
+    page.select_option("#speed", "15")
+    page.click("#play")
+    expect(page.locator("#clock")).to_have_text(re.compile("08:[2345]|09:00"))
+
+    assert first == page.text_content(doing)
+    page.click("#play")
+    page.wait_for_timeout(200)
+    assert first != page.text_content(doing)
 
 
 @pytest.mark.slow

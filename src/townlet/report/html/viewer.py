@@ -28,7 +28,7 @@ __all__ = [
     "viewer_sentences",
 ]
 
-SCRIPTS = ("viewer_columns.js", "viewer_town.js", "viewer_film.js", "viewer.js")
+SCRIPTS = ("viewer_columns.js", "viewer_sprites.js", "viewer_town.js", "viewer_film.js", "viewer.js")
 """Scripts of the viewer, in this order."""
 _LONGEST = 60
 """Characters of a name on the page."""

@@ -25,7 +25,10 @@
     if (on && time >= last) seek(0);
     $("play").textContent = on ? "Pause" : "Play";
     $("play").setAttribute("aria-pressed", String(on));
-    if (!on) remember();
+    if (!on) {
+      [shownText, dirty] = [-1, true];
+      remember();
+    }
   };
   const follow = (n) => {
     followed = n !== null && n >= 0 && n < first.people.length ? n : null;
@@ -80,19 +83,31 @@
     const decision = film.decision(Math.min(t, film.last));
     return kpi.known.at(decision) ? kpi.running.at(decision) : null;
   };
+  // Text is written where it changes, and while the episode plays only where it is on the screen: laying out the tables
+  // of many agents takes longer than drawing them.
+  const write = (node, words) => { if (node.textContent !== words) node.textContent = words; };
+  const hidden = new Set();
+  const observer = window.IntersectionObserver && new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) hidden[isIntersecting ? "delete" : "add"](target);
+    [shownText, dirty] = [-1, true];
+  });
+  const watch = (node) => { if (node) observer?.observe(node); return node; };
+  const isShown = (node) => !playing || !hidden.has(node);
+
   const drawKpis = (t) => {
     films.forEach((film, index) => {
       const shown = kpis[index][objective];
-      if (shown) $(`headline-${index}`).textContent = `${townletViewer.number(valueAt(shown, film, t))} ${shown.name} so far`;
+      if (shown) write($(`headline-${index}`), `${townletViewer.number(valueAt(shown, film, t))} ${shown.name} so far`);
     });
+    if (!isShown(totals)) return;
     kpis[0].forEach((kpi, row) => {
       const values = kpis.map((each, index) => valueAt(each[row], films[index], t));
-      values.forEach((value, index) => { $(`kpi-${row}-${index}`).textContent = townletViewer.number(value); });
+      values.forEach((value, index) => write($(`kpi-${row}-${index}`), townletViewer.number(value)));
       const cell = $(`kpi-${row}-difference`);
       if (!cell) return;
       const difference = values.includes(null) ? null : values[0] - values[1];
       const better = difference === null || !difference || kpi.direction === "none" ? null : (difference > 0) === (kpi.direction === "higher");
-      cell.textContent = `${difference > 0 ? "+" : ""}${townletViewer.number(difference)}${better === null ? "" : better ? " better" : " worse"}`;
+      write(cell, `${difference > 0 ? "+" : ""}${townletViewer.number(difference)}${better === null ? "" : better ? " better" : " worse"}`);
       cell.classList.toggle("is-pass", better === true);
       cell.classList.toggle("is-fail", better === false);
     });
@@ -121,23 +136,24 @@
       return bar;
     });
     row.append(head, doing, needs, wallet, total);
-    $(`people-${index}`).append(row);
+    $(`people-${index}`).append(watch(row));
     return { row, doing, bars, wallet, total };
   }));
   const drawPeople = (t) => {
     films.forEach((film, index) => rows[index].forEach((row, n) => {
+      if (!isShown(row.row)) return;
       const state = film.state(Math.min(t, film.last), n), duty = state.duty === "late" || state.duty === "absent" ? `, ${state.duty}` : "";
-      row.doing.textContent = state.doing + duty;
-      row.bars.forEach((bar, need) => { bar.value = state.needs[need]; });
-      row.wallet.textContent = state.wallet.toFixed(2);
-      row.total.textContent = state.total.toFixed(1);
+      write(row.doing, state.doing + duty);
+      row.bars.forEach((bar, need) => { if (bar.value !== state.needs[need]) bar.value = state.needs[need]; });
+      write(row.wallet, state.wallet.toFixed(2));
+      write(row.total, state.total.toFixed(1));
       row.row.classList.toggle("followed", n === followed);
     }));
   };
   const drawEvents = (t) => {
     films.forEach((film, index) => {
       const list = $(`events-${index}`);
-      if (!list) return;
+      if (!list || !isShown(list)) return;
       const past = film.events.filter((event) => event.t <= t && (followed === null || !event.agents.length || event.agents.includes(followed)));
       list.replaceChildren(...past.slice(-6).reverse().map((event) => {
         const item = element("li", event.kind === "conflict" ? "" : "quiet"), link = element("button", "when", film.clock(event.t));
@@ -150,13 +166,15 @@
     });
   };
 
+  const totals = watch(document.querySelector("table.totals"));
+  canvases.forEach((_, index) => watch($(`events-${index}`)));
   const drawText = (now) => {
     const t = Math.floor(time);
     if (t === shownText || (playing && now - textAt < TEXT_EVERY && time < last)) return;
     textAt = now;
     shownText = t;
-    $("clock").textContent = first.clock(t);
-    $("status").textContent = first.status(t);
+    write($("clock"), first.clock(t));
+    write($("status"), first.status(t));
     $("scrub").value = String(t);
     $("scrub").setAttribute("aria-valuetext", first.clock(t));
     drawKpis(t);
@@ -229,7 +247,7 @@
   });
   addEventListener("hashchange", recall);
   addEventListener("resize", () => { dirty = true; });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dirty = true; });
+  townletViewer.dark.addEventListener("change", () => { dirty = true; });
   const option = (select, value, words) => {
     const made = element("option", "", words);
     made.value = value;
@@ -246,6 +264,7 @@
     $("scrub").max = String(last);
     if ($("follow")) $("follow").replaceChildren($("follow").options[0]);
     first.people.forEach((name, n) => option($("follow"), String(n), townletViewer.shortened(name, 60)));
+    rows.flat().forEach(({ row }) => { observer?.unobserve(row); hidden.delete(row); });
     films.forEach((_, index) => $(`people-${index}`)?.replaceChildren());
     rows = makeRows();
     setPlaying(false);

@@ -38,12 +38,14 @@ townletViewer.number = (value) => {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const decimals = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3;
-  return Number(value.toFixed(decimals)).toLocaleString("en-US", { maximumFractionDigits: 3 });
+  return townletViewer.numerals.format(Number(value.toFixed(decimals)));
 };
+townletViewer.numerals = new Intl.NumberFormat("en-US", { maximumFractionDigits: 3 });
 
 // The colours of the page, looked up once for each colour scheme.
+townletViewer.dark = matchMedia("(prefers-color-scheme: dark)");
 townletViewer.colours = () => {
-  const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const scheme = townletViewer.dark.matches ? "dark" : "light";
   if (townletViewer.found?.scheme !== scheme) {
     const style = getComputedStyle(document.documentElement);
     const names = ["ground", "raised", "text", "quiet", "line", "grid", "blue", "orange", "green", "vermilion", "purple", "sky"];

@@ -112,25 +112,8 @@
       g.beginPath();
       g.roundRect((x + margin) * cell, (y + margin) * cell, (1 - 2 * margin) * cell, (1 - 2 * margin) * cell, radius);
     };
-    const text = (g, words, x, y, size, colour, halo) => {
-      g.font = `600 ${size}px system-ui, sans-serif`;
-      g.textAlign = "center";
-      g.textBaseline = "middle";
-      if (halo) {
-        g.lineWidth = 3;
-        g.strokeStyle = halo;
-        g.lineJoin = "round";
-        g.strokeText(words, x, y);
-      }
-      g.fillStyle = colour;
-      g.fillText(words, x, y);
-    };
-    // Text over a place or an agent stays inside the map.
-    const inside = (g, words, x, width, size) => {
-      g.font = `600 ${size}px system-ui, sans-serif`;
-      const half = g.measureText(words).width / 2 + 2;
-      return Math.min(Math.max(x, half - MARGIN * width / columnsShown), width * (1 - MARGIN / columnsShown) - half);
-    };
+    const sprites = townletViewer.sprites();
+    const text = (g, words, x, y, size, colour, halo) => sprites.put(g, sprites.text(g, words, size, colour, halo), x, y);
 
     const drawGround = (g, c, cell, t) => {
       const width = town.width * cell, height = town.height * cell, margin = MARGIN * cell;
@@ -169,26 +152,35 @@
       });
     };
 
-    // A name stands above its place, or below where an agent covers it there.
-    const above = (each, places) => {
-      const covered = (from, to) => places.some((place) =>
-        !place.away && Math.abs(place.x - each.x) < 0.9 && place.y - each.y > from && place.y - each.y < to);
-      return !covered(-1.7, -0.3) || covered(0.3, 1.7);
-    };
-
-    const drawLabels = (g, c, cell, width, t, places, queues) => {
-      const size = Math.max(9, Math.min(12, cell * 0.6));
-      town.jobs.forEach((job) => {
-        const minute = (town.start + t) % town.day, open = minute >= job.start && minute < job.end;
-        const words = open ? "work, open" : "work";
-        text(g, words, inside(g, words, (job.x + 0.5) * cell, width, size), (above(job, places) ? job.y * cell - size * 0.6 : (job.y + 1) * cell + size * 0.7),
-          size, open ? c.blue : c.quiet, c.raised);
-      });
-      town.objects.forEach((each, o) => {
+    // Names of places and sites; where they stand is found once a tick.
+    const findPlaces = townletViewer.labels();
+    let found = { key: "", places: [] };
+    const drawLabels = (g, c, cell, t, places, queues) => {
+      const size = Math.max(9, Math.min(12, cell * 0.6)), minute = (town.start + t) % town.day;
+      const box = (x, y, margin) => ({
+        left: (x - margin) * cell, right: (x + 1 + margin) * cell, top: (y - margin) * cell, bottom: (y + 1 + margin) * cell });
+      const things = town.objects.map((each, o) => {
         const waiting = queues[o].filter(([place]) => place > 0).length;
         const words = townletViewer.shortened(each.name, 14) + (waiting ? ` · ${waiting} wait${waiting === 1 ? "s" : ""}` : "");
-        text(g, words, inside(g, words, (each.x + 0.5) * cell, width, size), (above(each, places) ? each.y * cell - size * 0.6 : (each.y + 1) * cell + size * 0.7),
-          size, waiting ? c.vermilion : c.text, c.raised);
+        return { at: each, words, colour: waiting ? c.vermilion : c.text, urgent: waiting > 0 };
+      }).concat(town.jobs.map((job) => {
+        const open = minute >= job.start && minute < job.end;
+        return { at: job, words: open ? "work, open" : "work", colour: open ? c.blue : c.quiet, urgent: false };
+      })).map((thing) => ({ ...thing, picture: sprites.text(g, thing.words, size, thing.colour, c.raised), box: box(thing.at.x, thing.at.y, 0) }));
+      const key = `${t} ${cell} ${c.scheme}`;
+      if (key !== found.key) {
+        const radius = Math.max(6, cell * 0.44);
+        const standing = things.map((thing) => thing.box);
+        const agents = places.filter((place) => !place.away).map((place) => {
+          const x = (place.x + 0.5) * cell, y = (place.y + 0.5) * cell;
+          return { left: x - radius, right: x + radius, top: y - radius, bottom: y + radius + 7 };
+        });
+        const margin = MARGIN * cell, frame = { left: -margin, right: town.width * cell + margin, top: -margin, bottom: town.height * cell + margin };
+        found = { key, places: findPlaces(things.map((thing) => ({ ...thing, width: thing.picture.width, height: thing.picture.height })), standing, agents, frame) };
+      }
+      things.forEach((thing, index) => {
+        const place = found.places[index];
+        if (place) sprites.put(g, thing.picture, place.x, place.y);
       });
     };
 
@@ -234,11 +226,18 @@
       g.setLineDash([]);
     };
 
+    let rivals = { t: -1, pairs: [] };
+    const rivalsAt = (t) => {
+      if (rivals.t !== t) {
+        const sizes = town.pairs.map(([a, b], pair) => [a, b, rivalry.at(t, pair)]);
+        rivals = { t, pairs: sizes.filter(([, , size]) => size >= FAINTEST) };
+      }
+      return rivals.pairs;
+    };
     const drawRivalry = (g, c, cell, t, places, followed) => {
       g.strokeStyle = c.vermilion;
-      town.pairs.forEach(([a, b], pair) => {
-        const size = rivalry.at(t, pair);
-        if (size < FAINTEST || places[a].away || places[b].away) return;
+      rivalsAt(t).forEach(([a, b, size]) => {
+        if (places[a].away || places[b].away) return;
         const concerns = followed === null || followed === a || followed === b;
         g.globalAlpha = concerns ? 0.25 + 0.6 * size : 0.08;
         g.lineWidth = size >= town.avoid ? 2 : 1;
@@ -286,27 +285,39 @@
     };
 
     const drawAgents = (g, c, cell, t, places, followed) => {
-      const r = Math.max(6, cell * 0.44);
-      const order = [...places.keys()].sort((a, b) => (a === followed) - (b === followed));
+      const r = Math.max(6, cell * 0.44), width = Math.max(2, r * 0.34), bars = new Map();
+      const order = [...places.keys()].filter((n) => !places[n].away).sort((a, b) => (a === followed) - (b === followed));
+      const bar = (colour, x, y, height) => {
+        if (!bars.has(colour)) bars.set(colour, []);
+        bars.get(colour).push([x, y, height]);
+      };
+      const shade = (level, calm) => (level < 0.2 ? c.vermilion : level < 0.45 ? c.orange : calm);
       for (const n of order) {
-        const place = places[n];
-        if (place.away) continue;
-        const x = (place.x + 0.5) * cell, y = (place.y + 0.5) * cell, need = lowest(t, n), duty = word(town.duties, "duty", t, n);
-        g.beginPath();
-        g.arc(x, y, r, 0, 2 * Math.PI);
-        g.fillStyle = n === followed ? c.text : c.ground;
-        g.fill();
-        g.strokeStyle = need < 0.2 ? c.vermilion : need < 0.45 ? c.orange : c.blue;
-        g.lineWidth = need < 0.2 ? 3 : 2;
-        g.stroke();
-        text(g, label(n), x, y + 0.5, r * 1.1, n === followed ? c.ground : c.text);
+        const x = (places[n].x + 0.5) * cell, y = (places[n].y + 0.5) * cell + r + 2;
         NEEDS.forEach((name, index) => {
-          const level = agent(name).at(t, n), width = Math.max(2, r * 0.34), left = x - r * 0.85 + index * (width + r * 0.34);
-          g.fillStyle = c.line;
-          g.fillRect(left, y + r + 2, width, 5);
-          g.fillStyle = level < 0.2 ? c.vermilion : level < 0.45 ? c.orange : c.blue;
-          g.fillRect(left, y + r + 2 + 5 * (1 - level), width, 5 * level);
+          const level = agent(name).at(t, n), left = x - r * 0.85 + index * (width + r * 0.34);
+          bar(c.line, left, y, 5 * (1 - level));
+          bar(shade(level, c.blue), left, y + 5 * (1 - level), 5 * level);
         });
+      }
+      for (const [colour, boxes] of bars) {
+        g.fillStyle = colour;
+        for (const [x, y, height] of boxes) g.fillRect(x, y, width, height);
+      }
+      for (const n of order) {
+        const x = (places[n].x + 0.5) * cell, y = (places[n].y + 0.5) * cell, need = lowest(t, n), duty = word(town.duties, "duty", t, n);
+        const ring = shade(need, c.blue), bold = need < 0.2 ? 3 : 2, is = n === followed;
+        const picture = sprites.sprite(`agent ${n} ${r} ${ring} ${bold} ${is}`, () => [2 * r + 6, 2 * r + 6], (own) => {
+          own.beginPath();
+          own.arc(0, 0, r, 0, 2 * Math.PI);
+          own.fillStyle = is ? c.text : c.ground;
+          own.fill();
+          own.strokeStyle = ring;
+          own.lineWidth = bold;
+          own.stroke();
+          sprites.write(own, label(n), r * 1.1, is ? c.ground : c.text, null, 0.5);
+        });
+        sprites.put(g, picture, x, y);
         const badge = duty === "late" || duty === "absent" ? duty : word(town.activities, "activity", t, n) === "chats" ? "chats" : "";
         if (badge) text(g, badge, x, y - r - 5, Math.max(8, cell * 0.5), badge === "chats" ? c.green : c.vermilion, c.raised);
       }
@@ -321,6 +332,7 @@
         const c = townletViewer.colours(), width = canvas.clientWidth, cell = width / columnsShown, t = Math.floor(Math.min(time, last));
         const places = positions(Math.min(time, last)), queues = queuesAt(t, places);
         g.translate(MARGIN * cell, MARGIN * cell);
+        sprites.begin(g);
         const hour = Math.floor((24 * ((town.start + t) % town.day)) / town.day), minute = (town.start + t) % town.day;
         const open = town.jobs.map((job) => minute >= job.start && minute < job.end);
         ground(g, canvas, `${hour} ${open}`, (layer) => drawGround(layer, c, cell, t));
@@ -329,7 +341,7 @@
         drawQueues(g, c, cell, places, queues);
         drawObjects(g, c, cell, t);
         drawConflicts(g, c, cell, time, places);
-        drawLabels(g, c, cell, width, t, places, queues);
+        drawLabels(g, c, cell, t, places, queues);
         drawAgents(g, c, cell, t, places, followed);
       },
       pick: (canvas, x, y) => {
