@@ -9,9 +9,22 @@
 import math
 import re
 
-__all__ = ["age", "duration", "number", "plain_numbers", "size", "time_words", "unit_label", "unit_words"]
+__all__ = [
+    "age",
+    "duration",
+    "edge_number",
+    "number",
+    "plain_numbers",
+    "plain_reason",
+    "size",
+    "time_words",
+    "unit_label",
+    "unit_words",
+]
 
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?![\w.])|(?<![\w.])-0(?![\w.])")
+_EDGE = re.compile(r"\bedge (\d+)(?= of \S+ \(to )", re.ASCII)
+"""How the journal names an edge."""
 _SMALLEST = 1e-6
 """Numbers nearer to zero keep their exponent: nobody counts six zeros."""
 
@@ -36,6 +49,20 @@ def number(value: float | None) -> str:
 def plain_numbers(sentence: str) -> str:
     """Return a sentence of the journal with its numbers as people write them; the journal itself is not changed."""
     return _EXPONENT.sub(lambda match: number(float(match.group())), sentence)
+
+
+def edge_number(index: int) -> int:
+    """Return the number of an edge among those of its state for people, who count from 1; journals count from 0."""
+    return index + 1
+
+
+def plain_reason(why: str) -> str:
+    """Return the reason of a transition, as the journal has it, with numbers and edges as people count them.
+
+    >>> plain_reason("edge 1 of evaluate (to promote) waits for an approval")
+    'edge 2 of evaluate (to promote) waits for an approval'
+    """
+    return _EDGE.sub(lambda match: f"edge {edge_number(int(match[1]))}", plain_numbers(why))
 
 
 def unit_words(unit: str) -> str:

@@ -112,7 +112,7 @@ def test_an_empty_run_is_not_clean(bench: Bench) -> None:
 def test_why_prints_each_thing_once(bench: Bench) -> None:
     """The verdict's sentence has the numbers; below it stands only what the sentence leaves out."""
     text = why(bench.journal().entries, "evaluate")
-    assert "evaluate (visit 1) → promote, edge 1: on better, queue_tolerance, loss_tolerance" in text
+    assert "evaluate (visit 1) → promote, edge 2: on better, queue_tolerance, loss_tolerance" in text
     assert 1 == text.count("  pass      better: evaluate.return_per_agent_day")
     assert "value " not in text
     reports = [report for report in _evaluated(bench) if report.pairs and report.low is not None]

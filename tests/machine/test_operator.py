@@ -123,11 +123,11 @@ def test_a_command_that_does_not_fit_is_journalled_as_rejected(
     assert why in refused
 
 
-def test_an_edge_is_named_by_index_or_by_where_it_leads(bench: Bench) -> None:
+def test_an_edge_is_named_by_its_number_or_by_where_it_leads(bench: Bench) -> None:
     """Anything else is told with what there is."""
     state = bench.walk()
-    assert ["1", "1", "2"] == [edge_named(state, bench.plan.schedule, word) for word in ("1", "promote", "ppo")]
-    with pytest.raises(BadInputError, match=r"evaluate has no edges 'bc'; expected one of: 0 \(to rollback\)"):
+    assert ["1", "1", "2"] == [edge_named(state, bench.plan.schedule, word) for word in ("2", "promote", "ppo")]
+    with pytest.raises(BadInputError, match=r"evaluate has no edges 'bc'; expected one of: 1 \(to rollback\)"):
         edge_named(state, bench.plan.schedule, "bc")
     with pytest.raises(BadInputError, match="not held"):
         edge_named(RunState(state="ppo"), bench.plan.schedule, "0")

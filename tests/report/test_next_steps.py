@@ -84,7 +84,7 @@ def test_a_run_that_was_cut_off_is_resumed_and_one_that_ended_is_not(facts: Repo
 
 
 def test_a_risk_is_accepted_by_the_name_of_a_state(facts: ReportFacts) -> None:
-    """The index of an edge stands only where two edges lead to one state, and both say which they are."""
+    """The number of an edge stands only where two edges lead to one state, counted from 1 as on the page."""
     held = OpenVisit(
         state="evaluate",
         number=1,
@@ -104,4 +104,4 @@ def test_a_risk_is_accepted_by_the_name_of_a_state(facts: ReportFacts) -> None:
         [command.partition(f"{facts.run} ")[2] for command in resume_steps(each)[0].commands] for each in (run, again)
     )
     assert "promote --reason WHY  # goes on against the guards, to promote" in one
-    assert "0 --reason WHY  # goes on against the guards, to rollback, edge 1" in two
+    assert "1 --reason WHY  # goes on against the guards, to rollback" in two

@@ -98,7 +98,7 @@ def retry(
 
 def accept_risk(
     run: Run,
-    edge: Annotated[str, Parameter(help="Index of an edge of the held state, or the state it leads to.")],
+    edge: Annotated[str, Parameter(help="Number of an edge of the held state, from 1, or the state it leads to.")],
     *,
     reason: Annotated[str, Parameter(help="Why the risk is acceptable; the journal keeps it.")],
     actor: Actor = None,

@@ -11,6 +11,7 @@ from townlet.commands.run_loop import report_lost_output, walk
 from townlet.dto.fields import field_docs
 from townlet.dto.train import MODES, TrainRequest
 from townlet.errors import OutputError
+from townlet.numerals import plain_reason
 
 if TYPE_CHECKING:
     from townlet.dto.policy import AnnealSummary
@@ -58,7 +59,7 @@ def train(
         terminal.show_json(legacy_document(summary, request.mode, epochs[-1]))
         report_lost_output(summary)
     if summary.state != "done":
-        terminal.complain(f"{summary.state}: {summary.reason} ({summary.path})")
+        terminal.complain(f"{summary.state}: {plain_reason(summary.reason)} ({summary.path})")
     for error in lost:
         error.add_note(f"write them again with: {_write_command(request, summary, home)}")
         raise error

@@ -10,7 +10,7 @@ from attrs import asdict
 
 from townlet.dto.policy import AnnealSummary, EvaluationResult, PromotionResult, statistics
 from townlet.escapes import one_line
-from townlet.numerals import number, plain_numbers
+from townlet.numerals import number, plain_reason
 
 if TYPE_CHECKING:
     from townlet.dto.metrics import Measurement
@@ -47,7 +47,7 @@ def end_line(state: str, reason: str, *, rehearsal: bool, champion_moved: bool, 
         outcome = "the champion is unchanged"
     else:
         outcome = ""
-    reason = one_line(plain_numbers(reason))
+    reason = one_line(plain_reason(reason))
     parts = list(dict.fromkeys(part for part in (reason, outcome) if part))
     return f"{state}: {'; '.join(parts)}"
 

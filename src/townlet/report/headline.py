@@ -4,7 +4,7 @@ from townlet.dto.journal import EffectIntent, OperatorCommand
 from townlet.dto.policy_ref import parse_teacher, short_ref
 from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import ReportFacts
-from townlet.numerals import plain_numbers
+from townlet.numerals import plain_reason
 from townlet.report.run_sentences import compared_policy
 
 __all__ = ["headline"]
@@ -71,7 +71,7 @@ def _cut(reason: str) -> str:
 def _end(facts: ReportFacts) -> str:
     """Return how a run ended that promoted nothing."""
     state, nothing = facts.state, "nothing was promoted"
-    reason = _cut(plain_numbers(state.reason))
+    reason = _cut(plain_reason(state.reason))
     match state.state:
         case "hold" if state.approval is not None:
             target = facts.schedule.states[state.approval.state].next[state.approval.edge].to

@@ -25,7 +25,7 @@ from townlet.dto.limitations import RunLimitations, VisitLimitations
 from townlet.errors import BadInputError
 from townlet.escapes import one_line
 from townlet.machine.guards.paired_test import mean_warning
-from townlet.numerals import number, plain_numbers
+from townlet.numerals import edge_number, number, plain_reason
 from townlet.report.limitations import limitation_lines
 from townlet.report.verdicts import other_bound, verdict_sentence
 
@@ -86,13 +86,13 @@ def _reasons(
     entry: Entry, record: TransitionTaken, evaluated: GuardsJudged | None, *, exact: bool, has_section: bool
 ) -> Iterator[str]:
     """Yield why a transition was taken; a section on what the evidence could not show says some of it itself."""
-    edge = "the engine's own" if record.edge is None else f"edge {record.edge}"
+    edge = "the engine's own" if record.edge is None else f"edge {edge_number(record.edge)}"
     visit = "" if evaluated is None else f" (visit {evaluated.visit})"
     reports = () if evaluated is None else evaluated.reports
     cause = record.why
     for report in reports:  # it stands below
         cause = cause.replace(f"{report.guard}: {report.sentence}", report.guard)
-    yield one_line(f"{entry.seq} {record.source}{visit} → {record.target}, {edge}: {plain_numbers(cause)}")
+    yield one_line(f"{entry.seq} {record.source}{visit} → {record.target}, {edge}: {plain_reason(cause)}")
     for report in reports:
         yield one_line(f"  {report.verdict.value:<9} {report.guard}: {verdict_sentence(report)}")
         details = ", ".join(_operands(report) if exact else _details(report, has_section=has_section))
@@ -170,13 +170,13 @@ def record_summary(record: JournalRecord) -> str:
         case GuardsJudged():
             text = ", ".join(f"{report.guard} {report.verdict.value}" for report in record.reports) or "no guards"
         case TransitionTaken():
-            text = f"{record.source} → {record.target}: {plain_numbers(record.why)}"
+            text = f"{record.source} → {record.target}: {plain_reason(record.why)}"
         case EffectIntent():
             text = f"{record.alias} → {record.target[:12]}, expecting {(record.expected or 'nothing')[:12]}"
         case EffectDone():
             text = f"{record.alias} → {record.target[:12]} version {record.version}"
         case RunClosed():
-            text = f"{record.state}: {plain_numbers(record.reason)}"
+            text = f"{record.state}: {plain_reason(record.reason)}"
         case ProcessStarted():
             changed = ", ".join(f"{name} {change}" for name, change in record.changed.items())
             text = f"pid {record.pid} on {record.host}, {record.promise}{': ' if changed else ''}{changed}"
@@ -189,7 +189,7 @@ def record_summary(record: JournalRecord) -> str:
 
 def _summarise_command(record: ApprovalRequested | OperatorCommand) -> str:
     if isinstance(record, ApprovalRequested):
-        return f"{record.state} edge {record.edge}, guard report {record.report[:12]}"
+        return f"{record.state} edge {edge_number(record.edge)}, guard report {record.report[:12]}"
     first, *_ = (record.refused or record.reason).splitlines() or [""]
     owner = "" if record.uid is None else f" (user id {record.uid})"
     return f"{record.command} by {record.actor}{owner}{', refused' if record.refused else ''}: {first}"

@@ -11,7 +11,7 @@ from townlet.dto.model_card import BUNDLE_FILES, CardOptions, CardPolicy, CardRu
 from townlet.dto.policy import TrainingResult, statistics
 from townlet.dto.policy_ref import NO_TEACHER
 from townlet.dto.run_data import RunVisit
-from townlet.numerals import number, plain_numbers
+from townlet.numerals import number, plain_reason
 from townlet.report.card_metadata import front_matter, place, policy_name
 from townlet.report.limitations import limitation_sections
 from townlet.report.markdown import bullets, code, markdown_text, table
@@ -75,7 +75,7 @@ def _opening(policy: CardPolicy, run: CardRun | None) -> Iterator[str]:
         yield from ("", f"{made} The run only rehearsed, with tiny numbers: none of the numbers below mean anything.")
     elif run.promotion is None:
         yield f"# {name}: a candidate that was not promoted"
-        yield from ("", f"{made} Its run did not promote it: {markdown_text(plain_numbers(run.ended))}.")
+        yield from ("", f"{made} Its run did not promote it: {markdown_text(plain_reason(run.ended))}.")
     else:
         yield f"# {name}"
         promotion = run.promotion
@@ -194,7 +194,7 @@ def _evaluation(run: CardRun | None) -> Iterator[str]:
         yield from ("", "The gate's verdicts, each with the confidence that the schedule demands of it:", "")
         yield from table(("guard", "verdict", "why"), map(_guard, run.guards))
     if run.edge:
-        yield from ("", f"Edge taken: {markdown_text(plain_numbers(run.edge))}.")
+        yield from ("", f"Edge taken: {markdown_text(plain_reason(run.edge))}.")
     if run.reservations or run.problems:
         yield from ("", "Reservations:", "")
         yield from bullets((*run.reservations, *run.problems))

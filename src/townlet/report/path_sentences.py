@@ -11,12 +11,10 @@ from townlet.escapes import one_line
 from townlet.machine.audit.report_facts import Decision, ReportFacts
 from townlet.machine.audit.timeline import TimelineSpan
 from townlet.machine.journal.run_state import WAITING
-from townlet.numerals import plain_numbers, time_words
+from townlet.numerals import plain_reason, time_words
 
 __all__ = ["edge_sentences", "span_sentence", "time_sentence"]
 
-_EDGE = re.compile(r"^edge (\d+) of ", re.ASCII)
-"""How the journal names an edge, counted from 0."""
 _TARGETS = {"accepted": "last accepted policy"}
 """What a rollback goes back to, in words, where its name is no noun."""
 
@@ -52,7 +50,7 @@ def edge_sentences(facts: ReportFacts) -> Iterator[str]:
 
 def _with_skipped(decision: Decision) -> str:
     """Return why an edge was taken; a guard that was not evaluated is no reason, and is marked."""
-    reason = _reason(decision.why)
+    reason = plain_reason(decision.why)
     for report in decision.reports:
         if report.verdict is Verdict.SKIPPED:
             name = rf"(?<![\w.-]){re.escape(report.guard)}(?![\w.-])"
@@ -70,7 +68,7 @@ def _rollback_sentences(facts: ReportFacts, decision: Decision) -> Iterator[str]
         if not isinstance(visit.result, RollbackResult):
             continue
         if n < at:
-            why = f" ({_reason(facts.visits[n - 1].why)})" if n and facts.visits[n - 1].why else ""
+            why = f" ({plain_reason(facts.visits[n - 1].why)})" if n and facts.visits[n - 1].why else ""
             earlier.append(f"{visit.state} (visit {visit.visit}) {_rollback(visit.result)}{why}")
         elif n == at + 1:
             to = f" Then the run went to {visit.to}." if visit.to else ""
@@ -87,7 +85,7 @@ def _rollback(result: RollbackResult) -> str:
 
 def span_sentence(span: TimelineSpan) -> str:
     """Return one span of the timeline as a sentence."""
-    to = f", then {span.to}: {_reason(span.why)}" if span.to else ""
+    to = f", then {span.to}: {plain_reason(span.why)}" if span.to else ""
     after = "" if span.end is None else f" after {time_words(span.seconds)}"
     if span.kind == "wait":
         length = f" {time_words(span.seconds)}" if span.end is not None else ""
@@ -113,11 +111,6 @@ def span_sentence(span: TimelineSpan) -> str:
         text += f"; {span.promoted.alias} became version {span.promoted.version}"
     commands = "".join(f" {_command(each)}." for each in span.commands if each.refused or each.actor not in span.why)
     return one_line(f"{text}.{commands}")
-
-
-def _reason(why: str) -> str:
-    """Return the journal's reason with numbers as people write them, and edges counted from 1, as the page does."""
-    return _EDGE.sub(lambda match: f"edge {int(match[1]) + 1} of ", plain_numbers(why))
 
 
 def _command(command: OperatorCommand) -> str:

@@ -2,7 +2,7 @@
 
 from townlet.machine.replication.recipes import RecipeComparison
 from townlet.machine.replication.summary import Replication
-from townlet.numerals import number
+from townlet.numerals import number, plain_reason
 from townlet.report.layout import Column, Grid
 
 __all__ = ["recipes_table", "replication_table"]
@@ -29,7 +29,7 @@ def replication_table(replication: Replication) -> Grid:
     for each in replication.replicates:
         gain = each.gains[0] if each.gains else None
         numbers = (None,) * 4 if gain is None else (gain.candidate, gain.baseline, gain.gain, gain.error)
-        state = each.state if each.state == "done" or not each.reason else f"{each.state}: {each.reason}"
+        state = each.state if each.state == "done" or not each.reason else f"{each.state}: {plain_reason(each.reason)}"
         table.add_row(
             str(each.seed),
             state,

@@ -19,7 +19,7 @@ from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
 from townlet.machine.guards.paired_test import mean_warning
 from townlet.machine.schedule.forecast import Forecast
 from townlet.machine.schedule.option_list import StrategyOption
-from townlet.numerals import age, number, plain_numbers, size
+from townlet.numerals import age, number, plain_reason, size
 from townlet.report.layout import Column, Grid
 
 __all__ = [
@@ -208,7 +208,7 @@ def runs_table(runs: Iterable[RunListing], now: datetime) -> Grid:
         ),
     )
     for run in runs:
-        result = plain_numbers(run.result)
+        result = plain_reason(run.result)
         if run.is_open:
             result = f"{result}, last record {age(_seconds_since(run.latest, now))} ago"
         if run.is_rehearsal:

@@ -26,6 +26,7 @@ from townlet.machine.engine.operator_commands import rejection_reason
 from townlet.machine.guards.evaluate import GuardEvaluator, report_hash
 from townlet.machine.journal.fold import advance
 from townlet.machine.journal.run_state import RunState
+from townlet.numerals import edge_number, plain_reason
 from townlet.store.blobs import BlobStore
 
 __all__ = ["RederivationReport", "Rederiver"]
@@ -93,7 +94,8 @@ class Rederiver:
         elif isinstance(record, ApprovalRequested) and visit is not None:
             edge = from_verdicts(run, visit, plan.schedule).needs_approval
             if (record.edge, record.report) != (edge, report_hash(visit)):
-                yield f"approval of edge {record.edge} was requested, derived: {edge}, or on another guard report"
+                requested = f"approval of {_edge(record.edge)} was requested"
+                yield f"{requested}, derived: {_edge(edge)}, or on another guard report"
         elif isinstance(record, OperatorCommand) and record.command not in ("stop", "accept_schedule"):
             self._report = evolve(self._report, commands=self._report.commands + 1)
             reason = rejection_reason(run, plan.schedule, record)
@@ -126,9 +128,13 @@ class Rederiver:
         self._report = evolve(self._report, edges=self._report.edges + 1)
         if taken != (run.state, derived.target, derived.edge) and not _is_budget(run, record):
             yield (
-                f"{record.source} → {record.target} (edge {record.edge}) was taken, "
-                f"derived: {run.state} → {derived.target} (edge {derived.edge}): {derived.why}"
+                f"{record.source} → {record.target} ({_edge(record.edge)}) was taken, "
+                f"derived: {run.state} → {derived.target} ({_edge(derived.edge)}): {plain_reason(derived.why)}"
             )
+
+
+def _edge(index: int | None) -> str:
+    return "no edge" if index is None else f"edge {edge_number(index)}"
 
 
 def _derive_transition(run: RunState, plan: Plan, at: float) -> Transition | None:

@@ -9,6 +9,7 @@ from townlet.dto.journal import OperatorCommand
 from townlet.dto.schedule import ScheduleSpec
 from townlet.errors import BadInputError
 from townlet.machine.journal.run_state import RunState
+from townlet.numerals import edge_number
 
 __all__ = ["edge_named", "open_commands", "rejection_reason"]
 
@@ -69,19 +70,21 @@ def _risk_rejection(run: RunState, schedule: ScheduleSpec, command: OperatorComm
         return f"{run.held_state} has no guard reports in this visit, so there is no risk to accept; retry it"
     edges, word = schedule.states[run.held_state].next, command.arguments.get("edge", "")
     if not (word.isascii() and word.isdecimal() and int(word) < len(edges)):
-        return f"{run.held_state} has no edge {word!r}; expected 0 to {len(edges) - 1}"
-    return f"edge {word} of {run.held_state} leads to hold, where the run is" if edges[int(word)].to == "hold" else ""
+        return f"{run.held_state} has no edge {word!r}; expected an index from 0 to {len(edges) - 1}"
+    if edges[int(word)].to == "hold":
+        return f"edge {edge_number(int(word))} of {run.held_state} leads to hold, where the run is"
+    return ""
 
 
 def edge_named(run: RunState, schedule: ScheduleSpec, word: str) -> str:
-    """Return the index, as text, of the held state's edge that `word` names by its index or by where it leads."""
+    """Return the index, as text, of the held state's edge that `word` names by its number or by where it leads."""
     if run.state != "hold":
         raise BadInputError(_not_held(run, "accept-risk"))
     edges = schedule.states[run.held_state].next
-    matches = [str(index) for index, edge in enumerate(edges) if word in (str(index), edge.to)]
+    matches = [str(index) for index, edge in enumerate(edges) if word in (str(edge_number(index)), edge.to)]
     if len(matches) == 1:
         return matches[0]
-    choices = ", ".join(f"{index} (to {edge.to})" for index, edge in enumerate(edges))
+    choices = ", ".join(f"{edge_number(index)} (to {edge.to})" for index, edge in enumerate(edges))
     raise BadInputError(f"{run.held_state} has {len(matches) or 'no'} edges {word!r}; expected one of: {choices}")
 
 
@@ -99,7 +102,7 @@ def open_commands(run: RunState, schedule: ScheduleSpec) -> tuple[str, ...]:
         edges = schedule.states[run.held_state].next
         targets = [edge.to for edge in edges]
         risks = tuple(
-            f"accept-risk {to}" if targets.count(to) == 1 else f"accept-risk {index} (to {to}, edge {index + 1})"
+            f"accept-risk {to}" if targets.count(to) == 1 else f"accept-risk {edge_number(index)} (to {to})"
             for index, to in enumerate(targets)
             if to != "hold"
         )

@@ -16,6 +16,7 @@ from townlet.dto.journal import TransitionTaken
 from townlet.dto.schedule import BUILT_IN_STATES, ScheduleSpec
 from townlet.errors import BadInputError
 from townlet.machine.engine.next_transition import Transition
+from townlet.numerals import edge_number
 
 __all__ = ["StateMachine"]
 
@@ -112,4 +113,6 @@ def _check(schedule: ScheduleSpec, states: tuple[str, ...], state: str) -> None:
             raise BadInputError(f"{source!r} cannot name a state; expected a word of your own")
         for index, edge in enumerate(spec.next):
             if edge.to not in states:
-                raise BadInputError(f"edge {index} of state {source!r} leads to {edge.to!r}, which does not exist")
+                raise BadInputError(
+                    f"edge {edge_number(index)} of state {source!r} leads to {edge.to!r}, which does not exist"
+                )

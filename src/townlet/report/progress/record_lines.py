@@ -16,7 +16,7 @@ from townlet.dto.journal import (
     VisitStarted,
 )
 from townlet.escapes import one_line
-from townlet.numerals import number
+from townlet.numerals import number, plain_reason
 from townlet.report.terminal import styled
 from townlet.report.verdicts import verdict_sentence
 
@@ -50,7 +50,7 @@ def record_lines(record: JournalRecord, seconds: float) -> Iterator[Text]:
         yield styled((f"  {record.alias} now names version {record.version} ({record.target[:12]})", "green"))
     elif isinstance(record, TransitionTaken):
         style = _TARGET_STYLES.get(record.target, "bold")
-        yield styled("  → ", (record.target, style), " ", (one_line(record.why), "dim"))
+        yield styled("  → ", (record.target, style), " ", (one_line(plain_reason(record.why)), "dim"))
 
 
 def _headline(record: VisitFinished) -> str:
