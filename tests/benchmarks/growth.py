@@ -75,8 +75,8 @@ AXES = (
 PARTS = ("environment", "acting", "update")
 TITLES = {
     "minibatch": "samples of a minibatch", "width": "width of both hidden layers",
-    "features": "features (noise, 512 worlds of one agent)", "worlds": "worlds of 8 agents",
-    "agents": "agents of each of 64 worlds", "workers": "workers of 64 worlds of LunarLander (by the clock)",
+    "features": "features of noise, 512 × 1 agents", "worlds": "worlds of 8 agents",
+    "agents": "agents of each of 64 worlds", "workers": "workers of LunarLander, by the clock",
 }  # fmt: skip
 
 

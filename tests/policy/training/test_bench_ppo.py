@@ -1,6 +1,9 @@
 """`townlet bench ppo` measures what it says, anywhere."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from townlet.machine.schedule.overrides import parse_overrides
 from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training import bench_host as bench_host_module
 from townlet.policy.training import bench_products
-from townlet.policy.training.bench_host import bench_host, sgemm_speed
+from townlet.policy.training.bench_host import bench_host, peak_memory, sgemm_speed
 from townlet.policy.training.bench_ppo import PPOBench, PPOSpeed, bench_table, ppo_options
 from townlet.policy.training.bench_products import PPOShapes, product_seconds
 from townlet.policy.training.launch import ScheduleSource
@@ -67,6 +70,19 @@ def test_the_host_says_what_speed_depends_on() -> None:
     assert all(str(value) in str(host) for value in values.values())
     assert all(values.values())
     assert (sgemm_speed(2) > 0).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells of children")
+def test_memory_counts_what_children_hold() -> None:
+    """A worker that holds 200 MB is seen while it runs."""
+    alone = peak_memory()
+    program = "import sys; held = bytearray(b'x') * 200_000_000; print('holds', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert b"holds\n" == child.stdout.readline()
+        both = peak_memory()
+        child.stdin.close()
+
+    assert both > alone + 200_000_000
 
 
 @pytest.mark.torch

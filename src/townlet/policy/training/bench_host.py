@@ -1,7 +1,10 @@
 """What a measurement ran on: processor, libraries and threads, and how fast one large matrix product is there."""
 
+import os
 import platform
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -13,7 +16,7 @@ from townlet.dto.codec import Record
 from townlet.policy.model.blas import one_thread
 from townlet.policy.training.fingerprint import fingerprint
 
-__all__ = ["BenchHost", "bench_host", "clocks", "sgemm_speed"]
+__all__ = ["BenchHost", "bench_host", "clocks", "peak_memory", "sgemm_speed"]
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _L2_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
@@ -93,3 +96,25 @@ def sgemm_speed(threads: int = 1) -> NDArray[np.float64]:
         began = clocks()
         list(pool.map(lambda output: np.matmul(left, right, out=output), outputs))
         return 2e-9 * threads * _SGEMM_SIZE**3 / (clocks() - began)
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes that this process held so far, and each of its children on Linux; None on Windows."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else (peak + _children_memory()) * 1024
+
+
+def _children_memory() -> int:
+    """Return the most KiB that the running children held so far; pages that they share count for each."""
+    total = 0
+    for file in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):  # that process has ended
+            lines = (line.partition(":") for line in file.read_text(encoding="utf-8").splitlines())
+            facts = {key: value.split() for key, _, value in lines}
+            if facts["PPid"] == [str(os.getpid())] and "VmHWM" in facts:  # one that has ended holds none
+                total += int(facts["VmHWM"][0])
+    return total

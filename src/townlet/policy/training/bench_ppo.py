@@ -5,7 +5,6 @@ is a visit in its middle, from fresh weights: both networks learn at the schedul
 is no anchor, no demonstration loss and no cliff watch.
 """
 
-import sys
 from collections.abc import Iterator
 from time import perf_counter
 from typing import cast
@@ -23,7 +22,7 @@ from townlet.errors import BadInputError
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.ppo.ramps import Ramp
 from townlet.policy.ppo.rollout import Rollout
-from townlet.policy.training.bench_host import BenchHost, bench_host, clocks, sgemm_speed
+from townlet.policy.training.bench_host import BenchHost, bench_host, clocks, peak_memory, sgemm_speed
 from townlet.policy.training.bench_products import PPOShapes, product_seconds
 from townlet.policy.training.strategies.base import require_torch
 from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, EnvironmentWithTerms, Tallies, close
@@ -85,7 +84,7 @@ class PPOBench(Record):
     sgemm_of_one: float
     """GFLOP per second by the clock of one large product on one thread."""
     peak_memory: int | None
-    """Bytes of memory that the process and its workers held at most; none where the system does not say."""
+    """Bytes of memory that the process held at most, and its workers; none where the system does not say."""
     clock: PPOSpeed
     """Per second of the clock: what a user waits for on an idle machine."""
     processor: PPOSpeed
@@ -184,14 +183,12 @@ def bench(plan: Plan, environments: EnvironmentProvider, *, seconds: float = 20.
             iterations = _iterations(worlds, options, length, seed)
             for _ in range(_WARM_UP):
                 next(iterations)
-            memory, ends = _peak_memory(), perf_counter() + seconds
+            memory, ends = peak_memory(), perf_counter() + seconds
             while len(rounds) < _LEAST_ROUNDS or perf_counter() < ends:
                 sgemm = sgemm_speed(1), sgemm_speed(threads)
                 rounds.append(_Round(*next(iterations), product_seconds(shapes, threads), sgemm))
     finally:
         close(worlds)
-    if memory is not None and place.workers:
-        memory += place.workers * (_peak_memory(of_workers=True) or 0)
     return PPOBench(
         schedule=plan.schedule.name,
         environment=f"{description.id}/{description.scenario}",
@@ -252,16 +249,6 @@ def _speed(shapes: PPOShapes, rounds: list[_Round], *, clock: int, on_cpu: bool)
         of_sgemm=float(np.median(gflops / sgemm)) if on_cpu else None,
         products=float(np.median(products / seconds)) if on_cpu else None,
     )
-
-
-def _peak_memory(*, of_workers: bool = False) -> int | None:
-    """Return the most bytes that this process held so far, or the largest of its ended children; None on Windows."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN if of_workers else resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def bench_table(result: PPOBench) -> str:
