@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.compiled import f32, kernel
+from townlet.compiled import f32, i64, kernel
 from townlet.dto.town_rules import DAY
 from townlet.world import features as feature
 from townlet.world.affordances import cost
@@ -13,7 +13,7 @@ from townlet.world.movement import distance
 from townlet.world.needs import NEED_COUNT, level, levels
 from townlet.world.perturbations import BLACKOUT, MEET, OUTAGE, SPIKE
 from townlet.world.queues import ahead
-from townlet.world.relations import chat_partner, chat_quality
+from townlet.world.relations import chat_partner, chat_quality, free_to_chat
 from townlet.world.rows import NOBODY
 from townlet.world.rules import Rules
 from townlet.world.state import Town
@@ -25,6 +25,7 @@ _PER_TILE, _PER_HOUR, _PER_TEN, _PER_EIGHT = f32(1 / 24), f32(1 / 60), f32(1 / 1
 _PER_STOCK, _PER_COIN, _RICH, _FULL = f32(1 / feature.STOCK_SCALE), f32(1 / 4), f32(8), f32(2)
 _THIRD = f32(1 / 3)
 _LONG = 8 * 60
+_SLOT_BITS, _SLOT_MASK = i64(8), i64(255)
 _COLUMN, _ROW, _COST, _MAX_LEVEL = range(4)
 OBJECT_TABLE_ROWS = _MAX_LEVEL + NEED_COUNT
 """Rows of the object table: column, row, price, then the highest level of each need."""
@@ -36,20 +37,21 @@ def write_action_mask(
 ) -> None:
     """Write the action mask [A]: dead agents and object users can only wait; chat needs a partner or an invitation."""
     agent, now, ready = town.agents[i], town.clock.tick, town.ready[i]
-    free = agent.respawn == 0 and agent.running == 0
+    free = (agent.respawn == 0) & (agent.running == 0)
     mask[feature.WAIT] = True
-    mask[feature.WORK] = free and agent.job != NOBODY
+    mask[feature.WORK] = free & (agent.job != NOBODY)
     mask[feature.HOME] = free
-    mask[feature.LEAVE] = free and agent.queue != NOBODY
-    mask[feature.CHAT] = free and (other != NOBODY or agent.called == 1)
+    mask[feature.LEAVE] = free & (agent.queue != NOBODY)
+    mask[feature.CHAT] = free & ((other != NOBODY) | (agent.called == 1))
     mask[feature.AWAY] = free
     objects, cost, wallet, own = mask[feature.USE :], object_table[_COST], agent.wallet, levels(agent)
-    objects[:] = False
     for o in range(len(cost)):
         serves = free
-        for need in range(NEED_COUNT):  # unrolled: the loop over objects stays a vector loop
+        for need in range(NEED_COUNT):  # unrolled
             serves &= own[need] <= object_table[_MAX_LEVEL + need, o]
         objects[o] = serves & (wallet >= cost[o]) & (now >= ready[o])
+    for o in range(len(cost), len(objects)):
+        objects[o] = False
 
 
 @kernel
@@ -174,47 +176,65 @@ def write_queue(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> N
 
 @kernel
 def write_person(town: Town, i: int, j: int, row: NDArray[np.float32]) -> None:
-    """Write position of and relation to agent j; zeros for NOBODY."""
-    if j == NOBODY:
-        return
+    """Write position of and relation to agent j; for i itself, to whom it has none, zeros."""
     agent, other = town.agents[i], town.agents[j]
     row[feature.PERSON_DX] = f32(other.x - agent.x) * _PER_TILE
     row[feature.PERSON_DY] = f32(other.y - agent.y) * _PER_TILE
     row[feature.PERSON_TRUST] = town.relations[i, j].trust
     row[feature.PERSON_FAMILIARITY] = town.relations[i, j].familiarity
     row[feature.PERSON_RIVALRY] = town.rivalry[i, j]
-    row[feature.PERSON_SAME_QUEUE] = _ONE if other.queue != NOBODY and other.queue == agent.queue else _ZERO
+    row[feature.PERSON_SAME_QUEUE] = f32((other.queue == agent.queue) & (agent.queue != NOBODY) & (j != i))
+
+
+@kernel
+def sort_key(value: float, j: int) -> int:
+    """Return a number that is positive where the value is, and the larger the larger it is; then the lower the slot j.
+
+    The bits of positive float32 are ordered as their values are. Numbers are compared without branches, and who stands
+    where among friends and rivals cannot be predicted.
+    """
+    return (i64(int(np.float32(value).view(np.int32))) << _SLOT_BITS) - j
+
+
+@kernel
+def slot_of(key: int, i: int) -> int:
+    """Return the slot of a positive key, i for others."""
+    return -key & _SLOT_MASK if key > 0 else i
+
+
+@kernel
+def write_rivals(town: Town, i: int, avoid: float, row: NDArray[np.float32]) -> None:
+    """Write how many agents i avoids, and where they have a place."""
+    slots = (len(row) - feature.FIRST_OBJECT) // feature.OBJECT_WIDTH
+    rivals = row[feature.FIRST_OBJECT + feature.RIVAL_HERE * slots :]
+    count = 0
+    for j in range(len(town.agents)):
+        if town.rivalry[i, j] >= avoid:
+            count += 1
+            if town.agents[j].queue != NOBODY:
+                rivals[town.agents[j].queue] = _ONE
+    row[feature.RIVALRY_AVOID_COUNT] = f32(count) * _PER_EIGHT
 
 
 @kernel
 def write_people(town: Town, rules: Rules, i: int, row: NDArray[np.float32]) -> None:
     """Write the two best friends, the two worst rivals (lower slot first among equals) and the queues with rivals."""
-    rivalry, avoid = town.rivalry[i], rules.constants.avoid
-    slots = (len(row) - feature.FIRST_OBJECT) // feature.OBJECT_WIDTH
-    rivals = row[feature.FIRST_OBJECT + feature.RIVAL_HERE * slots :]
-    best, good, worst, bad, rivals_to_avoid = NOBODY, NOBODY, NOBODY, NOBODY, 0
-    most, more, gravest, graver = _ZERO, _ZERO, _ZERO, _ZERO
+    avoid = rules.constants.avoid
+    best, good, worst, bad = 0, 0, 0, 0
     for j in range(len(town.agents)):
-        relation, rivalry_ij = town.relations[i, j], rivalry[j]
-        warmth = relation.trust + relation.familiarity
-        # choices without branches: who stands where among friends and rivals cannot be predicted
-        first, second = warmth > most, warmth > more
-        good, more = (best, most) if first else ((j, warmth) if second else (good, more))
-        best, most = (j, warmth) if first else (best, most)
-        first, second = rivalry_ij > gravest, rivalry_ij > graver
-        bad, graver = (worst, gravest) if first else ((j, rivalry_ij) if second else (bad, graver))
-        worst, gravest = (j, rivalry_ij) if first else (worst, gravest)
-        if rivalry_ij >= avoid:
-            rivals_to_avoid += 1
-            if town.agents[j].queue != NOBODY:
-                rivals[town.agents[j].queue] = _ONE
-    row[feature.RIVALRY_AVOID_COUNT] = f32(rivals_to_avoid) * _PER_EIGHT
+        relation = town.relations[i, j]
+        friend, rival = sort_key(relation.trust + relation.familiarity, j), sort_key(town.rivalry[i, j], j)
+        best, good = max(best, friend), max(good, min(best, friend))
+        worst, bad = max(worst, rival), max(bad, min(worst, rival))
+    gravest = town.rivalry[i, slot_of(worst, i)]
     row[feature.RIVALRY_MAX] = gravest
+    if gravest >= avoid:
+        write_rivals(town, i, avoid, row)
     people = row[feature.FIRST_PERSON : feature.FIRST_OBJECT]
-    write_person(town, i, best, people[: feature.PERSON_WIDTH])
-    write_person(town, i, good, people[feature.PERSON_WIDTH : 2 * feature.PERSON_WIDTH])
-    write_person(town, i, worst, people[2 * feature.PERSON_WIDTH : 3 * feature.PERSON_WIDTH])
-    write_person(town, i, bad, people[3 * feature.PERSON_WIDTH :])
+    write_person(town, i, slot_of(best, i), people[: feature.PERSON_WIDTH])
+    write_person(town, i, slot_of(good, i), people[feature.PERSON_WIDTH : 2 * feature.PERSON_WIDTH])
+    write_person(town, i, slot_of(worst, i), people[2 * feature.PERSON_WIDTH : 3 * feature.PERSON_WIDTH])
+    write_person(town, i, slot_of(bad, i), people[3 * feature.PERSON_WIDTH :])
 
 
 @kernel
@@ -255,10 +275,11 @@ def observe(  # kernels take no keywords
     """
     write_town(town, rules, time_of_day, shared_row)
     write_object_table(town, rules, object_table)
+    free = free_to_chat(town)
     for i in range(len(town.agents)):
         row = rows[i]
         alive[i] = town.agents[i].respawn == 0
-        other = chat_partner(town, rules, i) if alive[i] and town.agents[i].running == 0 else NOBODY
+        other = chat_partner(town, rules, i, free)
         write_action_mask(town, i, other, object_table, mask[i])
         if alive[i]:
             for f in range(len(row)):

@@ -1,6 +1,6 @@
 """Relations: trust and familiarity, and the chats, meals and kindnesses they grow by."""
 
-from townlet.compiled import f32, kernel
+from townlet.compiled import f32, i64, kernel
 from townlet.dto.town_rules import DAY
 from townlet.world.features import CHAT
 from townlet.world.kernel_rng import CHAT as CHAT_STREAM
@@ -18,6 +18,7 @@ __all__ = [
     "change_relation",
     "chat_partner",
     "chat_quality",
+    "free_to_chat",
     "regard",
     "share_meal",
     "update_relations",
@@ -56,24 +57,35 @@ def chat_quality(town: Town, i: int, j: int) -> float:
 
 
 @kernel
-def chat_partner(town: Town, rules: Rules, i: int) -> int:
-    """Return whom an agent would chat with now: the nearest in reach that is free to, no rival; NOBODY for none.
+def free_to_chat(town: Town) -> int:
+    """Return who is free to chat, a bit for each agent: alive, not using an object, and long enough after a chat."""
+    bits = i64(0)
+    for i in range(len(town.agents)):
+        agent = town.agents[i]
+        is_free = (agent.respawn == 0) & (agent.running == 0) & (town.clock.tick >= agent.chat_from)
+        bits |= i64(is_free) << i64(i)
+    return bits
 
-    Among equally near ones the one it thinks most of, then the lower slot.
+
+@kernel
+def chat_partner(town: Town, rules: Rules, i: int, free: int) -> int:
+    """Return whom an agent would chat with now: the nearest in reach of those who are free, no rival; NOBODY for none.
+
+    Among equally near ones the one it thinks most of, then the lower slot. `free` is what `free_to_chat` returns.
     """
-    agent, relation_constants, now = town.agents[i], rules.relation_constants, town.clock.tick
-    nearest, least = NOBODY, relation_constants.chat_distance + 1
-    if now < agent.chat_from:
+    agent, avoid = town.agents[i], rules.constants.avoid
+    nearest, least = NOBODY, rules.relation_constants.chat_distance + 1
+    near = i64(0)  # bits, set without branches: who is near cannot be predicted
+    for j in range(len(town.agents)):
+        near |= i64(distance(agent.x, agent.y, town.agents[j].x, town.agents[j].y) < least) << i64(j)
+    mine = i64(1) << i64(i)
+    if free & mine == 0 or near & free & ~mine == 0:
         return nearest
     for j in range(len(town.agents)):
-        other = town.agents[j]
-        apart = distance(agent.x, agent.y, other.x, other.y)
-        if apart > least or j == i or other.respawn > 0 or other.running == 1 or now < other.chat_from:
-            continue
-        if town.rivalry[i, j] >= rules.constants.avoid or apart > relation_constants.chat_distance:
-            continue
-        if apart < least or regard(town, i, j) > regard(town, i, nearest):
-            nearest, least = j, apart
+        if j != i and (near & free) >> i64(j) & 1 == 1 and town.rivalry[i, j] < avoid:
+            apart = distance(agent.x, agent.y, town.agents[j].x, town.agents[j].y)
+            if apart < least or (apart == least and regard(town, i, j) > regard(town, i, nearest)):
+                nearest, least = j, apart
     return nearest
 
 
@@ -148,7 +160,7 @@ def update_relations(town: Town, rules: Rules) -> None:
     for i in range(len(town.agents)):
         agent = town.agents[i]
         if agent.intent == CHAT and agent.respawn == 0 and agent.running == 0:
-            other = chat_partner(town, rules, i)
+            other = chat_partner(town, rules, i, free_to_chat(town))
             if other != NOBODY:
                 chat(town, rules, i, other)
     if (town.clock.start + town.clock.tick) % DAY % _HOUR == 0:
