@@ -119,7 +119,7 @@ def test_it_is_whole_without_scripts(report: Path, open_page: Any) -> None:
     with open_page(report, scripts=False) as watched:
         page = watched.page
         assert FIRST_LINE == page.locator("h1").inner_text()
-        assert 11 == page.locator("main section").count()
+        assert 12 == page.locator("main section").count()
         assert page.locator("svg[role=img]").count() > 6
         page.locator("#journal-records > summary").click()
         assert page.locator("table.journal tbody tr").first.is_visible()

@@ -1,6 +1,7 @@
 """Drawings show the numbers that they are given, at the places that their scale says."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -195,3 +196,30 @@ def test_a_panel_of_many_runs_stays_small() -> None:
     long = Curve(name="reward", x=tuple(range(10_000)), y=tuple(float(n % 97) for n in range(10_000)), x_name="steps")
 
     assert len(overlay_panel("reward", [(n % 2, long) for n in range(20)])) < 100_000
+
+
+def test_the_clock_of_a_timeline_counts_work_in_words() -> None:
+    """It begins with the run, goes on behind a wait, and its numbers stand apart."""
+    spans = (
+        TimelineSpan(
+            kind="work", state="bc", start="2026-01-01T00:00:00", end="2026-01-01T00:10:00", ending="finished"
+        ),
+        TimelineSpan(kind="wait", state="hold", start="2026-01-01T00:10:00", end="2026-01-09T00:00:00", ending="left"),
+        TimelineSpan(
+            kind="work", state="ppo", start="2026-01-09T00:00:00", end="2026-01-09T00:15:00", ending="finished"
+        ),
+    )
+    ticks = re.findall(r'<text x="([^"]*)"[^>]*class="quiet">([^<]*)</text>', timeline_drawing(spans))
+
+    assert ["start", "5 min", "10 min", "15 min", "20 min", "25 min"] == [text for _, text in ticks]
+    gaps = [float(after[0]) - float(before[0]) for before, after in pairwise(ticks)]
+    assert gaps[2] == pytest.approx(gaps[0] + 14, abs=0.2)
+
+
+def test_numbers_of_drawings_have_units() -> None:
+    """The limit of a strip, and the vertical axis of a curve."""
+    strip = guard_strip(report(2.0, 0.5), passes_above=True, amount=lambda value: f"{value:g} apples")
+    curve = Curve(name="loss", x=(0, 1), y=(0.0, 1.0), x_name="agent-steps", unit="nat")
+
+    assert ">limit 0.5 apples<" in strip
+    assert ">nat<" in curve_panel(curve)

@@ -11,7 +11,7 @@ from townlet.numerals import number, unit_words
 from townlet.report.run_sentences import declared_metric
 from townlet.report.verdicts import shown_bounds
 
-__all__ = ["Amount", "guard_amount", "metric_amount", "operand_line"]
+__all__ = ["Amount", "guard_amount", "measured_words", "metric_amount", "operand_line"]
 
 Amount = Callable[[float], str]
 """Writes a number with its unit."""
@@ -41,6 +41,16 @@ def _unit(facts: ReportFacts, metric: str) -> str:
     result = next((each for each in results if each is not None), None)
     field = None if result is None or name is None else statistics(type(result)).get(name.name)
     return "" if field is None else str(field.metadata[UNIT])
+
+
+def measured_words(facts: ReportFacts, report: GuardReport) -> str:
+    """Return what a guard's value is and in which unit, where several stand on one scale."""
+    if isinstance(facts.schedule.guards.get(report.guard), VisitCountSpec):
+        return report.metric
+    if report.test == "share":
+        return f"share of the episodes, {report.metric}"
+    kind = f"difference in {report.metric}" if report.pairs else report.metric
+    return ", ".join(filter(None, (kind, unit_words(_unit(facts, report.metric)))))
 
 
 def operand_line(facts: ReportFacts, report: GuardReport) -> str:

@@ -18,6 +18,7 @@ from townlet.machine.replication.sentences import (
 )
 from townlet.machine.replication.settings import Setting, differing_settings
 from townlet.numerals import number, unit_label
+from townlet.report.guard_numbers import measured_words
 from townlet.report.headline import headline
 from townlet.report.html.drawing.recipes import COLOURS, IntervalRow, interval_drawing, overlay_panel
 from townlet.report.html.page import render_page
@@ -55,6 +56,7 @@ class _Kpi:
 @frozen(kw_only=True)
 class _Guard:
     name: str
+    measured: str
     counts: tuple[tuple[tuple[str, int], ...], ...]
     drawing: Markup
     sentences: tuple[tuple[str, str], ...]
@@ -179,17 +181,19 @@ def _panels(runs: Sequence[Sequence[ReportFacts]]) -> Iterator[Panel]:
 
 def _guards(comparison: RecipeComparison, runs: Sequence[Sequence[ReportFacts]]) -> Iterator[_Guard]:
     """Yield every guard that decided in some run: its verdicts by recipe, and all runs on one scale."""
-    reports: dict[str, list[tuple[int, int, GuardReport]]] = {}
+    reports, measured = dict[str, list[tuple[int, int, GuardReport]]](), dict[str, str]()
     for index, (recipe, own) in enumerate(zip(comparison.recipes, runs, strict=True)):
         for seed, facts in zip(recipe.seeds, own, strict=True):
             for report in () if facts.decision is None else facts.decision.reports:
                 reports.setdefault(report.guard, []).append((index, seed, report))
+                measured[report.guard] = measured.get(report.guard) or measured_words(facts, report)
     for guard, found in reports.items():
         counts = [
             Counter(report.verdict.value for index, _, report in found if index == which) for which in range(len(runs))
         ]
         yield _Guard(
             name=guard,
+            measured=measured[guard],
             counts=tuple(tuple(sorted(count.items())) for count in counts),
             drawing=interval_drawing(guard, list(_strips(found))[:_MOST_STRIPS]),
             sentences=tuple(

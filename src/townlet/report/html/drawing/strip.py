@@ -10,7 +10,7 @@ from townlet.report.verdicts import shown_bounds
 
 __all__ = ["guard_strip"]
 
-_WIDTH, _HEIGHT, _MIDDLE = 260.0, 46.0, 16.0
+_WIDTH, _HEIGHT, _MIDDLE = 260.0, 48.0, 16.0
 _LABEL = 150.0
 """Room that the label of the limit takes."""
 
