@@ -49,7 +49,7 @@ def write_tensors(tensors: Mapping[str, NDArray[Any]], key: str, metadata: Any) 
     from safetensors.numpy import save
 
     # ascontiguousarray would make an array of one out of a number
-    return save({k: np.array(v, order="C") for k, v in tensors.items()}, {key: canonical_json(metadata).decode()})
+    return save({k: np.asarray(v, order="C") for k, v in tensors.items()}, {key: canonical_json(metadata).decode()})
 
 
 def read_tensors(data: bytes, key: str) -> tuple[Any, dict[str, NDArray[Any]]]:

@@ -6,6 +6,7 @@
 import os
 import signal
 import sys
+from gc import freeze
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -249,6 +250,7 @@ def _run_and_exit(tokens: list[str]) -> NoReturn:
     signal.signal(signal.SIGTERM, _raise_stopped)
     code = run_command(tokens)
     close_output()
+    freeze()  # or Python searches all objects for garbage as it ends: a second after torch and numba
     sys.exit(code)
 
 

@@ -6,7 +6,7 @@ import pytest
 from corridor import PER_DAY, CorridorProvider
 
 from townlet.errors import BadInputError
-from townlet.policy.data.dataset import DatasetMetadata, read_dataset
+from townlet.policy.data.dataset import DatasetMetadata, flatten, read_dataset
 from townlet.policy.training.services import Recording, RolloutCaptureService
 
 
@@ -60,6 +60,37 @@ def test_a_capture_of_zero_decisions_is_refused() -> None:
         RolloutCaptureService().record(
             environment, provider.teacher("plain", "lazy"), 0, 0.0, metadata, lambda done: None
         )
+
+
+def test_the_normaliser_has_the_bits_of_numpys_mean_and_deviation() -> None:
+    """Over living agents, of more rows than one block holds."""
+    dataset, rng = recorded().dataset, np.random.default_rng(1)
+    shape = (7, 40, 11)
+    arrays = {
+        name: np.zeros((*shape, *getattr(dataset, name).shape[3:]), getattr(dataset, name).dtype)
+        for name in ("observations", "action_mask", "labels", "alive", "rewards", "terminations")
+    }
+    arrays["observations"] = rng.normal(3, 2, arrays["observations"].shape).astype(np.float32)
+    arrays["alive"] = rng.random(shape) < 0.7
+    larger = attrs.evolve(dataset, **arrays)
+    living = larger.observations[larger.alive]
+    assert len(living) > 1024
+
+    mean, scale = larger.normaliser()
+    assert living.mean(0, dtype=np.float64).astype(np.float32).tobytes() == mean.tobytes()
+    assert living.std(0, dtype=np.float64).astype(np.float32).tobytes() == scale.tobytes()
+
+
+def test_samples_are_the_chosen_decisions_of_the_episodes_in_their_order() -> None:
+    """Decision by decision, and within it the episodes as they are listed."""
+    dataset = recorded().dataset
+    episodes = np.arange(dataset.alive.shape[1])[::-1]
+    width = dataset.observations.shape[-1]
+    samples = flatten(dataset, episodes, np.zeros(width, np.float32), np.ones(width, np.float32))
+    unforced = dataset.unforced[:, episodes]
+    expected = np.clip(dataset.observations[:, episodes][unforced], -10, 10)
+    assert expected.tobytes() == samples.features.tobytes()
+    assert len(expected) == len(samples.labels) == len(samples.action_mask)
 
 
 def test_a_constant_feature_keeps_its_unit() -> None:

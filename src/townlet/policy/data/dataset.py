@@ -1,6 +1,6 @@
 """Data sets: recorded decisions of a teacher in one safetensors file, and their flat training samples."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 _KEY = "townlet"
+_BLOCK = 1024
+"""Rows that are summed at a time."""
 
 
 @frozen(kw_only=True)
@@ -105,9 +107,27 @@ class Dataset(Record):
 
     def normaliser(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return mean and scale [F] over living agents; a feature with standard deviation below 10⁻³ gets scale 1."""
-        observed = self.observations[self.alive]
-        mean, scale = observed.mean(0, dtype=np.float64), observed.std(0, dtype=np.float64)
+        count = max(int(self.alive.sum()), 1)
+        mean = self._sum_of_living(lambda rows: rows) / count
+        scale = np.sqrt(self._sum_of_living(lambda rows: np.square(rows - mean)) / count)
         return mean.astype(np.float32), np.where(scale < 1e-3, 1.0, scale).astype(np.float32)
+
+    def _sum_of_living(self, of: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the sum [F] of a function of living agents' observations, block by block: a copy of all is large."""
+        numbers, total = np.flatnonzero(self.alive), np.zeros(self.observations.shape[-1])
+        for start in range(0, len(numbers), _BLOCK):
+            rows = of(self.observed(numbers[start : start + _BLOCK]).astype(np.float64))
+            total = np.concatenate((total[None], rows)).sum(0)  # one row after the other, wherever blocks begin
+        return total
+
+    def numbers(self, episodes: NDArray[np.intp], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return the numbers of `chosen` decisions [T, E, N] of some episodes, in the order of `observed`."""
+        numbers = np.arange(self.alive.size).reshape(self.alive.shape)
+        return numbers[:, episodes][chosen]
+
+    def observed(self, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return a copy of the observations [B, F] of decisions by number."""
+        return self.observations.reshape(-1, self.observations.shape[-1]).take(numbers, axis=0)
 
     @property
     def tensors(self) -> Mapping[str, NDArray[Any]]:
@@ -223,8 +243,9 @@ def flatten(
 ) -> Samples:
     """Return the unforced decisions of some episodes as flat, normalised samples."""
     unforced = dataset.unforced[:, episodes]
+    observed = dataset.observed(dataset.numbers(episodes, unforced))
     return Samples(
-        features=normalise(dataset.observations[:, episodes][unforced], mean, scale),
+        features=normalise(observed, mean, scale, out=observed),
         action_mask=dataset.action_mask[:, episodes][unforced],
         labels=dataset.labels[:, episodes][unforced].astype(dataset.metadata.spec.dtype),
     )

@@ -131,9 +131,9 @@ class BCStrategy:
         fits = CloneFits.for_visit(context, spec)
         fit = fits.clone(actor, actions, train, held, rng).result(spec, len(train.labels))
         weights, value_loss = _with_critic(spec, demonstrations, training, returns, fit, (mean, scale), fits, rng)
-        seen = dataset.observations[:, heldout][dataset.unforced[:, heldout]]
-        rows = rng.choice(len(seen), min(PROBE_ROWS, len(seen)), replace=False)
-        probe = make_probe(weights, seen[rows], held.action_mask[rows])
+        numbers = dataset.numbers(heldout, dataset.unforced[:, heldout])
+        rows = rng.choice(len(numbers), min(PROBE_ROWS, len(numbers)), replace=False)
+        probe = make_probe(weights, dataset.observed(numbers[rows]), held.action_mask[rows])
         difference = parity(weights.actor, normalise(probe.observations, mean, scale))
         metadata = attrs.evolve(weights.metadata, parity=difference, spaces=context.description.spaces)
         weights = attrs.evolve(weights, probe=probe, metadata=metadata)
@@ -205,7 +205,8 @@ def _with_critic(
     targets = returns[complete]
     value_mean = float(targets.mean(dtype=np.float64)) if len(targets) else 0.0
     value_scale = max(float(targets.std(dtype=np.float64)), 1e-3) if len(targets) else 1.0
-    features = normalise(dataset.observations[:, episodes][complete], *normaliser)
+    observed = dataset.observed(dataset.numbers(episodes, complete))
+    features = normalise(observed, *normaliser, out=observed)
     inputs = len(dataset.metadata.features)
     critic = without_inputs(~demonstrations.known, fresh_layers(rng, (inputs, *spec.hidden_sizes, 1), 1.0))
     scaled = ((targets - value_mean) / value_scale).astype(np.float32)
