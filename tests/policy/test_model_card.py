@@ -64,7 +64,7 @@ def test_the_card_of_a_promoted_policy_holds_what_the_gate_found(
     """Difference, interval, pairs, looks, each verdict with its sentence, seeds, signature, versions, provenance."""
     card = model_card(policy, facts, options=CardOptions(license="mit"))
     assert "# corridor 1\n" in card
-    assert "It was promoted to `corridor@champion`, version 1" in card
+    assert "It was promoted to `corridor@champion`, version 1, instead of the script `teacher:lazy`, at 20" in card
     assert "20 paired episodes of `full`, look 1 of 1" in card or "look 1 of 2" in card
     (row,) = [line for line in card.splitlines() if line.startswith("| `return_per_agent_day` | `champion (")]
     assert "| 22.06 | 21.3 | 0.7625 |" in row
@@ -78,6 +78,14 @@ def test_the_card_of_a_promoted_policy_holds_what_the_gate_found(
     assert f"- weights: `{digest}`" in card
     assert "Base model: `lazy` (the scripted teacher)" in card
     assert [visit.state for visit in facts.training] == ["capture", "bc", "ppo"]
+
+
+def test_the_card_says_which_weights_a_later_version_takes_the_place_of(policy: CardPolicy, facts: CardRun) -> None:
+    """The first version takes the place of the script, each later one of the weights before it."""
+    assert facts.promotion is not None
+    later = evolve(facts, promotion=evolve(facts.promotion, version=2, replaced="beef" * 16))
+
+    assert "version 2, instead of the weights `beefbeefbeef`, at" in model_card(policy, later, options=CardOptions())
 
 
 def test_its_metadata_is_what_the_hub_asks_for(policy: CardPolicy, facts: CardRun) -> None:

@@ -73,6 +73,8 @@ class CardPromotion(Record):
     """Alias that moved."""
     version: int
     """Registry version."""
+    replaced: str | None = None
+    """Digest of the weights that the alias named before; none where it named nothing."""
     at: str
     """UTC time, ISO 8601."""
     head: str

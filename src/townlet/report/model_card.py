@@ -7,9 +7,9 @@ and the metadata is dumped as YAML. The same policy, run and options give the sa
 from collections.abc import Iterator, Sequence
 
 from townlet.dto.guards import GuardReport
-from townlet.dto.model_card import BUNDLE_FILES, CardOptions, CardPolicy, CardRun, CardSection
+from townlet.dto.model_card import BUNDLE_FILES, CardOptions, CardPolicy, CardPromotion, CardRun, CardSection
 from townlet.dto.policy import TrainingResult, statistics
-from townlet.dto.policy_ref import NO_TEACHER
+from townlet.dto.policy_ref import NO_TEACHER, parse_teacher, short_ref
 from townlet.dto.run_data import RunVisit
 from townlet.numerals import number, plain_reason
 from townlet.report.card_metadata import front_matter, place, policy_name
@@ -81,9 +81,18 @@ def _opening(policy: CardPolicy, run: CardRun | None) -> Iterator[str]:
         promotion = run.promotion
         yield from (
             "",
-            f"{made} It was promoted to {code(f'{promotion.name}@{promotion.alias}')}, version {promotion.version}, at "
-            f"{markdown_text(promotion.at)}, on the verdicts below.",
+            f"{made} It was promoted to {code(f'{promotion.name}@{promotion.alias}')}, version {promotion.version}"
+            f"{_replaced(run, promotion)}, at {markdown_text(promotion.at)}, on the verdicts below.",
         )
+
+
+def _replaced(run: CardRun, promotion: CardPromotion) -> str:
+    """Return what the policy takes the place of: the weights before it, else the script that it was compared with."""
+    if promotion.replaced is not None:
+        return f", instead of the weights {code(short_ref(promotion.replaced))}"
+    policies = () if run.evidence is None else run.evidence.table.baselines.values()
+    script = next((policy for policy in policies if parse_teacher(policy) is not None), None)
+    return "" if script is None else f", instead of the script {code(script)}"
 
 
 def _intended_use(run: CardRun | None) -> Iterator[str]:

@@ -88,7 +88,12 @@ def _promotion(run: RunData, digest: str) -> CardPromotion | None:
             intent = record
         elif isinstance(record, EffectDone) and record.target == digest and intent is not None:
             promotion = CardPromotion(
-                name=intent.registry, alias=record.alias, version=record.version, at=entry.at, head=entry.hash
+                name=intent.registry,
+                alias=record.alias,
+                version=record.version,
+                replaced=intent.expected,
+                at=entry.at,
+                head=entry.hash,
             )
     return promotion
 
