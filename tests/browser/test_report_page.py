@@ -157,6 +157,16 @@ def test_the_keyboard_reaches_everything(report: Path, open_page: Any) -> None:
         assert regions.count() == page.locator('.scroll[tabindex="0"][role="region"][aria-label]').count() > 0
 
 
+def test_a_word_leads_to_its_meaning(report: Path, open_page: Any) -> None:
+    """The folded glossary opens where a link leads into it, also without scripts."""
+    with open_page(report, scripts=False) as watched:
+        page = watched.page
+        assert not page.locator("#word-bound").is_visible()
+        page.get_by_role("link", name="bound").click()
+        assert page.locator("#word-bound").is_visible()
+        watched.assert_silent()
+
+
 def test_it_prints_on_white(report: Path, open_page: Any, keep: Any) -> None:
     """On paper the ground is white also where the screen is dark, links to sections are gone, and a PDF comes out."""
     with open_page(report, dark=True) as watched:
