@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from townlet import rng as keyed
 from townlet.compiled import entry_kernel
@@ -14,6 +18,7 @@ from townlet.dto.scenarios import scenario
 from townlet.errors import BadInputError
 from townlet.world import kernel_rng as inner
 from townlet.world.batch import TownBatch
+from townlet.world.step import STEP, run_worlds
 from townlet.world.teachers import RandomTeacher, ScriptedTeacher
 
 pytestmark = pytest.mark.once
@@ -23,6 +28,7 @@ PLAY = """
 import json, sys
 from townlet.dto.scenarios import scenario
 from townlet.world.batch import TownBatch
+from townlet.world.step import STEP, run_worlds
 from townlet.world.teachers import RandomTeacher
 batch = TownBatch(scenario("small_town"), worlds=2, seed=7, days=1)
 seen, teacher, total = batch.reset(), RandomTeacher(), 0.0
@@ -56,13 +62,62 @@ def _elsewhere(decisions: int, **environment: str) -> list[object]:
     return list(json.loads(done.stdout))
 
 
+@pytest.fixture
+def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the smallest batch be worth as many threads and slices as it has worlds."""
+    monkeypatch.setattr("townlet.world.batch._LEAST_SHARE", 1)
+    monkeypatch.setattr("townlet.world.batch._LEAST_SLICE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_a_world_is_the_same_in_any_batch_and_on_any_threads() -> None:
-    """Ten worlds at once equal four and six, and one or three threads make no difference, over a whole episode."""
+    """Ten worlds at once equal four and six, and one or two threads make no difference, over a whole episode."""
     whole = _played(TownBatch(SPEC, worlds=10, seed=4, days=1, threads=1), 240)
     parts = _played(TownBatch(SPEC, worlds=4, seed=4, days=1), 240) + _played(
         TownBatch(SPEC, worlds=6, seed=4, days=1, first_world=4, threads=2), 240
     )
     assert whole == parts
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_share_the_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three threads play slices of a batch, each world once, with the bits of one thread."""
+    names, worlds = set(), list[int]()
+
+    def slow(batch: object, task: int, length: int, ticks: object, part: tuple[int, int], *rest: bool) -> bool:
+        if task == STEP:
+            names.add(threading.current_thread().name)
+            worlds.extend(range(*part))
+            time.sleep(0.01)
+        return run_worlds(batch, task, length, ticks, part, *rest)
+
+    monkeypatch.setattr("townlet.world.batch.run_worlds", slow)
+    shared, alone = (TownBatch(SPEC, worlds=30, seed=4, days=1, threads=threads) for threads in (3, 1))
+    assert _played(shared, 2) == _played(alone, 2)
+    assert 3 == len(names)
+    assert sorted(4 * [*range(30)]) == sorted(worlds)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_a_thread_that_does_not_wake_is_not_waited_for() -> None:
+    """The caller plays all slices where nobody takes one."""
+
+    class Asleep:
+        def submit(self, work: object) -> Future[None]:
+            del work
+            return Future()
+
+    batch = TownBatch(SPEC, worlds=4, seed=4, days=1, threads=2)
+    batch._pool, batch._pool_process = Asleep(), os.getpid()  # type: ignore[assignment]
+    assert _played(TownBatch(SPEC, worlds=4, seed=4, days=1, threads=1), 2) == _played(batch, 2)
+
+
+def test_a_small_batch_wakes_no_thread() -> None:
+    """A step of 64 worlds at one tick a decision is over before a thread is awake; one of 1,024 is shared."""
+    spec = evolve(SPEC, ticks_per_decision=1)
+    small, large = (TownBatch(spec, worlds=worlds, seed=1, days=1, threads=2) for worlds in (64, 1024))
+    assert (1, min(2, os.cpu_count() or 1)) == (small._threads, large._threads)
 
 
 def test_other_seeds_and_episodes_are_other_towns() -> None:

@@ -29,9 +29,14 @@ from townlet.world.step import CHECK, OBSERVE, RESET, STEP, pack, run_worlds
 __all__ = ["TownBatch"]
 
 _SNAPSHOT = b"townlet-town/1\n"
-_WORLDS_PER_THREAD = 64
+_OBSERVING = 2
+"""Ticks that take as long as observing once."""
+_LEAST_SHARE = 2048
+"""Agent-ticks of a decision, with observing, that are worth waking a thread: about .15 ms."""
+_LEAST_SLICE = 512
+"""Those that are worth a slice of their own."""
 _SLICES = 8
-"""Slices of worlds for each thread."""
+"""Most slices of worlds for each thread."""
 
 
 class TownBatch:
@@ -53,8 +58,8 @@ class TownBatch:
     ) -> None:
         """Allocate worlds with the ids first_world, first_world + 1, …; episodes last `days` days, or so many `ticks`.
 
-        Of several seeds, one for each world, world w is the world `first_world` of its own. `threads` None: one per
-        processor, but at least 64 worlds per thread.
+        Of several seeds, one for each world, world w is the world `first_world` of its own. `threads` is the most that
+        share the worlds, None for one per processor; fewer do where a thread would gain less than it costs to wake.
         """
         seeds = tuple(seed) if isinstance(seed, Sequence) else (seed,)
         if isinstance(seed, Sequence) and len(seeds) != worlds:
@@ -75,7 +80,9 @@ class TownBatch:
         self._length = days * DAY if ticks is None else int(ticks)
         seed = seeds if isinstance(seed, Sequence) else seeds[0]
         self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
-        self._threads = min(threads or max(1, worlds // _WORLDS_PER_THREAD), os.cpu_count() or 1, worlds)
+        self._most_threads = threads
+        self._work = worlds * spec.agents * (spec.ticks_per_decision + _OBSERVING)
+        self._threads = max(1, min(threads or 256, os.cpu_count() or 1, worlds, self._work // _LEAST_SHARE))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
         self._rules = build_rules(spec)
@@ -211,7 +218,7 @@ class TownBatch:
             "days": self.days,
             "ticks": self.ticks,
             "first_world": self.first_world,
-            "threads": self._threads,
+            "threads": self._most_threads,
         }
         return _copied, (self.spec, options, self._buffer, tuple(self._buffers))
 
@@ -264,26 +271,27 @@ class TownBatch:
     def _share(self, work: Callable[[int, int], object]) -> None:
         """Run `work` on [0, W), cut into slices; the threads, the caller's included, take the next slice when free.
 
-        There are more slices than threads, so that one slow thread does not keep the others waiting.
+        There are more slices than threads, so that one slow thread does not keep the others waiting; and a thread that
+        has not woken before the slices are gone is not waited for.
         """
-        if True:
-            if self._threads == 1:
-                work(0, self.worlds)
-                return
-            if self._pool is None or self._pool_process != os.getpid():  # a forked child has none of its threads
-                self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="town")
-                self._pool_process = os.getpid()
-            parts = max(self._threads, min(_SLICES * self._threads, self.worlds // _WORLDS_PER_THREAD))
-            cuts = [self.worlds * part // parts for part in range(parts + 1)]
-            slices = iter(list(pairwise(cuts)))  # the iterator of a list hands out each element once, whoever asks
+        if self._threads == 1:
+            work(0, self.worlds)
+            return
+        if self._pool is None or self._pool_process != os.getpid():  # a forked child has none of its threads
+            self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="town")
+            self._pool_process = os.getpid()
+        parts = max(self._threads, min(_SLICES * self._threads, self.worlds, self._work // _LEAST_SLICE))
+        cuts = [self.worlds * part // parts for part in range(parts + 1)]
+        slices = iter(list(pairwise(cuts)))  # the iterator of a list hands out each element once, whoever asks
 
-            def work_off() -> None:
-                for a, b in slices:
-                    work(a, b)
+        def work_off() -> None:
+            for a, b in slices:
+                work(a, b)
 
-            others = [self._pool.submit(work_off) for _ in range(self._threads - 1)]
-            work_off()
-            for other in others:
+        others = [self._pool.submit(work_off) for _ in range(self._threads - 1)]
+        work_off()
+        for other in others:
+            if not other.cancel():
                 other.result()
 
 
