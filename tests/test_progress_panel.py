@@ -21,7 +21,7 @@ from townlet.dto.journal import (
 from townlet.dto.schedule import ScheduleSpec
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies.base import catalogue
-from townlet.report.progress.panel import machine_row, panel, return_row, tolerance_rows
+from townlet.report.progress.panel import look_row, machine_row, panel, return_row, tolerance_rows
 from townlet.report.progress.progress_state import ProgressState
 from townlet.report.progress.run_progress import RunProgress
 from townlet.report.terminal import Terminal
@@ -156,6 +156,24 @@ def test_the_return_grows_beside_the_teachers_level(schedule: ScheduleSpec) -> N
     assert "return 16  teacher ▅ 9" == text_of([return_row(state, 26)])[0]
 
 
+def test_the_last_look_of_the_cliff_watch_has_its_bounds(schedule: ScheduleSpec) -> None:
+    """Until the next visit that trains begins to report; a run of an earlier version has the difference alone."""
+    state = state_of(schedule)
+    assert look_row(state) is None
+    bounds = {"watched_low": 9.0, "watched_high": 11.5, "watched_pairs": 24.0}
+    for step, numbers in ((1, {"watched_difference": 2.0}), (2, {}), (3, {"watched_difference": 10.25} | bounds)):
+        state.note_point(Point(step=step, numbers=numbers), 5.0 + step)
+        assert look_row(state) is not None
+        if step < 3:
+            assert "watch 2 against its start, at iteration 1" == text_of([look_row(state)])[0]
+
+    assert "watch 10.25 [9, 11.5] against its start in 24 pairs, at iteration 3" == text_of([look_row(state)])[0]
+    state.note_record(started("ppo", 2), 20.0)
+    assert look_row(state) is not None
+    state.note_point(Point(visit=2), 21.0)
+    assert look_row(state) is None
+
+
 def test_what_is_reported_again_takes_the_place_of_the_first_report(schedule: ScheduleSpec) -> None:
     """An attempt that goes back to its checkpoint: the curve goes back with it."""
     state = state_of(schedule)
@@ -249,12 +267,13 @@ def test_every_row_fits_every_terminal(schedule: ScheduleSpec, width: int, heigh
     state = state_of(schedule)
     state.note_record(GuardsJudged(state="evaluate", visit=1, reports=(report(),)), 9.0)
     for step in range(1, steps + 1):
-        state.note_point(Point(step=step, numbers={"episode_return": 1.0 / step, "reward": 0.5}), 9.0 + step)
+        numbers = {"episode_return": 1.0 / step, "reward": 0.5, "watched_difference": -1.0, "watched_high": -0.5}
+        state.note_point(Point(step=step, numbers=numbers), 9.0 + step)
 
     rows = list(panel(state, 60.0, width, height))
 
     assert all(row.cell_len <= width and "\n" not in row.plain for row in rows)
-    assert (1 if height < 10 else 3 + bool(steps)) == len(rows)
+    assert (1 if height < 10 else 3 + 2 * bool(steps)) == len(rows)
 
 
 def test_an_error_in_drawing_is_told_once_and_ends_no_run(capsys: pytest.CaptureFixture[str]) -> None:

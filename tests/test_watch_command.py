@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from attrs import define
 
 from plays import PLAYS
 from pseudo_terminal import in_terminal
 from townlet.cli import run_command
 from townlet.store.rundir import RunDirectory
+from waiting_town import ALL, allow
 
 pytestmark = pytest.mark.once
 
@@ -22,7 +25,12 @@ WATCH = [sys.executable, "-c", MAIN, "watch", "latest", "--home", "home"]
 FOLLOW = [sys.executable, "-c", MAIN, "report", "latest", "--home", "home", "--follow", "--every", "1s"]
 HELD = PLAYS.replace("capture.episodes", "capture.action_entropy")
 REFRESH = 'http-equiv="refresh"'
-PATIENCE = 60.0
+PATIENCE = 120.0
+PER_REPORT = 48
+"""Decisions from one report of capture to the next."""
+WAITING = [sys.executable, str(Path(__file__).with_name("waiting_town.py"))]
+ROW = re.compile(r"capture  [━╌]{16}  (\d+)/240")
+"""The row of the visit, once it reported."""
 
 
 def run_here(folder: Path, schedule: str) -> None:
@@ -31,37 +39,77 @@ def run_here(folder: Path, schedule: str) -> None:
     run_command(["run", str(folder / "plays.yaml"), "--home", str(folder / "home"), "--quiet"])
 
 
+@define
+class Running:
+    """A process that works on a run, and plays no more decisions than a test allows."""
+
+    folder: Path
+    """Where it runs: its home is below."""
+    process: subprocess.Popen[bytes]
+    """The process."""
+    decisions: int = 0
+    """Decisions that it may play."""
+
+    @classmethod
+    def begin(cls, folder: Path) -> "Running":
+        """Begin a run that waits before its first decision."""
+        (folder / "plays.yaml").write_text(PLAYS, encoding="utf-8")
+        allow(folder / "allowed", 0)
+        process = subprocess.Popen(
+            [*WAITING, "allowed", "run", "plays.yaml", "--home", "home", "--quiet"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+        )
+        return cls(folder, process)
+
+    def report_once_more(self) -> None:
+        """Let it play until it reports its next iteration."""
+        self.decisions += PER_REPORT
+        allow(self.folder / "allowed", self.decisions)
+
+    def finish(self) -> None:
+        """Let it play to its end."""
+        allow(self.folder / "allowed", ALL)
+
+
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Return a process that works on a run for some seconds, once the run is there."""
-    (tmp_path / "plays.yaml").write_text(PLAYS, encoding="utf-8")
-    command = [sys.executable, str(Path(__file__).with_name("slow_town.py")), "0.03"]
-    process = subprocess.Popen(
-        [*command, "run", "plays.yaml", "--home", "home", "--quiet"], cwd=tmp_path, stdout=subprocess.DEVNULL
-    )
+def running(tmp_path: Path) -> Iterator[Running]:
+    """Return a run that has reported once, and waits."""
+    run = Running.begin(tmp_path)
+    run.report_once_more()
+    wait_for(lambda: bool(list((tmp_path / "home" / "runs").glob("2*/metrics.jsonl"))), run.process)
+    yield run
+    run.process.kill()
+    run.process.wait()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
+    """Wait until a condition holds; fail where the process ends before, or nothing happens for long."""
     until = time.monotonic() + PATIENCE
-    while not list((tmp_path / "home" / "runs").glob("2*/metrics.jsonl")):
+    while not condition():
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
-    yield process
-    process.kill()
-    process.wait()
 
 
 @pytest.mark.long
-def test_a_terminal_shows_the_run_of_another_process_to_its_end(
-    tmp_path: Path, running: subprocess.Popen[bytes]
-) -> None:
+def test_a_terminal_shows_the_run_of_another_process_to_its_end(tmp_path: Path, running: Running) -> None:
     """The machine with its state lit, the bar moving, the verdict, and what to type next; the run does not notice."""
-    shown = in_terminal(WATCH, tmp_path, columns=100)
+    seen: set[str] = set()
 
-    assert 0 == running.wait(PATIENCE)
+    def go_on(_: object, screen: tuple[str, ...]) -> None:
+        bars = {match[1] for line in screen if (match := ROW.search(line))}
+        if bars - seen:
+            seen.update(bars)
+            running.report_once_more() if len(seen) < 3 else running.finish()
+
+    shown = in_terminal(WATCH, tmp_path, columns=100, on_screen=go_on)
+
+    assert 0 == running.process.wait(PATIENCE)
     assert 0 == shown.code
     assert "[capture ×1]" in shown.lines
-    found = (re.search(r"capture  [━╌]{16}  (\d+)/(\d+)  0:\d\d left", line) for line in shown.lines)
-    bars = {match[1] for match in found if match is not None}
-    assert len(bars) > 1, shown.lines
+    assert {"48", "96", "144"} <= seen
+    assert any(re.search(r"96/240  \d+:\d\d left", line) for line in shown.lines), shown.lines
     last = "\n".join(shown.screens[-1])
     assert "  pass      enough: capture.episodes 2 is at least 2\n  → done on enough\ndone: on enough\n" in last
     assert "next: townlet audit why" in last
@@ -70,23 +118,47 @@ def test_a_terminal_shows_the_run_of_another_process_to_its_end(
 
 
 @pytest.mark.long
-def test_a_pipe_gets_plain_lines(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
+def test_a_pipe_gets_plain_lines(tmp_path: Path, running: Running) -> None:
     """Lines of text on stdout, as `run` writes them, and nothing on stderr."""
-    done = subprocess.run(WATCH, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    with subprocess.Popen(WATCH, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        first = watcher.stdout.readline()  # it watches while the run goes on
+        running.finish()
+        out, err = watcher.communicate(timeout=PATIENCE)
 
-    assert (0, "") == (done.returncode, done.stderr)
-    assert re.match(r"plays seed 3, run \S+\ncapture\n  action_entropy ", done.stdout)
-    assert "\x1b" not in done.stdout
-    assert 0 == running.wait(PATIENCE)
+    assert (0, "") == (watcher.returncode, err)
+    assert re.match(r"plays seed 3, run \S+\n$", first)
+    assert out.startswith("capture\n")
+    assert "\n  action_entropy " in out
+    assert "\x1b" not in out
+    assert 0 == running.process.wait(PATIENCE)
 
 
 @pytest.mark.long
-def test_a_run_whose_process_was_killed_is_told(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
+def test_a_watch_that_waits_shows_the_next_run_from_its_beginning(tmp_path: Path) -> None:
+    """There is no run when it begins to wait, and it says so; `latest` is the run that somebody starts then."""
+    runs: list[Running] = []
+
+    def start(_: object, screen: tuple[str, ...]) -> None:
+        if not runs and any("waiting for one, Ctrl-C ends the wait" in line for line in screen):
+            runs.append(Running.begin(tmp_path))
+        if "[capture ×1]" in screen:
+            runs[0].finish()
+
+    shown = in_terminal([*WATCH, "--wait"], tmp_path, columns=300, on_screen=start)
+
+    assert (0, 0) == (shown.code, runs[0].process.wait(PATIENCE))
+    assert "no process works on latest in home; waiting for one, Ctrl-C ends the wait" in shown.lines
+    assert "done: on enough" in shown.screens[-1]
+
+
+@pytest.mark.long
+def test_a_run_whose_process_was_killed_is_told(tmp_path: Path, running: Running) -> None:
     """The watch ends, says how the run goes on, and a resumed run can be watched again."""
 
     def kill(_: object, screen: tuple[str, ...]) -> None:
         if "[capture ×1]" in screen:
-            running.kill()
+            running.process.kill()
 
     shown = in_terminal(WATCH, tmp_path, columns=300, on_screen=kill)
 
@@ -101,7 +173,7 @@ def test_a_run_whose_process_was_killed_is_told(tmp_path: Path, running: subproc
 
 
 @pytest.mark.long
-def test_ctrl_c_leaves_the_run_alone(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
+def test_ctrl_c_leaves_the_run_alone(tmp_path: Path, running: Running) -> None:
     """The watch ends with 130 and says how to look again; the run goes on to its end."""
 
     def press(process: subprocess.Popen[bytes], screen: tuple[str, ...]) -> None:
@@ -114,8 +186,9 @@ def test_ctrl_c_leaves_the_run_alone(tmp_path: Path, running: subprocess.Popen[b
     assert "SIGINT: you watch no more, and the run is not affected; look again with: townlet watch" in " ".join(
         shown.screens[-1]
     )
-    assert running.poll() is None
-    assert 0 == running.wait(PATIENCE)
+    assert running.process.poll() is None
+    running.finish()
+    assert 0 == running.process.wait(PATIENCE)
 
 
 @pytest.mark.long
@@ -129,9 +202,19 @@ def test_a_run_is_shown_on_every_terminal(
 ) -> None:
     """`run` itself: forty columns, no colour, and a terminal that can only write lines; no row is ever torn."""
     (tmp_path / "plays.yaml").write_text(PLAYS, encoding="utf-8")
-    command = [sys.executable, str(Path(__file__).with_name("slow_town.py")), "0.01", "run", "plays.yaml"]
+    allow(tmp_path / "allowed", 0)
 
-    shown = in_terminal([*command, "--home", "home"], tmp_path, columns=columns, environment=environment)
+    def go_on(_: object, screen: tuple[str, ...]) -> None:
+        if ("[capture ×1]" if has_rows else "capture") in screen:
+            allow(tmp_path / "allowed", ALL)
+
+    shown = in_terminal(
+        [*WAITING, "allowed", "run", "plays.yaml", "--home", "home"],
+        tmp_path,
+        columns=columns,
+        environment=environment,
+        on_screen=go_on,
+    )
 
     assert 0 == shown.code
     assert has_rows is ("[capture ×1]" in shown.lines)
@@ -173,20 +256,23 @@ def test_looking_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.long
-def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
+def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: Running) -> None:
     """Whole at every moment, reloading while the run goes on and not at its end; it stays where it is."""
     pytest.importorskip("jinja2")
     page, pages = RunDirectory.find(tmp_path / "home", "latest").path / "report.html", list[str]()
     with subprocess.Popen(FOLLOW, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
         while follower.poll() is None:
-            if page.exists() and (not pages or page.read_text() != pages[-1]):
-                pages.append(page.read_text())
+            if page.exists() and (text := page.read_text()) not in pages[-1:]:
+                pages.append(text)
+                running.report_once_more() if len(pages) < 2 else running.finish()
             time.sleep(0.05)
         out, err = follower.communicate()
+    if page.read_text() != pages[-1]:
+        pages.append(page.read_text())
 
-    assert (0, 0) == (follower.returncode, running.wait(PATIENCE))
+    assert (0, 0) == (follower.returncode, running.process.wait(PATIENCE))
     assert all(each.startswith("<!doctype html>") and each.rstrip().endswith("</html>") for each in pages)
-    assert len(pages) > 1
+    assert len(pages) > 2
     assert all(REFRESH in each and "reloads itself every 1 s" in each for each in pages[:-1])
     stamps = [re.findall(r'data-written="([^"]+)"', each) for each in pages[:-1]]
     assert len(pages) - 1 == len({stamp for (stamp,) in stamps})
@@ -197,19 +283,19 @@ def test_the_page_follows_a_run_to_its_end(tmp_path: Path, running: subprocess.P
 
 
 @pytest.mark.long
-def test_a_page_that_follows_no_more_does_not_reload(tmp_path: Path, running: subprocess.Popen[bytes]) -> None:
+def test_a_page_that_follows_no_more_does_not_reload(tmp_path: Path, running: Running) -> None:
     """Ctrl-C leaves the run alone, and a last page that stays as it is."""
     pytest.importorskip("jinja2")
     page = RunDirectory.find(tmp_path / "home", "latest").path / "report.html"
     with subprocess.Popen(FOLLOW, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
-        while not page.exists():
-            time.sleep(0.05)
+        wait_for(page.exists, follower)
         follower.send_signal(signal.SIGINT)
         assert 130 == follower.wait(PATIENCE)
 
     assert REFRESH not in page.read_text()
-    assert running.poll() is None
-    assert 0 == running.wait(PATIENCE)
+    assert running.process.poll() is None
+    running.finish()
+    assert 0 == running.process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(

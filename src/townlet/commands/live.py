@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from townlet.commands.arguments import HOME, Home, Run, find_run
 from townlet.commands.run_loop import end_code
@@ -23,7 +25,14 @@ _NO_PROCESS = 3
 """Exit code for an open run that no process works on: it waits for a person."""
 
 
-def watch(run: Run, *, home: Home = HOME) -> int:
+def watch(
+    run: Run,
+    *,
+    wait: Annotated[
+        bool, Parameter(negative="", help="First wait until a process works on the run; latest is then the next one.")
+    ] = False,
+    home: Home = HOME,
+) -> int:
     """Show how a run goes that another process works on, until it ends; nothing of the run is changed.
 
     The exit code is that of the run: 0, 3, 4, 6 or 7. It is 3 too where no process works on the run any more, and 130
@@ -32,7 +41,11 @@ def watch(run: Run, *, home: Home = HOME) -> int:
     from townlet.report import terminal
     from townlet.store.hints import command_line, run_word
 
-    home, directory = find_run(home, run)
+    try:
+        home, directory = _wait_for_run(home, run) if wait else find_run(home, run)
+    except KeyboardInterrupt:
+        terminal.say("SIGINT: you wait no more")
+        return 130
     try:
         _show(directory, home)
     except KeyboardInterrupt:
@@ -42,22 +55,53 @@ def watch(run: Run, *, home: Home = HOME) -> int:
     return _show_end(directory, home)
 
 
+def _wait_for_run(home: "Path", run: str) -> "tuple[Path, RunDirectory]":
+    """Return home and directory of a run once a process works on it, or, for a word such as `latest`, of the next run.
+
+    BadInputError where the run is named, and not there.
+    """
+    from time import sleep
+
+    from townlet.errors import BadInputError
+    from townlet.machine.audit.run_follow import LOOK_SECONDS
+    from townlet.report import terminal
+    from townlet.store.rundir import LATEST, RunDirectory
+
+    before, is_first = "", True
+    while True:
+        try:
+            directory = RunDirectory.find(home, run)
+        except BadInputError:
+            if run not in LATEST:
+                raise
+        else:
+            before = before or directory.id
+            if directory.is_locked() or directory.id != before:
+                return find_run(home, run)
+        before = before or "none"
+        if is_first:
+            terminal.say(f"no process works on {run} in {home}; waiting for one, Ctrl-C ends the wait")
+        is_first = False
+        sleep(LOOK_SECONDS)
+
+
 def _show(directory: "RunDirectory", home: "Path") -> None:
     """Show a run until nobody works on it, or nobody reads what is shown."""
     from time import time
 
     from townlet.machine.audit.run_follow import follow_run
     from townlet.machine.audit.run_tail import RunTail
-    from townlet.machine.audit.snapshot import load_run
+    from townlet.machine.audit.snapshot import load_run, schedules
     from townlet.policy.training.strategies.base import catalogue
     from townlet.report import terminal
     from townlet.report.progress.run_progress import RunProgress
     from townlet.store.blobs import BlobStore
 
     strategies = catalogue()
-    schedule = load_run(directory, BlobStore(home / "blobs"), strategies).schedule
+    snapshot = load_run(directory, BlobStore(home / "blobs"), strategies)
+    is_as_begun = len(schedules(snapshot.entries)) == 1
     with RunProgress(terminal.output(soft_wrap=True), clock=time) as progress:
-        progress.expect({}, schedule)
+        progress.expect(directory.steps_after if is_as_begun else {}, snapshot.schedule)
         is_first = True
         for update in follow_run(RunTail(run=directory, catalogue=strategies)):
             _show_update(progress, update, _first_shown(update.entries) if is_first else 0)

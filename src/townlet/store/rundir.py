@@ -33,11 +33,11 @@ from townlet.store.run_index import (
 )
 from townlet.store.run_lock import is_locked, locked
 
-__all__ = ["RunDirectory"]
+__all__ = ["LATEST", "RunDirectory"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SCHEDULE, _INBOX = "schedule.yaml", "inbox"
-_LATEST = {"latest": False, "latest-rehearsal": True}
+LATEST = {"latest": False, "latest-rehearsal": True}
 """Words for the youngest run of a home, and whether it is one that only rehearses."""
 _STAGING = ".staging-"
 _STAGING_TTL = timedelta(hours=1)
@@ -195,7 +195,7 @@ class RunDirectory:
         word, runs = str(which), home / "runs"
         every = places(home)
         originals = [place for place in every if original(home, place.id, place.path) == place.path]
-        if word in _LATEST:
+        if word in LATEST:
             return cls.at(_latest(runs, originals, word))
         is_name = bool(word) and "/" not in word
         named = [place.path for place in originals if place.id == word] if is_name else []
@@ -251,6 +251,13 @@ class RunDirectory:
         path = local_path(source) if isinstance(source, str) else None
         return path if path is not None and path.is_file() else None
 
+    @property
+    def steps_after(self) -> Mapping[str, int]:
+        """Agent-steps that the run plays at least after each state, as it began; none in runs of earlier versions."""
+        steps = self.metadata().get("steps_after")
+        known = steps.items() if isinstance(steps, dict) else ()
+        return {state: count for state, count in known if isinstance(count, int)}
+
     def metadata(self) -> dict[str, Any]:
         """Return the content of ``run.json``; BadInputError where it cannot be read."""
         return read_metadata(self.path)
@@ -275,7 +282,7 @@ class RunDirectory:
 
 def _latest(runs: Path, originals: Sequence[RunPlace], word: str) -> Path:
     """Return the youngest run that is, or is not, a rehearsal; BadInputError where there is none."""
-    rehearsal = _LATEST[word]
+    rehearsal = LATEST[word]
     matches = [place for place in originals if place.is_rehearsal is rehearsal]
     if matches:
         return matches[-1].path

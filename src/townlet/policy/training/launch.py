@@ -21,6 +21,7 @@ from townlet.machine.schedule.loader import require_torch as require_torch_for
 from townlet.machine.schedule.overrides import Override, overridden
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
+from townlet.machine.schedule.remaining import least_steps_after
 from townlet.machine.schedule.yaml_source import MAX_BYTES, SourceSyntaxError, read
 from townlet.machine.schedule.yaml_text import dump, edit
 from townlet.policy.model.weights import read_weights, verifier
@@ -249,6 +250,7 @@ class RunLauncher:
             "seed": schedule.seed,
             "versions": dict(fingerprint()),
             "folder": stored_text(source.folder.resolve()),
+            "steps_after": dict(least_steps_after(plan, self.catalogue, description, self._suites(schedule))),
         }
         if source.file is not None:
             metadata["source"] = stored_text(source.file.resolve())
@@ -281,6 +283,10 @@ class RunLauncher:
             for entry in journal.entries:
                 listen(entry)
             return self.resume(plan, run, journal, ProcessStarted(pid=os.getpid(), host=socket.gethostname()))
+
+    def _suites(self, schedule: ScheduleSpec) -> dict[str, EnvironmentDescription]:
+        names = {name for evidence in schedule.evidence.values() for name in evidence.scenarios}
+        return {name: self.environments.describe(name) for name in sorted(names)}
 
     def resume(self, plan: Plan, run: RunDirectory, journal: Journal, process: ProcessStarted) -> AnnealSummary:
         """Run the machine from the state of the journal to its end or a hold; hold the run's lock around it."""

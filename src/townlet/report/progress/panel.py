@@ -13,7 +13,7 @@ from townlet.report.progress.progress_state import ProgressState, Tolerance
 from townlet.report.progress.sparkline import level, scale_marks, sparkline
 from townlet.report.terminal import styled
 
-__all__ = ["GAP", "machine_row", "panel", "return_row", "tolerance_rows", "visit_parts", "visit_row"]
+__all__ = ["GAP", "look_row", "machine_row", "panel", "return_row", "tolerance_rows", "visit_parts", "visit_row"]
 
 GAP = "  "
 _HEADLINE_METRICS = (
@@ -41,7 +41,8 @@ def panel(state: ProgressState, now: float, width: int, height: int) -> Iterator
     """Yield the rows that fit a terminal, each within `width`; a low terminal gets the row of the visit alone."""
     rows: tuple[Text | None, ...] = (visit_row(state, now, width),)
     if height >= _LEAST_HEIGHT:
-        rows = (machine_row(state, width), *rows, return_row(state, width), *tolerance_rows(state, width))
+        measured = (return_row(state, width), look_row(state), *tolerance_rows(state, width))
+        rows = (machine_row(state, width), *rows, *measured)
     for row in rows:
         if row is not None:
             row.truncate(width, overflow="ellipsis")
@@ -123,6 +124,19 @@ def return_row(state: ProgressState, width: int) -> Text | None:
     room = min(room - cell_len(more), _MOST_BLOCKS)
     blocks = sparkline(values, room, low, high) if room >= _LEAST_BLOCKS else ""
     return styled(_RETURN, (blocks, "cyan"), f"{last if blocks else last.lstrip()}{beside}{more}")
+
+
+def look_row(state: ProgressState) -> Text | None:
+    """Return the last look of the cliff watch: the difference to the visit's first weights, its bounds, its pairs."""
+    if state.look is None:
+        return None
+    numbers = state.look.numbers
+    difference, low, high = (numbers.get(f"watched_{name}", nan) for name in ("difference", "low", "high"))
+    bounds = f" [{number(low)}, {number(high)}]" if isfinite(high) else ""
+    pairs = f" in {number(numbers['watched_pairs'])} pairs" if "watched_pairs" in numbers else ""
+    style = "red" if high < 0 else "green" if low > 0 else ""
+    where = f" against its start{pairs}, at iteration {state.look.step}"
+    return styled("watch ", (f"{number(difference)}{bounds}", style), where)
 
 
 def tolerance_rows(state: ProgressState, width: int) -> Iterator[Text]:

@@ -126,6 +126,8 @@ class ProgressState:
     """Visits to each state."""
     returns: list[tuple[int, float]] = field(factory=list)
     """Iteration and return of the policy in training, for the last visit that trains."""
+    look: Point | None = None
+    """Last look of the cliff watch in the last visit that trains."""
     teacher: TeacherLevel | None = None
     """What the teacher's play is worth; None where nobody measured it."""
     schedule: ScheduleSpec | None = None
@@ -185,6 +187,7 @@ class ProgressState:
         """
         self._note_return(point)
         self._note_kpis(point)
+        self._note_look(point)
         if self._open is not None and self._open != (point.state, point.visit):
             return
         self.state, self.point = point.state, point
@@ -255,6 +258,12 @@ class ProgressState:
         if not is_same_visit or name != earlier:
             self._series, self.returns = (point.state, point.visit, name), []
         self.returns.append((point.step, point.numbers[name]))
+
+    def _note_look(self, point: Point) -> None:
+        if "watched_difference" in point.numbers:
+            self.look = point
+        elif self.look is not None and self.look.state == point.state and self.look.visit != point.visit:
+            self.look = None
 
     def _note_kpis(self, point: Point) -> None:
         for name, value in point.numbers.items():
