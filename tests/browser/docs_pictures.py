@@ -16,6 +16,7 @@ REPORT = DOCS / "reference" / "report"
 PICTURES: tuple[tuple[str, Path, int, int, bool], ...] = (
     ("promoted", REPORT / "promoted.png", 1280, 1400, False),
     ("promoted", REPORT / "promoted-phone.png", 375, 800, False),
+    ("promoted", REPORT / "reward.png", 1280, 900, False),
     ("held", REPORT / "held.png", 1280, 760, False),
     ("rolled-back", REPORT / "rolled-back.png", 1280, 760, False),
     ("cartpole", REPORT / "cartpole.png", 1280, 760, False),
@@ -43,11 +44,16 @@ def _maps(page: Any, path: Path) -> None:
     page.screenshot(path=path)
 
 
+def _terms(page: Any, path: Path) -> None:
+    """Show what the reward consists of."""
+    page.locator("section[aria-labelledby=terms]").screenshot(path=path)
+
+
 def _first_screen(page: Any, path: Path) -> None:
     page.screenshot(path=path)
 
 
-_TAKERS = {"episo": _viewer, "watch": _maps}
+_TAKERS = {"episo": _viewer, "watch": _maps, "rewar": _terms}
 """By the first letters of a picture's name."""
 
 
