@@ -1,7 +1,8 @@
 """How fast towns are: agent-ticks and agent-steps a second, and how much of the memory's speed that is.
 
-What is timed is the step alone, on real play: the script plays once, its actions are kept, and the same decisions are
-played again from the same snapshot, back to back.
+What is timed is real play: the script plays once, its actions are kept, and the same decisions are played again from
+the same snapshot, back to back. It is timed in three parts: the rules alone, with observations, and `TownBatch.step`,
+which checks actions and returns records.
 """
 
 import os
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Speed", "TownBench", "bench", "bench_table"]
 
-_WARM_UP, _LARGEST, _MANY, _LEAST_SECONDS = 40, 1 << 18, 1 << 14, 0.1
+_WARM_UP, _CHOICE, _LARGEST, _LEAST_SECONDS = 240, 6, 1 << 18, 0.1
+"""Ticks before the measured ones, ticks from one choice of the script to the next among them, agents of the largest
+batch, seconds of the shortest measurement."""
+PARTS = ("rules", "observed", "step")
+"""What is timed: the rules alone, with observations, and with checks and records as well."""
 
 
 @frozen(kw_only=True)
@@ -38,15 +43,17 @@ class Speed(Record):
     agents: int
     """N per world."""
     threads: int
-    """Threads that shared the worlds."""
+    """Most threads that shared the worlds; a small batch takes one."""
     ticks_per_decision: int
     """Ticks that one action lasts."""
-    observed: bool
-    """Whether observations were written after each decision."""
+    part: str
+    """What was timed: ``rules``, ``observed`` or ``step``."""
     agent_ticks: float
     """Agent-ticks per second of wall time; the best of the rounds."""
     agent_steps: float
     """Agent-steps (decisions of one agent) per second."""
+    agent_steps_processor: float
+    """Agent-steps per second of processor time, all threads together, which other programs hardly move."""
     bytes_per_step: float
     """Bytes an agent-step moves: its share of the state read and written, features, mask and terms written."""
     of_copy: float
@@ -70,7 +77,7 @@ class TownBench(Record):
     plain: float
     """Times as fast as one thread two of them hash bytes: what this machine's second processor is worth."""
     speeds: tuple[Speed, ...]
-    """In the order of agents, ticks, worlds, observed, threads."""
+    """In the order of agents, ticks, worlds, parts, threads."""
 
 
 def bench(
@@ -114,12 +121,13 @@ def bench_table(result: TownBench) -> str:
         f"town {result.scenario} on {result.processors} processors; first decision after {result.first_call:.1f} s "
         f"({'compiled' if result.compiled else 'from the cache'}); two threads of plain hashing are worth "
         f"{result.plain:.2f} of one",
-        f"{'worlds':>7} {'agents':>6} {'ticks':>5} {'threads':>7} {'observed':>8} "
-        f"{'M ticks/s':>10} {'M steps/s':>10} {'bytes/step':>10} {'of copy':>8} {'of one':>7}",
+        f"{'worlds':>7} {'agents':>6} {'ticks':>5} {'threads':>7} {'part':>8} "
+        f"{'M ticks/s':>10} {'M steps/s':>10} {'by cpu':>7} {'bytes/step':>10} {'of copy':>8} {'of one':>7}",
     ]
     lines += [
-        f"{s.worlds:>7} {s.agents:>6} {s.ticks_per_decision:>5} {s.threads:>7} {'yes' if s.observed else 'no':>8} "
-        f"{s.agent_ticks / 1e6:>10.2f} {s.agent_steps / 1e6:>10.2f} {s.bytes_per_step:>10.0f} {s.of_copy:>8.0%} "
+        f"{s.worlds:>7} {s.agents:>6} {s.ticks_per_decision:>5} {s.threads:>7} {s.part:>8} "
+        f"{s.agent_ticks / 1e6:>10.2f} {s.agent_steps / 1e6:>10.2f} {s.agent_steps_processor / 1e6:>7.2f} "
+        f"{s.bytes_per_step:>10.0f} {s.of_copy:>8.0%} "
         f"{s.of_one:>7.2f}"
         for s in result.speeds
     ]
@@ -127,7 +135,7 @@ def bench_table(result: TownBench) -> str:
 
 
 def _run(spec: TownSpec, *, worlds: int, threads: tuple[int, ...], rounds: int) -> list[Speed]:
-    """Return the speeds without and with observations on each number of threads, in rounds that take them in turn."""
+    """Return the speeds of each part on each number of threads, in rounds that take all of them in turn."""
     from townlet.world.batch import TownBatch
 
     batches = {
@@ -135,36 +143,44 @@ def _run(spec: TownSpec, *, worlds: int, threads: tuple[int, ...], rounds: int) 
     }
     start, script = _recorded(next(iter(batches.values())))
     steps = len(script) * worlds * spec.agents
+    seconds = np.array(
+        [[[_timed(batch, start, script, part) for batch in batches.values()] for part in PARTS] for _ in range(rounds)]
+    )  # [rounds, parts, threads, clocks]
+    gains, best = np.median(seconds[:, :, :1, 0] / seconds[..., 0], axis=0), seconds.min(axis=0)
     speeds = []
-    for observed in (False, True):
-        seconds = np.array(
-            [[_timed(batch, start, script, observed=observed) for batch in batches.values()] for _ in range(rounds)]
-        )
-        gains, best = np.median(seconds[:, :1] / seconds, axis=0), seconds.min(axis=0)
-        for (count, batch), gain, least in zip(batches.items(), gains, best, strict=True):
-            moved = batch.bytes_per_step(observed=observed)
+    for p, part in enumerate(PARTS):
+        for b, (count, batch) in enumerate(batches.items()):
+            moved, (least, processor) = batch.bytes_per_step(observed=part != "rules"), best[p, b]
             speeds.append(
                 Speed(
                     worlds=worlds,
                     agents=spec.agents,
                     threads=count,
                     ticks_per_decision=spec.ticks_per_decision,
-                    observed=observed,
+                    part=part,
                     agent_ticks=float(steps * spec.ticks_per_decision / least),
                     agent_steps=float(steps / least),
+                    agent_steps_processor=float(steps / processor),
                     bytes_per_step=moved,
                     of_copy=float(moved * steps / least / _copy_speed(moved * worlds * spec.agents, count)),
-                    of_one=float(gain),
+                    of_one=float(gains[p, b]),
                 )
             )
     return speeds
 
 
 def _recorded(batch: "TownBatch") -> tuple[bytes, list[NDArray[np.int64]]]:
-    """Return a moment of the script's play, and its next decisions: about a million agent-steps, but 4 to 200."""
+    """Return a moment of the script's play, and its next decisions: about a million agent-steps, but 4 to 200.
+
+    The moment is the same for all sizes: what an agent-step costs depends on how many queue, quarrel and work.
+    """
     teacher, observations = TEACHERS["scripted"](), batch.reset()
-    for _ in range(_WARM_UP if batch.worlds * batch.spec.agents <= _MANY else 2):
-        observations = batch.step(teacher.act(observations)).observations
+    ticks = batch.spec.ticks_per_decision
+    actions = teacher.act(observations)
+    for tick in range(0, _WARM_UP, ticks):
+        if tick % _CHOICE == 0:
+            actions = teacher.act(observations)
+        observations = batch.step(actions).observations
     start, script = batch.snapshot(), []
     lanes = batch.worlds * batch.spec.agents
     for _ in range(min(max(1_000_000 // lanes, 4), 200)):
@@ -173,15 +189,25 @@ def _recorded(batch: "TownBatch") -> tuple[bytes, list[NDArray[np.int64]]]:
     return start, script
 
 
-def _timed(batch: "TownBatch", start: bytes, script: list[NDArray[np.int64]], *, observed: bool) -> float:
-    """Return the seconds that a replay of the script takes; short ones are repeated."""
-    total, count = 0.0, 0
-    while total < _LEAST_SECONDS:
+def _timed(batch: "TownBatch", start: bytes, script: list[NDArray[np.int64]], part: str) -> tuple[float, float]:
+    """Return the seconds and the processor seconds that a replay of the script takes; short ones are repeated."""
+    total, count = np.zeros(2), 0
+    while total[0] < _LEAST_SECONDS:
         batch.restore(start)
-        began = time.perf_counter()
-        batch.play_actions(script, observed=observed)
-        total, count = total + time.perf_counter() - began, count + 1
-    return total / count
+        began = _clocks()
+        if part == "step":
+            for actions in script:
+                batch.step(actions)
+        else:
+            batch.play_actions(script, observed=part == "observed")
+        total, count = total + _clocks() - began, count + 1
+    wall, processor = total / count
+    return float(wall), float(processor)
+
+
+def _clocks() -> NDArray[np.float64]:
+    """Return the moment [2] by the clock and by the processor time of all threads, in seconds."""
+    return np.array((time.perf_counter(), time.process_time()))
 
 
 def _copy_speed(size: float, threads: int) -> float:
