@@ -2,11 +2,13 @@
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from townlet import compiled
 from townlet.compiled import entry_kernel, f32, kernel
 
 numba = pytest.importorskip("numba")
@@ -26,6 +28,12 @@ def _thirds(values: NDArray[np.float32], i: int) -> float:
 @kernel
 def _unfit(values: NDArray[np.float32]) -> None:
     values.no_such_word()
+
+
+@pytest.fixture(autouse=True)
+def _cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is compiled in a folder of the test's own, so that nothing comes from the user's cache."""
+    monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
 
 
 @pytest.fixture
