@@ -16,6 +16,7 @@ from townlet import rng as keyed
 from townlet.compiled import entry_kernel
 from townlet.dto.scenarios import scenario
 from townlet.errors import BadInputError
+from townlet.processors import usable_processors
 from townlet.world import kernel_rng as inner
 from townlet.world.batch import TownBatch
 from townlet.world.step import STEP, run_worlds
@@ -67,7 +68,7 @@ def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the smallest batch be worth as many threads and slices as it has worlds."""
     monkeypatch.setattr("townlet.world.batch._LEAST_SHARE", 1)
     monkeypatch.setattr("townlet.world.batch._LEAST_SLICE", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("townlet.world.batch.usable_processors", lambda: 8)
 
 
 @pytest.mark.usefixtures("eager_threads")
@@ -117,7 +118,7 @@ def test_a_small_batch_wakes_no_thread() -> None:
     """A step of 64 worlds at one tick a decision is over before a thread is awake; one of 1,024 is shared."""
     spec = evolve(SPEC, ticks_per_decision=1)
     small, large = (TownBatch(spec, worlds=worlds, seed=1, days=1, threads=2) for worlds in (64, 1024))
-    assert (1, min(2, os.cpu_count() or 1)) == (small._threads, large._threads)
+    assert (1, min(2, usable_processors())) == (small._threads, large._threads)
 
 
 def test_other_seeds_and_episodes_are_other_towns() -> None:

@@ -5,7 +5,6 @@ the same snapshot, back to back. It is timed in three parts: the rules alone, wi
 which checks actions and returns records.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from townlet.dto.codec import Record
 from townlet.dto.scenarios import scenario as preset
 from townlet.dto.town import TownSpec
 from townlet.errors import BadInputError
+from townlet.processors import usable_processors
 from townlet.world.teachers import TEACHERS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def bench(
         for speed in _run(evolve(base, agents=n, ticks_per_decision=tick), worlds=w, threads=sizes[3], rounds=rounds)
     ]
     return TownBench(
-        scenario=scenario, processors=os.cpu_count() or 1, first_call=first_call, compiled=cold, plain=_plain(rounds),
+        scenario=scenario, processors=usable_processors(), first_call=first_call, compiled=cold, plain=_plain(rounds),
         speeds=tuple(speeds),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from townlet.dto.quantities import whole_number
 from townlet.dto.town import DAY, KINDS, MOST_DAYS, MOST_WORLDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.ports import Tallies
+from townlet.processors import usable_processors
 from townlet.rng import mix
 from townlet.world.buffers import BatchArrays, allocate_buffers
 from townlet.world.features import RULES_VERSION, TERMS
@@ -82,7 +83,7 @@ class TownBatch:
         self.spec, self.worlds, self.seed, self.days, self.first_world = spec, worlds, seed, days, first_world
         self._most_threads = threads
         self._work = worlds * spec.agents * (spec.ticks_per_decision + _OBSERVING)
-        self._threads = max(1, min(threads or 256, os.cpu_count() or 1, worlds, self._work // _LEAST_SHARE))
+        self._threads = max(1, min(threads or 256, usable_processors(), worlds, self._work // _LEAST_SHARE))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
         self._rules = build_rules(spec)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from townlet.cli import run_command
@@ -14,7 +13,6 @@ from townlet.errors import BadInputError
 from townlet.machine.schedule.overrides import parse_overrides
 from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training import bench_host as bench_host_module
-from townlet.policy.training import bench_products
 from townlet.policy.training.bench_host import bench_host, peak_memory, sgemm_speed
 from townlet.policy.training.bench_ppo import PPOBench, PPOSpeed, bench_table, ppo_options
 from townlet.policy.training.bench_products import PPOShapes, product_seconds
@@ -51,15 +49,6 @@ def test_products_take_time_on_both_clocks() -> None:
 
     assert (2,) == seconds.shape
     assert (seconds > 0).all()
-
-
-def test_a_weight_gradient_is_the_same_in_blocks() -> None:
-    """The last block is what is left."""
-    x, y = np.arange(900, dtype=np.float32).reshape(300, 3), np.ones((300, 2), np.float32)
-    total, part = np.empty((3, 2), np.float32), np.empty((3, 2), np.float32)
-    for block in (128, 299, 300):
-        bench_products._sum_blocks(x, y, block, total, part)
-        assert (x.T @ y == total).all()
 
 
 def test_the_host_says_what_speed_depends_on() -> None:

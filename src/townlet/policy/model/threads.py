@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
+from townlet.processors import usable_processors
+
 __all__ = ["both"]
 
 A = TypeVar("A")
@@ -24,7 +26,7 @@ def both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
 
     They run one after the other where the process may use one processor only, and inside of another `both`.
     """
-    if getattr(_inside, "active", False) or _processors() == 1:
+    if getattr(_inside, "active", False) or usable_processors() == 1:
         return first(), second()
     _inside.active = True
     try:
@@ -46,9 +48,3 @@ def _marked(call: Callable[[], B]) -> B:
 @cache
 def _pool(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "second")
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

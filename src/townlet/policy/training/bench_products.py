@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
 from townlet.policy.model.blas import one_thread
+from townlet.policy.ppo.backprop import transposed_product
 from townlet.policy.training.bench_host import clocks
 
 __all__ = ["PPOShapes", "Product", "product_seconds"]
 
-Reals = NDArray[np.float32]
 _BLOCKS = (128, 256, 384, 512)
 """Rows whose products are summed to a weight gradient: whole minibatches are slow with some kernels."""
 _LEAST_ROWS = 256
@@ -148,7 +148,6 @@ def _call(product: Product, rows: int, block: int) -> Callable[[int], None]:
         np.ones(shape, np.float32)
         for shape in ((rows, product.inputs), (rows, product.outputs), (product.inputs, product.outputs))
     )
-    part = np.empty_like(weight)
 
     def forward() -> None:
         np.matmul(x, weight, out=y)
@@ -158,7 +157,7 @@ def _call(product: Product, rows: int, block: int) -> Callable[[int], None]:
         multiply(y, weight.T, out=x)
 
     def weights() -> None:
-        _sum_blocks(x, y, block, weight, part)
+        transposed_product(x, y, block, weight)
 
     call = {"forward": forward, "inputs": inputs, "weights": weights}[product.kind]
 
@@ -167,11 +166,3 @@ def _call(product: Product, rows: int, block: int) -> Callable[[int], None]:
             call()
 
     return repeat
-
-
-def _sum_blocks(x: Reals, y: Reals, block: int, total: Reals, part: Reals) -> None:
-    """Write xᵀ·y to `total` [in, out], as the sum over blocks of rows; `part` is scratch."""
-    np.matmul(x[:block].T, y[:block], out=total)
-    for start in range(block, len(x), block):
-        np.matmul(x[start : start + block].T, y[start : start + block], out=part)
-        np.add(total, part, out=total)

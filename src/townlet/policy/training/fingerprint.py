@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 
 from townlet.policy.model.blas import kernel_name
+from townlet.processors import usable_processors
 
 __all__ = ["changes", "fingerprint", "unrecorded"]
 
@@ -31,7 +32,7 @@ def fingerprint() -> Mapping[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),
-        "processors": str(_processors()),
+        "processors": str(usable_processors()),
         "cpu_features": " ".join(sorted(name for name, enabled in features.items() if enabled)),
         "blas": kernel_name(),
         "torch_cpu": os.environ.get("ATEN_CPU_CAPABILITY", "default"),
@@ -43,13 +44,6 @@ def fingerprint() -> Mapping[str, str]:
         except PackageNotFoundError:
             versions[library] = "not installed"
     return MappingProxyType(versions)
-
-
-def _processors() -> int:
-    """Return the number of processors that this process may use; where the system does not say, of all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def changes(before: Mapping[str, str]) -> dict[str, str]:
