@@ -156,7 +156,8 @@ def test_the_page_says_what_the_terminal_says(folder: Path, tmp_path: Path, caps
     assert "These weights of idle are worse than lively in return_per_agent_day, IQM " in page
     assert "lively: 2 runs, 40 episodes; idle: 1 run, 20 episodes." in page
     assert "policies.given.sha256" in page
-    assert page.count('<th scope="row">deaths</th>') == page.count('<th scope="row">lives</th>') == 1
+    assert page.count('<th scope="row">deaths</th>') == page.count('<th scope="row">lives<br>') == 1
+    assert ">difference in evaluate.deaths" in page
     assert {"2", "1"} <= set(re.findall(r'class="verdicts">(\d+) ', page))
     assert str(tmp_path) not in page
     assert str(folder) not in page
