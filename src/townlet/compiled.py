@@ -32,6 +32,22 @@ u64 = cast("Callable[[int], int]", np.uint64)
 """uint64. Mixed with int64, numba would return a float."""
 
 
+_NAMED = (
+    "dto/town_rules.py",
+    "compiled.py",
+    "kernel_arguments.py",
+    "kernel_compiler.py",
+    "policy/distributions/backward.py",
+    "policy/distributions/exponential.py",
+    "policy/model/products.py",
+    "policy/ppo/gradient_kernel.py",
+    "policy/ppo/layout.py",
+    "policy/ppo/loss_kernels.py",
+    "policy/ppo/trunks.py",
+)
+"""Sources of kernels beside those of the town."""
+
+
 @cache
 def cache_folder() -> Path | None:
     """Return the folder of the compiled kernels, one per digest of their sources; None where none can be kept.
@@ -41,8 +57,8 @@ def cache_folder() -> Path | None:
     """
     digest = sha256(f"Python {sys.version_info[:2]} numba {numba.__version__} numpy {np.__version__}".encode())
     package = Path(__file__).parent
-    named = ("dto/town_rules.py", "compiled.py", "kernel_arguments.py", "kernel_compiler.py")
-    for source in (*(package / name for name in named), *sorted((package / "world").glob("*.py"))):
+    sources = (*(package / name for name in _NAMED), *sorted((package / "world").glob("*.py")))
+    for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return folder_for(digest.hexdigest()[:16])
 

@@ -10,8 +10,9 @@ from townlet.policy.model import blas
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import forward
 from townlet.policy.model.initialise import fresh_layers
+from townlet.policy.model.products import product_address
 
-get, take = blas._openblas()
+get, take = blas._openblas(blas._libraries[0])
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,23 @@ def test_overlapping_contexts_of_two_threads_stay_on_one_thread() -> None:
             assert 1 == get()
         done.result()
     assert 2 == get()
+
+
+def test_a_library_that_comes_later_is_on_one_thread_too() -> None:
+    """That of scipy, which kernels use: from the moment on at which it is named, and restored with the others."""
+    product_address("float32")
+    theirs, tell = blas._openblas(blas._libraries[-1])
+    tell(2)
+    if theirs() != 2:
+        pytest.skip("scipy's products come from a library that cannot be told here")
+    assert blas._libraries[0] != blas._libraries[-1]
+    with one_thread():
+        assert 1 == theirs()
+        tell(2)
+        blas.add_library(blas._libraries[-1])
+        assert 1 == theirs() == get()
+    assert 2 == theirs() == get()
+    tell(1)
 
 
 def test_a_product_has_the_same_bits_for_any_number_of_threads() -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec, BoxHead, DiscreteHead
 from townlet.dto.strategies import PPOSpec
-from townlet.policy.ppo.numba_kernels import bias_relu, relu_backward, surrogate_backward, value_error_backward
+from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, Terms
+from townlet.policy.ppo.kernel_backend import KernelBackend
 from townlet.policy.ppo.ramps import Ramp
 
 torch = pytest.importorskip("torch")
@@ -24,9 +25,7 @@ from townlet.policy.distributions.autograd import ActionDistribution  # noqa: E4
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
 from townlet.policy.model.threads import both  # noqa: E402
 from townlet.policy.model.torch_network import ActorCritic  # noqa: E402
-from townlet.policy.ppo.batch import Batch, Demonstrations, Shard, Terms  # noqa: E402
-from townlet.policy.ppo.gradient_backend import NumpyBackend, TorchBackend  # noqa: E402
-from townlet.policy.ppo.objective import split_minibatch  # noqa: E402
+from townlet.policy.ppo.torch_backend import TorchBackend  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -43,28 +42,32 @@ KINDS = [np.float64, np.float32]
 class Case:
     """A minibatch, the network and the options of the loss."""
 
-    network: Any
-    batch: Any
-    rows: Any
-    demos: Any
+    actor: Any
+    critic: Any
+    log_std: Any
+    actions: ActionSpec
+    batch: Batch[Any]
+    minibatch: Minibatch
+    demos: Demonstrations[Any] | None
     ramp: Ramp
     spec: PPOSpec
-    block_rows: int = 4096
+    block_rows: int = 32
 
-    def shards(self, count: int) -> list[Any]:
-        """Return the minibatch in `count` shards."""
-        return split_minibatch(self.batch, self.rows, count, self.demos, norm_adv=self.spec.norm_adv)[0]
+    def backend(self, kind: type[TorchBackend] | type[KernelBackend]) -> Any:
+        """Return a backend that has computed the gradient, and the terms."""
+        weights = (self.actor, self.critic, self.log_std, self.actions, self.spec)
+        last = self.block_rows if kind is KernelBackend else torch.device("cpu")
+        backend: Any = kind(*weights, last, self.demos)  # type: ignore[arg-type]
+        backend.use(self.batch)
+        return backend
 
-    def backward(self, kind: type[TorchBackend] | type[NumpyBackend]) -> tuple[Terms[float], list[NDArray[Any] | None]]:
+    def backward(
+        self, kind: type[TorchBackend] | type[KernelBackend]
+    ) -> tuple[Terms[float], list[NDArray[Any] | None]]:
         """Return the terms and the gradient by parameter, None where the loss does not depend on it."""
-        backend = (
-            NumpyBackend(self.network, self.spec, self.block_rows)
-            if kind is NumpyBackend
-            else kind(self.network, self.spec)
-        )
-        terms = backend.backward(self.shards(backend.shards), self.batch, self.ramp)
-        gradients = [None if each.grad is None else each.grad.numpy().copy() for each in self.network.parameters()]
-        return Terms(*terms.tolist()), gradients
+        backend = self.backend(kind)
+        terms, _, _ = backend.gradient(self.minibatch, self.ramp)
+        return terms, [None if each is None else each.copy() for each in backend.gradients()]
 
 
 def masks(rng: np.random.Generator, rows: int, actions: ActionSpec) -> NDArray[np.bool_]:
@@ -105,46 +108,55 @@ def case(
             for i, (weight, bias) in enumerate(made)
         )
 
-    def numbers(*shape: int) -> Any:
-        return torch.from_numpy(rng.standard_normal(shape).astype(kind))
+    def numbers(*shape: int) -> NDArray[Any]:
+        return rng.standard_normal(shape).astype(kind)
 
     total = rows + rows // 3
     features, mask = numbers(total, FEATURES), masks(rng, total, actions)
     features[::11] = 0  # ReLU at exactly 0
     actor, critic = layers(len(actions.outputs)), layers(1)
     log_std = (0.3 * rng.standard_normal(len(actions.box))).astype(kind)
-    network = ActorCritic(actor, critic, log_std, actions)
-    allowed, chosen = torch.from_numpy(mask), torch.from_numpy(_of_kind(legal(rng, mask, actions), kind))
+    chosen = _of_kind(legal(rng, mask, actions), kind)
     with torch.no_grad():
-        outputs = network.actor(features)
+        network, allowed = ActorCritic(actor, critic, log_std, actions), torch.from_numpy(mask)
+        outputs = network.actor(torch.from_numpy(features))
         current = ActionDistribution.of_outputs(outputs, allowed, network.actor.log_std, actions)
-        old = current.log_prob(chosen) + 0.3 * numbers(total)
-        outputs = outputs + numbers(total, len(actions.outputs))
+        old = current.log_prob(torch.from_numpy(chosen)).numpy() + 0.3 * numbers(total)
+        outputs = outputs + torch.from_numpy(numbers(total, len(actions.outputs)))
         parent = ActionDistribution.of_outputs(outputs, allowed, 0.5 * network.actor.log_std, actions)
     advantages = numbers(total)
     advantages[::7] = 0
     demo_mask = masks(rng, max(demos, 1), actions)
+    by_teacher = rng.random(total) < teacher_share
     batch = Batch(
         features=features,
-        action_mask=allowed,
+        action_mask=mask,
         actions=chosen,
-        old_log_probs=old,
+        old_log_probs=old.astype(kind),
         advantages=advantages,
         targets=numbers(total),
         old_values=numbers(total),
-        anchor_log_probs=torch.cat((*parent.log_p, outputs[:, :0]), -1) if anchored else None,
-        anchor_means=parent.means.contiguous() if anchored else None,
-        anchor_log_std=parent.log_std if anchored else None,
-        teacher_controlled=torch.from_numpy(rng.random(total) < teacher_share) if teacher_share else None,
+        anchor_log_probs=torch.cat((*parent.log_p, outputs[:, :0]), -1).numpy() if anchored else None,
+        anchor_means=parent.means.contiguous().numpy() if anchored else None,
+        anchor_log_std=parent.log_std.numpy() if anchored else None,
+        teacher_controlled=by_teacher if teacher_share else None,
     )
-    subset, demonstrations = torch.from_numpy(rng.permutation(total)[:rows]), None
+    subset, demonstrations = rng.permutation(total)[:rows], None
     if demos:
         demonstrations = Demonstrations(
             features=numbers(demos, FEATURES),
-            action_mask=torch.from_numpy(demo_mask),
-            labels=torch.from_numpy(_of_kind(legal(rng, demo_mask, actions), kind)),
+            action_mask=demo_mask,
+            labels=_of_kind(legal(rng, demo_mask, actions), kind),
         )
-    return Case(network, batch, subset, demonstrations, RAMP, PPOSpec(**spec))
+    minibatch = Minibatch(
+        rows=subset,
+        policy_rows=subset[~by_teacher[subset]],
+        demonstrations=rng.permutation(demos),
+        teacher_rows=subset[by_teacher[subset]][::2] if demos else subset[:0],
+    )
+    return Case(
+        actor, critic, log_std, actions, batch, minibatch, demonstrations, RAMP, PPOSpec(max_grad_norm=1e9, **spec)
+    )
 
 
 def _of_kind(actions: NDArray[Any], kind: type) -> NDArray[Any]:
@@ -155,7 +167,7 @@ def _of_kind(actions: NDArray[Any], kind: type) -> NDArray[Any]:
 def assert_alike(example: Case, kind: type) -> None:
     """Compare both ways, to the rounding of the precision."""
     near = {"rel": 1e-9, "abs": 1e-11} if kind is np.float64 else {"rel": 1e-4, "abs": 2e-6}
-    (terms, gradients), (ours, by_hand) = example.backward(TorchBackend), example.backward(NumpyBackend)
+    (terms, gradients), (ours, by_hand) = example.backward(TorchBackend), example.backward(KernelBackend)
     share = terms.clip_fraction  # torch's is in single precision, whatever the rest is
     assert share == pytest.approx(ours.clip_fraction, abs=1e-6)
     assert tuple(terms) == pytest.approx(tuple(ours._replace(clip_fraction=share)), **near)
@@ -185,9 +197,9 @@ def test_the_hand_written_gradient_equals_autograds(
     assert_alike(evolve(example, ramp=evolve(RAMP, actor=actor)), kind)
 
 
-@pytest.mark.parametrize("block_rows", [1, 7, 30])
+@pytest.mark.parametrize("block_rows", [1, 7, 30, 4096])
 def test_a_gradient_in_blocks_is_the_gradient(block_rows: int) -> None:
-    """Blocks that divide a shard of 30 rows, that do not, and one that holds it."""
+    """Blocks that divide a shard of 30 rows, that do not, one that holds it, and one that has room for more."""
     assert_alike(evolve(case(6, np.float64, 60, 0.0, 19), block_rows=block_rows), np.float64)
     assert_alike(evolve(case(6, np.float64, 60, 0.4, 19), block_rows=block_rows), np.float64)
 
@@ -201,66 +213,22 @@ def test_a_large_minibatch_has_equal_gradients(kind: type, actions: ActionSpec) 
 
 @pytest.mark.parametrize("actions", SPECS)
 def test_the_gradient_equals_finite_differences(actions: ActionSpec) -> None:
-    """(L(w + h) − L(w − h)) ÷ 2h, at every twentieth weight, of the numpy backend's own loss."""
+    """(L(w + h) − L(w − h)) ÷ 2h, at every twentieth weight, of the kernels' own loss."""
     example = case(3, np.float64, 200, 0.2, 30, actions=actions)
-    gradients, step = example.backward(NumpyBackend)[1], 1e-6
-    for parameter, gradient in zip(example.network.parameters(), gradients, strict=True):
-        flat = parameter.detach().view(-1)
-        for index in range(0, len(flat), 20):
+    backend, step = example.backend(KernelBackend), 1e-6
+    backend.gradient(example.minibatch, example.ramp)
+    gradients = [each.copy() for each in backend.gradients()]
+    for parameter, gradient in zip(backend.parameters.each(), gradients, strict=True):
+        for place in list(np.ndindex(parameter.shape))[::20]:
             sides = []
             for side in (step, -step, 0.0):
-                kept = float(flat[index])
-                flat[index] = kept + side
-                sides.append(example.backward(NumpyBackend)[0].total)
-                flat[index] = kept
+                kept = parameter[place]
+                parameter[place] = kept + side
+                sides.append(backend.gradient(example.minibatch, example.ramp)[0].total)
+                parameter[place] = kept
             slope = (sides[0] - sides[1]) / (2 * step)
             kink = abs(sides[0] + sides[1] - 2 * sides[2]) > 1e-10  # a clip or a ReLU lies between
-            assert kink or slope == pytest.approx(float(gradient.ravel()[index]), abs=1e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_surrogates_subgradient_at_ties_is_torchs(kind: type) -> None:
-    """Ratios on the bounds, just beside them and far out; advantages of every sign: the surrogate's own derivative."""
-    low, high = kind(0.8), kind(1.2)
-    edges = [low, np.nextafter(low, kind(0)), kind(1), high, np.nextafter(high, kind(2)), kind(0.2), kind(3)]
-    ratio, advantages = (grid.ravel() for grid in np.meshgrid(edges, np.array([-1, -1e-40, 0, 1e-40, 2], kind)))
-    log_ratio, one, slope, sums = np.log(ratio), kind(1), np.empty_like(ratio), np.zeros(3)
-    surrogate_backward(slope, ratio, log_ratio, advantages, (one, low, high, kind(0.2), kind(0), kind(0.5), one), sums)
-    r = torch.from_numpy(ratio).requires_grad_()
-    a = torch.from_numpy(advantages)
-    loss = torch.maximum(-r * a, -r.clamp(0.8, 1.2) * a).sum()
-    (expected,) = torch.autograd.grad(loss, r)
-    assert np.array_equal(expected.numpy() * ratio, slope)
-    assert float(loss.detach()) == pytest.approx(sums[0])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_value_losss_subgradient_at_ties_is_torchs(kind: type) -> None:
-    """Values on the clip's bounds and symmetric around the target."""
-    v, old, target = (
-        grid.ravel().copy()
-        for grid in np.meshgrid(
-            np.array([-1, -0.25, 0, 0.25, 1], kind), np.array([0, 0.5], kind), np.array([0, 0.5, 0.625], kind)
-        )
-    )
-    value = torch.from_numpy(v.copy()).requires_grad_()
-    clipped = torch.from_numpy(old) + (value - torch.from_numpy(old)).clamp(-0.25, 0.25)
-    errors = [(each - torch.from_numpy(target)).square() for each in (value, clipped)]
-    loss = 0.5 * torch.maximum(*errors).sum()
-    (expected,) = torch.autograd.grad(loss, value)
-    sums = np.zeros(1)
-    value_error_backward(v, target, old, (kind(1), kind(0.25), kind(0), kind(0.5), kind(1)), sums)
-    assert np.array_equal(expected.numpy(), v)
-    assert float(loss.detach()) == pytest.approx(0.5 * sums[0])
-
-
-def test_nan_passes_through_relu_and_its_backward_pass() -> None:
-    """NaN reaches the loss or the gradient norm, where the learner checks for it."""
-    y, d = np.array([[np.nan, -1.0, 2.0]]), np.ones((1, 3))
-    bias_relu(y, np.zeros(3), np.float64(0))
-    relu_backward(d, y, np.float64(0))
-    assert [True, False, False] == np.isnan(y[0]).tolist()
-    assert [1.0, 0.0, 1.0] == d[0].tolist()
+            assert kink or slope == pytest.approx(float(gradient[place]), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -269,8 +237,8 @@ def test_nan_passes_through_relu_and_its_backward_pass() -> None:
 def test_nan_in_any_input_reaches_the_total_or_the_gradient(field: str) -> None:
     """NaN in one row of the minibatch is enough."""
     example = case(1, np.float32, actions=ONE_CHOICE if field == "anchor_log_probs" else SPECS[2], norm_adv=False)
-    getattr(example.batch, field)[example.rows[7]] = float("nan")
-    terms, gradients = example.backward(NumpyBackend)
+    getattr(example.batch, field)[example.minibatch.rows[7]] = float("nan")
+    terms, gradients = example.backward(KernelBackend)
     assert not np.isfinite([terms.total, *(np.abs(each).sum() for each in gradients)]).all()
 
 
@@ -278,7 +246,7 @@ def bits(seed: int = 0) -> bytes:
     """Return terms and gradients of some cases."""
     cases = [case(seed, np.float32, 64), case(seed, np.float32, 31, 0.4, 9, vf_clip_coef=0.2)]
     cases += [case(seed, np.float32, 31, 0.4, 9, actions=actions) for actions in SPECS[1:]]
-    results = [example.backward(NumpyBackend) for example in cases]
+    results = [example.backward(KernelBackend) for example in cases]
     return b"".join(
         np.array(terms).tobytes() + b"".join(part.tobytes() for part in parts if part is not None)
         for terms, parts in results
@@ -288,8 +256,8 @@ def bits(seed: int = 0) -> bytes:
 def test_parallel_and_sequential_shards_give_the_same_bits() -> None:
     """Two parallel runs and one sequential run agree bit for bit."""
     example = case(2, np.float32, 2000, demos=301)
-    one, two = (example.backward(NumpyBackend) for _ in range(2))
-    inside, _ = both(lambda: example.backward(NumpyBackend), lambda: None)  # shards in there use no second thread
+    one, two = (example.backward(KernelBackend) for _ in range(2))
+    inside, _ = both(lambda: example.backward(KernelBackend), lambda: None)  # shards in there use no second thread
     for other in (two, inside):
         assert one[0] == other[0]
         assert all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True))
@@ -304,9 +272,7 @@ def test_plain_python_computes_the_same_bits() -> None:
     assert bits().hex() == process.stdout
 
 
-def test_a_minibatch_of_one_row_is_one_shard() -> None:
-    """A single row cannot be split."""
-    example = case(4, np.float64, 1)
-    (only,) = example.shards(2)
-    assert isinstance(only, Shard)
-    assert_alike(example, np.float64)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_minibatch_of_one_row_has_an_empty_shard(rows: int) -> None:
+    """Fewer rows than shards."""
+    assert_alike(case(4, np.float64, rows), np.float64)

@@ -20,8 +20,8 @@ torch = pytest.importorskip("torch")
 
 from townlet.policy.model.torch_network import choose_device, device_name  # noqa: E402
 from townlet.policy.ppo import learner as learner_module  # noqa: E402
-from townlet.policy.ppo.gradient_backend import TorchBackend  # noqa: E402
 from townlet.policy.ppo.learner import Learner  # noqa: E402
+from townlet.policy.ppo.torch_backend import TorchBackend  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -56,6 +56,10 @@ def _updated(rollout: Any, weights: Weights, ramp: Ramp, **changes: Any) -> tupl
     learner = Learner(weights, evolve(SPEC, **changes), 0.9, None)
     statistics = learner.update(rollout, weights, ramp, np.random.default_rng(0))
     return learner.weights(), statistics
+
+
+def _torch_backend(parent: Weights, spec: PPOSpec, device: Any, _: Any, demonstrations: Any = None) -> TorchBackend:
+    return TorchBackend(parent.actor, parent.critic, parent.log_std, parent.spec, spec, device, demonstrations)
 
 
 def _same(one: Weights, other: Weights, part: str) -> bool:
@@ -136,12 +140,10 @@ def test_a_resumed_learner_makes_the_same_next_update() -> None:
 
 
 def test_both_gradient_backends_make_the_same_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an update, weights and statistics of numpy and torch differ by rounding only."""
+    """After an update, weights and statistics of kernels and torch differ by rounding only."""
     rollout, weights = _played(0.25)
     ours, actual = _updated(rollout, weights, PLAIN)
-    monkeypatch.setattr(
-        learner_module, "choose_backend", lambda network, spec, device, block_rows: TorchBackend(network, spec)
-    )
+    monkeypatch.setattr(learner_module, "choose_backend", _torch_backend)
     theirs, expected = _updated(rollout, weights, PLAIN)
     assert expected.row() == pytest.approx(actual.row(), rel=1e-3, abs=1e-5)
     for part in ("actor", "critic"):
@@ -158,13 +160,11 @@ def _with_empty_masks(drawn: int) -> tuple[Altered, Weights]:
     return altered, weights
 
 
-@pytest.mark.parametrize("ours", [True, False], ids=["numpy", "torch"])
+@pytest.mark.parametrize("ours", [True, False], ids=["kernels", "torch"])
 def test_a_draw_from_an_empty_mask_is_counted_and_not_learned_from(ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses are finite, the update is the same whatever was drawn, and each such decision is counted once."""
     if not ours:
-        monkeypatch.setattr(
-            learner_module, "choose_backend", lambda network, spec, device, block_rows: TorchBackend(network, spec)
-        )
+        monkeypatch.setattr(learner_module, "choose_backend", _torch_backend)
     (one, statistics), (other, _) = (_updated(*_with_empty_masks(drawn), PLAIN) for drawn in (0, 2))
     assert statistics.finite
     assert np.isfinite(statistics.row()).all()

@@ -165,8 +165,8 @@ class PPOTrainingResult(FineTuningResult):
     device: str = nonsemantic("cpu")
     """Where updates were computed: `cpu`, or `cuda` and the GPU's name."""
     block_rows: int = evolved(since=3, default=0, semantic=False)
-    """Rows over which a product of the gradient was summed at once, which decides last bits: to repeat the visit on
-    another machine, give it as the option. 0 where all were, on a GPU."""
+    """Rows that passed through the network together, which decides last bits: to repeat the visit on another machine,
+    give it as the option. 0 on a GPU, where all did."""
     resumable: Resumable = "exact"
     """What the visit would have gone on with, had it been cut off: `exact` the same bits, `reset` new episodes of an
     environment that offers no snapshot (flag ``reset`` where it happened), `none` from its beginning again."""

@@ -283,8 +283,8 @@ class PPOSpec(StrategySpec):
     device: Device = "cpu"
     """Where updates are computed: `cpu`, `cuda`, or `auto` (a GPU where torch sees one); acting stays on the CPU."""
     block_rows: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
-    """Rows over which a product of the gradient is summed at once on the CPU; measured and kept for each machine where
-    not given. Another number gives other last bits."""
+    """Rows that pass through the network together on the CPU; measured and kept for each machine where not given.
+    Another number gives other last bits."""
     bf16: bool = switch(only_with("device", "cuda", "auto"))
     """Compute forward passes in bfloat16 on a GPU; nothing changes on the CPU."""
     compiled: bool = switch(only_with("device", "cuda", "auto"))

@@ -15,6 +15,7 @@ from townlet.dto.actions import Actions, ActionSpec
 __all__ = [
     "ILLEGAL",
     "choose_greedily",
+    "gaussian",
     "log_probabilities",
     "masked",
     "sample",
@@ -79,11 +80,16 @@ def sample(
         actions[:, column] = options
         total += shifted[rows, options] - np.log(weights.sum(axis=-1))
     if spec.box:
-        from scipy.special import ndtri  # its import takes longer than everything else that acting needs
-
-        gaussian = ndtri(numbers[:, len(spec.discrete) :].astype(np.float64) + _HALF_STEP)
-        drawn = means + np.exp(log_std) * gaussian.astype(np.float32)
+        drawn = means + np.exp(log_std) * gaussian(numbers[:, len(spec.discrete) :])
         actions[:, len(spec.discrete) :] = drawn
         z = (drawn - means) * np.exp(-log_std)
         total += (-0.5 * z * z - log_std - np.float32(LOG_ROOT_2PI)).sum(axis=-1, dtype=np.float32)
     return actions, total
+
+
+def gaussian(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return standard Gaussian numbers from numbers uniform in [0, 1), by the inverse of the distribution."""
+    from scipy.special import ndtri  # its import takes longer than everything else that acting needs
+
+    drawn: NDArray[np.float32] = ndtri(numbers.astype(np.float64) + _HALF_STEP).astype(np.float32)
+    return drawn

@@ -1,92 +1,108 @@
 """The gradient of the actor's loss by the network's outputs, by hand: kernels between the matrix products.
 
-The kernels contain no exponential and no logarithm (numpy computes those, vectorised), so plain Python computes the
-same bits as numba. Every constant that must have the arrays' precision is an argument: a literal would be a double.
+Every array has its rows as the last axis, so that a loop takes many rows at once. Plain Python computes the same bits
+as numba: every constant that must have the arrays' precision is an argument, because a literal would be a double.
 
 Notation, the same as in docs/reference/ppo.md: z logits, l = log π = log_softmax(z) within a head, p = exp(l), q the
 parent's probabilities; μ means, σ = exp(s) standard deviations, a action, w weight of one row in the mean, L loss.
 B rows, K discrete heads with A options together, D box heads.
 """
 
-from typing import Any, NamedTuple
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.compiled import entry_kernel
-from townlet.policy.distributions.acting import LOG_ROOT_2PI
+from townlet.compiled import i64, kernel
+from townlet.policy.distributions.exponential import exponential
 
 __all__ = [
-    "BoxTerms",
     "Constants",
     "Real",
     "Reals",
+    "add_box_log_density",
+    "add_log_probability",
     "box_backward",
-    "box_deviations",
-    "box_log_density",
-    "mask_and_shift",
-    "policy_logits_backward",
-    "softmax_divide",
+    "log_softmax",
+    "logits_backward",
 ]
 
 Reals = NDArray[np.floating[Any]]
 Real = np.floating[Any]
 Constants = tuple[Real, ...]
+Actions = NDArray[Any]
+"""[*, C], one column for each head, of which `rows` [B] are used."""
+Rows = NDArray[np.int64]
 Offsets = NDArray[np.int64]
 """[K + 1]: the logits of head k are offsets[k] up to offsets[k + 1]."""
 
 
-@entry_kernel
-def mask_and_shift(logits: Reals, mask: NDArray[np.bool_], offsets: Offsets, illegal: Real) -> None:
-    """Mask logits [B, A] and subtract the maximum of each row and head, in place, so that no exponential overflows.
+@kernel
+def log_softmax(z: Reals, p: Reals, legal: Reals, offsets: Offsets, sums: Reals, illegal: Real, e: Constants) -> None:
+    """Turn logits z [A, B] into log-probabilities, in place; write probabilities to p [A, B]. `sums` [B] is scratch.
+
+    Illegal options, where `legal` [A, B] is 0, have the logit `illegal` within each head:
+        l = z − max(z) − log Σₖ exp(zₖ − max(z)),  p = exp(l)
+    `e` are the constants of `exponential`.
+    """
+    for head in range(len(offsets) - 1):
+        first, end = offsets[head], offsets[head + 1]
+        _mask_and_shift(z, legal, first, end, sums, illegal)
+        for i in range(z.shape[1]):
+            sums[i] = 0
+        for option in range(first, end):
+            for i in range(z.shape[1]):
+                p[option, i] = exponential(z[option, i], e)
+                sums[i] += p[option, i]
+        for option in range(first, end):
+            for i in range(z.shape[1]):
+                p[option, i] /= sums[i]
+        for i in range(z.shape[1]):
+            sums[i] = math.log(np.float64(sums[i]))  # rounded from double precision it has the same bits everywhere
+        for option in range(first, end):
+            for i in range(z.shape[1]):
+                z[option, i] -= sums[i]
+
+
+@kernel
+def _mask_and_shift(z: Reals, legal: Reals, first: int, end: int, largest: Reals, illegal: Real) -> None:
+    """Mask the logits of a head and subtract the largest of each row, in place, so that no exponential overflows.
 
     zⱼ ← illegal where option j is not legal;  zⱼ ← zⱼ − maxₖ zₖ
     """
-    for i in range(logits.shape[0]):
-        for head in range(len(offsets) - 1):
-            first, end = offsets[head], offsets[head + 1]
-            largest = logits[i, first] if mask[i, first] else illegal
-            for a in range(first, end):
-                number = logits[i, a] if mask[i, a] else illegal
-                logits[i, a] = number
-                largest = max(largest, number)
-            for a in range(first, end):
-                logits[i, a] -= largest
+    for i in range(z.shape[1]):
+        largest[i] = illegal
+    for option in range(first, end):
+        for i in range(z.shape[1]):
+            number = z[option, i] if legal[option, i] > 0 else illegal
+            z[option, i] = number
+            largest[i] = largest[i] if largest[i] >= number else number
+    for option in range(first, end):
+        for i in range(z.shape[1]):
+            z[option, i] -= largest[i]
 
 
-@entry_kernel
-def softmax_divide(
-    p: Reals, shifted: Reals, options: NDArray[np.int64], offsets: Offsets, exp_sums: Reals, option_logits: Reals
-) -> None:
-    """Divide exponentials p [B, A] by the sums of each row and head, in place.
-
-    Writes the sums [B, K] and the shifted logit [B, K] of each head's option, `options` [B, K].
-
-    pⱼ ← exp(zⱼ) ÷ Σₖ exp(zₖ), where p holds exp(z) at first and z is `shifted` [B, A]
-    """
-    for i in range(p.shape[0]):
-        for head in range(len(offsets) - 1):
-            first, end = offsets[head], offsets[head + 1]
-            total = p[i, first]
-            for a in range(first + 1, end):
-                total += p[i, a]
-            for a in range(first, end):
-                p[i, a] /= total
-            exp_sums[i, head], option_logits[i, head] = total, shifted[i, first + options[i, head]]
+@kernel
+def add_log_probability(log_p: Reals, actions: Actions, rows: Rows, offsets: Offsets, total: Reals) -> None:
+    """Add the log-probabilities of the options that the actions consist of to `total` [B]; `log_p` is [A, B]."""
+    for head in range(len(offsets) - 1):
+        for i in range(len(rows)):
+            total[i] += log_p[offsets[head] + i64(actions[rows[i], head]), i]
 
 
-@entry_kernel
-def policy_logits_backward(
+@kernel
+def logits_backward(
     log_p: Reals,
     p: Reals,
-    mask: NDArray[np.bool_],
-    heads: tuple[NDArray[np.int64], Offsets],
+    legal: Reals,
+    options: tuple[Actions, Rows, Offsets],
     grad_action: Reals,
     anchor: tuple[Reals, Reals],
     constants: Constants,
-    sums: NDArray[np.float64],
+    rows_out: tuple[Reals, Reals, Reals],
 ) -> None:
-    """Turn l = log π [B, A] into ∂L/∂z [B, A], in place; add to the sums of entropy and KL(parent ‖ policy).
+    """Turn l = log π [A, B] into ∂L/∂z [A, B], in place; add entropy [B] and KL(parent ‖ policy) [B] of each row.
 
     Log-softmax of a head, l = z − log Σₖ exp(zₖ), with Gⱼ = ∂L/∂lⱼ:
         ∂lⱼ/∂zᵢ = [i = j] − pᵢ
@@ -99,92 +115,100 @@ def policy_logits_backward(
     options that a consists of, one of each head:
         Gₐ += `grad_action`
 
-    `heads` are the options [B, K] and the offsets, `grad_action` is [B]. `anchor` holds the parent's log-probabilities
-    and probabilities [O, A]: entropy and anchor apply to the first O rows (the policy's own), the rows after them are
-    demonstrations. With both zero the KL term is zero. `constants` are (e, k, 0, 1). Illegal options get 0.
+    `options` are the actions, their rows and where the heads begin, `grad_action` is [B]. `anchor` holds the parent's
+    log-probabilities and probabilities [A, B]; with both zero the KL term is zero. `constants` are (e, k, 0, 1).
+    Illegal options get 0. `rows_out` are entropy, KL and scratch for sums of G.
     """
-    options, offsets = heads
+    actions, rows, offsets = options
     anchor_log_p, anchor_p = anchor
     entropy_weight, anchor_weight, zero, one = constants
-    grad = log_p  # the same memory: row by row it holds l, then G, then ∂L/∂z
-    for i in range(log_p.shape[0]):
-        is_own = i < anchor_log_p.shape[0]
-        for head in range(len(offsets) - 1):
-            first, end = offsets[head], offsets[head + 1]
-            grad_sum = grad_action[i]
-            for a in range(first, end):
-                g = zero
-                if is_own and mask[i, a]:
-                    sums[0] -= p[i, a] * log_p[i, a]
-                    sums[1] += anchor_p[i, a] * (anchor_log_p[i, a] - log_p[i, a])
-                    g = entropy_weight * p[i, a] * (log_p[i, a] + one) - anchor_weight * anchor_p[i, a]
-                    grad_sum += g
-                grad[i, a] = g
-            grad[i, first + options[i, head]] += grad_action[i]
-            for a in range(first, end):
-                grad[i, a] = grad[i, a] - p[i, a] * grad_sum if mask[i, a] else zero
+    entropy, kl, grad_sum = rows_out
+    grad = log_p  # the same memory: option by option it holds l, then G, then ∂L/∂z
+    for head in range(len(offsets) - 1):
+        first, end = offsets[head], offsets[head + 1]
+        for i in range(len(rows)):
+            grad_sum[i] = grad_action[i]
+        for option in range(first, end):
+            for i in range(len(rows)):
+                probability, logarithm, q = p[option, i], log_p[option, i], anchor_p[option, i]
+                is_legal = legal[option, i] > 0
+                entropy[i] -= probability * logarithm if is_legal else zero
+                kl[i] += q * (anchor_log_p[option, i] - logarithm) if is_legal else zero
+                g = entropy_weight * probability * (logarithm + one) - anchor_weight * q
+                g = g if is_legal else zero
+                grad[option, i] = g
+                grad_sum[i] += g
+        for i in range(len(rows)):
+            grad[first + i64(actions[rows[i], head]), i] += grad_action[i]
+        for option in range(first, end):
+            for i in range(len(rows)):
+                number = grad[option, i] - p[option, i] * grad_sum[i]
+                grad[option, i] = number if legal[option, i] > 0 else zero
 
 
-class BoxTerms(NamedTuple):
-    """What the box heads add to the actor's loss and gradient."""
+@kernel
+def add_box_log_density(
+    means: Reals, log_std: Reals, actions: Actions, rows: Rows, total: Reals, constants: Constants, e: Constants
+) -> None:
+    """Add the log-density of the box heads' numbers to `total` [B]: Σ_d (−½·u² − s − ½·log 2π), u = (a − μ) ÷ σ.
 
-    grad_means: Reals
-    """∂L/∂μ [B, D]."""
-    grad_log_std: Reals
-    """∂L/∂s [D]."""
-    entropy: float
-    """Sum of the entropies of the policy's own rows, nat."""
-    anchor_kl: float
-    """Sum of KL(parent ‖ policy) of the same rows, nat."""
-
-
-def box_deviations(numbers: Reals, means: Reals, log_std: Reals) -> Reals:
-    """Return z = (a − μ) ÷ σ [B, D] for the numbers a [B, D] of an action."""
-    return (numbers - means) * np.exp(-log_std)
-
-
-def box_log_density(z: Reals, log_std: Reals) -> Reals:
-    """Return the log-density [B] of deviations z [B, D]: Σ_d (−½·z² − s − ½·log 2π)."""
-    real = z.dtype.type
-    density: Reals = (real(-0.5) * z * z - log_std - real(LOG_ROOT_2PI)).sum(-1, dtype=z.dtype)
-    return density
+    `means` are [D, B], `log_std` is s [1, D]; the numbers stand in the last D columns of `actions`. `constants` are
+    (½, ½·log 2π), `e` those of `exponential`.
+    """
+    half, log_root = constants
+    column = actions.shape[1] - log_std.shape[1]
+    for box in range(log_std.shape[1]):
+        shift, inverse = log_std[0, box], exponential(-log_std[0, box], e)
+        for i in range(len(rows)):
+            u = (actions[rows[i], column + box] - means[box, i]) * inverse
+            total[i] += -half * u * u - shift - log_root
 
 
+@kernel
 def box_backward(
-    z: Reals,
     means: Reals,
     log_std: Reals,
+    numbers: tuple[Actions, Rows],
     grad_action: Reals,
-    rows: int,
-    weights: tuple[float, float],
-    anchor: tuple[Reals, Reals] | None,
-) -> BoxTerms:
-    """Return the box heads' part of the gradient, from deviations z [B, D], means [B, D] and log σ = s [D].
+    anchor: tuple[Reals, Reals],
+    constants: Constants,
+    e: Constants,
+    outs: tuple[Reals, Reals, Reals],
+) -> None:
+    """Turn means [D, B] into ∂L/∂μ, in place; add ∂L/∂s [1, D], entropy [B] and KL(parent ‖ policy) [B] of each row.
 
-    Log-density, G = ∂L/∂log π(a|s) = `grad_action` [B]:
-        ∂L/∂μ = G·z ÷ σ
-        ∂L/∂s = Σ_rows G·(z² − 1)
-    Entropy bonus, weight e for each of the policy's own rows, H = Σ_d s + ½·log 2πe:
+    Log-density, G = ∂L/∂log π(a|s) = `grad_action` [B], u = (a − μ) ÷ σ:
+        ∂L/∂μ = G·u ÷ σ
+        ∂L/∂s = Σ_rows G·(u² − 1)
+    Entropy bonus, weight e for each row, H = Σ_d s + ½·log 2πe:
         −e·H  ⇒  ∂L/∂s = −e·rows
-    Anchor, weight k for each of these rows, ν and τ the parent's means and standard deviations:
+    Anchor, weight k for each row, ν and τ the parent's means and standard deviations:
         k·KL = k·Σ_d (s − log τ + (τ² + (ν − μ)²) ÷ 2σ² − ½)
         ⇒  ∂L/∂μ = k·(μ − ν) ÷ σ²,  ∂L/∂s = k·Σ_rows (1 − (τ² + (ν − μ)²) ÷ σ²)
 
-    The first `rows` rows are the policy's own, those after them are demonstrations. `weights` are (e, k), `anchor`
-    holds ν [rows, D] and log τ [D]; None without an anchor.
+    `numbers` are actions and the rows that are used, the numbers in the last D columns. `anchor` holds ν [*, D], of
+    which the same rows are used, and log τ [D]; without rows there is no anchor. `constants` are (e, k, ½, 1,
+    ½·log 2π).
     """
-    real, inverse = z.dtype.type, np.exp(-log_std)
-    grad_means = grad_action[:, None] * z * inverse
-    grad_log_std = (grad_action[:, None] * (z * z - real(1))).sum(0, dtype=np.float64)
-    entropy_weight, anchor_weight = weights
-    entropy = rows * float(log_std.sum(dtype=np.float64) + len(log_std) * (LOG_ROOT_2PI + 0.5))
-    grad_log_std -= entropy_weight * rows
-    if anchor is None:
-        return BoxTerms(grad_means, grad_log_std.astype(z.dtype), entropy, 0.0)
+    actions, rows = numbers
+    entropy_weight, anchor_weight, half, one, log_root = constants
     parent_means, parent_log_std = anchor
-    difference = means[:rows] - parent_means
-    ratio = (np.exp(2 * parent_log_std) + difference * difference) * (inverse * inverse)
-    kl = log_std - parent_log_std + real(0.5) * (ratio - real(1))
-    grad_means[:rows] += real(anchor_weight) * difference * (inverse * inverse)
-    grad_log_std += anchor_weight * (real(1) - ratio).sum(0, dtype=np.float64)
-    return BoxTerms(grad_means, grad_log_std.astype(z.dtype), entropy, float(kl.sum(dtype=np.float64)))
+    grad_log_std, entropy, kl = outs
+    column = actions.shape[1] - log_std.shape[1]
+    for box in range(log_std.shape[1]):
+        s, inverse = log_std[0, box], exponential(-log_std[0, box], e)
+        slope = np.float64(0)
+        for i in range(len(rows)):
+            u = (actions[rows[i], column + box] - means[box, i]) * inverse
+            entropy[i] += s + log_root + half
+            slope += grad_action[i] * (u * u - one) - entropy_weight
+            grad = grad_action[i] * u * inverse
+            if len(parent_means):
+                difference = means[box, i] - parent_means[rows[i], box]
+                variance = exponential(parent_log_std[box] + parent_log_std[box], e)
+                ratio = (variance + difference * difference) * (inverse * inverse)
+                kl[i] += s - parent_log_std[box] + half * (ratio - one)
+                grad += anchor_weight * difference * (inverse * inverse)
+                slope += anchor_weight * (one - ratio)
+            means[box, i] = grad
+        grad_log_std[0, box] += slope

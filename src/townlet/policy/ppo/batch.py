@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from townlet.dto.actions import Actions
 from townlet.policy.model.weights import Weights
 
-__all__ = ["Batch", "Demonstrations", "Shard", "Terms", "TrajectoryBatch"]
+__all__ = ["Batch", "Demonstrations", "Minibatch", "Terms", "TrajectoryBatch"]
 
 Array = TypeVar("Array")
 """`NDArray` for the numpy backend, `Tensor` for the torch backend."""
@@ -96,7 +96,7 @@ class Demonstrations(NamedTuple, Generic[Array]):
 
 
 class Terms(NamedTuple, Generic[Array]):
-    """The loss and its terms: means over a minibatch, or a shard's parts of those means."""
+    """The loss and its terms: means over a minibatch."""
 
     total: Array
     """The loss that is minimised."""
@@ -115,16 +115,19 @@ class Terms(NamedTuple, Generic[Array]):
 
 
 @frozen(kw_only=True, eq=False)
-class Shard(Generic[Array]):
-    """A part of a minibatch; a teacher's decisions train the critic and the demonstration loss only."""
+class Minibatch:
+    """Numbers of the rows that one step learns from."""
 
-    rows: Array
-    """[R], rows of the batch."""
-    policy_rows: Array
-    """[O], the rows among them that the policy decided; the same array as `rows` where it decided all."""
-    advantages: Array
-    """[O], of `policy_rows`, normalised over the whole minibatch."""
-    demos: Demonstrations[Array] | None
-    """Demonstrations; None where none are used."""
-    loss_shares: tuple[float, float, float]
-    """This shard's share of the minibatch's rows, policy rows and demonstrations."""
+    rows: NDArray[np.int64]
+    """[R], decisions, which train the critic."""
+    policy_rows: NDArray[np.int64]
+    """[O], those among them that the policy took: they train the actor by the surrogate."""
+    demonstrations: NDArray[np.int64]
+    """[Q], of the captured demonstrations; the actor imitates them."""
+    teacher_rows: NDArray[np.int64]
+    """[U], a teacher's decisions among the rows; the actor imitates them."""
+
+    @property
+    def imitations(self) -> int:
+        """Number of decisions that the actor imitates."""
+        return len(self.demonstrations) + len(self.teacher_rows)

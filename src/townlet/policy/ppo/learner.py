@@ -8,27 +8,22 @@ until the mean approximate KL of a pass exceeds `target_kl`. The loss L stands i
 """
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import attrs
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.acting import log_probabilities, masked
-from townlet.policy.model.adam import Adam
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import forward
-from townlet.policy.model.torch_network import ActorCritic, choose_device, to_device
+from townlet.policy.model.torch_network import choose_device
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import Batch, Demonstrations, Terms, TrajectoryBatch
+from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, TrajectoryBatch
 from townlet.policy.ppo.gradient_backend import choose_backend
-from townlet.policy.ppo.objective import split_minibatch
 from townlet.policy.ppo.ramps import Ramp
 from townlet.policy.ppo.update_stats import MinibatchStatistics, UpdateStatistics, correlation, summarise
 
@@ -58,39 +53,36 @@ class Learner:
     ) -> None:
         """Start from the parent's weights; `block_rows` is that of an earlier learner that this one continues."""
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
-        self.demonstrations = None if demonstrations is None else _to_tensors(demonstrations, self.device)
-        self.network = ActorCritic(parent.actor, parent.critic, parent.log_std, parent.spec).to(self.device)
-        if spec.compiled and self.device.type == "cuda":
-            for trunk in (self.network.actor, self.network.critic):
-                trunk.compile(mode="reduce-overhead")
-        self.optimizer = Adam(list(self.network.actor.parameters()), list(self.network.critic.parameters()))
+        self._captured = 0 if demonstrations is None else len(demonstrations.labels)
+        captured = None
+        if demonstrations is not None:
+            captured = Demonstrations(demonstrations.features, demonstrations.action_mask, demonstrations.labels)
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
-        self._backend = choose_backend(self.network, spec, self.device, block_rows or spec.block_rows)
+        self._backend = choose_backend(parent, spec, self.device, block_rows or spec.block_rows, captured)
 
     @property
     def block_rows(self) -> int:
-        """Rows over which a product of the gradient is summed at once; 0 for all."""
+        """Rows that pass through the network together; 0 for all."""
         return self._backend.block_rows
 
     def adam_state(self) -> dict[str, NDArray[Any]]:
         """Return Adam's state; with `weights` it is all that `resume` needs."""
-        return self.optimizer.state()
+        return self._backend.adam_state()
 
     def resume(self, weights: Weights, adam_state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from an earlier state of this learner: its weights and Adam's state."""
-        self.network.actor.load(weights.actor)
-        self.network.actor.load_log_std(weights.log_std)
-        self.network.critic.load(weights.critic)
+        self._backend.load(weights.actor, weights.critic, weights.log_std)
         self.value_mean, self.value_scale = weights.value_mean, weights.value_scale
-        self.optimizer.load(adam_state)
+        self._backend.load_adam(adam_state)
 
     def weights(self) -> Weights:
         """Return a copy of the current weights, without a probe batch."""
+        layers = self._backend.layers()
         return attrs.evolve(
             self.parent,
-            actor=self.network.actor.layers(),
-            log_std=self.network.actor.log_std_array(),
-            critic=self.network.critic.layers(),
+            actor=layers.actor,
+            log_std=layers.log_std,
+            critic=layers.critic,
             value_mean=self.value_mean,
             value_scale=self.value_scale,
             probe=None,
@@ -104,26 +96,20 @@ class Learner:
         `ramp` gives the iteration's loss weights and learning-rate factors. If a loss or gradient is not finite, the
         update ends before that minibatch's step and the statistics say `finite=False`.
         """
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with one_thread() if self.device.type == "cpu" else nullcontext():
-                return self._update(rollout, weights, ramp, rng)
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread():
+            return self._update(rollout, weights, ramp, rng)
 
     def _update(
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp, rng: np.random.Generator
     ) -> UpdateStatistics:
         batch, alive_rows, rollout_stats = self._prepare(rollout, weights, ramp)
-        self.optimizer.learning_rates = [self.spec.learning_rate * factor for factor in (ramp.actor, ramp.critic)]
+        self._backend.use(batch)
         count = len(alive_rows)
         minibatches = self.spec.num_minibatches or max(1, count // self.spec.minibatch_size)
         history: list[MinibatchStatistics] = []
         for _ in range(self.spec.update_epochs):
-            shuffled = to_device(alive_rows[rng.permutation(count)], self.device)
-            epoch_kl: list[float] = []
-            for rows in torch.tensor_split(shuffled, min(minibatches, max(count, 1))):
+            shuffled, epoch_kl = alive_rows[rng.permutation(count)], list[float]()
+            for rows in np.array_split(shuffled, min(minibatches, max(count, 1))):
                 statistics = self._minibatch_step(batch, rows, ramp, rng)
                 if statistics is None:
                     return attrs.evolve(summarise(history, rollout_stats), finite=False)
@@ -135,7 +121,7 @@ class Learner:
 
     def _prepare(
         self, rollout: TrajectoryBatch, weights: Weights, ramp: Ramp
-    ) -> tuple[Batch[Tensor], NDArray[np.int64], UpdateStatistics]:
+    ) -> tuple[Batch[NDArray[Any]], NDArray[np.int64], UpdateStatistics]:
         """Return all decisions of a rollout as rows [B], the rows with a living agent, and the rollout's statistics.
 
         Updates the value normaliser first, because the targets are in its units: target = (Â + V − μ) ÷ σ.
@@ -175,8 +161,7 @@ class Learner:
             anchor_log_std=anchor[2],
             teacher_controlled=teacher_controlled,
         )
-        tensors = (None if values is None else to_device(values, self.device) for values in batch)
-        return Batch(*tensors), np.flatnonzero(alive), statistics
+        return batch, np.flatnonzero(alive), statistics
 
     def _anchor(self, features: NDArray[np.float32], mask: NDArray[np.bool_]) -> "Anchor":
         """Return the parent's log-probabilities [B, A], means [B, D] and log σ [D]."""
@@ -217,25 +202,16 @@ class Learner:
         decay, mean, scale = _NORMALISER_DECAY, self.value_mean, self.value_scale
         self.value_mean = decay * mean + (1 - decay) * float(returns.mean(dtype=np.float64))
         self.value_scale = max(decay * scale + (1 - decay) * float(returns.std(dtype=np.float64)), _MIN_VALUE_SCALE)
-        self.network.critic.scale_output(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
+        self._backend.scale_values(scale / self.value_scale, (mean - self.value_mean) / self.value_scale)
 
     def _minibatch_step(
-        self, batch: Batch[Tensor], rows: Tensor, ramp: Ramp, rng: np.random.Generator
+        self, batch: Batch[NDArray[Any]], rows: NDArray[np.int64], ramp: Ramp, rng: np.random.Generator
     ) -> MinibatchStatistics | None:
         """Take one optimizer step on these rows [B]; return None, without a step, if loss or gradient is not finite."""
-        demos = None
-        if ramp.actor > 0 and ramp.bc_weight > 0:
-            teacher_rows = None if batch.teacher_controlled is None else rows[batch.teacher_controlled[rows]]
-            demos = self._sample_demonstrations(batch, teacher_rows, len(rows) // _DEMONSTRATIONS_PER_ROW, rng)
-        shards, advantage_std = split_minibatch(batch, rows, self._backend.shards, demos, norm_adv=self.spec.norm_adv)
-        terms = self._backend.backward(shards, batch, ramp)
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
-        # one wait for the device per minibatch: all numbers come over together, before the optimizer's step
-        norm, std, *numbers = torch.cat([torch.stack([grad_norm, advantage_std]), terms]).tolist()
-        term = Terms(*numbers)
+        term, norm, std = self._backend.gradient(self._minibatch(batch, rows, ramp, rng), ramp)
         if not np.isfinite((norm, term.total)).all():
             return None
-        self.optimizer.step()
+        self._backend.step(ramp)
         return MinibatchStatistics(
             policy_loss=term.policy,
             value_loss=term.value,
@@ -248,23 +224,17 @@ class Learner:
             advantage_std=std,
         )
 
-    def _sample_demonstrations(
-        self, batch: Batch[Tensor], teacher_rows: Tensor | None, size: int, rng: np.random.Generator
-    ) -> Demonstrations[Tensor] | None:
-        """Return `size` captured demonstrations and the teacher's unforced decisions at `teacher_rows`."""
-        parts = []
-        if self.demonstrations is not None:
-            indices = to_device(rng.integers(0, len(self.demonstrations.labels), max(size, 1)), self.device)
-            parts.append(Demonstrations(*(values[indices] for values in self.demonstrations)))
-        if teacher_rows is not None:
-            unforced = teacher_rows[self.parent.spec.has_choice(batch.action_mask[teacher_rows])]
-            if len(unforced):
-                parts.append(
-                    Demonstrations(batch.features[unforced], batch.action_mask[unforced], batch.actions[unforced])
-                )
-        return Demonstrations(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
-
-
-def _to_tensors(samples: Samples, device: torch.device) -> Demonstrations[Tensor]:
-    arrays = (samples.features, samples.action_mask, samples.labels)
-    return Demonstrations(*(to_device(values, device) for values in arrays))
+    def _minibatch(
+        self, batch: Batch[NDArray[Any]], rows: NDArray[np.int64], ramp: Ramp, rng: np.random.Generator
+    ) -> Minibatch:
+        """Return what a step on these rows [B] learns from: demonstrations are captured ones and unforced decisions."""
+        by_teacher = None if batch.teacher_controlled is None else batch.teacher_controlled[rows]
+        policy_rows = rows if by_teacher is None else rows[~by_teacher]
+        demonstrations = teacher_rows = rows[:0]
+        if ramp.actor > 0 and ramp.bc_weight > 0:
+            if self._captured:
+                demonstrations = rng.integers(0, self._captured, max(len(rows) // _DEMONSTRATIONS_PER_ROW, 1))
+            if by_teacher is not None:
+                teacher_rows = rows[by_teacher]
+                teacher_rows = teacher_rows[self.parent.spec.has_choice(batch.action_mask[teacher_rows])]
+        return Minibatch(rows=rows, policy_rows=policy_rows, demonstrations=demonstrations, teacher_rows=teacher_rows)

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.episode_checks import check_over
-from townlet.policy.model.forward import forward
+from townlet.policy.model.forward import normalise
 from townlet.policy.model.weights import Weights
+from townlet.policy.ppo.acting_kernel import Outputs
+from townlet.policy.ppo.rollout_policy import RolloutPolicy
 from townlet.policy.reward_terms import TermSums, term_exposures
 from townlet.ports import Environment, Teacher, begin_episodes, close, teacher_actions
 
@@ -33,6 +35,9 @@ class Rollout:
         features, spec = len(description.features), description.actions
         self.features = np.empty((num_steps + 1, *shape[1:], features), np.float32)
         """[T + 1, W, N, F], normalised; the last are the observations after the rollout."""
+        self._values = np.empty(self.features.shape[:-1], np.float32)
+        """[T + 1, W, N], V of these observations by the weights that played, but for the last."""
+        self._policy: RolloutPolicy | None = None
         self.action_mask = np.empty((*shape, spec.logits), np.bool_)
         self.alive = np.empty(shape, np.bool_)
         self.actions = np.empty((*shape, spec.columns), spec.dtype)
@@ -90,16 +95,14 @@ class Rollout:
         self.returns, self.lengths = [], []
         self.ended_sums[:], self.ended_exposures[:] = 0, 0
         self._terms.clear()
-        policy, environment = weights.policy("stochastic"), self.environment
+        policy, environment = RolloutPolicy(weights), self.environment
+        self._policy = policy
         spec = environment.description.actions
-        flat_features = self.features.reshape(len(self.features), -1, self.features.shape[-1])
         self._final_observations.clear()
         for t in range(len(self.actions)):
             observed = self._observations
-            x = policy.normalise(observed.observations, flat_features[t])
             self.action_mask[t], self.alive[t] = observed.action_mask, observed.alive
-            draw = policy.draw(observed, x)
-            self.actions[t], self.log_probs[t] = draw.actions, draw.log_probs
+            policy.play(observed, self._outputs(t))
             if teacher is not None and teacher_worlds:
                 their_view = _first_worlds(observed, teacher_worlds)
                 self.actions[t, :teacher_worlds] = teacher_actions(teacher, their_view, spec)
@@ -114,8 +117,19 @@ class Rollout:
             self._observations = step.observations
             if ended.any():
                 self._note_returns(step.over)
-                self._reset_ended(t, ended, policy.normalise)
-        policy.normalise(self._observations.observations, flat_features[-1])
+                self._reset_ended(t, ended, weights)
+        last = self.features[-1].reshape(-1, self.features.shape[-1])
+        normalise(self._observations.observations.reshape(last.shape), weights.mean, weights.scale, last)
+
+    def _outputs(self, t: int) -> Outputs:
+        """Return the records of a decision, by row."""
+        spec, features = self.environment.description.actions, self.features.shape[-1]
+        return Outputs(
+            self.features[t].reshape(-1, features),
+            self.actions[t].reshape(-1, spec.columns),
+            self.log_probs[t].reshape(-1),
+            self._values[t].reshape(-1),
+        )
 
     def state(self, *, ended: bool = False) -> dict[str, NDArray[Any]]:
         """Return what the next `collect` needs besides weights.
@@ -162,11 +176,10 @@ class Rollout:
         self.ended_sums += tallies.sums[:, worlds].sum(1)
         self.ended_exposures += tallies.exposures[:, worlds].sum(1)
 
-    def _reset_ended(
-        self, t: int, ended: NDArray[np.bool_], normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-    ) -> None:
+    def _reset_ended(self, t: int, ended: NDArray[np.bool_], weights: Weights) -> None:
         worlds = np.flatnonzero(ended)
-        self._final_observations.append((t, worlds, normalise(self._observations.observations[worlds])))
+        final = self._observations.observations[worlds].reshape(-1, self.features.shape[-1])
+        self._final_observations.append((t, worlds, normalise(final, weights.mean, weights.scale)))
         self._add_tallies(worlds)
         self._observations = self.environment.reset(ended)
         begin_episodes(self._teacher, ended)
@@ -180,9 +193,10 @@ class Rollout:
 
     def values(self, weights: Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return V(sₜ) and V(sₜ₊₁) [T, W, N]; at a truncation the latter is that of the final observation."""
-        flat = self.features.reshape(-1, self.features.shape[-1])
-        scale, mean = np.float32(weights.value_scale), np.float32(weights.value_mean)
-        values = (forward(weights.critic, flat)[:, 0] * scale + mean).reshape(self.features.shape[:-1])
+        first = len(self.features) - 1 if self._policy is not None and self._policy.weights is weights else 0
+        flat = self.features[first:].reshape(-1, self.features.shape[-1])
+        self._values[first:] = weights.values(flat).reshape(self._values[first:].shape)
+        values = self._values
         v_t, v_tp1 = values[:-1], values[1:].copy()
         for t, worlds, features in self._final_observations:
             v_tp1[t, worlds] = weights.values(features).reshape(len(worlds), -1)

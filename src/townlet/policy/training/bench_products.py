@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from townlet.dto.codec import Record
 from townlet.policy.model.blas import one_thread
-from townlet.policy.ppo.backprop import transposed_product
 from townlet.policy.training.bench_host import clocks
 
 __all__ = ["PPOShapes", "Product", "product_seconds"]
@@ -157,7 +156,9 @@ def _call(product: Product, rows: int, block: int) -> Callable[[int], None]:
         multiply(y, weight.T, out=x)
 
     def weights() -> None:
-        transposed_product(x, y, block, weight)
+        np.matmul(x[:block].T, y[:block], out=weight)
+        for start in range(block, rows, block):
+            np.add(weight, np.matmul(x[start : start + block].T, y[start : start + block]), out=weight)
 
     call = {"forward": forward, "inputs": inputs, "weights": weights}[product.kind]
 

@@ -1,51 +1,22 @@
-"""Element-wise kernels between the matrix products of PPO's gradient, each one pass over memory.
+"""Derivatives of PPO's losses by hand: kernels that end at log π(a|s) and at the value.
 
-The kernels contain no exponential and no logarithm (numpy computes those, vectorised), so plain Python computes the
-same bits as numba. Every constant that must have the arrays' precision is an argument: a literal would be a double.
+Plain Python computes the same bits as numba: every constant that must have the arrays' precision is an argument,
+because a literal would be a double.
 
-Notation, the same as in docs/reference/ppo.md: z logits, l = log π = log_softmax(z), p = exp(l), q the parent's
-probabilities, ρ = π(a|s) ÷ π_old(a|s), Â advantage, ε clip range, w weight of one row in the mean, L loss.
-B rows, A actions, H outputs of a layer.
+Notation, the same as in docs/reference/ppo.md: ρ = π(a|s) ÷ π_old(a|s), Â advantage, ε clip range, w weight of one row
+in the mean, L loss, B rows.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.compiled import entry_kernel
-from townlet.policy.distributions.backward import Constants, Real, Reals
+from townlet.compiled import kernel
+from townlet.policy.distributions.backward import Constants, Reals
 
-__all__ = [
-    "bias_relu",
-    "relu_backward",
-    "surrogate_backward",
-    "value_error_backward",
-]
+__all__ = ["surrogate_backward", "value_error_backward"]
 
 
-@entry_kernel
-def bias_relu(y: Reals, bias: Reals, floor: Real) -> None:
-    """Add the bias [H] to y [B, H] and clip at the floor, in place; floor 0 is ReLU, −∞ is the identity.
-
-    y ← max(y + bias, floor)
-    """
-    for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            number = y[i, j] + bias[j]
-            y[i, j] = floor if number <= floor else number  # a NaN stays NaN
-
-
-@entry_kernel
-def relu_backward(grad: Reals, y: Reals, zero: Real) -> None:
-    """Turn ∂L/∂y [B, H] into ∂L/∂u, in place; y [B, H] is ReLU's output.
-
-    y = max(u, 0)  ⇒  ∂L/∂u = ∂L/∂y where y > 0, and 0 where y ≤ 0
-    """
-    for i in range(grad.shape[0]):
-        for j in range(grad.shape[1]):
-            grad[i, j] = zero if y[i, j] <= zero else grad[i, j]
-
-
-@entry_kernel
+@kernel
 def surrogate_backward(
     grad: Reals, ratio: Reals, log_ratio: Reals, advantages: Reals, constants: Constants, sums: NDArray[np.float64]
 ) -> None:
@@ -80,7 +51,7 @@ def surrogate_backward(
         sums[2] += one if abs(r - one) > epsilon else zero
 
 
-@entry_kernel
+@kernel
 def value_error_backward(
     v: Reals, targets: Reals, old_v: Reals, constants: Constants, sums: NDArray[np.float64]
 ) -> None:
