@@ -1,7 +1,7 @@
 """Two ways to learn from minibatches: compiled kernels on the CPU, torch's autograd on a GPU."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -12,9 +12,6 @@ from townlet.policy.ppo.block_rows import choose_block_rows
 from townlet.policy.ppo.kernel_backend import KernelBackend
 from townlet.policy.ppo.layout import ParameterViews
 from townlet.policy.ppo.ramps import Ramp
-
-if TYPE_CHECKING:
-    from torch import device as Device  # noqa: N812
 
 __all__ = ["GradientBackend", "choose_backend"]
 
@@ -55,11 +52,11 @@ class GradientBackend(Protocol):
 def choose_backend(
     parent: Weights,
     spec: PPOSpec,
-    device: "Device",
+    device: Any,
     block_rows: int | None,
     demonstrations: Demonstrations[Reals] | None = None,
 ) -> GradientBackend:
-    """Return kernels for the CPU, torch for any other device; `block_rows` is measured where it is None."""
+    """Return kernels for the CPU, torch for any other `torch.device`; `block_rows` is measured where it is None."""
     if device.type == "cpu":
         rows = block_rows or choose_block_rows(parent, spec)
         return KernelBackend(parent.actor, parent.critic, parent.log_std, parent.spec, spec, rows, demonstrations)

@@ -20,7 +20,6 @@ from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.acting import log_probabilities, masked
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import forward
-from townlet.policy.model.torch_network import choose_device
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, TrajectoryBatch
 from townlet.policy.ppo.gradient_backend import choose_backend
@@ -52,6 +51,8 @@ class Learner:
         block_rows: int | None = None,
     ) -> None:
         """Start from the parent's weights; `block_rows` is that of an earlier learner that this one continues."""
+        from townlet.policy.model.torch_network import choose_device  # it imports torch
+
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
         self._captured = 0 if demonstrations is None else len(demonstrations.labels)
         captured = None

@@ -1,7 +1,7 @@
 """Rollouts for training: a fixed number of decisions of every world, recorded into preallocated buffers."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -11,10 +11,12 @@ from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.episode_checks import check_over
 from townlet.policy.model.forward import normalise
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.acting_kernel import Outputs
-from townlet.policy.ppo.rollout_policy import RolloutPolicy
 from townlet.policy.reward_terms import TermSums, term_exposures
 from townlet.ports import Environment, Teacher, begin_episodes, close, teacher_actions
+
+if TYPE_CHECKING:
+    from townlet.policy.ppo.acting_kernel import Outputs
+    from townlet.policy.ppo.rollout_policy import RolloutPolicy
 
 __all__ = ["Rollout"]
 
@@ -95,6 +97,8 @@ class Rollout:
         self.returns, self.lengths = [], []
         self.ended_sums[:], self.ended_exposures[:] = 0, 0
         self._terms.clear()
+        from townlet.policy.ppo.rollout_policy import RolloutPolicy  # only who plays needs numba
+
         policy, environment = RolloutPolicy(weights), self.environment
         self._policy = policy
         spec = environment.description.actions
@@ -121,8 +125,10 @@ class Rollout:
         last = self.features[-1].reshape(-1, self.features.shape[-1])
         normalise(self._observations.observations.reshape(last.shape), weights.mean, weights.scale, last)
 
-    def _outputs(self, t: int) -> Outputs:
+    def _outputs(self, t: int) -> "Outputs":
         """Return the records of a decision, by row."""
+        from townlet.policy.ppo.acting_kernel import Outputs
+
         spec, features = self.environment.description.actions, self.features.shape[-1]
         return Outputs(
             self.features[t].reshape(-1, features),
