@@ -10,7 +10,11 @@ from pathlib import Path
 
 from townlet.policy.training.fingerprint import fingerprint
 
-KNOWN = {("Haswell", False): "d53baa47ed6ed278", ("Haswell", True): "d53baa47ed6ed278", ("SkylakeX", True): "13c31ed0e68c6542"}
+KNOWN = {
+    ("Haswell", False): "d53baa47ed6ed278",
+    ("Haswell", True): "d53baa47ed6ed278",
+    ("SkylakeX", True): "13c31ed0e68c6542",
+}
 """The beginning of the digest, by OpenBLAS's kernel and whether numpy uses AVX-512."""
 
 

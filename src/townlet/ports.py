@@ -381,7 +381,7 @@ def keeps_state(teacher: object) -> bool:
 
 def begin_episodes(policy: object, worlds: NDArray[np.bool_]) -> None:
     """Tell a teacher which worlds [W] begin an episode; a policy without a state is told nothing."""
-    if isinstance(policy, StatefulTeacher):
+    if policy is not None and isinstance(policy, StatefulTeacher):  # looking at a protocol takes 30 µs
         policy.begin(worlds)
 
 

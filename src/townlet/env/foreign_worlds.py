@@ -108,13 +108,14 @@ class ForeignWorlds:
 
     def _see(self, w: int, n: int, observation: Any, info: Mapping[str, Any], mask: Any) -> None:
         """Keep what slot n of world w shows: features, mask, and the KPIs of its info."""
-        self._end_fork(w)
+        if getpid() != self._process:
+            self._end_fork(w)
         if type(observation) is np.ndarray and observation.shape == self._row:  # most are: copied as they are
             self._features[w, n] = observation
         else:
             self._features[w, n] = self._flat(w, observation)
-        if mask is None and isinstance(observation, Mapping):
-            mask = observation.get(MASK)
+            if mask is None and isinstance(observation, Mapping):
+                mask = observation.get(MASK)
         self._is_masked |= mask is not None
         if self._is_masked:
             self._mask[w, n] = self._legal(w, mask)

@@ -12,7 +12,7 @@ from townlet.policy.episode_checks import check_over
 from townlet.policy.model.forward import normalise
 from townlet.policy.model.weights import Weights
 from townlet.policy.reward_terms import TermSums, term_exposures
-from townlet.ports import Environment, Teacher, begin_episodes, close, teacher_actions
+from townlet.ports import Environment, Tallies, Teacher, begin_episodes, close, teacher_actions
 
 if TYPE_CHECKING:
     from townlet.policy.ppo.acting_kernel import Outputs
@@ -72,7 +72,7 @@ class Rollout:
 
     def begin(self, make: Callable[[], Environment]) -> None:
         """End all running episodes and begin new ones in other worlds, as many as before."""
-        self._add_tallies(np.arange(self.environment.worlds))
+        self._add_tallies(self.environment.tallies(), np.arange(self.environment.worlds))
         close(self.environment)
         self.environment = make()
         self._terms = TermSums(self.environment)
@@ -120,7 +120,9 @@ class Rollout:
             self.truncations[t] = ended[:, None] | step.truncations | left
             self._observations = step.observations
             if ended.any():
-                self._note_returns(step.over)
+                tallies = environment.tallies()
+                self._note_returns(tallies, step.over)
+                self._add_tallies(tallies, np.flatnonzero(ended))
                 self._reset_ended(t, ended, weights)
         last = self.features[-1].reshape(-1, self.features.shape[-1])
         normalise(self._observations.observations.reshape(last.shape), weights.mean, weights.scale, last)
@@ -172,9 +174,9 @@ class Rollout:
         since_cut = self._decisions - self._first_cut
         return np.where(since_cut < 0, self._decisions, since_cut % self._max_steps)
 
-    def _note_returns(self, over: NDArray[np.bool_]) -> None:
+    def _note_returns(self, tallies: Tallies, over: NDArray[np.bool_]) -> None:
         """Note KPIs and length of the whole episodes among those that are over, a mask [W]; not of those cut."""
-        tallies, objective = self.environment.tallies(), self.environment.description.objective_index
+        objective = self.environment.description.objective_index
         exposures = tallies.exposures[objective]
         worlds = np.flatnonzero(over & self._is_whole & (exposures > 0))
         self.returns += (tallies.sums[objective, worlds] / exposures[worlds]).tolist()
@@ -186,14 +188,12 @@ class Rollout:
         worlds = np.flatnonzero(ended)
         final = self._observations.observations[worlds].reshape(-1, self.features.shape[-1])
         self._final_observations.append((t, worlds, normalise(final, weights.mean, weights.scale)))
-        self._add_tallies(worlds)
         self._observations = self.environment.reset(ended)
         begin_episodes(self._teacher, ended)
         self._lengths[ended] = 0
         self._is_whole[ended] = ~self.teacher_controlled[ended]
 
-    def _add_tallies(self, worlds: NDArray[np.intp]) -> None:
-        tallies = self.environment.tallies()
+    def _add_tallies(self, tallies: Tallies, worlds: NDArray[np.intp]) -> None:
         self.sums += tallies.sums[:, worlds].sum(1)
         self.exposures += tallies.exposures[:, worlds].sum(1)
 

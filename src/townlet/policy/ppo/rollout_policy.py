@@ -51,8 +51,8 @@ class RolloutPolicy:
             numbers[:, len(spec.discrete) :] = gaussian(numbers[:, len(spec.discrete) :])
         rows = len(numbers)
         inputs = Inputs(
-            _plain(observations.observations, np.float32).reshape(rows, -1),
-            _plain(observations.action_mask, np.bool_).reshape(rows, -1),
+            _read_only(observations.observations, np.float32, rows),
+            _read_only(observations.action_mask, np.bool_, rows),
             numbers,
         )
         with one_thread():
@@ -70,6 +70,8 @@ class RolloutPolicy:
         act(self._memories[index], self._parameters, self._normaliser, inputs, outputs, self._numbers, self._exp)
 
 
-def _plain(values: NDArray[Any], kind: Any) -> NDArray[Any]:
-    """Return an array of one kind in one piece that may be written to: the kernel is compiled for such ones only."""
-    return np.require(values, kind, ("C", "W", "A"))
+def _read_only(values: NDArray[Any], kind: Any, rows: int) -> NDArray[Any]:
+    """Return an array [rows, …] of one kind in one piece that nobody writes to: the kernel is compiled for such ones."""
+    view = np.require(values, kind, ("C", "A")).reshape(rows, -1)
+    view.flags.writeable = False
+    return view
