@@ -71,7 +71,7 @@ class RolloutPolicy:
 
 
 def _read_only(values: NDArray[Any], kind: Any, rows: int) -> NDArray[Any]:
-    """Return an array [rows, …] of one kind in one piece that nobody writes to: the kernel is compiled for such ones."""
+    """Return an array [rows, …] of one kind, in one piece, that nobody writes to: the kernel is compiled for that."""
     view = np.require(values, kind, ("C", "A")).reshape(rows, -1)
     view.flags.writeable = False
     return view
