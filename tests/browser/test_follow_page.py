@@ -75,3 +75,26 @@ def test_a_page_that_nobody_writes_any_more_stops_and_says_so(
             pass
         assert "12:00:02 UTC, is written again" in page.inner_text("header")
         opened.assert_silent()
+
+
+def test_without_scripts_the_page_says_after_which_time_nobody_follows(
+    facts: ReportFacts, tmp_path: Path, open_page: Any
+) -> None:
+    """A page that cannot count reloads itself even where its follower was killed; it says so, and how to go on."""
+    path = tmp_path / "report.html"
+    path.write_text(run_page(facts, following=EACH_SECOND), encoding="utf-8")
+    sentence = "If you still read 2026-11-27 12:00:01 UTC after 2026-11-27 12:05:01 UTC, nobody follows the run"
+    with open_page(path, scripts=False) as opened:
+        assert sentence in opened.page.inner_text("header")
+        assert f"townlet report {facts.run} --follow" in opened.page.inner_text("header")
+        for _ in range(3):
+            with opened.page.expect_navigation(timeout=10_000):
+                pass
+        assert sentence in opened.page.inner_text("header")
+        path.write_text(run_page(facts), encoding="utf-8")
+        opened.page.locator("#following").wait_for(state="detached", timeout=10_000)
+        assert "JavaScript" not in opened.page.inner_text("header")
+        opened.assert_silent()
+    path.write_text(run_page(facts, following=EACH_SECOND), encoding="utf-8")
+    with open_page(path) as opened:
+        assert "JavaScript" not in opened.page.inner_text("header")

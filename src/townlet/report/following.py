@@ -1,6 +1,6 @@
 """The page of a run that goes on: how often it is written and read again, and when nobody writes it any more."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import frozen
 
@@ -30,9 +30,18 @@ class Following:
     @property
     def written(self) -> str:
         """The time of writing for a reader."""
-        return f"{self.written_at:%Y-%m-%d %H:%M:%S} UTC"
+        return _shown(self.written_at)
+
+    @property
+    def still_after(self) -> str:
+        """The time, for a reader, after which whoever still finds this page knows that nobody follows the run."""
+        return _shown(self.written_at + timedelta(seconds=self.most_reloads * self.seconds))
 
     @property
     def most_reloads(self) -> int:
         """Reloads without a new page after which a browser reloads it no more."""
         return max(_LEAST_RELOADS, -(-STILL_SECONDS // self.seconds))
+
+
+def _shown(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
