@@ -40,10 +40,10 @@ _NAMED = (
     "policy/distributions/backward.py",
     "policy/distributions/exponential.py",
     "policy/model/products.py",
-    "policy/ppo/gradient_kernel.py",
-    "policy/ppo/layout.py",
-    "policy/ppo/loss_kernels.py",
-    "policy/ppo/trunks.py",
+    "policy/gradient/kernel.py",
+    "policy/gradient/layout.py",
+    "policy/gradient/loss_kernels.py",
+    "policy/gradient/trunks.py",
 )
 """Sources of kernels beside those of the town."""
 

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from corridor import CorridorProvider
 
-from townlet.dto.strategies import PPOSpec
+from townlet.policy.gradient import block_rows
+from townlet.policy.gradient.block_rows import choose_block_rows, fastest
+from townlet.policy.gradient.layout import ParameterViews
 from townlet.policy.model.initialise import fresh_weights
-from townlet.policy.model.weights import Weights
-from townlet.policy.ppo import block_rows
-from townlet.policy.ppo.block_rows import choose_block_rows, fastest
 
-SPEC, BLOCKS = PPOSpec(minibatch_size=2048), (256, 384, 512, 128)
+ABOUT, BLOCKS = CorridorProvider().describe("plain"), (256, 384, 512, 128)
 
 
-def weights(width: int = 16) -> Weights:
-    """Return a small network."""
-    return fresh_weights(CorridorProvider().describe("plain"), (width,), np.random.default_rng(3))
+def choose(width: int = 16, rows: int = 2048) -> int:
+    """Return the choice for a small network."""
+    weights = fresh_weights(ABOUT, (width,), np.random.default_rng(3))
+    parameters = ParameterViews(weights.actor, weights.critic, weights.log_std)
+    return choose_block_rows(parameters, ABOUT.actions, rows)
 
 
 @pytest.fixture
@@ -37,14 +38,14 @@ def test_a_block_must_be_clearly_faster_than_the_usual_one() -> None:
 
 def test_a_choice_is_measured_once_for_each_shape(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second question is answered from the file, whatever a measurement would say now."""
-    first = choose_block_rows(weights(), SPEC)
+    first = choose()
     assert first in BLOCKS
     (file,) = folder.iterdir()
     monkeypatch.setattr(block_rows, "measure_block_rows", lambda *_: {256: 1.0, 384: 0.1, 512: 1.0, 128: 1.0})
-    assert first == choose_block_rows(weights(), SPEC)
-    assert 384 == choose_block_rows(weights(8), SPEC)
+    assert first == choose()
+    assert 384 == choose(8)
     file.write_text("nonsense", "ascii")
-    assert 384 == choose_block_rows(weights(), SPEC)
+    assert 384 == choose()
     assert "384\n" == file.read_text("ascii")
 
 
@@ -54,11 +55,11 @@ def test_a_choice_that_cannot_be_kept_is_made_all_the_same(
     """The folder is gone; one sentence says what follows from that."""
     monkeypatch.setattr(block_rows, "cache_folder", lambda: folder / "gone")
     with caplog.at_level(logging.WARNING):
-        assert choose_block_rows(weights(), SPEC) in BLOCKS
+        assert choose() in BLOCKS
     assert "block_rows is measured anew in each run" in caplog.text
 
 
 def test_nothing_is_measured_for_small_minibatches(folder: Path) -> None:
     """They take the usual block."""
-    assert 256 == choose_block_rows(weights(), PPOSpec(minibatch_size=512))
+    assert 256 == choose(rows=512)
     assert not list(folder.iterdir())

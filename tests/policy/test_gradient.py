@@ -14,18 +14,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec, BoxHead, DiscreteHead
-from townlet.dto.strategies import PPOSpec
-from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, Terms
-from townlet.policy.ppo.kernel_backend import KernelBackend
-from townlet.policy.ppo.ramps import Ramp
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Minibatch, StepOptions, Terms
+from townlet.policy.gradient.kernel_backend import KernelBackend
 
 torch = pytest.importorskip("torch")
 
 from townlet.policy.distributions.autograd import ActionDistribution  # noqa: E402
+from townlet.policy.gradient.torch_backend import TorchBackend  # noqa: E402
 from townlet.policy.model.initialise import fresh_layers  # noqa: E402
 from townlet.policy.model.threads import both  # noqa: E402
 from townlet.policy.model.torch_network import ActorCritic  # noqa: E402
-from townlet.policy.ppo.torch_backend import TorchBackend  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -34,7 +32,7 @@ ONE_CHOICE = ActionSpec.one_of(*"abcde")
 HEADS = tuple(DiscreteHead(name=f"h{n}", options=tuple(f"o{i}" for i in range(n))) for n in (3, 5, 7))
 BOXES = (BoxHead(name="x", low=-2.0, high=5.0), BoxHead(name="y"))
 SPECS = [ONE_CHOICE, ActionSpec(discrete=HEADS), ActionSpec(box=BOXES), ActionSpec(discrete=HEADS, box=BOXES)]
-RAMP = Ramp(actor=1.0, critic=1.0, anchor_kl=0.3, bc_weight=0.4)
+STEP = StepOptions(actor_rate=1.0, critic_rate=1.0, anchor_kl=0.3, imitation=0.4)
 KINDS = [np.float64, np.float32]
 
 
@@ -49,13 +47,13 @@ class Case:
     batch: Batch[Any]
     minibatch: Minibatch
     demos: Demonstrations[Any] | None
-    ramp: Ramp
-    spec: PPOSpec
+    step: StepOptions
+    options: LossOptions
     block_rows: int = 32
 
     def backend(self, kind: type[TorchBackend] | type[KernelBackend]) -> Any:
         """Return a backend that has computed the gradient, and the terms."""
-        weights = (self.actor, self.critic, self.log_std, self.actions, self.spec)
+        weights = (self.actor, self.critic, self.log_std, self.actions, self.options)
         last = self.block_rows if kind is KernelBackend else torch.device("cpu")
         backend: Any = kind(*weights, last, self.demos)  # type: ignore[arg-type]
         backend.use(self.batch)
@@ -66,7 +64,7 @@ class Case:
     ) -> tuple[Terms[float], list[NDArray[Any] | None]]:
         """Return the terms and the gradient by parameter, None where the loss does not depend on it."""
         backend = self.backend(kind)
-        terms, _, _ = backend.gradient(self.minibatch, self.ramp)
+        terms, _, _ = backend.gradient(self.minibatch, self.step)
         return terms, [None if each is None else each.copy() for each in backend.gradients()]
 
 
@@ -96,7 +94,7 @@ def case(
     *,
     anchored: bool = True,
     actions: ActionSpec = ONE_CHOICE,
-    **spec: Any,
+    **options: Any,
 ) -> Case:
     """Return a minibatch of random rows: many ratios are clipped, some advantages are 0, some rows are all zeros."""
     rng = np.random.default_rng(seed)
@@ -155,7 +153,15 @@ def case(
         teacher_rows=subset[by_teacher[subset]][::2] if demos else subset[:0],
     )
     return Case(
-        actor, critic, log_std, actions, batch, minibatch, demonstrations, RAMP, PPOSpec(max_grad_norm=1e9, **spec)
+        actor,
+        critic,
+        log_std,
+        actions,
+        batch,
+        minibatch,
+        demonstrations,
+        STEP,
+        LossOptions(max_grad_norm=1e9, **options),
     )
 
 
@@ -187,14 +193,16 @@ def assert_alike(example: Case, kind: type) -> None:
     anchored=st.booleans(),
     norm_adv=st.booleans(),
     vf_clip_coef=st.sampled_from([None, 0.2]),
+    ent_coef=st.sampled_from([0.0, 0.01]),
+    label_smoothing=st.sampled_from([0.0, 0.1]),
     actor=st.sampled_from([0.0, 1.0]),
 )
 def test_the_hand_written_gradient_equals_autograds(
-    kind: type, seed: int, rows: int, teacher_share: float, demos: int, anchored: bool, actor: float, **spec: Any
+    kind: type, seed: int, rows: int, teacher_share: float, demos: int, anchored: bool, actor: float, **options: Any
 ) -> None:
     """Every kind of head and option of the loss, two shards against one: equal terms and gradients, None alike."""
-    example = case(seed, kind, rows, teacher_share, demos, anchored=anchored, **spec)
-    assert_alike(evolve(example, ramp=evolve(RAMP, actor=actor)), kind)
+    example = case(seed, kind, rows, teacher_share, demos, anchored=anchored, **options)
+    assert_alike(evolve(example, step=evolve(STEP, actor_rate=actor)), kind)
 
 
 @pytest.mark.parametrize("block_rows", [1, 7, 30, 4096])
@@ -216,7 +224,7 @@ def test_the_gradient_equals_finite_differences(actions: ActionSpec) -> None:
     """(L(w + h) − L(w − h)) ÷ 2h, at every twentieth weight, of the kernels' own loss."""
     example = case(3, np.float64, 200, 0.2, 30, actions=actions)
     backend, step = example.backend(KernelBackend), 1e-6
-    backend.gradient(example.minibatch, example.ramp)
+    backend.gradient(example.minibatch, example.step)
     gradients = [each.copy() for each in backend.gradients()]
     for parameter, gradient in zip(backend.parameters.each(), gradients, strict=True):
         for place in list(np.ndindex(parameter.shape))[::20]:
@@ -224,7 +232,7 @@ def test_the_gradient_equals_finite_differences(actions: ActionSpec) -> None:
             for side in (step, -step, 0.0):
                 kept = parameter[place]
                 parameter[place] = kept + side
-                sides.append(backend.gradient(example.minibatch, example.ramp)[0].total)
+                sides.append(backend.gradient(example.minibatch, example.step)[0].total)
                 parameter[place] = kept
             slope = (sides[0] - sides[1]) / (2 * step)
             kink = abs(sides[0] + sides[1] - 2 * sides[2]) > 1e-10  # a clip or a ReLU lies between

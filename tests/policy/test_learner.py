@@ -18,10 +18,10 @@ from townlet.policy.ppo.update_stats import UpdateStatistics
 
 torch = pytest.importorskip("torch")
 
+from townlet.policy.gradient.torch_backend import TorchBackend  # noqa: E402
 from townlet.policy.model.torch_network import choose_device, device_name  # noqa: E402
 from townlet.policy.ppo import learner as learner_module  # noqa: E402
 from townlet.policy.ppo.learner import Learner  # noqa: E402
-from townlet.policy.ppo.torch_backend import TorchBackend  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -58,8 +58,10 @@ def _updated(rollout: Any, weights: Weights, ramp: Ramp, **changes: Any) -> tupl
     return learner.weights(), statistics
 
 
-def _torch_backend(parent: Weights, spec: PPOSpec, device: Any, _: Any, demonstrations: Any = None) -> TorchBackend:
-    return TorchBackend(parent.actor, parent.critic, parent.log_std, parent.spec, spec, device, demonstrations)
+def _torch_backend(
+    parameters: Any, actions: Any, options: Any, device: Any, _: Any, demonstrations: Any
+) -> TorchBackend:
+    return TorchBackend(*parameters, actions, options, device, demonstrations)
 
 
 def _same(one: Weights, other: Weights, part: str) -> bool:

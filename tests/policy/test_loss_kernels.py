@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from townlet.compiled import entry_kernel
-from townlet.policy.ppo.loss_kernels import surrogate_backward, value_error_backward
-from townlet.policy.ppo.trunks import bias_relu, relu_backward
+from townlet.policy.gradient.loss_kernels import surrogate_backward, value_error_backward
+from townlet.policy.gradient.trunks import bias_relu, relu_backward
 
 torch = pytest.importorskip("torch")
 

@@ -1,7 +1,7 @@
 """Losses in torch, each with its equation and paper; B samples.
 
 What depends on the heads of an action stands in `policy.distributions`. Autograd differentiates the losses; the same
-derivatives by hand stand in `policy.ppo.loss_kernels`.
+derivatives by hand stand in `policy.gradient.loss_kernels`.
 """
 
 from typing import NamedTuple

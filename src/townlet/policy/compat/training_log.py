@@ -18,8 +18,8 @@ from townlet.dto.training_log import (
     TrainingLogEntry,
 )
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import TrajectoryBatch
 from townlet.policy.ppo.iteration import PPOIteration
+from townlet.policy.ppo.trajectory_batch import TrajectoryBatch
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.store.samples import REQUIRED_FEATURES
 

@@ -26,7 +26,7 @@ _ROUNDING = 1e-5
 class Trajectories(Record):
     """Recorded decisions of a policy: log-probabilities and value predictions; U = T + 1 time points.
 
-    Fits the protocol `policy.ppo.batch.TrajectoryBatch`.
+    Fits the protocol `policy.gradient.batch.TrajectoryBatch`.
     """
 
     dataset: Dataset

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from townlet.compiled import entry_kernel, i64, kernel
 from townlet.policy.distributions.backward import Constants, log_softmax
 from townlet.policy.distributions.exponential import exponential
+from townlet.policy.gradient.kernel import Parameters
+from townlet.policy.gradient.layout import Memory
+from townlet.policy.gradient.trunks import trunk_forward, wide_forward
 from townlet.policy.model.products import matrix
-from townlet.policy.ppo.gradient_kernel import Parameters
-from townlet.policy.ppo.layout import Memory
-from townlet.policy.ppo.trunks import trunk_forward, wide_forward
 
 __all__ = ["ActingNumbers", "Inputs", "Outputs", "act"]
 

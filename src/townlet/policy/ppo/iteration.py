@@ -6,7 +6,7 @@ from typing import Literal
 from attrs import frozen
 
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import TrajectoryBatch
+from townlet.policy.ppo.trajectory_batch import TrajectoryBatch
 from townlet.policy.ppo.update_stats import UpdateStatistics
 
 __all__ = ["PPOIteration"]

@@ -4,7 +4,7 @@ For each rollout: advantages, value normaliser, then `update_epochs` passes over
 
     g ← ∂L/∂θ,  g ← g·min(1, max_grad_norm ÷ ‖g‖),  θ ← Adam(θ, g)
 
-until the mean approximate KL of a pass exceeds `target_kl`. The loss L stands in `policy.ppo.objective`.
+until the mean approximate KL of a pass exceeds `target_kl`. The loss L stands in `policy.gradient.objective`.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,15 @@ from townlet.dto.strategies import PPOSpec
 from townlet.policy.advantages import generalised_advantages
 from townlet.policy.data.dataset import Samples
 from townlet.policy.distributions.acting import log_probabilities, masked
+from townlet.policy.gradient.backend import choose_backend
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Minibatch, StepOptions
+from townlet.policy.gradient.block_rows import choose_block_rows
+from townlet.policy.gradient.layout import ParameterViews
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import forward
 from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, TrajectoryBatch
-from townlet.policy.ppo.gradient_backend import choose_backend
 from townlet.policy.ppo.ramps import Ramp
+from townlet.policy.ppo.trajectory_batch import TrajectoryBatch
 from townlet.policy.ppo.update_stats import MinibatchStatistics, UpdateStatistics, correlation, summarise
 
 __all__ = ["Learner"]
@@ -59,7 +62,13 @@ class Learner:
         if demonstrations is not None:
             captured = Demonstrations(demonstrations.features, demonstrations.action_mask, demonstrations.labels)
         self.value_mean, self.value_scale = parent.value_mean, parent.value_scale
-        self._backend = choose_backend(parent, spec, self.device, block_rows or spec.block_rows, captured)
+        parameters = ParameterViews(parent.actor, parent.critic, parent.log_std)
+
+        def rows_of_a_block() -> int:
+            return block_rows or spec.block_rows or choose_block_rows(parameters, parent.spec, spec.minibatch_size)
+
+        options = _loss_options(spec)
+        self._backend = choose_backend(parameters, parent.spec, options, self.device, rows_of_a_block, captured)
 
     @property
     def block_rows(self) -> int:
@@ -209,10 +218,11 @@ class Learner:
         self, batch: Batch[NDArray[Any]], rows: NDArray[np.int64], ramp: Ramp, rng: np.random.Generator
     ) -> MinibatchStatistics | None:
         """Take one optimizer step on these rows [B]; return None, without a step, if loss or gradient is not finite."""
-        term, norm, std = self._backend.gradient(self._minibatch(batch, rows, ramp, rng), ramp)
+        step = self._step_options(ramp)
+        term, norm, std = self._backend.gradient(self._minibatch(batch, rows, ramp, rng), step)
         if not np.isfinite((norm, term.total)).all():
             return None
-        self._backend.step(ramp)
+        self._backend.step(step)
         return MinibatchStatistics(
             policy_loss=term.policy,
             value_loss=term.value,
@@ -223,6 +233,15 @@ class Learner:
             anchor_kl=term.anchor_kl,
             total_loss=term.total,
             advantage_std=std,
+        )
+
+    def _step_options(self, ramp: Ramp) -> StepOptions:
+        rate = self.spec.learning_rate
+        return StepOptions(
+            actor_rate=rate * ramp.actor,
+            critic_rate=rate * ramp.critic,
+            anchor_kl=ramp.anchor_kl,
+            imitation=ramp.bc_weight,
         )
 
     def _minibatch(
@@ -239,3 +258,17 @@ class Learner:
                 teacher_rows = rows[by_teacher]
                 teacher_rows = teacher_rows[self.parent.spec.has_choice(batch.action_mask[teacher_rows])]
         return Minibatch(rows=rows, policy_rows=policy_rows, demonstrations=demonstrations, teacher_rows=teacher_rows)
+
+
+def _loss_options(spec: PPOSpec) -> LossOptions:
+    """Return the options of the loss that a spec asks for."""
+    return LossOptions(
+        clip_coef=spec.clip_coef,
+        vf_coef=spec.vf_coef,
+        vf_clip_coef=spec.vf_clip_coef,
+        ent_coef=spec.ent_coef,
+        norm_adv=spec.norm_adv,
+        max_grad_norm=spec.max_grad_norm,
+        bf16=spec.bf16,
+        compiled=spec.compiled,
+    )

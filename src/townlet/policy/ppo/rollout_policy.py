@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from townlet.dto.boundary import ObservationBatchDTO
 from townlet.policy.distributions.acting import ILLEGAL, LOG_ROOT_2PI, gaussian
 from townlet.policy.distributions.exponential import exponential_constants
+from townlet.policy.gradient.kernel import Parameters
+from townlet.policy.gradient.layout import Layout, ParameterViews
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.threads import both
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.acting_kernel import ActingNumbers, Inputs, Outputs, act
-from townlet.policy.ppo.gradient_kernel import Parameters
-from townlet.policy.ppo.layout import Layout, ParameterViews
 
 __all__ = ["RolloutPolicy"]
 

@@ -19,9 +19,9 @@ from townlet.policy.data.trajectories import Trajectories
 from townlet.policy.model.forward import forward
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.model.weights import Probe, Weights, make_probe
-from townlet.policy.ppo.batch import TrajectoryBatch
 from townlet.policy.ppo.iteration import PPOIteration
 from townlet.policy.ppo.rollout import Rollout
+from townlet.policy.ppo.trajectory_batch import TrajectoryBatch
 from townlet.policy.ppo.update_stats import UpdateStatistics
 from townlet.policy.training.checkpoint import Checkpoint, unfit
 from townlet.policy.training.contexts import TrainingContext

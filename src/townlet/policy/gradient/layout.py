@@ -57,6 +57,8 @@ class Sizes(NamedTuple):
     features: int
     wide: int
     """Columns of both first layers."""
+    split: int
+    """The actor's among them."""
     rows: int
     """Rows of a block."""
     logits: int
@@ -96,22 +98,24 @@ class Layout:
     """Places of all parameters in one array: first layers side by side, the actor's others, the critic's, log σ."""
 
     def __init__(self, actor: Layers, critic: Layers, actions: ActionSpec, rows: int) -> None:
-        """Take the shapes of the layers; a block has at most so many rows."""
-        self.kind = actor[0][0].dtype
-        self.actions = actions
-        widths = [(trunk[0][0].shape[0], *(len(bias) for _, bias in trunk)) for trunk in (actor, critic)]
-        features, wide = widths[0][0], widths[0][1] + widths[1][1]
+        """Take the shapes of the layers, none where a trunk is not trained; a block has at most so many rows."""
+        first = (actor or critic)[0][0]
+        self.kind, self.actions = first.dtype, actions
+        features = first.shape[0]
+        widths = [(features, *(len(bias) for _, bias in trunk)) for trunk in (actor, critic)]
+        split, width = (sum(each[1:2]) for each in widths)
+        logits, boxes, wide = actions.logits, len(actions.box), split + width
         self.parameters = (features + 1) * wide
-        logits, boxes = actions.logits, len(actions.box)
         blocks = (features, wide, wide, 1, logits, logits, logits, logits, _VECTORS)
         starts = np.cumsum((0, *blocks)) * rows
         self._scratch = int(starts[-1])
         self._places = Places(*starts[:-1].tolist())
-        self.tables = self._table(widths[0], 0, wide, rows), self._table(widths[1], widths[0][1], wide, rows)
+        self.tables = self._table(widths[0], 0, wide, rows), self._table(widths[1], split, wide, rows)
         """Layers of the actor and of the critic, as the kernels read them."""
-        self._sizes = Sizes(features, wide, rows, logits, boxes, self.parameters)
+        self._sizes = Sizes(features, wide, split, rows, logits, boxes, self.parameters)
+        boxes *= bool(actor)
         parts = [_parts(table) for table in self.tables]
-        self.groups = np.array([*parts[0], (self.parameters, 1, boxes, boxes)], np.int64), np.array(parts[1], np.int64)
+        self.groups = np.array([*parts[0], (self.parameters, 1, boxes, boxes)], np.int64), _whole(parts[1])
         """The actor's and the critic's parts of a flat array [N, 4]: (start, rows, columns, stride)."""
         self.parameters += boxes
 
@@ -134,6 +138,11 @@ class Layout:
         start = self.parameters
         self.parameters += (inputs + 1) * outputs
         return start, start + inputs * outputs
+
+    @property
+    def features(self) -> int:
+        """F, inputs of both networks."""
+        return self._sizes.features
 
     def flat(self, size: int) -> Reals:
         """Return a new array of zeros that begins where a line of the processor's cache does."""
@@ -168,3 +177,7 @@ def _parts(table: NDArray[np.void]) -> list[tuple[int, int, int, int]]:
     for weight, stride, bias, inputs, outputs, *_ in table.tolist():
         parts += [(weight, inputs, outputs, stride), (bias, 1, outputs, outputs)]
     return parts
+
+
+def _whole(parts: list[tuple[int, int, int, int]]) -> NDArray[np.int64]:
+    return np.array(parts, np.int64).reshape(-1, 4)

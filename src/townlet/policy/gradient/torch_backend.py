@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from townlet.dto.actions import ActionSpec
-from townlet.dto.strategies import PPOSpec
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Minibatch, StepOptions, Terms
+from townlet.policy.gradient.layout import ParameterViews
+from townlet.policy.gradient.objective import autograd_gradient
 from townlet.policy.model.adam import Adam
 from townlet.policy.model.forward import Layers
 from townlet.policy.model.torch_network import ActorCritic, to_device
-from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, Terms
-from townlet.policy.ppo.layout import ParameterViews
-from townlet.policy.ppo.objective import autograd_gradient
-from townlet.policy.ppo.ramps import Ramp
 
 __all__ = ["TorchBackend"]
 
@@ -23,7 +21,7 @@ Reals = NDArray[Any]
 
 
 class TorchBackend:
-    """Differentiates `policy.ppo.objective` by autograd; on the CPU it is slower than kernels."""
+    """Differentiates `policy.gradient.objective` by autograd; on the CPU it is slower than kernels."""
 
     block_rows = 0
 
@@ -33,14 +31,14 @@ class TorchBackend:
         critic: Layers,
         log_std: Reals,
         actions: ActionSpec,
-        spec: PPOSpec,
+        options: LossOptions,
         device: torch.device,
         demonstrations: Demonstrations[Reals] | None = None,
     ) -> None:
         """Copy the weights to the device."""
-        self.spec, self.device = spec, device
+        self.options, self.device = options, device
         self.network = ActorCritic(actor, critic, log_std, actions).to(device)
-        if spec.compiled and device.type == "cuda":
+        if options.compiled and device.type == "cuda":
             for trunk in (self.network.actor, self.network.critic):
                 trunk.compile(mode="reduce-overhead")
         self.optimizer = Adam(list(self.network.actor.parameters()), list(self.network.critic.parameters()))
@@ -70,15 +68,15 @@ class TorchBackend:
             *(None if values is None else to_device(values, self.device) for values in batch)
         )
 
-    def gradient(self, minibatch: Minibatch, ramp: Ramp) -> tuple[Terms[float], float, float]:
+    def gradient(self, minibatch: Minibatch, step: StepOptions) -> tuple[Terms[float], float, float]:
         """Compute the gradient; return the terms, the gradient's norm and the advantages' standard deviation."""
         rows, policy_rows = (to_device(each, self.device) for each in (minibatch.rows, minibatch.policy_rows))
         terms, std, gradients = autograd_gradient(
-            self.network, self._batch, rows, policy_rows, self._sampled(minibatch), ramp, self.spec
+            self.network, self._batch, rows, policy_rows, self._sampled(minibatch), step, self.options
         )
         for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
             parameter.grad = gradient
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.max_grad_norm)
         # one wait for the device per minibatch: all numbers come over together, before the optimizer's step
         norm_value, std_value, *numbers = torch.stack([norm, std, *terms]).tolist()
         return Terms(*numbers), norm_value, std_value
@@ -98,9 +96,9 @@ class TorchBackend:
         """Return the gradient by parameter; None where the loss does not depend on it."""
         return [None if each.grad is None else each.grad.cpu().numpy().copy() for each in self.network.parameters()]
 
-    def step(self, ramp: Ramp) -> None:
+    def step(self, step: StepOptions) -> None:
         """Take Adam's step with every parameter that has a gradient."""
-        self.optimizer.learning_rates = [self.spec.learning_rate * factor for factor in (ramp.actor, ramp.critic)]
+        self.optimizer.learning_rates = [step.actor_rate, step.critic_rate]
         self.optimizer.step()
 
     def adam_state(self) -> dict[str, NDArray[Any]]:

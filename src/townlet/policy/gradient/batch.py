@@ -1,60 +1,15 @@
-"""Data types of PPO: what it learns from, and its minibatches, whose arrays are numpy's or torch's. No torch here."""
+"""What a gradient is computed from, in arrays of numpy or of torch; its terms; and the options of a loss. No torch."""
 
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from townlet.dto.actions import Actions
-from townlet.policy.model.weights import Weights
-
-__all__ = ["Batch", "Demonstrations", "Minibatch", "Terms", "TrajectoryBatch"]
+__all__ = ["Batch", "Demonstrations", "LossOptions", "Minibatch", "StepOptions", "Terms"]
 
 Array = TypeVar("Array")
 """`NDArray` for the numpy backend, `Tensor` for the torch backend."""
-
-
-class TrajectoryBatch(Protocol):
-    """Decisions that PPO can learn from: T decisions of W worlds and N agents."""
-
-    @property
-    def rewards(self) -> NDArray[np.float32]:
-        """[T, W, N], reward of each decision."""
-
-    @property
-    def terminations(self) -> NDArray[np.bool_]:
-        """[T, W, N], True where the agent's life ended in the decision."""
-
-    @property
-    def truncations(self) -> NDArray[np.bool_]:
-        """[T, W, N], True where the episode or the recording was cut."""
-
-    @property
-    def alive(self) -> NDArray[np.bool_]:
-        """[T, W, N], True for a living agent."""
-
-    @property
-    def action_mask(self) -> NDArray[np.bool_]:
-        """[T, W, N, A], True for a legal option."""
-
-    @property
-    def actions(self) -> Actions:
-        """[T, W, N, C], the actions taken."""
-
-    @property
-    def log_probs(self) -> NDArray[np.float32]:
-        """[T, W, N], log π_old(aₜ|sₜ) of the actions taken."""
-
-    @property
-    def teacher_controlled(self) -> NDArray[np.bool_]:
-        """[W], worlds in which a teacher decided, so that the policy gradient does not use them."""
-
-    def normalised_features(self, weights: Weights) -> NDArray[np.float32]:
-        """Return features [T, W, N, F], normalised by these weights."""
-
-    def values(self, weights: Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return V(sₜ) and V(sₜ₊₁) [T, W, N], in units of reward."""
 
 
 class Batch(NamedTuple, Generic[Array]):
@@ -82,6 +37,24 @@ class Batch(NamedTuple, Generic[Array]):
     """[D], the parent's log σ; None without an anchor."""
     teacher_controlled: Array | None
     """[B], decisions that a teacher took; None where it took none."""
+
+    @classmethod
+    def without_decisions(cls, features: NDArray[Any], targets: NDArray[Any]) -> "Batch[NDArray[Any]]":
+        """Return a batch that trains a critic only, from features [B, F] and targets [B]."""
+        none = features[:0, :0]
+        return Batch(
+            features,
+            none.astype(np.bool_),
+            none,
+            none[:, 0:0].sum(1),
+            none.sum(1),
+            targets,
+            none.sum(1),
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 class Demonstrations(NamedTuple, Generic[Array]):
@@ -112,6 +85,10 @@ class Terms(NamedTuple, Generic[Array]):
     """Share of clipped ratios."""
     anchor_kl: Array
     """KL(parent ‖ policy), nat."""
+    imitation: Array
+    """Negative log-likelihood of the demonstrations, with label smoothing, nat."""
+    correct: Array
+    """Share of the demonstrations' options that are the policy's most likely ones; 0 without discrete heads."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -131,3 +108,41 @@ class Minibatch:
     def imitations(self) -> int:
         """Number of decisions that the actor imitates."""
         return len(self.demonstrations) + len(self.teacher_rows)
+
+
+@frozen(kw_only=True)
+class LossOptions:
+    """Options of the losses and of the steps against them, the same for every minibatch."""
+
+    clip_coef: float = 0.2
+    """ε of the clipped surrogate."""
+    vf_coef: float = 1.0
+    """Weight of the value loss."""
+    vf_clip_coef: float | None = None
+    """ε of the clipped value loss; None for the plain one."""
+    ent_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    norm_adv: bool = False
+    """Normalise advantages over the minibatch."""
+    label_smoothing: float = 0.0
+    """s of the loss of demonstrations: −(1 − s)·l_label − s·mean over legal j of lⱼ, in discrete heads."""
+    max_grad_norm: float = 0.5
+    """Norm to which a gradient is clipped."""
+    bf16: bool = False
+    """Compute forward passes in bfloat16 on a GPU."""
+    compiled: bool = False
+    """Compile the network on a GPU."""
+
+
+@frozen(kw_only=True)
+class StepOptions:
+    """Learning rates and weights of losses, which may change from step to step."""
+
+    actor_rate: float = 0.0
+    """Learning rate of the actor; at 0 it is not trained by its own decisions."""
+    critic_rate: float = 0.0
+    """Learning rate of the critic."""
+    anchor_kl: float = 0.0
+    """Weight of KL(parent ‖ policy)."""
+    imitation: float = 0.0
+    """Weight of the loss of demonstrations."""

@@ -3,18 +3,16 @@
     L = L_policy + vf_coef·L_value − ent_coef·H + anchor_kl·KL(parent ‖ policy) + bc_weight·L_imitation
 
 The terms stand in `policy.losses` and `policy.distributions`. This is the definition: on the CPU
-`policy.ppo.gradient_kernel` computes the same by hand, and the tests compare the two.
+`policy.gradient.kernel` computes the same by hand, and the tests compare the two.
 """
 
 import torch
 from torch import Tensor
 
-from townlet.dto.strategies import PPOSpec
 from townlet.policy.distributions.autograd import ActionDistribution
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, StepOptions, Terms
 from townlet.policy.losses import clipped_surrogate, clipped_value_error, value_error
 from townlet.policy.model.torch_network import ActorCritic
-from townlet.policy.ppo.batch import Batch, Demonstrations, Terms
-from townlet.policy.ppo.ramps import Ramp
 
 __all__ = ["autograd_gradient", "normalised", "terms"]
 
@@ -29,37 +27,44 @@ def terms(
     policy_rows: Tensor,
     advantages: Tensor,
     demos: Demonstrations[Tensor] | None,
-    ramp: Ramp,
-    spec: PPOSpec,
+    step: StepOptions,
+    options: LossOptions,
 ) -> Terms[Tensor]:
     """Return the loss and each term, scalars; only the loss carries a gradient.
 
     `rows` [R] train the critic, `policy_rows` [O] among them the actor; `advantages` [O] are theirs.
     """
     features, targets, zero = batch.features[rows], batch.targets[rows], batch.targets.new_zeros(())
-    values = network.value(features)
-    value = (
-        value_error(values, targets)
-        if spec.vf_clip_coef is None
-        else clipped_value_error(values, targets, batch.old_values[rows], spec.vf_clip_coef)
-    )
-    loss = spec.vf_coef * value
-    policy, entropy, approx_kl, clip_fraction, anchor = zero, zero, zero, zero, zero
-    if ramp.actor > 0 and len(policy_rows):
+    value = zero
+    if len(rows):
+        values = network.value(features)
+        value = (
+            value_error(values, targets)
+            if options.vf_clip_coef is None
+            else clipped_value_error(values, targets, batch.old_values[rows], options.vf_clip_coef)
+        )
+    loss = options.vf_coef * value
+    policy, entropy, approx_kl, clip_fraction, anchor, imitation, correct = (zero for _ in range(7))
+    if step.actor_rate > 0 and len(policy_rows):
         own = network.actor.distribution(batch.features[policy_rows], batch.action_mask[policy_rows])
         policy, approx_kl, clip_fraction = clipped_surrogate(
-            own.log_prob(batch.actions[policy_rows]), batch.old_log_probs[policy_rows], advantages, spec.clip_coef
+            own.log_prob(batch.actions[policy_rows]), batch.old_log_probs[policy_rows], advantages, options.clip_coef
         )
         entropy = own.entropy().mean()
-        loss = loss + policy - spec.ent_coef * entropy
+        loss = loss + policy - options.ent_coef * entropy
         parent = _parent(batch, policy_rows, own)
         if parent is not None:
             anchor = own.kl_from(parent).mean()
-            loss = loss + ramp.anchor_kl * anchor
+            loss = loss + step.anchor_kl * anchor
     if demos is not None:
         demonstrated = network.actor.distribution(demos.features, demos.action_mask)
-        loss = loss + ramp.bc_weight * demonstrated.imitation_loss(demos.labels, 0.0).mean()
-    detached = (term.detach() for term in (policy, value, entropy, approx_kl, clip_fraction, anchor))
+        imitation = demonstrated.imitation_loss(demos.labels, options.label_smoothing).mean()
+        loss = loss + step.imitation * imitation
+        heads = len(demonstrated.spec.discrete)
+        if heads:
+            correct = (demonstrated.mode() == demos.labels[:, :heads]).to(zero.dtype).mean()
+    parts = (policy, value, entropy, approx_kl, clip_fraction, anchor, imitation, correct)
+    detached = (term.detach() for term in parts)
     return Terms(loss, *detached)
 
 
@@ -78,18 +83,18 @@ def autograd_gradient(
     rows: Tensor,
     policy_rows: Tensor,
     demos: Demonstrations[Tensor] | None,
-    ramp: Ramp,
-    spec: PPOSpec,
+    step: StepOptions,
+    options: LossOptions,
 ) -> tuple[Terms[Tensor], Tensor, tuple[Tensor | None, ...]]:
     """Return the terms, the advantages' standard deviation, and the gradient by parameter.
 
     It is None where the loss does not depend on the parameter.
     """
     advantages, std = normalised(batch.advantages[policy_rows])
-    bf16 = spec.bf16 and batch.features.device.type == "cuda"
+    bf16 = options.bf16 and batch.features.device.type == "cuda"
     with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=bf16):
-        used = advantages if spec.norm_adv else batch.advantages[policy_rows]
-        result = terms(network, batch, rows, policy_rows, used, demos, ramp, spec)
+        used = advantages if options.norm_adv else batch.advantages[policy_rows]
+        result = terms(network, batch, rows, policy_rows, used, demos, step, options)
     gradients = torch.autograd.grad(result.total, list(network.parameters()), allow_unused=True)
     return result._replace(total=result.total.detach()), std, gradients
 

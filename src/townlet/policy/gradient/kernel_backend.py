@@ -8,23 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.dto.actions import ActionSpec
-from townlet.dto.strategies import PPOSpec
 from townlet.policy.distributions.acting import ILLEGAL, LOG_ROOT_2PI
 from townlet.policy.distributions.exponential import exponential_constants
+from townlet.policy.gradient.adam_kernel import AdamNumbers, adam_step
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Minibatch, StepOptions, Terms
+from townlet.policy.gradient.kernel import Coefficients, Decisions, Examples, Losses, Parameters, add_gradient
+from townlet.policy.gradient.layout import Layout, ParameterViews
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import Layers
 from townlet.policy.model.threads import both
-from townlet.policy.ppo.adam_kernel import AdamNumbers, adam_step
-from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, Terms
-from townlet.policy.ppo.gradient_kernel import Coefficients, Decisions, Examples, Losses, Parameters, add_gradient
-from townlet.policy.ppo.layout import Layout, ParameterViews
-from townlet.policy.ppo.ramps import Ramp
 
 __all__ = ["KernelBackend"]
 
 Reals = NDArray[Any]
 
-_SUMS = 7
+_SUMS = 8
 _ADVANTAGE_EPSILON = 1.0e-8
 """Added to the standard deviation that advantages are divided by."""
 _NORM_EPSILON = 1.0e-6
@@ -41,14 +39,14 @@ class KernelBackend:
         critic: Layers,
         log_std: Reals,
         actions: ActionSpec,
-        spec: PPOSpec,
+        options: LossOptions,
         block_rows: int,
         demonstrations: Demonstrations[Reals] | None = None,
     ) -> None:
-        """Copy the weights; rows pass through the network in blocks of `block_rows`."""
-        self.spec, self.block_rows = spec, block_rows
+        """Copy the weights, none of a trunk that is not trained; a block has `block_rows` rows."""
+        self.options, self.block_rows = options, block_rows
         self._layout = layout = Layout(actor, critic, actions, block_rows)
-        self._kind = actor[0][0].dtype.type
+        self._kind = layout.kind.type
         self._values, self._means, self._squares, *gradients = (layout.flat(layout.parameters) for _ in range(5))
         self._memories = [layout.memory() for _ in gradients]
         self._parameters = [Parameters(*layout.tables, self._values, gradient) for gradient in gradients]
@@ -60,6 +58,7 @@ class KernelBackend:
         self._steps = [0, 0]
         self._captured = None if demonstrations is None else self._examples(*demonstrations)
         self._norm, self._trains_actor = 0.0, False
+        self.use(Batch.without_decisions(np.zeros((0, self._layout.features)), np.zeros(0)))
 
     def load(self, actor: Layers, critic: Layers, log_std: Reals) -> None:
         """Overwrite the parameters."""
@@ -98,7 +97,7 @@ class KernelBackend:
         kind = self._kind if self._layout.actions.box else np.int64
         return Examples(_plain(features, self._kind), _plain(mask, np.bool_), _plain(actions, kind))
 
-    def gradient(self, minibatch: Minibatch, ramp: Ramp) -> tuple[Terms[float], float, float]:
+    def gradient(self, minibatch: Minibatch, step: StepOptions) -> tuple[Terms[float], float, float]:
         """Compute the gradient; return the terms, the gradient's norm and the advantages' standard deviation.
 
         With `norm_adv`, Â ← (Â − mean(Â)) ÷ (std(Â) + 10⁻⁸) over the policy's rows of the minibatch.
@@ -107,27 +106,27 @@ class KernelBackend:
         advantages, std = self._advantages[rows], self._kind(0)
         if len(rows):
             std = advantages.std(ddof=min(1, len(rows) - 1))
-            if self.spec.norm_adv:
+            if self.options.norm_adv:
                 advantages = (advantages - advantages.mean()) / (std + self._kind(_ADVANTAGE_EPSILON))
         decisions.advantages[rows] = advantages
-        self._trains_actor = (ramp.actor > 0 and len(rows) > 0) or minibatch.imitations > 0
-        jobs, coefficients = self._jobs(minibatch, ramp), self._coefficients(minibatch, ramp)
+        self._trains_actor = (step.actor_rate > 0 and len(rows) > 0) or minibatch.imitations > 0
+        jobs, coefficients = self._jobs(minibatch, step), self._coefficients(minibatch, step)
         with one_thread():
             both(*(partial(self._shard, index, jobs, coefficients) for index in range(len(self._memories))))
             total = self._parameters[0].gradient
             total += self._parameters[1].gradient
             self._norm = float(np.sqrt(np.dot(total, total)))
-        return self._terms(minibatch, ramp), self._norm, float(std)
+        return self._terms(minibatch, step), self._norm, float(std)
 
-    def _jobs(self, minibatch: Minibatch, ramp: Ramp) -> list[tuple[Examples, NDArray[np.int64], Losses]]:
+    def _jobs(self, minibatch: Minibatch, step: StepOptions) -> list[tuple[Examples, NDArray[np.int64], Losses]]:
         """Return examples, their rows and what they train; each job is divided into shards."""
         rows, policy_rows = minibatch.rows, minibatch.policy_rows
-        batch, clips = self._examples_of_batch, self.spec.vf_clip_coef is not None
-        if ramp.actor > 0 and len(policy_rows) == len(rows):
+        batch, clips = self._examples_of_batch, self.options.vf_clip_coef is not None
+        if step.actor_rate > 0 and len(policy_rows) == len(rows):
             jobs = [(batch, rows, Losses(*_POLICY, True, clips))]
         else:
             jobs = [(batch, rows, Losses(*_NOTHING, True, clips))]
-            if ramp.actor > 0:
+            if step.actor_rate > 0:
                 jobs.append((batch, policy_rows, Losses(*_POLICY, False, clips)))
         jobs.append((batch, minibatch.teacher_rows, Losses(*_IMITATION, False, clips)))
         if self._captured is not None:
@@ -144,39 +143,40 @@ class KernelBackend:
             part = rows[:half] if index == 0 else rows[half:]
             add_gradient(memory, parameters, examples, self._decisions, part, losses, coefficients, sums)
 
-    def _coefficients(self, minibatch: Minibatch, ramp: Ramp) -> Coefficients:
-        spec, weight = self.spec, 1 / max(len(minibatch.policy_rows), 1)
+    def _coefficients(self, minibatch: Minibatch, step: StepOptions) -> Coefficients:
+        spec, weight = self.options, 1 / max(len(minibatch.policy_rows), 1)
         numbers = (
-            weight, spec.vf_coef / max(len(minibatch.rows), 1), ramp.bc_weight / max(minibatch.imitations, 1),
-            spec.ent_coef * weight, ramp.anchor_kl * weight, 1 - spec.clip_coef, 1 + spec.clip_coef, spec.clip_coef,
-            spec.vf_clip_coef or 0, 0, 0.5, 1, ILLEGAL, LOG_ROOT_2PI,
+            weight, spec.vf_coef / max(len(minibatch.rows), 1), step.imitation / max(minibatch.imitations, 1),
+            spec.label_smoothing, spec.ent_coef * weight, step.anchor_kl * weight, 1 - spec.clip_coef,
+            1 + spec.clip_coef, spec.clip_coef, spec.vf_clip_coef or 0, 0, 0.5, 1, ILLEGAL, LOG_ROOT_2PI,
         )  # fmt: skip
         return Coefficients._make((*map(self._kind, numbers), self._exp))
 
-    def _terms(self, minibatch: Minibatch, ramp: Ramp) -> Terms[float]:
+    def _terms(self, minibatch: Minibatch, step: StepOptions) -> Terms[float]:
         """Return the loss and its terms from the sums of both shards."""
-        sums, spec = [float(one + other) for one, other in zip(*self._sums, strict=True)], self.spec
+        sums, spec = [float(one + other) for one, other in zip(*self._sums, strict=True)], self.options
         count = max(len(minibatch.policy_rows), 1)
         policy, approx_kl, clip_fraction, entropy, anchor_kl = (each / count for each in sums[:5])
-        value, imitation = 0.5 * sums[5] / max(len(minibatch.rows), 1), -sums[6] / max(minibatch.imitations, 1)
-        total = policy - spec.ent_coef * entropy + ramp.anchor_kl * anchor_kl
-        total += ramp.bc_weight * imitation + spec.vf_coef * value
-        return Terms(total, policy, value, entropy, approx_kl, clip_fraction, anchor_kl)
+        value, imitation = 0.5 * sums[5] / max(len(minibatch.rows), 1), sums[6] / max(minibatch.imitations, 1)
+        total = policy - spec.ent_coef * entropy + step.anchor_kl * anchor_kl
+        total += step.imitation * imitation + spec.vf_coef * value
+        correct = sums[7] / max(minibatch.imitations * len(self._layout.actions.discrete), 1)
+        return Terms(total, policy, value, entropy, approx_kl, clip_fraction, anchor_kl, imitation, correct)
 
     def gradients(self) -> list[Reals | None]:
-        """Return the gradient by parameter, in torch's order; None where nothing losses the actor."""
+        """Return the gradient by parameter, in torch's order; None where nothing trained the actor."""
         views = self._layout.views(self._parameters[0].gradient)
         actor = 2 * len(views.actor) + bool(views.log_std.size)
         return [each if self._trains_actor or i >= actor else None for i, each in enumerate(views.each())]
 
-    def step(self, ramp: Ramp) -> None:
-        """Take Adam's step against the gradient, whose norm is clipped; the actor's where something losses it."""
-        scale = min(1.0, self.spec.max_grad_norm / (self._norm + _NORM_EPSILON))
-        for group, factor in enumerate((ramp.actor, ramp.critic)):
-            if group == 0 and not self._trains_actor:
+    def step(self, step: StepOptions) -> None:
+        """Take Adam's step against the gradient, whose norm is clipped; the actor's where something trained it."""
+        scale = min(1.0, self.options.max_grad_norm / (self._norm + _NORM_EPSILON))
+        for group, rate in enumerate((step.actor_rate, step.critic_rate)):
+            if (group == 0 and not self._trains_actor) or not len(self._layout.groups[group]):
                 continue
             self._steps[group] += 1
-            numbers = AdamNumbers.of_step(self._kind, self._steps[group], self.spec.learning_rate * factor, scale)
+            numbers = AdamNumbers.of_step(self._kind, self._steps[group], rate, scale)
             gradient, parts = self._parameters[0].gradient, self._layout.groups[group]
             adam_step(self._values, gradient, self._means, self._squares, parts, numbers)
 

@@ -1,17 +1,14 @@
 """Two ways to learn from minibatches: compiled kernels on the CPU, torch's autograd on a GPU."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from townlet.dto.strategies import PPOSpec
-from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import Batch, Demonstrations, Minibatch, Terms
-from townlet.policy.ppo.block_rows import choose_block_rows
-from townlet.policy.ppo.kernel_backend import KernelBackend
-from townlet.policy.ppo.layout import ParameterViews
-from townlet.policy.ppo.ramps import Ramp
+from townlet.dto.actions import ActionSpec
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Minibatch, StepOptions, Terms
+from townlet.policy.gradient.kernel_backend import KernelBackend
+from townlet.policy.gradient.layout import ParameterViews
 
 __all__ = ["GradientBackend", "choose_backend"]
 
@@ -36,10 +33,10 @@ class GradientBackend(Protocol):
     def use(self, batch: Batch[Reals]) -> None:
         """Take the decisions that the next minibatches are rows of."""
 
-    def gradient(self, minibatch: Minibatch, ramp: Ramp) -> tuple[Terms[float], float, float]:
+    def gradient(self, minibatch: Minibatch, step: StepOptions) -> tuple[Terms[float], float, float]:
         """Compute the gradient; return the terms, the gradient's norm and the advantages' standard deviation."""
 
-    def step(self, ramp: Ramp) -> None:
+    def step(self, step: StepOptions) -> None:
         """Take Adam's step against the gradient, whose norm is clipped; the actor's where something trained it."""
 
     def adam_state(self) -> dict[str, Reals]:
@@ -50,16 +47,20 @@ class GradientBackend(Protocol):
 
 
 def choose_backend(
-    parent: Weights,
-    spec: PPOSpec,
+    parameters: ParameterViews,
+    actions: ActionSpec,
+    options: LossOptions,
     device: Any,
-    block_rows: int | None,
+    block_rows: Callable[[], int],
     demonstrations: Demonstrations[Reals] | None = None,
 ) -> GradientBackend:
-    """Return kernels for the CPU, torch for any other `torch.device`; `block_rows` is measured where it is None."""
-    if device.type == "cpu":
-        rows = block_rows or choose_block_rows(parent, spec)
-        return KernelBackend(parent.actor, parent.critic, parent.log_std, parent.spec, spec, rows, demonstrations)
-    from townlet.policy.ppo.torch_backend import TorchBackend
+    """Return kernels for the CPU, torch for any other `torch.device`.
 
-    return TorchBackend(parent.actor, parent.critic, parent.log_std, parent.spec, spec, device, demonstrations)
+    A trunk that is not trained may be left out of the parameters. `block_rows` is asked for the CPU only.
+    """
+    weights = (*parameters, actions, options)
+    if device.type == "cpu":
+        return KernelBackend(*weights, block_rows(), demonstrations)
+    from townlet.policy.gradient.torch_backend import TorchBackend
+
+    return TorchBackend(*weights, device, demonstrations)

@@ -1,7 +1,7 @@
 """PPO's loss and its hand-written gradient as one kernel, which never takes the interpreter's lock. No torch.
 
-The loss is that of `policy.ppo.objective`, which torch differentiates by autograd: term by term the same, with torch's
-subgradients. The derivations stand in `policy.ppo.trunks`, `policy.ppo.loss_kernels` and
+The loss is that of `policy.gradient.objective`, which torch differentiates by autograd: term by term the same, with
+torch's subgradients. The derivations stand in `policy.gradient.trunks`, `policy.gradient.loss_kernels` and
 `policy.distributions.backward`, above each kernel.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townlet.compiled import entry_kernel, kernel
+from townlet.compiled import entry_kernel, i64, kernel
 from townlet.policy.distributions.backward import (
     Constants,
     add_box_log_density,
@@ -20,10 +20,10 @@ from townlet.policy.distributions.backward import (
     logits_backward,
 )
 from townlet.policy.distributions.exponential import exponential
+from townlet.policy.gradient.layout import Memory
+from townlet.policy.gradient.loss_kernels import surrogate_backward, value_error_backward
+from townlet.policy.gradient.trunks import trunk_backward, trunk_forward, wide_backward, wide_forward
 from townlet.policy.model.products import matrix
-from townlet.policy.ppo.layout import Memory
-from townlet.policy.ppo.loss_kernels import surrogate_backward, value_error_backward
-from townlet.policy.ppo.trunks import trunk_backward, trunk_forward, wide_backward, wide_forward
 
 __all__ = ["Coefficients", "Decisions", "Examples", "Losses", "Parameters", "add_gradient"]
 
@@ -34,7 +34,7 @@ class Parameters(NamedTuple):
     """The network and where its gradient is added."""
 
     actor: NDArray[np.void]
-    """[L], its layers, as in `policy.ppo.layout`."""
+    """[L], its layers, as in `policy.gradient.layout`."""
     critic: NDArray[np.void]
     values: Reals
     """[P], all parameters."""
@@ -78,7 +78,7 @@ class Losses(NamedTuple):
     policy: bool
     """The actor, by the surrogate, entropy and anchor."""
     imitation: bool
-    """The actor, by the negative log-likelihood of the actions."""
+    """The actor, by the negative log-likelihood of the actions, with label smoothing."""
     critic: bool
     clips_values: bool
 
@@ -92,6 +92,8 @@ class Coefficients(NamedTuple):
     """Weight of one row in the mean of the value loss, times `vf_coef`."""
     imitation: Any
     """Weight of one demonstration in the mean, times its coefficient."""
+    smoothing: Any
+    """s of label smoothing."""
     entropy: Any
     """w times `ent_coef`."""
     anchor: Any
@@ -126,13 +128,13 @@ def add_gradient(
     c: Coefficients,
     sums: NDArray[np.float64],
 ) -> None:
-    """Add the gradient of these rows [R] to `parameters.gradient`, and their terms to the sums [7].
+    """Add the gradient of these rows [R] to `parameters.gradient`, and their terms to the sums [8].
 
     The sums are those of policy loss, approximate KL, clipped ratios, entropy, KL(parent ‖ policy), squared errors of
-    the values, and log-probabilities of demonstrations. Rows pass through the whole
+    the values, losses of demonstrations, and their options that are the most likely ones. Rows pass through the whole
     network in blocks, whose intermediate results stay in the processor's cache.
     """
-    split, wide = parameters.actor[0]["outputs"], memory.sizes.wide
+    split, wide = memory.sizes.split, memory.sizes.wide
     trains_actor = losses.policy or losses.imitation
     first = 0 if trains_actor and len(parameters.actor) > 1 else split
     end = wide if losses.critic and len(parameters.critic) > 1 else split
@@ -206,32 +208,55 @@ def _actor_backward(
             legal[option, i] = c.one if examples.mask[rows[i], option] else c.zero
     log_softmax(z, p, legal, memory.offsets, scratch, c.illegal, c.exp)
     add_log_probability(z, examples.actions, rows, memory.offsets, log_p)
+    if losses.imitation:
+        sums[7] += _correct_options(z, examples.actions, rows, memory.offsets)
+        for i in range(count):
+            log_p[i] *= c.one - c.smoothing
     log_std = matrix(parameters.values, memory.sizes.log_std, 1, boxes)
     add_box_log_density(means, log_std, examples.actions, rows, log_p, (c.half, c.log_root), c.exp)
+    grad_box = grad_action
     if losses.imitation:
+        grad_box = vectors[5]
         for i in range(count):
-            sums[6] += log_p[i]
-            grad_action[i] = -c.imitation
+            grad_action[i], grad_box[i] = -c.imitation * (c.one - c.smoothing), -c.imitation
     else:
         _surrogate_backward(decisions, rows, (vectors[5], vectors[6], log_p, grad_action), c, sums)
-    options, outs = (examples.actions, rows, memory.offsets), (entropy, kl, scratch)
-    _gather_anchor(memory, decisions, rows, losses.policy, c)
-    weights = (c.entropy, c.anchor) if losses.policy else (c.zero, c.zero)
+    entropy_weight = c.entropy if losses.policy else c.zero
+    anchor_weight = c.anchor if losses.policy else c.imitation * c.smoothing
+    _write_anchor(memory, decisions, rows, losses.policy, c)
     anchor = (
         matrix(memory.scratch, memory.places.anchor_log_p, logits, count),
         matrix(memory.scratch, memory.places.anchor_p, logits, count),
     )
-    logits_backward(z, p, legal, options, grad_action, anchor, (weights[0], weights[1], c.zero, c.one), outs)
+    options, outs = (examples.actions, rows, memory.offsets), (entropy, kl, scratch)
+    logits_backward(z, p, legal, options, grad_action, anchor, (entropy_weight, anchor_weight, c.zero, c.one), outs)
     grad_log_std = matrix(parameters.gradient, memory.sizes.log_std, 1, boxes)
     parent_means = decisions.anchor_means[0 : len(decisions.anchor_means) if losses.policy else 0]
-    constants = (weights[0], weights[1], c.half, c.one, c.log_root)
+    constants = (entropy_weight, anchor_weight, c.half, c.one, c.log_root)
     parent = (parent_means, decisions.anchor_log_std)
     numbers, box_outs = (examples.actions, rows), (grad_log_std, entropy, kl)
-    box_backward(means, log_std, numbers, grad_action, parent, constants, c.exp, box_outs)
-    if losses.policy:
-        for i in range(count):
+    box_backward(means, log_std, numbers, grad_box, parent, constants, c.exp, box_outs)
+    for i in range(count):
+        if losses.policy:
             sums[3] += entropy[i]
             sums[4] += kl[i]
+        else:
+            sums[6] += c.smoothing * kl[i] - log_p[i]
+
+
+@kernel
+def _correct_options(log_p: Reals, actions: Reals, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> int:
+    """Return how many options of the actions are the most likely ones, the first of equal ones; `log_p` is [A, B]."""
+    correct = 0
+    for head in range(len(offsets) - 1):
+        for i in range(len(rows)):
+            label = offsets[head] + i64(actions[rows[i], head])
+            is_best = True
+            for option in range(offsets[head], offsets[head + 1]):
+                before, number = option < label, log_p[option, i]
+                is_best &= number < log_p[label, i] if before else number <= log_p[label, i]
+            correct += is_best
+    return correct
 
 
 @kernel
@@ -254,14 +279,30 @@ def _surrogate_backward(
 
 
 @kernel
-def _gather_anchor(memory: Memory, decisions: Decisions, rows: NDArray[np.int64], used: bool, c: Coefficients) -> None:
-    """Write the parent's log-probabilities and probabilities [A, B]; zeros, hence no KL term, without an anchor."""
-    logits, is_used = memory.sizes.logits, used and len(decisions.anchor_log_probs) > 0
+def _write_anchor(
+    memory: Memory, decisions: Decisions, rows: NDArray[np.int64], is_policy: bool, c: Coefficients
+) -> None:
+    """Write log-probabilities and probabilities [A, B] of what KL(anchor ‖ policy) pulls the policy to.
+
+    For the policy's decisions those of the parent; zeros, hence no KL term, without one. For demonstrations all legal
+    options alike with the logarithm 0, so that the term is label smoothing: −Σ over legal j of lⱼ ÷ their number.
+    """
+    logits, is_parent = memory.sizes.logits, is_policy and len(decisions.anchor_log_probs) > 0
     log_p = matrix(memory.scratch, memory.places.anchor_log_p, logits, len(rows))
     p = matrix(memory.scratch, memory.places.anchor_p, logits, len(rows))
+    legal = matrix(memory.scratch, memory.places.legal, logits, len(rows))
     for i in range(len(rows)):
         for option in range(logits):
-            log_p[option, i] = decisions.anchor_log_probs[rows[i], option] if is_used else c.zero
+            log_p[option, i] = decisions.anchor_log_probs[rows[i], option] if is_parent else c.zero
     for option in range(logits):
         for i in range(len(rows)):
-            p[option, i] = exponential(log_p[option, i], c.exp) if is_used else c.zero
+            p[option, i] = exponential(log_p[option, i], c.exp) if is_parent else c.zero
+    if is_policy or c.smoothing == c.zero:
+        return
+    for head in range(len(memory.offsets) - 1):
+        for i in range(len(rows)):
+            count = c.zero
+            for option in range(memory.offsets[head], memory.offsets[head + 1]):
+                count += legal[option, i]
+            for option in range(memory.offsets[head], memory.offsets[head + 1]):
+                p[option, i] = legal[option, i] / (count if count > c.zero else c.one)

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townlet.compiled import kernel, u64
+from townlet.policy.gradient.layout import Memory
 from townlet.policy.model.products import columns, matrix, multiply
-from townlet.policy.ppo.layout import Memory
 
 __all__ = ["bias_relu", "relu_backward", "trunk_backward", "trunk_forward", "wide_backward", "wide_forward"]
 
@@ -37,7 +37,7 @@ def bias_relu(y: Reals, bias: Reals, first: int, end: int, floor: Real) -> None:
     for i in range(y.shape[0]):
         for j in range(u64(first), u64(end)):
             number = y[i, j] + bias[0, j]
-            y[i, j] = floor if number <= floor else number  # a NaN stays NaN
+            y[i, j] = max(floor, number)  # a NaN stays NaN
 
 
 @kernel

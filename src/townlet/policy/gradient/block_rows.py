@@ -17,18 +17,19 @@ from time import perf_counter
 import numpy as np
 
 from townlet.compiled import cache_folder
-from townlet.dto.strategies import PPOSpec
+from townlet.dto.actions import ActionSpec
+from townlet.policy.gradient.batch import Batch, LossOptions, Minibatch, StepOptions
+from townlet.policy.gradient.kernel_backend import KernelBackend
+from townlet.policy.gradient.layout import ParameterViews
 from townlet.policy.model.blas import kernel_name
-from townlet.policy.model.weights import Weights
-from townlet.policy.ppo.batch import Batch, Minibatch
-from townlet.policy.ppo.kernel_backend import KernelBackend
-from townlet.policy.ppo.ramps import Ramp
 
-__all__ = ["choose_block_rows", "fastest", "measure_block_rows"]
+__all__ = ["USUAL_BLOCK", "choose_block_rows", "fastest", "measure_block_rows"]
 
 _LOG = logging.getLogger("townlet.kernels")
 
-_BLOCKS = (256, 384, 512, 128)
+USUAL_BLOCK = 256
+"""Rows of a block where nothing is measured."""
+_BLOCKS = (USUAL_BLOCK, 384, 512, 128)
 """Rows that are tried; the first stay unless others are clearly faster."""
 _GAIN = 0.93
 """A later candidate must take less than this share of the best earlier one's time, so that noise decides nothing."""
@@ -37,17 +38,17 @@ _SMALL = 1024
 """Rows of a minibatch up to which nothing is measured."""
 
 
-def choose_block_rows(weights: Weights, spec: PPOSpec) -> int:
-    """Return the rows of a block for minibatches of these sizes and this network."""
-    if spec.minibatch_size <= _SMALL:
-        return _BLOCKS[0]
-    file = _kept_in(weights, spec.minibatch_size)
+def choose_block_rows(parameters: ParameterViews, actions: ActionSpec, rows: int) -> int:
+    """Return the rows of a block for minibatches of so many rows and this network."""
+    if rows <= _SMALL:
+        return USUAL_BLOCK
+    file = _kept_in(parameters, rows)
     if file is not None:
         with suppress(OSError, ValueError):
             kept = int(file.read_text("ascii"))
             if kept in _BLOCKS:
                 return kept
-    chosen = fastest(measure_block_rows(weights, spec))
+    chosen = fastest(measure_block_rows(parameters, actions, rows))
     if file is not None:
         try:
             file.write_text(f"{chosen}\n", "ascii")
@@ -65,12 +66,12 @@ def fastest(seconds: Mapping[int, float]) -> int:
     return best
 
 
-def measure_block_rows(weights: Weights, spec: PPOSpec) -> dict[int, float]:
+def measure_block_rows(parameters: ParameterViews, actions: ActionSpec, rows: int) -> dict[int, float]:
     """Return the shortest seconds of a minibatch's gradient for each block; the blocks take turns."""
-    rng, rows, actions = np.random.default_rng(0), spec.minibatch_size, weights.spec
+    rng, features = np.random.default_rng(0), len(parameters.actor[0][0])
     numbers = rng.standard_normal((6, rows)).astype(np.float32)
     batch = Batch(
-        features=rng.standard_normal((rows, len(weights.mean)), np.float32),
+        features=rng.standard_normal((rows, features), np.float32),
         action_mask=np.ones((rows, actions.logits), np.bool_),
         actions=np.zeros((rows, actions.columns), actions.dtype),
         old_log_probs=numbers[0],
@@ -84,22 +85,20 @@ def measure_block_rows(weights: Weights, spec: PPOSpec) -> dict[int, float]:
     )
     every, none = np.arange(rows), np.zeros(0, np.int64)
     minibatch = Minibatch(rows=every, policy_rows=every, demonstrations=none, teacher_rows=none)
-    ramp = Ramp(actor=1.0, critic=1.0, anchor_kl=0.0, bc_weight=0.0)
-    backends = {
-        block: KernelBackend(weights.actor, weights.critic, weights.log_std, actions, spec, block) for block in _BLOCKS
-    }
+    step = StepOptions(actor_rate=1.0, critic_rate=1.0)
+    backends = {block: KernelBackend(*parameters, actions, LossOptions(), block) for block in _BLOCKS}
     for backend in backends.values():
         backend.use(batch)
-        backend.gradient(minibatch, ramp)  # compiled, or loaded
+        backend.gradient(minibatch, step)  # compiled, or loaded
     seconds = dict.fromkeys(_BLOCKS, np.inf)
     for _, (block, backend) in product(range(_REPEATS), backends.items()):
         began = perf_counter()
-        backend.gradient(minibatch, ramp)
+        backend.gradient(minibatch, step)
         seconds[block] = min(seconds[block], perf_counter() - began)
     return seconds
 
 
-def _kept_in(weights: Weights, rows: int) -> Path | None:
-    folder, shapes = cache_folder(), [weight.shape for weight, _ in (*weights.actor, *weights.critic)]
+def _kept_in(parameters: ParameterViews, rows: int) -> Path | None:
+    folder, shapes = cache_folder(), [weight.shape for weight, _ in (*parameters.actor, *parameters.critic)]
     machine = (platform.node(), platform.processor(), kernel_name(), np.__version__, tuple(shapes), rows)
     return None if folder is None else folder / f"block-rows-{sha256(repr(machine).encode()).hexdigest()[:16]}.txt"
