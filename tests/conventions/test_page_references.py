@@ -39,7 +39,7 @@ def test_a_definition_that_a_page_names_exists(page: str, file: str, name: str) 
 def test_the_page_on_ppo_names_each_kernel() -> None:
     """Each function of the hand-written gradient stands on the page, except a layer's forward pass."""
     page = {(file, name) for page, file, name in REFERENCES if page == "docs/reference/ppo.md"}
-    rooms = ("ppo/loss_kernels.py", "ppo/trunks.py", "distributions/backward.py")
+    rooms = ("gradient/loss_kernels.py", "gradient/trunks.py", "distributions/backward.py")
     missing = [
         definitions(ROOT / "src" / "townlet" / "policy" / room) - {name for file, name in page if file.endswith(room)}
         for room in rooms

@@ -103,7 +103,7 @@ class BCTrainingResult(TrainingResult):
     manifest: str = nonsemantic("")
     """Path of the manifest it came from; empty for a captured one."""
     parity: float = metric("1", LOWER, low=0.0, default=0.0)
-    """Largest difference between torch's logits and numpy's on the probe batch."""
+    """Largest difference on the probe batch between the logits that a policy acts by and those of double precision."""
     device: str = nonsemantic("cpu")
     """Where it was trained: `cpu`, or `cuda` and the GPU's name."""
     resumable: Resumable = "exact"
@@ -155,7 +155,7 @@ class PPOTrainingResult(FineTuningResult):
     queue_intensity: float = metric("1/agent-day", LOWER)
     """Of the training episodes; 0 where the environment has no such metric."""
     parity: float = metric("1", LOWER, low=0.0, default=0.0)
-    """Largest difference between torch's logits and numpy's on the probe batch."""
+    """Largest difference on the probe batch between the logits that a policy acts by and those of double precision."""
     total_loss: float = metric("1", LOWER, default=0.0)
     """What was minimised."""
     queue_conflicts: float = metric("conflicts", LOWER, low=0.0, default=0.0)

@@ -1,4 +1,4 @@
-"""Behaviour cloning in torch: the actor is fitted to the teacher's labels, the critic to the captured returns."""
+"""Behaviour cloning: the actor is fitted to the teacher's labels, the critic to the captured returns."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -7,34 +7,32 @@ from typing import Any
 
 import attrs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from townlet.dto.actions import ActionSpec
 from townlet.dto.strategies import BCSpec
-from townlet.policy.bc.heldout_scores import heldout_r2
+from townlet.policy.bc.heldout_scores import heldout_r2, heldout_scores
 from townlet.policy.bc.state import CloneState, ValueState
 from townlet.policy.data.dataset import Samples
-from townlet.policy.distributions.autograd import ActionDistribution
-from townlet.policy.losses import value_error
-from townlet.policy.model.adam import Adam
+from townlet.policy.gradient.backend import GradientBackend, choose_backend
+from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Minibatch, StepOptions, Terms
+from townlet.policy.gradient.block_rows import USUAL_BLOCK
+from townlet.policy.gradient.layout import ParameterViews
+from townlet.policy.model.device import choose_device
 from townlet.policy.model.forward import Layers
 from townlet.policy.model.initialise import fresh_log_std
-from townlet.policy.model.torch_network import MLP, Actor, choose_device, to_device
 
 __all__ = ["clone_actor", "fit_critic"]
-
-_EVALUATION_ROWS = 65536
-"""Rows of one forward pass over the held-out samples."""
 
 Report = Callable[[int, dict[str, float]], None]
 """Takes the epoch, counted from 1, and its metrics."""
 
+_NO_ROWS = np.zeros(0, np.int64)
 
-def _minibatches(rows: int, size: int, rng: np.random.Generator, device: torch.device) -> Iterator[torch.Tensor]:
+
+def _minibatches(rows: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """Yield the row numbers of each minibatch of one epoch, shuffled."""
-    shuffled = to_device(rng.permutation(rows), device)
-    yield from torch.tensor_split(shuffled, max(1, rows // size))
+    yield from np.array_split(rng.permutation(rows), max(1, rows // size))
 
 
 def _advance_rng(epochs: int, rows: int, rng: np.random.Generator) -> None:
@@ -43,49 +41,27 @@ def _advance_rng(epochs: int, rows: int, rng: np.random.Generator) -> None:
         rng.permutation(rows)
 
 
-def _optimizer(network: MLP, learning_rate: float, moments: Mapping[str, NDArray[Any]]) -> Adam:
-    """Return the network's optimizer in the state of these moments."""
-    optimizer = Adam(list(network.parameters()))
-    optimizer.learning_rates = [learning_rate]
-    optimizer.load(moments)
-    return optimizer
+def _backend(
+    parameters: ParameterViews,
+    actions: ActionSpec,
+    spec: BCSpec,
+    moments: Mapping[str, NDArray[Any]],
+    demonstrations: Demonstrations[NDArray[Any]] | None = None,
+) -> GradientBackend:
+    """Return what fits these parameters, with Adam in the state of these moments."""
+    options = LossOptions(label_smoothing=spec.label_smoothing, max_grad_norm=spec.max_grad_norm)
+    device = choose_device(spec.device)
+    backend = choose_backend(parameters, actions, options, device, lambda: USUAL_BLOCK, demonstrations)
+    backend.load_adam(moments)
+    return backend
 
 
-def _optimizer_step(loss: torch.Tensor, network: MLP, optimizer: Adam, spec: BCSpec) -> float:
-    """Take one step with clipped gradient norm and return the loss before it."""
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), spec.max_grad_norm)
-    optimizer.step()
-    return float(loss.detach())
-
-
-def _correct(distribution: ActionDistribution, labels: torch.Tensor) -> torch.Tensor:
-    """Return where the greedy option is the label's, for each discrete head: [B, K]."""
-    return distribution.mode() == labels[:, : len(distribution.spec.discrete)]
-
-
-def _evaluate(network: Actor, heldout: tuple[torch.Tensor, ...]) -> tuple[float, float, NDArray[np.float64]]:
-    """Return NLL, accuracy and recalls [A] on held-out features [B, F], masks [B, A] and labels [B, C]."""
-    (x, mask, label), spec = heldout, network.spec
-    correct = [torch.zeros(len(head.options), dtype=torch.float64, device=x.device) for head in spec.discrete]
-    nll = 0.0
-    with torch.no_grad():
-        for rows in torch.split(torch.arange(len(label), device=x.device), _EVALUATION_ROWS):
-            distribution = network.distribution(x[rows], mask[rows])
-            nll -= float(distribution.log_prob(label[rows]).double().sum())
-            right = _correct(distribution, label[rows])
-            for column, hits in enumerate(correct):
-                options = label[rows, column].long()
-                hits.add_(torch.bincount(options[right[:, column]], minlength=len(hits)))
-    counts = [torch.bincount(label[:, k].long(), minlength=len(hits)).double() for k, hits in enumerate(correct)]
-    recalls = [torch.where(n > 0, hits / n, torch.nan).cpu().numpy() for n, hits in zip(counts, correct, strict=True)]
-    accuracy = sum(float(hits.sum()) for hits in correct) / len(label) / len(correct) if correct else math.nan
-    return nll / len(label), accuracy, np.concatenate(recalls) if recalls else np.zeros(0)
-
-
-def _tensors(samples: Samples, device: torch.device) -> tuple[torch.Tensor, ...]:
-    return tuple(to_device(values, device) for values in (samples.features, samples.action_mask, samples.labels))
+def _take_step(backend: GradientBackend, step: StepOptions, rows: NDArray[np.int64], kind: str) -> Terms[float]:
+    """Take one step with clipped gradient norm, on rows or on demonstrations; return the losses before it."""
+    minibatch = Minibatch(rows=_NO_ROWS, policy_rows=_NO_ROWS, demonstrations=_NO_ROWS, teacher_rows=_NO_ROWS)
+    terms, _, _ = backend.gradient(attrs.evolve(minibatch, **{kind: rows}), step)
+    backend.step(step)
+    return terms
 
 
 def clone_actor(
@@ -104,32 +80,32 @@ def clone_actor(
     `after_epoch` gets the state after each epoch.
     """
     state = start if isinstance(start, CloneState) else _initial_state(start, actions)
-    _advance_rng(state.epoch, len(training.labels), rng)
+    count = len(training.labels)
+    _advance_rng(state.epoch, count, rng)
     if state.finished(spec):
         return state
-    device, heads = choose_device(spec.device), len(actions.discrete)
-    network = Actor(state.layers, state.log_std, actions).to(device)
-    optimizer = _optimizer(network, spec.learning_rate, state.adam_state)
-    (x, mask, label), heldout_tensors = _tensors(training, device), _tensors(heldout, device)
+    demonstrations = Demonstrations(training.features, training.action_mask, training.labels)
+    parameters = ParameterViews(state.layers, (), state.log_std)
+    backend = _backend(parameters, actions, spec, state.adam_state, demonstrations)
+    step = StepOptions(actor_rate=spec.learning_rate, imitation=1.0)
     while not state.finished(spec):
         start_time, loss_sum, correct = perf_counter(), 0.0, 0.0
-        for rows in _minibatches(len(label), spec.minibatch_size, rng, device):
-            distribution = network.distribution(x[rows], mask[rows])
-            loss = distribution.imitation_loss(label[rows], spec.label_smoothing).mean()
-            loss_sum += _optimizer_step(loss, network, optimizer, spec) * len(rows)
-            correct += float(_correct(distribution, label[rows]).sum()) / heads if heads else math.nan
+        for rows in _minibatches(count, spec.minibatch_size, rng):
+            terms = _take_step(backend, step, rows, "demonstrations")
+            loss_sum += terms.total * len(rows)
+            correct += terms.correct * len(rows) if actions.discrete else math.nan
         seconds = state.seconds + perf_counter() - start_time
-        nll, accuracy, recalls = _evaluate(network, heldout_tensors)
-        epoch, layers = state.epoch + 1, network.layers()
-        numbers = {"train_loss": loss_sum / len(label), "heldout_nll": nll}
-        numbers |= {"heldout_accuracy": accuracy} if heads else {}
-        r2 = heldout_r2(layers, heldout, actions)
+        epoch, layers = state.epoch + 1, backend.layers()
+        nll, accuracy, recalls = heldout_scores(layers.actor, layers.log_std, heldout, actions)
+        numbers = {"train_loss": loss_sum / count, "heldout_nll": nll}
+        numbers |= {"heldout_accuracy": accuracy} if actions.discrete else {}
+        r2 = heldout_r2(layers.actor, heldout, actions)
         report(epoch, numbers if r2 is None else numbers | {"heldout_r2": r2})
         state = attrs.evolve(
             state,
-            layers=layers,
-            log_std=network.log_std_array(),
-            adam_state=optimizer.state(),
+            layers=layers.actor,
+            log_std=layers.log_std,
+            adam_state=backend.adam_state(),
             epoch=epoch,
             epochs_since_best=state.epochs_since_best + 1,
             loss_sum=loss_sum,
@@ -139,7 +115,7 @@ def clone_actor(
         if nll < state.best[0]:
             state = attrs.evolve(
                 state,
-                best_layers=layers,
+                best_layers=layers.actor,
                 best_log_std=state.log_std,
                 best=(nll, accuracy),
                 recalls=recalls,
@@ -183,17 +159,16 @@ def fit_critic(
     _advance_rng(state.epoch, len(targets), rng)
     if state.epoch >= spec.value_epochs:
         return state
-    device = choose_device(spec.device)
-    network = MLP(state.layers).to(device)
-    optimizer = _optimizer(network, spec.learning_rate, state.adam_state)
-    x, target = to_device(features, device), to_device(targets, device)
+    parameters = ParameterViews((), state.layers, np.zeros(0, np.float32))
+    backend = _backend(parameters, ActionSpec.one_of("none"), spec, state.adam_state)
+    backend.use(Batch.without_decisions(features, targets))
+    step = StepOptions(critic_rate=spec.learning_rate)
     while state.epoch < spec.value_epochs:
         loss = 0.0
-        for rows in _minibatches(len(targets), spec.minibatch_size, rng, device):
-            minibatch_loss = value_error(network(x[rows]).squeeze(-1), target[rows])
-            loss += _optimizer_step(minibatch_loss, network, optimizer, spec) * len(rows) / len(targets)
+        for rows in _minibatches(len(targets), spec.minibatch_size, rng):
+            loss += _take_step(backend, step, rows, "rows").value * len(rows) / len(targets)
         epoch = state.epoch + 1
         report(epoch, {"value_loss": loss})
-        state = ValueState(layers=network.layers(), adam_state=optimizer.state(), epoch=epoch, loss=loss)
+        state = ValueState(layers=backend.layers().critic, adam_state=backend.adam_state(), epoch=epoch, loss=loss)
         after_epoch(state)
     return state

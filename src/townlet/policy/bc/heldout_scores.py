@@ -7,12 +7,38 @@ from numpy.typing import NDArray
 
 from townlet.dto.actions import Actions, ActionSpec
 from townlet.policy.data.dataset import Samples
+from townlet.policy.distributions.acting import LOG_ROOT_2PI, log_probabilities, masked
 from townlet.policy.model.forward import Layers, forward
 
-__all__ = ["heldout_r2", "worst_recall"]
+__all__ = ["heldout_r2", "heldout_scores", "worst_recall"]
 
 _COMMON = 0.005
 """Share of the held-out labels above which an action's recall counts."""
+
+
+def heldout_scores(
+    actor: Layers, log_std: NDArray[np.float32], heldout: Samples, actions: ActionSpec
+) -> tuple[float, float, NDArray[np.float64]]:
+    """Return the negative log-likelihood, the accuracy and the recalls [A] of an actor on held-out samples.
+
+    Accuracy is the share of discrete heads in which the greedy option is the label's, NaN without such heads; a recall
+    is NaN where the label does not occur.
+    """
+    outputs, rows = forward(actor, heldout.features), np.arange(len(heldout.labels))
+    log_p = log_probabilities(masked(outputs[:, : actions.logits], heldout.action_mask), actions)
+    likelihood, right, recalls = np.zeros(len(rows)), 0, np.full(actions.logits, nan)
+    for column, (head, recall) in enumerate(zip(actions.segments(log_p), actions.segments(recalls), strict=True)):
+        labels = heldout.labels[:, column].astype(np.int64)
+        likelihood += head[rows, labels]
+        hits = np.bincount(labels[head.argmax(-1) == labels], minlength=len(recall))
+        counts = np.bincount(labels, minlength=len(recall))
+        recall[counts > 0] = hits[counts > 0] / counts[counts > 0]
+        right += int(hits.sum())
+    if actions.box:
+        z = (heldout.labels[:, len(actions.discrete) :] - outputs[:, actions.logits :]) * np.exp(-log_std)
+        likelihood += (-0.5 * z * z - log_std - LOG_ROOT_2PI).sum(axis=-1, dtype=np.float64)
+    heads = len(actions.discrete)
+    return -float(likelihood.mean()), right / len(rows) / heads if heads else nan, recalls
 
 
 def heldout_r2(actor: Layers, heldout: Samples, actions: ActionSpec) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -43,6 +44,7 @@ class TorchBackend:
                 trunk.compile(mode="reduce-overhead")
         self.optimizer = Adam(list(self.network.actor.parameters()), list(self.network.critic.parameters()))
         self._captured = None if demonstrations is None else self._demonstrations(*demonstrations)
+        self.use(Batch.without_decisions(np.zeros((0, 0), np.float32), np.zeros(0, np.float32)))
 
     def _demonstrations(self, *arrays: Reals) -> Demonstrations[Tensor]:
         return Demonstrations(*(to_device(values, self.device) for values in arrays))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from townlet.dto.actions import ActionSpec
 from townlet.errors import BadInputError
 from townlet.policy.distributions.autograd import ActionDistribution
-from townlet.policy.model.forward import Layers, forward
+from townlet.policy.model.forward import Layers
 
 __all__ = [
     "MLP",
@@ -20,7 +20,6 @@ __all__ = [
     "ActorCritic",
     "choose_device",
     "device_name",
-    "parity",
     "to_device",
     "torch_defaults",
 ]
@@ -115,13 +114,6 @@ class ActorCritic(nn.Module):
         """Return normalised values [B]."""
         values: Tensor = self.critic(x)
         return values.squeeze(-1)
-
-
-def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
-    """Return the largest difference of an output between torch and numpy for normalised features [B, F]."""
-    with torch.no_grad():
-        outputs = MLP(actor)(torch.from_numpy(normalised)).numpy()
-    return float(np.abs(outputs - forward(actor, normalised)).max(initial=0.0))
 
 
 @contextmanager

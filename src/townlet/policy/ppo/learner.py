@@ -23,6 +23,7 @@ from townlet.policy.gradient.batch import Batch, Demonstrations, LossOptions, Mi
 from townlet.policy.gradient.block_rows import choose_block_rows
 from townlet.policy.gradient.layout import ParameterViews
 from townlet.policy.model.blas import one_thread
+from townlet.policy.model.device import choose_device
 from townlet.policy.model.forward import forward
 from townlet.policy.model.weights import Weights
 from townlet.policy.ppo.ramps import Ramp
@@ -54,8 +55,6 @@ class Learner:
         block_rows: int | None = None,
     ) -> None:
         """Start from the parent's weights; `block_rows` is that of an earlier learner that this one continues."""
-        from townlet.policy.model.torch_network import choose_device  # it imports torch
-
         self.parent, self.spec, self.gamma, self.device = parent, spec, gamma, choose_device(spec.device)
         self._captured = 0 if demonstrations is None else len(demonstrations.labels)
         captured = None

@@ -19,6 +19,7 @@ from townlet.dto.codec import Record
 from townlet.dto.schedule import EnvironmentSpec, Plan
 from townlet.dto.strategies import BCSpec, PPOSpec
 from townlet.errors import BadInputError
+from townlet.policy.model.device import choose_device, device_name, training_defaults
 from townlet.policy.model.initialise import fresh_weights, with_normaliser
 from townlet.policy.ppo.ramps import Ramp
 from townlet.policy.ppo.rollout import Rollout
@@ -170,8 +171,6 @@ def bench(plan: Plan, environments: EnvironmentProvider, *, seconds: float = 20.
     """
     options, place = ppo_options(plan), plan.schedule.environment
     require_torch("bench ppo", options.device)
-    from townlet.policy.model.torch_network import choose_device, device_name, torch_defaults
-
     device, host, description = choose_device(options.device), bench_host(), environments.describe(place.scenario)
     shapes, threads = ppo_shapes(place, description, options), min(_THREADS, host.processors)
     length = description.episode_length(options.days, options.max_steps)
@@ -179,7 +178,7 @@ def bench(plan: Plan, environments: EnvironmentProvider, *, seconds: float = 20.
     worlds = environments.make(place.scenario, worlds=place.worlds, seed=seed, max_steps=length)
     rounds: list[_Round] = []
     try:
-        with torch_defaults():
+        with training_defaults(options.device):
             iterations = _iterations(worlds, options, length, seed)
             for _ in range(_WARM_UP):
                 next(iterations)

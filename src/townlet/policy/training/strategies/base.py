@@ -83,7 +83,7 @@ def require_torch(what: str, device: str = "cpu") -> None:
     if not torch_available():
         raise TorchNotAvailableError(what)
     if device != "cpu":
-        from townlet.policy.model.torch_network import choose_device
+        from townlet.policy.model.device import choose_device
 
         try:
             choose_device(device)

@@ -19,8 +19,10 @@ from townlet.policy.advantages import discounted_returns, return_horizon
 from townlet.policy.bc.heldout_scores import heldout_r2, worst_recall
 from townlet.policy.data.dataset import Dataset, flatten, split_episodes
 from townlet.policy.data.demonstrations import Demonstrations
+from townlet.policy.model.device import choose_device, device_name, training_defaults
 from townlet.policy.model.forward import normalise
 from townlet.policy.model.initialise import fresh_layers, without_inputs
+from townlet.policy.model.parity import parity
 from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.data_sets import read_demonstrations
@@ -105,13 +107,10 @@ class BCStrategy:
 
     def run(self, context: TrainingContext) -> BCTrainingResult:
         """Clone, pre-fit the critic, certify and store the weights."""
-        from townlet.policy.model.torch_network import torch_defaults
-
-        with torch_defaults():
+        with training_defaults(context.options_as(BCSpec).device):
             return self._run(context)
 
     def _run(self, context: TrainingContext) -> BCTrainingResult:
-        from townlet.policy.model.torch_network import choose_device, device_name, parity
         from townlet.policy.training.bc_progress import CloneFits
 
         started, spec = perf_counter(), context.options_as(BCSpec)

@@ -12,7 +12,9 @@ from attrs import frozen
 from townlet.dto.policy import PPOTrainingResult
 from townlet.dto.strategies import PPOSpec
 from townlet.machine.catalogue import StrategyEntry
+from townlet.policy.model.device import device_name, training_defaults
 from townlet.policy.model.forward import normalise
+from townlet.policy.model.parity import parity
 from townlet.policy.model.weights import Probe, Weights, make_probe
 from townlet.policy.ppo.ramps import ramp_at
 from townlet.policy.training.checkpoint import Checkpoint, VisitCheckpoints
@@ -66,13 +68,10 @@ class PPOStrategy:
 
     def run(self, context: TrainingContext) -> PPOTrainingResult:
         """Train until the agent-steps are reached, the update diverges or a cliff is seen."""
-        from townlet.policy.model.torch_network import torch_defaults
-
-        with torch_defaults():
+        with training_defaults(context.options_as(PPOSpec).device):
             return self._run(context)
 
     def _run(self, context: TrainingContext) -> PPOTrainingResult:
-        from townlet.policy.model.torch_network import device_name
         from townlet.policy.ppo.learner import Learner
 
         started, spec, description = perf_counter(), context.options_as(PPOSpec), context.description
@@ -182,8 +181,6 @@ def _result(
     metadata: Mapping[str, Any],
     duration: float,
 ) -> PPOTrainingResult:
-    from townlet.policy.model.torch_network import parity
-
     difference = parity(weights.actor, normalise(probe.observations, weights.mean, weights.scale))
     weights = attrs.evolve(weights, metadata=attrs.evolve(weights.metadata, parity=difference), probe=None)
     weights = attrs.evolve(weights, probe=make_probe(weights, probe.observations, probe.action_mask))
