@@ -17,6 +17,16 @@ from townlet.machine.audit.report_facts import ReportFacts
 from townlet.machine.replication.recipes import Recipe, RecipeComparison, RecipeKpi
 from townlet.report.html.compare_page import compare_page
 
+BROKEN_KEYS = """(cells) => cells.flatMap((cell) => {
+  const pieces = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+  while (pieces.nextNode()) for (const key of pieces.currentNode.data.matchAll(/[^.]+/g)) {
+    const range = document.createRange();
+    range.setStart(pieces.currentNode, key.index);
+    range.setEnd(pieces.currentNode, key.index + key[0].length);
+    if (range.getClientRects().length !== 1) broken.push(key[0]);
+  }
+  return broken;
+})"""
 FIRST_LINE = "These weights of second are better than first in speed, IQM 3 against 2."
 
 
@@ -30,8 +40,10 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> ReportFacts:
     return evolve(facts, points=points)
 
 
-def page_of(facts: ReportFacts, names: tuple[str, str] = ("first", "second"), metric: str = "speed") -> str:
-    """Return the page of two recipes whose runs are the golden one."""
+def comparison_of(
+    facts: ReportFacts, names: tuple[str, str] = ("first", "second"), metric: str = "speed"
+) -> RecipeComparison:
+    """Return two recipes whose runs are the golden one."""
     recipes = tuple(
         Recipe(name=name, digest=f"{n}" * 64, runs=(facts.run,), seeds=(n,)) for n, name in enumerate(names)
     )
@@ -40,8 +52,13 @@ def page_of(facts: ReportFacts, names: tuple[str, str] = ("first", "second"), me
         mean=2.0, iqm=2.0, iqm_low=1.5, iqm_high=2.5,
     )  # fmt: skip
     better = evolve(kpi, recipe=names[1], iqm=3.0, improvement=0.8, improvement_low=0.7, improvement_high=0.9)
+    return RecipeComparison(recipes=recipes, objective=metric, kpis=(kpi, better))
+
+
+def page_of(facts: ReportFacts, names: tuple[str, str] = ("first", "second"), metric: str = "speed") -> str:
+    """Return the page of two recipes whose schedules differ in their seed."""
     slower = evolve(facts, schedule=evolve(facts.schedule, seed=99))
-    return compare_page(RecipeComparison(recipes=recipes, objective=metric, kpis=(kpi, better)), [[facts], [slower]])
+    return compare_page(comparison_of(facts, names, metric), [[facts], [slower]])
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +84,25 @@ def test_it_is_silent_and_readable(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert [] == page.evaluate(CONTRAST)
         keep(page, f"compare-{width}-{'dark' if dark else 'light'}")
+        watched.assert_silent()
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_paths_break_after_their_dots(facts: ReportFacts, open_page: Any, tmp_path: Path, width: int) -> None:
+    """What differs between the schedules is named by paths whose keys stay whole at any width."""
+
+    def ramped(steps: int) -> ReportFacts:
+        ramps = [{"actor": [[0, 0], [75000, 0], [150000, 1], [steps, 0.05]], "critic": [[0, 1], [steps, 0.1]]}]
+        ppo = facts.schedule.states["ppo"]
+        states = {**facts.schedule.states, "ppo": evolve(ppo, with_={**ppo.with_, "ramps": ramps})}
+        return evolve(facts, schedule=evolve(facts.schedule, states=states))
+
+    path = tmp_path / "compare.html"
+    path.write_text(compare_page(comparison_of(facts), [[ramped(700000)], [ramped(2200000)]]), encoding="utf-8")
+    with open_page(path, width=width) as watched:
+        rows = watched.page.locator("#settings ~ table th.mono")
+        assert ["states.ppo.with.ramps.0.actor", "states.ppo.with.ramps.0.critic"] == rows.all_inner_texts()
+        assert [] == rows.evaluate_all(BROKEN_KEYS)
         watched.assert_silent()
 
 

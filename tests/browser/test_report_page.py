@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 from golden_runs import GOLDEN, facts_of
 from recordings import pair
+from test_terms_and_looks import trained
 
 pytest.importorskip("jinja2")
 
@@ -92,6 +93,22 @@ def test_a_phone_shows_every_column_of_the_kpis(report: Path, open_page: Any) ->
             )
         )
         assert labels.index("candidate") < labels.index("difference") < labels.index("unit")
+
+
+def test_numbers_beside_a_curve_stand_on_its_line(facts: ReportFacts, open_page: Any, tmp_path: Path) -> None:
+    """In the table of the reward's terms, the last value of a curve is as high as the values before it."""
+    path = tmp_path / "report.html"
+    path.write_text(run_page(trained(facts)), encoding="utf-8")
+    with open_page(path) as watched:
+        heights = watched.page.locator("section[aria-labelledby=terms] tbody tr").evaluate_all(
+            """rows => rows.map((row) => [...row.cells].map((cell) => {
+              const range = document.createRange();
+              range.selectNodeContents(cell.lastChild);
+              return range.getBoundingClientRect().bottom;
+            }))"""
+        )
+        assert [5, 5] == [len(row) for row in heights]
+        assert all(max(row) - min(row) <= 1 for row in heights)
 
 
 def test_it_opens_at_once(report: Path, open_page: Any) -> None:

@@ -173,6 +173,19 @@ def test_it_fits_a_phone(opened: Opened, scheme: str) -> None:
     assert (red > 200) == (scheme == "light")
 
 
+@pytest.mark.parametrize("width", [1280, 375, 320])
+def test_no_choice_is_cut_off(opened: Opened, width: int) -> None:
+    """Speed and agent are read whole beside the arrow of their list, and nothing sticks out."""
+    page = opened(viewer_page(pair()), width=width)
+    see(page, "day 1, 08:00")
+
+    assert width >= page.evaluate("document.documentElement.scrollWidth")
+    for name in ("#speed", "#follow"):
+        choice = page.locator(name)
+        shown = choice.evaluate("each => each.offsetWidth")
+        assert shown == choice.evaluate("each => { each.style.maxWidth = 'none'; return each.offsetWidth; }")
+
+
 def test_names_from_outside_are_text(opened: Opened) -> None:
     """On the map, in lists and in events; nothing of them runs."""
     page = opened(viewer_page(pair((HOSTILE, "B" * 5000))), "#t=25")
