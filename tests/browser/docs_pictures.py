@@ -9,8 +9,8 @@ FOLDER holds pages, and what is missing there keeps its picture. `townlet report
 - ``crashed.html``: after a run of a copy of quickstart whose promotion has ``approval: {expires: 72h}``: killed with
   SIGKILL while ppo trained, resumed, approved by ``--actor 'Ada <ada@example.org>'``, resumed.
 - ``play.html``: `townlet play --policy latest --policy teacher:scripted --days 1 --out play.html`.
-- ``compare.html``: `townlet compare shorter quickstart --html --out compare.html`, after `townlet replicate` of both with
-  ``--seeds 5``; shorter is a copy of quickstart with 700000 agent-steps of ppo, in its ramps too.
+- ``compare.html``: `townlet compare shorter quickstart --html --out compare.html`, after `townlet replicate` of both
+  with ``--seeds 5``; shorter is a copy of quickstart with 700000 agent-steps of ppo, in its ramps too.
 
 Pictures have a palette, which makes a third of their size. It needs NumPy and Pillow, which matplotlib brings.
 """
