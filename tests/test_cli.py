@@ -204,17 +204,16 @@ def test_bad_input_gets_one_complaint_and_leaves_nothing(
     assert not list(tmp_path.glob(".townlet/runs/*"))
 
 
-@pytest.mark.skipif(find_spec("torch") is not None, reason="tests what happens without it")
-def test_without_torch_a_schedule_that_trains_is_refused_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The extra is named, and nothing is written; check only warns."""
-    assert 2 == run(QUICKSTART, tmp_path / "home")
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "pip install 'townlet[torch]'" in line
-    assert not (tmp_path / "home").exists()
-    assert 0 == run_command(["check", str(QUICKSTART)])
-    assert "torch is not installed" in capsys.readouterr().err
+def test_training_on_the_processor_needs_no_torch(tmp_path: Path) -> None:
+    """A rehearsal clones, learns, evaluates and ends; torch never enters the process, installed or not."""
+    code = (
+        "import sys; from townlet.cli import run_command; "
+        "code = run_command(['run', sys.argv[1], '--rehearse', '--home', sys.argv[2]]); "
+        "print(code, 'torch' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code, str(QUICKSTART), str(tmp_path / "home")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "0 False" == done.stdout.splitlines()[-1]
 
 
 @WITH_TORCH

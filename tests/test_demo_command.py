@@ -1,6 +1,5 @@
 """`townlet demo`: a promotion in about a minute, a sentence for each step, and what to do next."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,12 @@ from townlet.machine.schedule.overrides import parse_overrides
 from townlet.machine.schedule.shipped import find_schedule
 from townlet.policy.training.launch import ScheduleSource
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-from townlet.policy.training.strategies import base
 
 
 def test_the_demo_is_the_shipped_quickstart_made_shorter() -> None:
     """Its overrides fit the schedule, and each of its states has a sentence."""
     config = ScheduleSource.overriding(find_schedule(demo.SCHEDULE), parse_overrides(demo.OVERRIDES))
     assert set(PolicyTrainingOrchestrator(config).plan().schedule.states) == set(demo.SENTENCES)
-
-
-def test_the_demo_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without torch nothing can be trained: one line, and nothing is written."""
-    monkeypatch.setattr(base, "torch_available", lambda: False)
-    assert 2 == run_command(["demo", "--home", str(tmp_path / "home")])
-    assert re.fullmatch(r"error: the demo .*townlet\[torch\].*\n", capsys.readouterr().err)
-    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.long

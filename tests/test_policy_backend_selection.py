@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from places import importers
 
 import townlet
+from townlet.dto.schedule import Plan
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.schedule.loader import require_torch as refuse_without
+from townlet.machine.schedule.overrides import parse_overrides
+from townlet.machine.schedule.shipped import find_schedule
+from townlet.policy.training.launch import ScheduleSource
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.strategies import base
 from townlet.policy.training.strategies.base import TrainingStrategy, catalogue, resolve
@@ -45,27 +50,38 @@ def test_an_unknown_strategy_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("there", "expected"),
-    [(True, []), (False, ["bc", "ppo"])],
+    [(True, []), (False, ["torchy"])],
 )
-def test_only_two_strategies_need_torch(there: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With it all can run; without it two cannot, and say what to install."""
+def test_only_strategies_that_say_so_need_torch(
+    there: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built-in ones train on the processor without it; one of a user's own may declare that it cannot."""
     monkeypatch.setattr(base, "torch_available", lambda: there)
-    lacking = [each for each in catalogue().availability() if not each.here]
+    torchy = evolve(catalogue().entries["bc"], name="torchy", requires_torch=True)
+    lacking = [each for each in catalogue({"torchy": torchy}).availability() if not each.here]
     assert expected == [each.name for each in lacking]
     assert all(each.install == "pip install 'townlet[torch]'" for each in lacking)
 
 
-def test_a_schedule_that_trains_is_refused_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that names the extra."""
+def test_a_schedule_that_asks_for_a_gpu_is_refused_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names the extra; on the processor, and on whatever there is, the same schedule runs."""
     monkeypatch.setattr(base, "torch_available", lambda: False)
-    plan = PolicyTrainingOrchestrator(ROOT / "schedules" / "quickstart.yaml").plan()
+
+    def plan(device: str) -> Plan:
+        source = ScheduleSource.overriding(
+            find_schedule("quickstart"), parse_overrides((f"states.ppo.with.device={device}",))
+        )
+        return PolicyTrainingOrchestrator(source).plan()
+
+    for device in ("cpu", "auto"):
+        refuse_without(plan(device), catalogue())
     with pytest.raises(TorchNotAvailableError, match=r"pip install 'townlet\[torch\]'") as refused:
-        refuse_without(plan, catalogue())
+        refuse_without(plan("cuda"), catalogue())
     assert 1 == len(str(refused.value).splitlines())
 
 
 def test_no_public_module_imports_torch(tmp_path: Path) -> None:
-    """Everything but the four files that train can be imported without it entering the process."""
+    """Everything but the files that train on a GPU can be imported without it entering the process."""
     code = f"""
 import importlib, sys
 for name in {MODULES!r}:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from time import time
 from typing import cast
@@ -107,17 +106,6 @@ def test_bad_flags_exit_with_two(
     assert complaint in " ".join(captured.err.split())
     assert "" == captured.out
     assert not (tmp_path / "home").exists()
-
-
-@pytest.mark.parametrize("mode", ["bc", "anneal"])
-@pytest.mark.skipif(find_spec("torch") is not None, reason="asks what happens without it")
-def test_without_torch_training_is_refused_in_one_line(
-    mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The extra is named."""
-    assert 2 == train(tmp_path, "--mode", mode)
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "pip install 'townlet[torch]'" in line
 
 
 @pytest.mark.torch

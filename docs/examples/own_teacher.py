@@ -1,6 +1,6 @@
 """Run the shipped schedule `bc_only` with a teacher of your own, and resume the run from Python.
 
-`python docs/examples/own_teacher.py [HOME]` needs torch. The run ends in hold: this teacher does one thing only, and
+`python docs/examples/own_teacher.py [HOME]`: the run ends in hold: this teacher does one thing only, and
 the guard `varied_actions` refuses to clone it. `mypy --strict` accepts the program.
 """
 

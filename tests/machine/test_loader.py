@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from catalogue import catalogue, describe
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -170,8 +171,12 @@ def test_weights_from_outside_must_exist_and_match(tmp_path: Path) -> None:
 
 
 def test_missing_torch_is_named_by_state_and_stops_a_run() -> None:
-    """The plan is sound without torch; the states that need it are named, and a run is refused with the extra."""
+    """States that ask for a GPU need it; the plan is sound without, and a run is refused with the extra."""
     plan = load(SMALL_TOWN, catalogue(torch=False), describe)
+    assert () == torch_needs(plan, catalogue(torch=False))
+    require_torch(plan, catalogue(torch=False))
+    options = {name: evolve(plan.options[name], device="cuda") for name in ("bc", "ppo")}
+    plan = evolve(plan, options={**plan.options, **options})
     assert ("bc", "ppo") == torch_needs(plan, catalogue(torch=False))
     assert () == torch_needs(plan, catalogue())
     with pytest.raises(TorchNotAvailableError, match=r"bc, ppo needs torch.*townlet\[torch\]"):

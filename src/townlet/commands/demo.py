@@ -31,11 +31,9 @@ SENTENCES = {
 def demo(*, home: Home = HOME, quiet: Quiet = False) -> int:
     """Take a scripted town to a learned one in about a minute, and say at each step what happens and why."""
     from townlet.machine.schedule.shipped import find_schedule
-    from townlet.policy.training.strategies.base import require_torch
     from townlet.report import terminal
     from townlet.store.hints import command_line
 
-    require_torch("the demo")
     words = [word for each in OVERRIDES for word in ("--set", each)]
     terminal.say(
         "A small town is run by a script. A network takes over if it proves better.\n"

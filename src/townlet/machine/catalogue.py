@@ -165,6 +165,8 @@ class StrategyEntry(Checked):
     """Options that a rollback may scale; every option with decimals where not given."""
     requires_torch: bool = False
     """True where it cannot run without torch."""
+    gpu_requires_torch: bool = False
+    """True where it cannot run on a GPU without torch; on the processor it can."""
     device_option: str = ""
     """Option that names the device where networks are trained."""
     start_option: str = ""
@@ -174,6 +176,14 @@ class StrategyEntry(Checked):
     """For a strategy that measures the environment's KPIs: the option that names the evidence it gathers."""
     discards: bool = False
     """True where a visit discards the candidate and names weights to go on from."""
+
+    def device(self, options: Any) -> str:
+        """Return the device that a ``with:`` block names, the processor where it names none."""
+        return str(getattr(options, self.device_option)) if self.device_option else "cpu"
+
+    def needs_torch(self, options: Any) -> bool:
+        """Return whether a visit with these options cannot run without torch."""
+        return self.requires_torch or (self.gpu_requires_torch and self.device(options) == "cuda")
 
     def __attrs_post_init__(self) -> None:
         for cls, base in ((self.spec, StrategySpec), (self.result, TrainingResult)):

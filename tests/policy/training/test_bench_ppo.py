@@ -130,8 +130,8 @@ def test_the_networks_are_the_clone_s_where_ppo_starts_from_it() -> None:
 def test_without_torch_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sentence, before a world is made."""
+    """A GPU needs it: one sentence, before a world is made."""
     monkeypatch.setattr(base, "torch_available", lambda: False)
 
-    assert 2 == measured()
+    assert 2 == measured("--set", "states.ppo.with.device=cuda")
     assert "bench ppo needs torch, which is not installed" in capsys.readouterr().err

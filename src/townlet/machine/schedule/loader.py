@@ -236,8 +236,10 @@ def torch_needs(plan: Plan, catalogue: StrategyCatalogue) -> tuple[str, ...]:
     """Return the states that cannot run here because torch is not installed; none where it is."""
     if catalogue.torch_available:
         return ()
-    states = plan.schedule.states.items()
-    return tuple(name for name, state in states if catalogue.entry(state.strategy).requires_torch)
+    states = plan.schedule.states
+    return tuple(
+        name for name, options in plan.options.items() if catalogue.entry(states[name].strategy).needs_torch(options)
+    )
 
 
 def require_torch(plan: Plan, catalogue: StrategyCatalogue) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from attrs import frozen
@@ -18,7 +19,7 @@ class Processors:
 
 def choose_device(word: str) -> Any:
     """Return the device of a spec's word; `auto` is a GPU if torch has one. BadInputError if the device is missing."""
-    if word == "cpu":
+    if word == "cpu" or (word == "auto" and find_spec("torch") is None):
         return Processors()
     from townlet.policy.model.torch_network import choose_device as choose
 
@@ -38,7 +39,7 @@ def device_name(device: Any) -> str:
 @contextmanager
 def training_defaults(word: str) -> Iterator[None]:
     """Train with torch's defaults where torch trains; see `torch_defaults`."""
-    if word == "cpu":
+    if isinstance(choose_device(word), Processors):
         yield
         return
     from townlet.policy.model.torch_network import torch_defaults

@@ -25,7 +25,7 @@ from townlet.policy.ppo.ramps import Ramp
 from townlet.policy.ppo.rollout import Rollout
 from townlet.policy.training.bench_host import BenchHost, bench_host, clocks, peak_memory, sgemm_speed
 from townlet.policy.training.bench_products import PPOShapes, product_seconds
-from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.training.strategies.base import require_device
 from townlet.ports import Environment, EnvironmentDescription, EnvironmentProvider, EnvironmentWithTerms, Tallies, close
 
 __all__ = ["PPOBench", "PPOSpeed", "bench", "bench_table", "ppo_options", "ppo_shapes"]
@@ -167,10 +167,10 @@ class _Round:
 def bench(plan: Plan, environments: EnvironmentProvider, *, seconds: float = 20.0) -> PPOBench:
     """Measure iterations of a schedule's first ppo for about so many seconds, but three at least.
 
-    BadInputError for a schedule without ppo, TorchNotAvailableError without torch.
+    BadInputError for a schedule without ppo, TorchNotAvailableError for a GPU without torch.
     """
     options, place = ppo_options(plan), plan.schedule.environment
-    require_torch("bench ppo", options.device)
+    require_device("bench ppo", options.device)
     device, host, description = choose_device(options.device), bench_host(), environments.describe(place.scenario)
     shapes, threads = ppo_shapes(place, description, options), min(_THREADS, host.processors)
     length = description.episode_length(options.days, options.max_steps)

@@ -16,8 +16,7 @@ from townlet.errors import TownletError
 from townlet.machine.catalogue import StrategyCatalogue
 from townlet.machine.engine.visit import Visit
 from townlet.machine.journal.chain import Journal
-from townlet.machine.schedule.loader import Replacements, load_text, read_schedule
-from townlet.machine.schedule.loader import require_torch as require_torch_for
+from townlet.machine.schedule.loader import Replacements, load_text, read_schedule, require_torch
 from townlet.machine.schedule.overrides import Override, overridden
 from townlet.machine.schedule.partial import Describe
 from townlet.machine.schedule.rehearsal import shrink
@@ -30,7 +29,7 @@ from townlet.policy.training.environment_checks import check_custom_teacher, che
 from townlet.policy.training.fingerprint import fingerprint
 from townlet.policy.training.services import ReplayDatasetService, TrainingServices
 from townlet.policy.training.strategies.anneal import AnnealStrategy
-from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.training.strategies.base import require_device
 from townlet.policy.training.teacher_reference import policy_bytes
 from townlet.policy.training.telemetry import Telemetry
 from townlet.ports import EnvironmentDescription, EnvironmentProvider
@@ -99,12 +98,11 @@ def read_signers_of(schedule: ScheduleSpec, folder: Path) -> tuple[str, ...]:
 
 def require_means(plan: Plan, catalogue: StrategyCatalogue) -> None:
     """Raise TorchNotAvailableError or BadInputError where torch, or a device that a state names, is missing here."""
-    require_torch_for(plan, catalogue)
+    require_torch(plan, catalogue)
     for name, options in plan.options.items():
         entry = catalogue.entry(plan.schedule.states[name].strategy)
-        if entry.requires_torch:
-            device = getattr(options, entry.device_option) if entry.device_option else "cpu"
-            require_torch(f"state {name}", device)
+        if entry.requires_torch or entry.gpu_requires_torch:
+            require_device(f"state {name}", entry.device(options))
 
 
 def _open_registry(schedule: ScheduleSpec, home: Path, run: RunDirectory) -> Registry:

@@ -58,10 +58,10 @@ class DAggerStrategy:
     """Plays, labels, adds and refits; the refit and its checkpoints are bc's."""
 
     name: str = "dagger"
-    requires_torch: bool = True
+    requires_torch: bool = False
 
     def prepare(self, context: TrainingContext) -> None:
-        """Refuse without torch, a data set to add to, or a clone that fits the environment."""
+        """Refuse without a data set to add to, or a clone that fits the environment."""
         BCStrategy().prepare(context)
         context.weights(context.input("start"))
 
@@ -146,7 +146,7 @@ ENTRY = StrategyEntry(
     produces=frozenset({"dataset", "candidate"}),
     cost=_cost,
     shrink=lambda options: attrs.evolve(BC_ENTRIES[0].shrink(options), episodes=min(4, options.episodes)),
-    requires_torch=True,
+    gpu_requires_torch=True,
     device_option="device",
     start_option="start_from",
 )

@@ -12,9 +12,10 @@ from attrs import evolve
 from townlet.dto.policy import TrainingResult
 from townlet.errors import BadInputError, TorchNotAvailableError
 from townlet.machine.catalogue import StrategyCatalogue, StrategyEntry
+from townlet.policy.model.device import choose_device
 from townlet.policy.training.contexts import TrainingContext
 
-__all__ = ["Strategies", "TrainingStrategy", "catalogue", "require_torch", "resolve", "torch_available"]
+__all__ = ["Strategies", "TrainingStrategy", "catalogue", "require_device", "resolve", "torch_available"]
 
 
 @runtime_checkable
@@ -78,17 +79,16 @@ def torch_available() -> bool:
     return find_spec("torch") is not None
 
 
-def require_torch(what: str, device: str = "cpu") -> None:
-    """Raise TorchNotAvailableError where torch is absent, BadInputError where it sees no such device."""
+def require_device(what: str, device: str) -> None:
+    """Raise TorchNotAvailableError where a GPU needs torch and it is absent, BadInputError where there is no GPU."""
+    if device != "cuda":  # `auto` takes what there is
+        return
     if not torch_available():
         raise TorchNotAvailableError(what)
-    if device != "cpu":
-        from townlet.policy.model.device import choose_device
-
-        try:
-            choose_device(device)
-        except BadInputError as error:
-            raise BadInputError(f"{what}: {error}") from error
+    try:
+        choose_device(device)
+    except BadInputError as error:
+        raise BadInputError(f"{what}: {error}") from error
 
 
 def catalogue(strategies: Strategies | None = None) -> StrategyCatalogue:

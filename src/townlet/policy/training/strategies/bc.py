@@ -26,7 +26,7 @@ from townlet.policy.model.parity import parity
 from townlet.policy.model.weights import Weights, WeightsMetadata, make_probe
 from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.data_sets import read_demonstrations
-from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.training.strategies.base import require_device
 from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ ENTRIES = (
         cost=_cost,
         problems=_problems,
         shrink=_shrink,
-        requires_torch=True,
+        gpu_requires_torch=True,
         device_option="device",
     ),
 )
@@ -94,12 +94,12 @@ class BCStrategy:
     """Masked, smoothed cross-entropy on the teacher's unforced actions; value head fitted to the captured returns."""
 
     name: str = "bc"
-    requires_torch: bool = True
+    requires_torch: bool = False
 
     def prepare(self, context: TrainingContext) -> None:
-        """Refuse without torch or without a data set."""
+        """Refuse without the device or without a data set."""
         spec = context.options_as(BCSpec)
-        require_torch(f"state {context.visit.state!r} (strategy bc)", spec.device)
+        require_device(f"state {context.visit.state!r} (strategy bc)", spec.device)
         if spec.data is None:
             context.input("dataset")
         else:

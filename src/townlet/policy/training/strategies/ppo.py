@@ -23,7 +23,7 @@ from townlet.policy.training.contexts import TrainingContext
 from townlet.policy.training.ppo_data import PPODataSource, acts_finitely, demonstrations_of, probe_of
 from townlet.policy.training.ppo_options import consumes, cost, problems, shrink
 from townlet.policy.training.ppo_progress import Progress, block_rows_of, parent_of
-from townlet.policy.training.strategies.base import require_torch
+from townlet.policy.training.strategies.base import require_device
 from townlet.rng import seed_sequence
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ ENTRIES = (
         cost=cost,
         problems=problems,
         shrink=shrink,
-        requires_torch=True,
+        gpu_requires_torch=True,
         device_option="device",
         start_option="start_from",
     ),
@@ -58,11 +58,11 @@ class PPOStrategy:
     """Proximal policy optimisation over all agents with shared parameters; acting is numpy, updates are torch."""
 
     name: str = "ppo"
-    requires_torch: bool = True
+    requires_torch: bool = False
 
     def prepare(self, context: TrainingContext) -> None:
-        """Refuse without torch or its device, or with a parent that does not fit."""
-        require_torch(f"state {context.visit.state!r} (strategy ppo)", context.options_as(PPOSpec).device)
+        """Refuse without the device, or with a parent that does not fit."""
+        require_device(f"state {context.visit.state!r} (strategy ppo)", context.options_as(PPOSpec).device)
         if "start" in context.inputs:
             context.weights(context.inputs["start"])
 
