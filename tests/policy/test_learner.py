@@ -58,10 +58,8 @@ def _updated(rollout: Any, weights: Weights, ramp: Ramp, **changes: Any) -> tupl
     return learner.weights(), statistics
 
 
-def _torch_backend(
-    parameters: Any, actions: Any, options: Any, device: Any, _: Any, demonstrations: Any
-) -> TorchBackend:
-    return TorchBackend(*parameters, actions, options, device, demonstrations)
+def _torch_backend(parameters: Any, actions: Any, options: Any, _: Any, __: Any, demonstrations: Any) -> TorchBackend:
+    return TorchBackend(*parameters, actions, options, torch.device("cpu"), demonstrations)
 
 
 def _same(one: Weights, other: Weights, part: str) -> bool:

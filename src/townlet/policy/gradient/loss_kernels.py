@@ -41,12 +41,12 @@ def surrogate_backward(
     row_weight, low, high, epsilon, zero, half, one = constants
     for i in range(len(ratio)):
         r = ratio[i]
-        clipped_r = low if r < low else (min(r, high))
+        clipped_r = low if r < low else (high if r > high else r)
         free_loss, clipped_loss = -r * advantages[i], -clipped_r * advantages[i]
         active = one if free_loss > clipped_loss else (half if free_loss == clipped_loss else zero)
         inside = one if low <= r <= high else zero
         grad[i] = -row_weight * advantages[i] * r * (active + (one - active) * inside)
-        sums[0] += max(clipped_loss, free_loss)
+        sums[0] += free_loss if free_loss > clipped_loss else clipped_loss
         sums[1] += (r - one) - log_ratio[i]
         sums[2] += one if abs(r - one) > epsilon else zero
 
@@ -71,12 +71,12 @@ def value_error_backward(
     for i in range(len(v)):
         change = v[i] - old_v[i]
         inside = one if -epsilon <= change <= epsilon else zero
-        clipped_v = old_v[i] + (-epsilon if change < -epsilon else (min(change, epsilon)))
+        clipped_v = old_v[i] + (-epsilon if change < -epsilon else (epsilon if change > epsilon else change))
         error, clipped_error = v[i] - targets[i], clipped_v - targets[i]
         active = (
             one
             if error * error > clipped_error * clipped_error
             else (half if error * error == clipped_error * clipped_error else zero)
         )
-        sums[0] += max(clipped_error * clipped_error, error * error)
+        sums[0] += error * error if error * error > clipped_error * clipped_error else clipped_error * clipped_error
         grad[i] = row_weight * (active * error + (one - active) * inside * clipped_error)

@@ -37,7 +37,7 @@ def bias_relu(y: Reals, bias: Reals, first: int, end: int, floor: Real) -> None:
     for i in range(y.shape[0]):
         for j in range(u64(first), u64(end)):
             number = y[i, j] + bias[0, j]
-            y[i, j] = max(floor, number)  # a NaN stays NaN
+            y[i, j] = floor if number <= floor else number  # a NaN stays NaN
 
 
 @kernel
