@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from townlet.machine.schedule.forecast import Forecast
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "schedules" / "quickstart.yaml"
-WITH_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 
 PLAYS = """\
 schedule: townlet/v1
@@ -48,7 +46,6 @@ def run(path: Path, home: Path, *more: str) -> int:
 
 
 @pytest.mark.torch
-@WITH_TORCH
 @pytest.mark.parametrize("where", ["flag", "schedule"])
 def test_a_gpu_that_is_not_there_is_refused_before_the_run_exists(
     tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -216,8 +213,6 @@ def test_training_on_the_processor_needs_no_torch(tmp_path: Path) -> None:
     assert "0 False" == done.stdout.splitlines()[-1]
 
 
-@WITH_TORCH
-@pytest.mark.torch
 def test_a_rehearsal_visits_all_states_and_promotes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Tiny numbers, seconds; exit line and journal say rehearsal."""
     assert 0 == run(QUICKSTART, tmp_path, "--rehearse", "--json")

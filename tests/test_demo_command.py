@@ -19,7 +19,6 @@ def test_the_demo_is_the_shipped_quickstart_made_shorter() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.torch
 def test_the_demo_promotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It ends with the network in force; the commands that it prints can be pasted."""
     monkeypatch.chdir(tmp_path)  # one of them writes a bundle where it is typed

@@ -1,7 +1,6 @@
 """`townlet evaluate` takes every name that a person has at hand, and knows where that policy is at home."""
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,7 @@ import pytest
 from townlet.cli import run_command
 
 TINY = Path(__file__).parent / "crash" / "tiny.yaml"
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
-]
+pytestmark = []
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,6 @@ def test_weights_without_a_run_say_what_to_do(home: Path, capsys: pytest.Capture
 
 
 @pytest.mark.long
-@pytest.mark.torch
 def test_the_policy_of_a_run_acts_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The printed command verifies it as it stands; a second export changes nothing; push takes the run itself."""
     home, folder = tmp_path / "home", tmp_path / "a bundle"

@@ -11,8 +11,6 @@ from townlet.policy.training.first_schedule import FirstSchedule, first_schedule
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.pilot import Pilot
 
-pytestmark = pytest.mark.once
-
 TEACHERS = {
     "gymnasium:CartPole-v1": "balance",
     "gymnasium:Pendulum-v1": "swing_up",

@@ -149,8 +149,6 @@ def test_a_town_is_no_gif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert not out.exists()
 
 
-@pytest.mark.torch
-@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 def test_an_episode_of_a_runs_evidence_has_the_kpis_that_were_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,9 +169,7 @@ def test_an_episode_of_a_runs_evidence_has_the_kpis_that_were_counted(
     assert "the run's evidence has" in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.torch
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 def test_a_report_plays_both_extremes_of_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Recorded with the KPIs that were counted, with nothing doubted, in the same bytes each time."""
     home, out = tmp_path / "home", tmp_path / "report.html"

@@ -92,8 +92,8 @@ print("torch" in sys.modules)
     assert "False" == done.stdout.strip()
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", sorted(TORCH_FILES))
-def test_the_files_that_train_need_torch(name: str) -> None:
+def test_the_files_that_train_on_a_gpu_need_torch(name: str) -> None:
     """Each of them is there for it."""
-    pytest.importorskip("torch")
     assert "torch" in vars(importlib.import_module(name))

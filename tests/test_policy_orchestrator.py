@@ -238,11 +238,9 @@ def test_a_held_walk_is_an_error_of_the_methods_for_one_strategy(tmp_path: Path)
         orchestrator.run_ppo()
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 def test_real_strategies_clone_roll_out_and_replay(tmp_path: Path) -> None:
     """The whole way on a small real environment: what a rollout saves, a replay trains on."""
-    pytest.importorskip("torch")
     path = write(tmp_path, GUARDED, seed=3, ppo=LEARNS, scope="home")
     orchestrator = PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=tmp_path / "home")
     taught = tmp_path / "taught"

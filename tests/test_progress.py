@@ -22,8 +22,6 @@ from townlet.ports import provider
 from townlet.report.progress.run_progress import RunProgress
 from townlet.report.terminal import Terminal, styled
 
-pytestmark = pytest.mark.once
-
 QUICKSTART = Path(__file__).parents[1] / "schedules" / "quickstart.yaml"
 SLOW = """\
 import sys, time

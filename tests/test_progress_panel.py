@@ -27,8 +27,6 @@ from townlet.report.progress.run_progress import RunProgress
 from townlet.report.terminal import Terminal
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
-
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 QUICKSTART = Path(__file__).parents[1] / "schedules" / "quickstart.yaml"
 TEACHER = "teacher:scripted"

@@ -95,7 +95,6 @@ def test_a_user_program_passes_mypy_strict(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.torch
 def test_the_user_program_ends_in_hold_as_it_says(tmp_path: Path) -> None:
     """The guard refuses a teacher that always does the same."""
     done = subprocess.run(

@@ -81,7 +81,6 @@ def test_each_seed_runs_once_beside_the_home_s_registry(
     assert before == {path: path.read_bytes() for path in home.rglob("journal.jsonl")}
 
 
-@pytest.mark.once
 def test_more_seeds_later_keep_what_is_there(
     schedule: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,7 +93,6 @@ def test_more_seeds_later_keep_what_is_there(
     assert 3 == len(list((tmp_path / "home" / "runs").glob("[0-9]*")))
 
 
-@pytest.mark.once
 def test_a_run_that_holds_is_told_and_stops_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every seed ends in hold, exit 3; typed again, no run is touched."""
     path, home = tmp_path / "holds.yaml", tmp_path / "home"
@@ -107,7 +105,6 @@ def test_a_run_that_holds_is_told_and_stops_nobody(tmp_path: Path, capsys: pytes
     assert before == {path: path.read_bytes() for path in home.rglob("journal.jsonl")}
 
 
-@pytest.mark.once
 def test_a_seed_that_another_process_works_on_is_left_to_it(
     schedule: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,7 +122,6 @@ def test_a_seed_that_another_process_works_on_is_left_to_it(
     assert ["done", "done"] == [each["state"] for each in summary(capsys, 0, *words)["replicates"]]
 
 
-@pytest.mark.once
 def test_a_run_that_another_process_works_on_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A held run got a retry: while its lock is taken it is left alone, the other seed begins; then it is retried."""
     path, home = tmp_path / "holds.yaml", tmp_path / "home"
@@ -144,7 +140,6 @@ def test_a_run_that_another_process_works_on_is_told(tmp_path: Path, capsys: pyt
     assert len(before) < directory.journal.stat().st_size
 
 
-@pytest.mark.once
 def test_two_replications_at_once_run_no_seed_twice(schedule: Path, tmp_path: Path) -> None:
     """Both are asked for the same seeds at the same moment; `runs_of` fails where a seed ran twice."""
     words = ("replicate", str(schedule), "--seeds", "2", "--jobs", "2", "--home", str(tmp_path / "home"))
@@ -154,7 +149,6 @@ def test_two_replications_at_once_run_no_seed_twice(schedule: Path, tmp_path: Pa
     assert {3, 4} == set(runs_of(tmp_path / "home"))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_every_run_at_its_safe_point(tmp_path: Path, number: signal.Signals) -> None:
     """128 + its number, runs that were cut off and can go on, and a command that goes on when it is pasted."""
@@ -197,7 +191,6 @@ def test_what_is_wrong_is_refused_before_a_byte_is_written(
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.once
 def test_a_schedule_without_a_seed_begins_at_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Seeds 0 and 1 where nobody names one."""
     path = tmp_path / "unseeded.yaml"

@@ -135,7 +135,6 @@ class FakeStrategy:
         return cls(weights=target, discarded=None, target="accepted", parity=None, scale=scale)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
 def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each edge of each state is taken by some run, and every run ends or holds; what is played is not the question."""
@@ -158,12 +157,10 @@ def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch
     assert edges == taken & edges
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
 def test_a_rehearsal_learns_and_takes_every_look(path: Path, tmp_path: Path) -> None:
     """The policy changes in every visit to ppo, and no look is left out."""
-    pytest.importorskip("torch")
     summary = PolicyTrainingOrchestrator(path, home=tmp_path, imports=IMPORTS).run(rehearse=True)
     results = {stage.state: stage.result for stage in summary.stages}
     assert summary.state in {"done", "hold"}, summary.reason

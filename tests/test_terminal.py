@@ -17,8 +17,6 @@ from townlet.numerals import number, plain_numbers
 from townlet.report import tables, terminal
 from townlet.report.layout import Column, Grid
 
-pytestmark = pytest.mark.once
-
 TITLE = "\x1b]0;owned\x07\x9b31m\u202egnp"
 PLAYS = """\
 schedule: townlet/v1

@@ -108,7 +108,6 @@ def test_bad_flags_exit_with_two(
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 def test_a_rollout_writes_a_log_that_validates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two epochs, the first on what was captured; a closing line; the document is the last epoch."""
@@ -124,7 +123,6 @@ def test_a_rollout_writes_a_log_that_validates(tmp_path: Path, capsys: pytest.Ca
     assert first["conflict.rivalry_max_max_avg"] >= first["conflict.rivalry_max_mean_avg"] >= 0
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.parametrize(("least", "status", "modes"), [("0.01", "HOLD", ["bc", "ppo"]), ("1.0", "FAIL", ["bc"])])
 def test_an_anneal_that_promotes_nothing_exits_as_it_was_asked(

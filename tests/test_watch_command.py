@@ -18,8 +18,6 @@ from townlet.cli import run_command
 from townlet.store.rundir import RunDirectory
 from waiting_town import ALL, allow
 
-pytestmark = pytest.mark.once
-
 MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from townlet.cli import main; main()"
 WATCH = [sys.executable, "-c", MAIN, "watch", "latest", "--home", "home"]
 FOLLOW = [sys.executable, "-c", MAIN, "report", "latest", "--home", "home", "--follow", "--every", "1s"]

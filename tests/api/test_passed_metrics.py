@@ -68,7 +68,6 @@ def metrics_of(result: townlet.AnnealSummary) -> Mapping[str, InfoMetricSpec]:
     return load_run(run, BlobStore(run.home(Path()) / "blobs"), catalogue()).schedule.environment.metrics
 
 
-@pytest.mark.torch
 def test_an_evaluation_measures_what_was_passed(tmp_path: Path) -> None:
     """Two litres a decision, for the policy as for the teacher; the schedule that is made holds the KPI."""
     result = townlet.anneal(environment=make, teacher=steer, metrics={"fuel": FUEL}, rehearse=True, home=tmp_path)
@@ -82,7 +81,6 @@ def test_an_evaluation_measures_what_was_passed(tmp_path: Path) -> None:
         assert found[policy, "fuel"].value == 2.0 * (found[policy, "episode_length"].value or 0.0)
 
 
-@pytest.mark.torch
 def test_an_environment_by_its_id_takes_them_too(tmp_path: Path) -> None:
     """An environment whose infos say nothing of a KPI leaves it unknown."""
     result = townlet.anneal(
@@ -93,7 +91,6 @@ def test_an_environment_by_its_id_takes_them_too(tmp_path: Path) -> None:
     assert {None} == {each.value for each in evaluation.measurements if each.metric == "cost"}
 
 
-@pytest.mark.torch
 def test_a_guard_of_the_schedule_may_name_them(tmp_path: Path) -> None:
     """Without them `check` refuses the guard."""
     text = CARTPOLE.read_text().replace("guards:\n", THRIFTY).replace("[better, small", "[thrifty, better, small")

@@ -99,12 +99,10 @@ def test_a_run_has_the_same_bits_wherever_it_is_called(tmp_path: Path, name: str
     assert_same_bits(tmp_path, write_plays(tmp_path), name)
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["threads", "a forked child"])
 def test_training_has_the_same_bits_wherever_it_is_called(tmp_path: Path, name: str) -> None:
     """Clones, fine-tunes and promotes: torch, its threads and the registry take part."""
-    pytest.importorskip("torch")
     assert_same_bits(tmp_path, write_learns(tmp_path), name)
 
 

@@ -215,7 +215,6 @@ print(stops, eval(call.replace(", home", ", environment=environment, home")).sem
 """
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.parametrize("own_handler", [False, True], ids=["Ctrl-C", "a handler of the caller's that raises at once"])
 def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path: Path, own_handler: bool) -> None:
@@ -223,7 +222,6 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path: Path, own_handl
 
     Townlet's own handler waits for a safe point and journals the stop, which counts as no crash.
     """
-    pytest.importorskip("torch")
     (tmp_path / "whole").mkdir()
     whole = townlet.anneal(
         write_learns(tmp_path / "whole"), environment=CorridorProvider(Keeping), home=tmp_path / "whole" / "home"

@@ -12,8 +12,6 @@ from attrs import evolve
 
 import townlet
 
-pytestmark = pytest.mark.torch
-
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> townlet.AnnealResult:

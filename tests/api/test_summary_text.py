@@ -56,11 +56,9 @@ def fits(summary: townlet.AnnealSummary) -> bool:
     return len(lines) <= ROWS and all(len(line) <= COLUMNS or path in line for line in lines)
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 def test_a_promotion_is_told_in_the_users_words(tmp_path: Path) -> None:
     """The policy's figure beside the baseline's, what is in force, and the command that says why."""
-    pytest.importorskip("torch")
     schedule = write_learns(tmp_path)
     summary = townlet.anneal(schedule, environment=CorridorProvider(), home=tmp_path / "home")
     evaluation = next(each.result for each in summary.stages if isinstance(each.result, EvaluationResult))

@@ -11,8 +11,6 @@ from gate_tails import losing, tail_passes
 from townlet.machine.guards.baseline_margin import RULE
 from townlet.machine.guards.look_errors import LookErrors
 
-pytestmark = pytest.mark.once
-
 RUNS, SEED = 300, 11
 BAR = 0.05
 

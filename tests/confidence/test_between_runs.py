@@ -8,8 +8,6 @@ import pytest
 from townlet.confidence.between_runs import share_interval, spread
 from townlet.rng import seed_sequence
 
-pytestmark = pytest.mark.once
-
 
 def test_the_interval_counts_runs_and_not_episodes() -> None:
     """Mean ∓ t(97.5 %, n − 1) · sd ÷ √n by hand: five runs of mean 3 and sd √2.5, t = 2.776."""

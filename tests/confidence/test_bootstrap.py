@@ -7,8 +7,6 @@ from townlet.confidence.bootstrap import improvement, interquartile_mean
 from townlet.estimate import iqm, probability_of_improvement
 from townlet.rng import seed_sequence
 
-pytestmark = pytest.mark.once
-
 
 def _runs(count: int, episodes: int, key: str) -> list[np.ndarray]:
     rng = np.random.default_rng(seed_sequence(5, key))

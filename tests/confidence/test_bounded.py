@@ -12,8 +12,6 @@ from scipy import stats
 from townlet.confidence.bounded import betting_bounds, empirical_bernstein_bounds
 from townlet.estimate import bounds
 
-pytestmark = pytest.mark.once
-
 SHARES = some.lists(some.floats(0, 1), min_size=2, max_size=60)
 ALPHAS = some.sampled_from([0.05, 0.0083, 0.001])
 Method = Callable[..., tuple[float, float]]

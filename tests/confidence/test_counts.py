@@ -22,8 +22,6 @@ from townlet.confidence.counts import (
     total_dispersion,
 )
 
-pytestmark = pytest.mark.once
-
 ALPHAS = some.sampled_from([0.05, 0.0083, 0.001])
 COUNTS = some.builds(
     EventCounts,

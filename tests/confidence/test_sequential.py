@@ -21,8 +21,6 @@ from townlet.confidence.skewness import skewness_corrected_bounds, skewness_corr
 from townlet.confidence.spending import Spending, nominal_levels, spent_error
 from townlet.estimate import bounds, detectable_difference
 
-pytestmark = pytest.mark.once
-
 LOOKS = (32, 64, 96)
 RULES: tuple[Spending, ...] = ("obrien_fleming", "pocock", "bonferroni")
 

@@ -20,8 +20,6 @@ from townlet.confidence.skewness import (
 )
 from townlet.estimate import bounds, unpaired_bounds
 
-pytestmark = pytest.mark.once
-
 LEVELS = some.sampled_from([0.05, 0.0083, 0.001])
 SKEWNESS = some.floats(-0.999, 0.999)
 """Skewness of a mean: that of a sample of n is at most (n − 2) ÷ √(n − 1), and r is that ÷ √n."""

@@ -18,8 +18,6 @@ from townlet.confidence.spending import (
     spent_error,
 )
 
-pytestmark = pytest.mark.once
-
 FIVE = (20, 40, 60, 80, 100)
 RULES: tuple[Spending, ...] = ("obrien_fleming", "pocock", "bonferroni")
 LOOKS = some.lists(some.integers(20, 400), min_size=1, max_size=6, unique=True).map(sorted)

@@ -18,8 +18,6 @@ from townlet.confidence.tails import (
 )
 from townlet.estimate import undetected_rate
 
-pytestmark = pytest.mark.once
-
 ALPHAS = some.sampled_from([0.05, 0.0083, 0.001])
 RULES: tuple[Spending, ...] = ("obrien_fleming", "pocock", "bonferroni")
 SEEN = some.integers(1, 200).flatmap(lambda n: some.tuples(some.integers(0, n), some.just(n)))

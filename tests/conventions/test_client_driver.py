@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from places import ROOT
 
-pytestmark = pytest.mark.once
-
 DRIVER = runpy.run_path(str(ROOT / "tests" / "clients" / "drive.py"))
 GOOD = {"checker": "check_env passed", "updates": 3, "actions": 6144, "illegal": 0}
 NOTHING = ("", "", "", "")

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pages import PAGES, blocks, links
@@ -30,14 +29,7 @@ def test_links_lead_to_files(page: Path) -> None:
     assert [] == [target for target in links(page) if not (page.parent / target).exists()]
 
 
-def _with_marks(page: Path) -> Any:
-    """Return a page as a parameter; one whose examples anneal needs torch."""
-    codes = [code for code in blocks(page, "python") if "TorchNotAvailableError" not in code]
-    trains = any("rehearse=True)" in code for code in codes)
-    return pytest.param(page, marks=[pytest.mark.torch] if trains else [])
-
-
-@pytest.mark.parametrize("page", [_with_marks(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page run from top to bottom, in an empty directory."""
     monkeypatch.chdir(tmp_path)
@@ -46,7 +38,6 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
         exec(compile(block, str(page), "exec"), names)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_exist(command: str, tmp_path: Path) -> None:
     """Every townlet command in a shell block accepts --help."""

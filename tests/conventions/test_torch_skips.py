@@ -21,6 +21,18 @@ def test_skips_for_want_of_torch_are_found() -> None:
     assert ["tests.policy.test_b", "tests.school"] == skipped_for_torch(REPORT)
 
 
+def test_a_file_that_asks_for_torch_is_marked() -> None:
+    """The environment with torch runs what is marked, and the one without it the rest: nothing falls between them."""
+    asking = [path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+    texts = {path: path.read_text(encoding="utf-8") for path in asking}
+    wanting = ('importorskip("torch"', 'importorskip("sb3_contrib"', 'importorskip("stable_baselines3"')
+    assert [] == [
+        path.name
+        for path, text in texts.items()
+        if any(words in text for words in wanting) and "pytest.mark.torch" not in text
+    ]
+
+
 def test_an_empty_report_proves_nothing() -> None:
     """A run that collected no test does not count as one without skips."""
     with pytest.raises(ValueError, match="holds no test"):

@@ -22,8 +22,6 @@ from townlet.store.files import Disk
 from townlet.store.registry.registry import Registry
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
-
 SHARES = 8
 """The points are shared out over this many tests."""
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,6 @@ from townlet.store.rundir import RunDirectory
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.torch,
-    pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
 ]
 TINY = Path(__file__).parent / "tiny.yaml"
 

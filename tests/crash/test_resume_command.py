@@ -21,8 +21,6 @@ from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
-
 EDIT = ("below: 4", "below: 5")
 
 

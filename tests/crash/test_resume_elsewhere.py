@@ -10,8 +10,6 @@ import pytest
 
 from townlet.policy.model.blas import kernel_name
 
-pytestmark = pytest.mark.once
-
 SCHEDULE = """\
 schedule: townlet/v1
 name: twice

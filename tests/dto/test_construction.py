@@ -41,8 +41,6 @@ from townlet.policy.data.trajectories import Trajectories
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import Tallies
 
-pytestmark = pytest.mark.once
-
 HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2**63, 10**400, 0.0, 1.0, 1.5, -0.5, math.nan, math.inf,
     "", "higher", "up", "3", "10%", "true", "\0", "a" * 200, b"x", bytearray(b"x"),

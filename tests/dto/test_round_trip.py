@@ -40,8 +40,6 @@ from townlet.dto.schedule import BaselineSpec, ControlSpec, EvidenceSpec
 from townlet.dto.spaces import NativeSpaces, SpacePart
 from townlet.dto.strategies import DataSpec, RampSpec
 
-pytestmark = pytest.mark.once
-
 WHOLE = st.integers(8, 1000)
 SHARE = st.sampled_from([0.625, 0.75, 0.875])
 WORDS = st.text("abcdefgh", min_size=1, max_size=8)

@@ -11,8 +11,6 @@ from gymnasium import spaces
 
 from townlet.cli import run_command
 
-pytestmark = pytest.mark.once
-
 
 class Sound(gymnasium.Env[Any, Any]):
     """Walks on a line until a goal; its info tells what the way cost."""

@@ -9,8 +9,6 @@ import pytest
 
 from townlet.cli import run_command
 
-pytestmark = pytest.mark.once
-
 PROGRAM = """
 import glob
 import os

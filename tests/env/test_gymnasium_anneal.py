@@ -21,11 +21,7 @@ from townlet.dto.policy import BCTrainingResult
 from townlet.errors import BadInputError
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 
-pytest.importorskip("torch")
-
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-
-pytestmark = pytest.mark.torch
 
 
 def townlet(*words: object) -> "subprocess.CompletedProcess[str]":

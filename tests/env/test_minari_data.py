@@ -191,12 +191,10 @@ BAR = PAGE.read_text().split("```yaml\n")[2].split("```")[0]
 """Its second piece: baselines and a guard."""
 
 
-@pytest.mark.torch
 def test_a_data_set_takes_the_place_of_a_teacher(
     write: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`check` names the digest and what a first run cannot compare; the run clones, is judged and promotes."""
-    pytest.importorskip("torch")
     environment = gymnasium.make("CartPole-v1", max_episode_steps=60)
     played = [EpisodeBuffer(id=seed, **episode(environment, balance, seed)) for seed in range(30)]
     minari.create_dataset_from_buffers("cartpole/script-v0", buffer=played, env=environment)
@@ -245,12 +243,10 @@ def record() -> str:
     return str(caught.value).split("found ")[1][:64]
 
 
-@pytest.mark.torch
 def test_a_data_set_is_the_bar_of_a_first_policy(
     write: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The clone is compared with the recorded returns, unpaired; `audit replay` derives the verdict again."""
-    pytest.importorskip("torch")
     path, words = tmp_path / "bar.yaml", ["--home", str(tmp_path / "home")]
     digest = record()
     path.write_text(recorded_bar(digest))

@@ -76,7 +76,6 @@ def run(*words: str) -> int:
     return run_command([*words, "--home", "home"] if words[0] == "run" else list(words))
 
 
-@pytest.mark.torch
 def test_a_schedule_names_a_function_in_a_module(capsys: pytest.CaptureFixture[str]) -> None:
     """Where it is allowed, it teaches; a batched one teaches the same."""
     weights = set()
@@ -267,7 +266,6 @@ def test_an_info_that_is_no_number_names_its_place() -> None:
         tallies.add(0, {"cost": "much"})
 
 
-@pytest.mark.torch
 def test_a_callable_makes_the_environment_of_a_call() -> None:
     """`townlet.anneal(environment=make)`; the id of Gymnasium needs no prefix."""
     controllers = Imports(("controllers",)).module("controllers", "test")

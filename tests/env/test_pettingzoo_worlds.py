@@ -20,8 +20,6 @@ from townlet.policy.ppo.rollout import Rollout
 from townlet.ports import provider
 from townlet.testing import check_environment
 
-pytestmark = pytest.mark.once
-
 SPREAD = "pettingzoo:mpe2.simple_spread_v3"
 
 
@@ -258,7 +256,6 @@ def test_keyword_arguments_of_a_schedule_reach_the_environment() -> None:
     assert (2, 7) == (made.agents, made.max_steps)
 
 
-@pytest.mark.torch
 @pytest.mark.long
 def test_several_agents_are_annealed_in_the_short_form(tmp_path: Path) -> None:
     """Twice, with the same bits."""

@@ -137,7 +137,6 @@ def test_what_a_worker_cannot_import_is_refused_with_the_remedy(monkeypatch: pyt
         provider.make("default", worlds=4, seed=7, max_steps=9)
 
 
-@pytest.mark.torch
 def test_a_run_says_so_once_before_anything_is_written(tmp_path: Path) -> None:
     """A lambda that makes the environment, from Python."""
     text = (Path(__file__).parents[2] / "schedules" / "cartpole.yaml").read_text()

@@ -21,7 +21,7 @@ from townlet.testing import check_environment
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("_leaves_nothing")]
+pytestmark = [pytest.mark.usefixtures("_leaves_nothing")]
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,8 @@ def test_worlds_are_closed_with_their_environment() -> None:
     assert environment._environments[0].is_closed  # type: ignore[attr-defined]
 
 
-@pytest.mark.torch
 def test_a_run_promotes_the_same_weights_with_any_number_of_workers(tmp_path: Path) -> None:
     """Every state plays in workers: capture, ppo, evidence."""
-    pytest.importorskip("torch")
     text, runs = (SCHEDULES / "cartpole.yaml").read_text(), []
     for workers in (0, 2):
         schedule = tmp_path / f"{workers}.yaml"

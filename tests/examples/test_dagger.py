@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "docs" / "examples" / "dagger"
 SCHEDULE = PACKAGE / "dagger.yaml"
 COMMAND = ["-c", "import sys; sys.argv[0] = 'townlet'; from townlet.cli import main; main()"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.torch]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ PAGE = ROOT / "docs" / "tutorials" / "first_anneal.md"
 
 
 @pytest.mark.slow
-@pytest.mark.torch
 @pytest.mark.long
 def test_every_command_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -> None:
     """A plan, a promotion, its reasons, two proofs, and a refusal with exit code 6."""

@@ -16,7 +16,6 @@ PAGE = ROOT / "docs" / "tutorials" / "from_report_to_decision.md"
 
 
 @pytest.mark.slow
-@pytest.mark.torch
 @pytest.mark.long
 @pytest.mark.skipif(find_spec("jinja2") is None, reason="jinja2 is not installed")
 def test_every_command_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ def run_cells(folder: Path, *hidden: str) -> str:
     return done.stdout
 
 
-@pytest.mark.torch
 def test_its_cells_run_and_show_the_run(tmp_path: Path) -> None:
     """A run of seconds: two rounds, their verdicts, their evidence, tables of pandas."""
     shown = run_cells(tmp_path)
@@ -29,7 +28,6 @@ def test_its_cells_run_and_show_the_run(tmp_path: Path) -> None:
     assert "[6 rows x" in shown
 
 
-@pytest.mark.torch
 @pytest.mark.long
 def test_it_needs_no_pandas(tmp_path: Path) -> None:
     """The tables are dictionaries of columns then."""

@@ -16,7 +16,6 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.torch
 @pytest.mark.long
 def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
     """From the controller to a schedule, a check and a run that ends."""

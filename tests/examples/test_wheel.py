@@ -10,8 +10,6 @@ from zipfile import ZipFile
 
 import pytest
 
-pytestmark = pytest.mark.once
-
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "schedules").glob("*.yaml"))
 

@@ -24,8 +24,6 @@ from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentDescription
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
-
 CORRIDORS = Path(__file__).parents[1] / "policy"
 MEANS = "warning: evaluate → promote: means decide"
 TAKEN = "environment corridor/plain: refusals (broken): "

@@ -105,7 +105,6 @@ def test_valid_evidence_is_stored_in_the_same_bytes_as_before(tmp_path: Path) ->
     assert [{"metric", "values"}] * 3 == [set(row) for row in table["metrics"]]
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize("metric", [RETURN, INTENSITY, DEATHS])
 def test_training_beside_an_invalid_kpi_goes_on(tmp_path: Path, metric: int) -> None:
     """capture, bc, ppo with a cliff watch, and the files for scripts: nothing of it needs a KPI."""
@@ -124,7 +123,6 @@ def test_training_beside_an_invalid_kpi_goes_on(tmp_path: Path, metric: int) -> 
     assert verify(run, Town(tmp_path / "home").blobs, catalogue()).clean
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize("name", ["observations", "rewards"])
 def test_a_recording_with_numbers_that_are_not_finite_is_refused_where_it_is_made(tmp_path: Path, name: str) -> None:
     """Data cannot be learned from: the run fails at capture, not with a data set that no visit can use."""

@@ -21,8 +21,6 @@ from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.store.files import read_stream
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
-
 PLAYS = b"""\
 schedule: townlet/v1
 name: plays

@@ -11,8 +11,6 @@ import pytest
 from homes import Town
 from registry_attacks import ask, edit_ledger, forge_row, lose_database
 
-pytestmark = pytest.mark.once
-
 COMMAND = re.compile(r"townlet registry [^;\n]*--(?:home|run) \S+")
 
 

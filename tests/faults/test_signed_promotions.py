@@ -18,8 +18,6 @@ from townlet.dto.registry import LedgerEntry
 from townlet.errors import BadInputError, HoldError
 from townlet.store.registry.ledger import lines
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:

@@ -19,8 +19,6 @@ from townlet.policy.training.rederive import replay_run
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.once
-
 
 def orchestrator(folder: Path, kind: type[Corridor], budget: str) -> PolicyTrainingOrchestrator:
     """Return what runs capture and evaluate in corridors of a kind, within a budget of time."""

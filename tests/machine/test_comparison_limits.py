@@ -21,8 +21,6 @@ from townlet.estimate import unpaired_bounds
 from townlet.machine.audit.comparison_limits import Contrasts, Kpi, guard_limitation, kpi_moves, pair_facts
 from townlet.machine.guards.look_errors import look_errors
 
-pytestmark = pytest.mark.once
-
 KPIS = {spec.name: Kpi(unit=spec.unit, direction=spec.direction) for spec in METRICS}
 ERRORS = look_errors(PLAN.schedule.evidence["full"], PLAN, 1, 3)
 FLOATS = some.floats(-100, 100)

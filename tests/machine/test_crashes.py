@@ -16,8 +16,6 @@ from townlet.machine.journal.fold import advance, fold
 from townlet.machine.journal.run_state import RunState
 from townlet.store.registry.registry import Registry
 
-pytestmark = pytest.mark.once
-
 
 class Killed(BaseException):
     """The process is gone; nothing may catch it."""

@@ -20,8 +20,6 @@ from townlet.machine.schedule.loader import ScheduleError, load_text
 from townlet.machine.schedule.shipped import shipped_schedules
 from townlet.ports import provider
 
-pytestmark = pytest.mark.once
-
 SCHEMA = Draft7Validator(schedule_schema({name: entry.spec for name, entry in catalogue().entries.items()}))
 SMALL_TOWN = Path(__file__).parent / "data" / "small_town.yaml"
 Change = Callable[[Any], None]

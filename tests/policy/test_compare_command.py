@@ -21,8 +21,6 @@ from townlet.machine.replication.recipes import named_runs
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.blobs import BlobStore
 
-pytestmark = pytest.mark.once
-
 JUDGES = """\
 schedule: townlet/v1
 name: NAME

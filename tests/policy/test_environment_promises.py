@@ -102,7 +102,6 @@ def test_what_takes_too_long_is_untested_and_not_kept() -> None:
     assert () == report.refusals
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize("kind", [broken.Endless, broken.ConstantKeys, broken.OtherObjective])
 def test_a_run_refuses_an_environment_that_breaks_a_promise_before_anything_is_written(
     tmp_path: Path, kind: type[Corridor]

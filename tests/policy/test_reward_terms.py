@@ -123,7 +123,6 @@ def test_terms_that_are_declared_and_not_told_are_a_fault_of_the_environment(kin
         play(provider, "plain", provider.teacher("plain", "lazy"), seed=1, max_steps=24, first=0, count=2)
 
 
-@pytest.mark.torch
 def test_a_run_records_terms_beside_the_evidence_and_equal_weights_without_them(tmp_path: Path) -> None:
     """Weights and semantic hash are those of a run that tells no terms; its iterations and its table tell none."""
     plain = run_corridor(tmp_path / "plain")

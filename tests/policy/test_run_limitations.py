@@ -19,8 +19,6 @@ from townlet.report.limitations import limitation_lines
 from townlet.store.blobs import BlobStore
 from townlet.store.rundir import RunDirectory
 
-pytestmark = pytest.mark.torch
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:

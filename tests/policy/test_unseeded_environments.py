@@ -89,7 +89,6 @@ def test_an_environment_without_a_snapshot_has_no_reservation(monkeypatch: pytes
     assert () == report.reservation_sentences
 
 
-@pytest.mark.torch
 def test_its_evidence_is_unpaired_and_every_report_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

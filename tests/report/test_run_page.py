@@ -339,7 +339,6 @@ def test_a_missing_library_is_named_with_its_extra(
     assert not (tmp_path / "r.html").exists()
 
 
-@pytest.mark.torch
 @pytest.mark.slow
 def test_a_rehearsal_of_quickstart_has_a_small_page(tmp_path: Path) -> None:
     """A run of the town with curves, hand-off and rollback stays below 400 kB, and says that it only rehearsed."""

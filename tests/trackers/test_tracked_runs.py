@@ -17,7 +17,7 @@ from townlet.errors import BadInputError
 from townlet.machine.audit.metric_stream import parse_point
 from townlet.store.rundir import RunDirectory
 
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def corridor(folder: Path, *trackers: Any, text: str = GUARDED, **arguments: Any) -> Any:

@@ -9,8 +9,6 @@ from townlet.dto.scenarios import scenario
 from townlet.world.batch import TownBatch
 from townlet.world.teachers import ScriptedTeacher
 
-pytestmark = pytest.mark.once
-
 SPEC = evolve(scenario("small_town"), object_slots=9)
 
 

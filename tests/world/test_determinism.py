@@ -22,8 +22,6 @@ from townlet.world.batch import TownBatch
 from townlet.world.step import STEP, run_worlds
 from townlet.world.teachers import RandomTeacher, ScriptedTeacher
 
-pytestmark = pytest.mark.once
-
 SPEC = scenario("small_town")
 PLAY = """
 import json, sys

@@ -9,8 +9,6 @@ import pytest
 from townlet.compiled import entry_kernel
 from townlet.kernel_arguments import fixed_arguments
 
-pytestmark = pytest.mark.once
-
 ROW = np.dtype((np.record, np.dtype([("weight", np.float64), ("count", np.int32)], align=True)))
 
 

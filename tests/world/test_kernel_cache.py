@@ -14,8 +14,6 @@ import pytest
 from townlet.compiled import cache_folder
 from townlet.kernel_cache import _CheckedFiles, bytes_of, folder_for, old_folders, remove_old
 
-pytestmark = pytest.mark.once
-
 KERNEL = textwrap.dedent(
     """\
     import numpy as np

@@ -12,8 +12,6 @@ from townlet.dto.town import KINDS, TownSpec
 from townlet.errors import BadInputError
 from townlet.world.batch import TownBatch
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize("name", ["small_town", "queue_conflict", "crowded"])
 def test_ten_thousand_ticks_of_anything_leave_sound_towns(name: str) -> None:

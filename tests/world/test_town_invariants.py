@@ -11,8 +11,6 @@ from townlet.world.batch import TownBatch
 from townlet.world.features import BOUND
 from townlet.world.kpis import metrics
 
-pytestmark = pytest.mark.once
-
 
 def _actions(rng: np.random.Generator, batch: TownBatch, mask: np.ndarray, wild: float) -> np.ndarray:
     """Return legal actions, a share of them wild."""

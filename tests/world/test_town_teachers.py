@@ -10,8 +10,6 @@ from townlet.world.batch import TownBatch
 from townlet.world.kpis import metrics
 from townlet.world.teachers import TEACHERS, RandomTeacher, _ticks
 
-pytestmark = pytest.mark.once
-
 SPEC = scenario("small_town")
 
 

@@ -19,9 +19,6 @@ from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.ports import EnvironmentDescription
 from townlet.store.blobs import BlobStore
 
-pytest.importorskip("torch")
-pytestmark = pytest.mark.torch
-
 NOON = 12
 ONLY_CLONES = GUARDED.replace(
     "[{{to: ppo, when: [cloned]}}, {{to: hold, why: the clone is too weak}}]", "[{{to: done}}]"

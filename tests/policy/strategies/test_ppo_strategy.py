@@ -8,8 +8,7 @@ from corridor_runs import results, run_corridor
 from townlet.dto.policy import AnnealSummary, EvaluationResult, PPOTrainingResult
 from townlet.store.registry.registry import Registry
 
-torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,6 @@ from townlet.policy.training.checkpoint import read_checkpoint
 from townlet.policy.training.strategies.base import catalogue
 from townlet.ports import EnvironmentProvider
 
-pytest.importorskip("torch")
-pytestmark = pytest.mark.torch
-
 SMALL = """\
 schedule: townlet/v1
 name: small

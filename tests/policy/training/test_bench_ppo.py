@@ -74,7 +74,6 @@ def test_memory_counts_what_children_hold() -> None:
     assert both > alone + 200_000_000
 
 
-@pytest.mark.torch
 def test_the_command_measures_by_both_clocks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +94,6 @@ def test_the_command_measures_by_both_clocks(
     assert any(line.startswith("the products alone would take ") for line in lines)
 
 
-@pytest.mark.torch
 def test_where_a_gpu_learns_the_processors_products_are_not_its_measure() -> None:
     """Their shares are left out of the table."""
     speed = PPOSpeed(

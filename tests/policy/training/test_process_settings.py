@@ -14,6 +14,7 @@ from corridor_runs import run_corridor
 from townlet.dto.policy import AnnealSummary
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 
 
 @contextmanager

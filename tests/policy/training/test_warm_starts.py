@@ -4,7 +4,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import pytest
 from corridor import CorridorProvider
 from corridor_runs import run_corridor
 from corridor_schedules import GUARDED, LEARNS, write
@@ -12,8 +11,6 @@ from corridor_schedules import GUARDED, LEARNS, write
 from townlet.dto.policy import PPOTrainingResult
 from townlet.policy.model.initialise import fresh_weights
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
-
-pytestmark = pytest.mark.torch
 
 TUNES = """\
 schedule: townlet/v1
@@ -44,7 +41,6 @@ def tune(folder: Path, start: str, more: str = "") -> PolicyTrainingOrchestrator
 
 def test_a_schedule_may_begin_at_ppo_from_given_weights(tmp_path: Path) -> None:
     """The file's digest is the parent of the first round."""
-    pytest.importorskip("torch")
     about = CorridorProvider().describe("plain")
     data = fresh_weights(about, (16,), np.random.default_rng(0)).to_bytes()
     folder = tmp_path / "given"
@@ -59,7 +55,6 @@ def test_a_schedule_may_begin_at_ppo_from_given_weights(tmp_path: Path) -> None:
 
 def test_the_champion_is_fine_tuned(tmp_path: Path) -> None:
     """A second schedule goes on from what the first promoted, and replaces it."""
-    pytest.importorskip("torch")
     first = run_corridor(tmp_path / "first", home=tmp_path / "home")
     assert first.champion_moved
     second = tune(tmp_path / "second", "champion").run()
@@ -72,7 +67,6 @@ def test_the_champion_is_fine_tuned(tmp_path: Path) -> None:
 
 def test_without_a_champion_there_is_nothing_to_fine_tune(tmp_path: Path) -> None:
     """The run holds and says so."""
-    pytest.importorskip("torch")
     summary = tune(tmp_path / "none", "champion").run()
     assert ("hold", "ppo starts from the champion, but this run has none") == (summary.state, summary.reason)
     assert "HOLD" == summary.status
@@ -80,7 +74,6 @@ def test_without_a_champion_there_is_nothing_to_fine_tune(tmp_path: Path) -> Non
 
 def test_a_mode_starts_from_the_champion_too(tmp_path: Path) -> None:
     """In a rollout it is the champion that plays first, and it is the parent of ppo."""
-    pytest.importorskip("torch")
     first = run_corridor(tmp_path / "first", home=tmp_path / "home")
     path = write(tmp_path, GUARDED, seed=5, ppo=LEARNS.replace("clone", "champion"), scope="home")
     orchestrator = PolicyTrainingOrchestrator(path, environments=CorridorProvider(), home=tmp_path / "home")
