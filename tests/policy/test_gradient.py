@@ -284,3 +284,17 @@ def test_plain_python_computes_the_same_bits() -> None:
 def test_a_minibatch_of_one_row_has_an_empty_shard(rows: int) -> None:
     """Fewer rows than shards."""
     assert_alike(case(4, np.float64, rows), np.float64)
+
+
+def test_what_a_kernel_would_look_beyond_is_refused() -> None:
+    """It knows no bounds: another number of features, an option that no head has."""
+    example = case(4, np.float32, 9, demos=3)
+    assert example.demos is not None
+    wide = example.batch._replace(features=np.zeros((12, FEATURES + 1), np.float32))
+    with pytest.raises(ValueError, match=r"expected columns \(7, 5, 1\), found \(8, 5, 1\)"):
+        evolve(example, batch=wide).backend(KernelBackend)
+    for option in (-1, 5):
+        labels = example.demos.labels.copy()
+        labels[1] = option
+        with pytest.raises(ValueError, match="expected 0 to 4"):
+            evolve(example, demos=example.demos._replace(labels=labels)).backend(KernelBackend)

@@ -41,19 +41,19 @@ class Batch(NamedTuple, Generic[Array]):
     @classmethod
     def without_decisions(cls, features: NDArray[Any], targets: NDArray[Any]) -> "Batch[NDArray[Any]]":
         """Return a batch that trains a critic only, from features [B, F] and targets [B]."""
-        none = features[:0, :0]
+        none, empty = features[:0, :0], features[:0, 0:0].sum(1)
         return Batch(
-            features,
-            none.astype(np.bool_),
-            none,
-            none[:, 0:0].sum(1),
-            none.sum(1),
-            targets,
-            none.sum(1),
-            None,
-            None,
-            None,
-            None,
+            features=features,
+            action_mask=none.astype(np.bool_),
+            actions=none,
+            old_log_probs=empty,
+            advantages=empty,
+            targets=targets,
+            old_values=empty,
+            anchor_log_probs=None,
+            anchor_means=None,
+            anchor_log_std=None,
+            teacher_controlled=None,
         )
 
 

@@ -57,6 +57,8 @@ class KernelBackend:
         self.load(actor, critic, log_std)
         self._steps = [0, 0]
         self._captured = None if demonstrations is None else self._examples(*demonstrations)
+        if self._captured is not None:
+            self._check_options(self._captured.actions)
         self._norm, self._trains_actor = 0.0, False
         self.use(Batch.without_decisions(np.zeros((0, self._layout.features)), np.zeros(0)))
 
@@ -94,8 +96,21 @@ class KernelBackend:
         self._decisions = Decisions(*(_plain(each, self._kind) for each in numbers))
 
     def _examples(self, features: Reals, mask: Reals, actions: Reals) -> Examples:
-        kind = self._kind if self._layout.actions.box else np.int64
+        """Return arrays for the kernel, which looks at no bounds; ValueError for numbers that it would look beyond."""
+        spec = self._layout.actions
+        widths = (self._layout.features, spec.logits, spec.columns) if len(mask) else (self._layout.features,)
+        found = tuple(each.shape[1] for each in (features, mask, actions)[: len(widths)])
+        if len(features) and widths != found:
+            raise ValueError(f"features, masks and actions: expected columns {widths}, found {found}")
+        kind = self._kind if spec.box else np.int64
         return Examples(_plain(features, self._kind), _plain(mask, np.bool_), _plain(actions, kind))
+
+    def _check_options(self, actions: Reals) -> None:
+        """Raise ValueError for an option that no head has: the kernel would look beyond its array."""
+        for column, head in enumerate(self._layout.actions.discrete if len(actions) else ()):
+            least, most = int(actions[:, column].min()), int(actions[:, column].max())
+            if least < 0 or most >= len(head.options):
+                raise ValueError(f"actions: options from {least} to {most}; expected 0 to {len(head.options) - 1}")
 
     def gradient(self, minibatch: Minibatch, step: StepOptions) -> tuple[Terms[float], float, float]:
         """Compute the gradient; return the terms, the gradient's norm and the advantages' standard deviation.
@@ -110,6 +125,8 @@ class KernelBackend:
                 advantages = (advantages - advantages.mean()) / (std + self._kind(_ADVANTAGE_EPSILON))
         decisions.advantages[rows] = advantages
         self._trains_actor = (step.actor_rate > 0 and len(rows) > 0) or minibatch.imitations > 0
+        if self._trains_actor:
+            self._check_options(self._examples_of_batch.actions[minibatch.rows])
         jobs, coefficients = self._jobs(minibatch, step), self._coefficients(minibatch, step)
         with one_thread():
             both(*(partial(self._shard, index, jobs, coefficients) for index in range(len(self._memories))))
