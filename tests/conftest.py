@@ -6,9 +6,14 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import settings
+from ruamel.yaml import YAML
+from ruamel.yaml.events import Event
+
+from townlet.machine.schedule import yaml_source
 
 # Tests share the cores with each other: one thread each, and none that spins while it waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,6 +47,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("torch"):
             item.add_marker(pytest.mark.skip(reason="torch is not installed"))
+
+
+class ParsedOnce:
+    """The YAML parser of the process, which keeps what it found in a text: tests walk few schedules many times."""
+
+    MOST = 200
+    """Texts that are kept, and kilobytes of the longest."""
+    events: ClassVar[dict[str, tuple[Event, ...]]] = {}
+
+    def __init__(self, *, typ: str, pure: bool) -> None:
+        self.yaml = YAML(typ=typ, pure=pure)
+
+    def parse(self, text: str) -> Iterator[Event]:
+        """Yield the events of a text; one that is wrong is parsed each time, so that it fails where it did before."""
+        known = self.events.get(text)
+        if known is not None:
+            yield from known
+            return
+        found = []
+        for event in self.yaml.parse(text):
+            found.append(event)
+            yield event
+        if len(text) < 1000 * self.MOST and len(self.events) < self.MOST:
+            self.events[text] = tuple(found)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _texts_are_parsed_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml_source, "YAML", ParsedOnce)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -33,63 +33,63 @@ SCHEDULES = sorted([*(ROOT / "schedules").glob("*.yaml"), *(ROOT / "tests" / "sc
 FOREIGN = ("lunar_lander", "simple_spread", "inventory")
 PLAYED = [pytest.param(path, marks=[pytest.mark.long] if path.stem in FOREIGN else []) for path in SCHEDULES]
 IMPORTS = Imports(("or_gymnasium",))
-RANDOM, MIXED, GOOD = ("good", "good", "bad", "mixed", "mixed"), ("mixed",), ("good",)
+DOUBTFUL, GOOD = (0.0, 0.5, 0.8), (1.0,)
+"""The chances, one of them drawn for each visit, with which each metric of a visit satisfies its guards."""
 
 
 @attrs.define
 class FakeStrategy:
-    """A strategy without training: the outcome of a visit decides whether its metrics satisfy their guards."""
+    """A strategy without training: a chance decides whether its metrics satisfy their guards."""
 
     name: str
     random: Random
-    pattern: str
-    """`random`: every visit has a random outcome; `only evaluate`: all outcomes but those of evaluate are good."""
+    doubted: str
+    """The strategy whose visits may fail; those of the others satisfy all guards."""
     requires_torch: bool = False
 
     def prepare(self, context: TrainingContext) -> None:
         """Refuse nothing."""
 
     def run(self, context: TrainingContext) -> TrainingResult:
-        """Return a result whose numbers fit the outcome."""
-        rest = MIXED if self.name == "evaluate" else GOOD
-        outcome = self.random.choice(RANDOM if self.pattern == "random" else rest)
+        """Return a result whose numbers fit the chance that is drawn."""
+        chance = self.random.choice(DOUBTFUL if self.name == self.doubted else GOOD)
         result = catalogue().entries[self.name].result
         statistics = {
-            name: self._value(context.plan, f"{context.visit.state}.{name}", outcome)
+            name: self._value(context.plan, f"{context.visit.state}.{name}", chance)
             for name in policy.statistics(result)
         }
         return {
             "capture": self._capture, "bc": self._trained, "ppo": self._trained, "evaluate": self._evaluate,
             "promote": self._promote, "rollback": self._rollback,
-        }[self.name](context, result, statistics, outcome)  # fmt: skip
+        }[self.name](context, result, statistics, chance)  # fmt: skip
 
-    def _good(self, outcome: str) -> bool:
-        return outcome == "good" or (outcome == "mixed" and self.random.random() < 0.7)
+    def _good(self, chance: float) -> bool:
+        return self.random.random() < chance
 
-    def _value(self, plan: Plan, metric: str, outcome: str) -> float:
+    def _value(self, plan: Plan, metric: str, chance: float) -> float:
         """Return a value on one side of the threshold that judges a metric; anything where none does."""
         for guard in plan.schedule.guards.values():
             if guard.subject != metric:
                 continue
             match guard:
                 case ThresholdSpec(at_least=float(limit)):
-                    return limit + (0.01 if self._good(outcome) else -0.01)
+                    return limit + (0.01 if self._good(chance) else -0.01)
                 case ThresholdSpec(at_most=float(limit)):
-                    return limit + (0.0 if self._good(outcome) else 1.0)
+                    return limit + (0.0 if self._good(chance) else 1.0)
                 case ComparisonSpec(relation=Relation.NOT_WORSE_THAN):
-                    return 0.1 if self._good(outcome) else 50.0 + self.random.random()
+                    return 0.1 if self._good(chance) else 50.0 + self.random.random()
         return 0.5
 
     def _weights(self, context: TrainingContext) -> str:
         return context.blobs.put(pebble(f"{context.visit.state} {self.random.random()}"))
 
-    def _capture(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
+    def _capture(self, context: TrainingContext, cls: type, numbers: dict, chance: float) -> TrainingResult:
         return cls(**numbers, action_counts={"wait": 1}, blobs={"dataset": self._weights(context)})
 
-    def _trained(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
+    def _trained(self, context: TrainingContext, cls: type, numbers: dict, chance: float) -> TrainingResult:
         return cls(**numbers, weights=self._weights(context))
 
-    def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
+    def _evaluate(self, context: TrainingContext, cls: type, numbers: dict, chance: float) -> TrainingResult:
         spec = context.options_as(EvaluateSpec)
         candidate, baselines = context.input(spec.candidate), dict(context.visit.baseline_digests)
         evidence = context.schedule.evidence[spec.evidence]
@@ -98,7 +98,7 @@ class FakeStrategy:
         for scenario, kpi in product(evidence.scenarios or (own,), context.description.metrics):
             noise = [self.random.gauss(0, 0.1) for _ in range(looks[-1])]
             sign = {"higher": 1, "lower": -1, "none": 0}[kpi.direction.value]
-            shift = sign * (2.0 if self._good(outcome) else -100.0)  # beyond every tolerance
+            shift = sign * (2.0 if self._good(chance) else -100.0)  # beyond every tolerance
             values = {name: tuple(10 + x for x in noise) for name in baselines}
             values["candidate"] = tuple(10 + shift + x + self.random.gauss(0, 0.1) for x in noise)
             place = f"[{scenario}]" if evidence.scenarios else ""
@@ -110,7 +110,7 @@ class FakeStrategy:
                     exposures={name: (1.0,) * len(each) for name, each in events.items()},
                 )
             )  # fmt: skip
-            point = self._value(context.plan, f"{context.visit.state}{place}.{kpi.name}", outcome)
+            point = self._value(context.plan, f"{context.visit.state}{place}.{kpi.name}", chance)
             measured.append(
                 Measurement(metric=kpi.name, value=point, unit=kpi.unit, policy=candidate, scenario=scenario,
                             actions="greedy", seed=0, episodes=looks[-1], exposure=1.0)
@@ -121,13 +121,13 @@ class FakeStrategy:
         return cls(weights=candidate, measurements=tuple(measured), evidence=digest, looks=len(looks),
                    blobs={"evidence": digest})  # fmt: skip
 
-    def _promote(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
+    def _promote(self, context: TrainingContext, cls: type, numbers: dict, chance: float) -> TrainingResult:
         done = context.visit.effect(context.input("candidate"))
         return cls(
             weights=done.target, alias=done.alias, version=done.version, previous=context.visit.expected_champion
         )
 
-    def _rollback(self, context: TrainingContext, cls: type, numbers: dict, outcome: str) -> TrainingResult:
+    def _rollback(self, context: TrainingContext, cls: type, numbers: dict, chance: float) -> TrainingResult:
         target = context.inputs.get("accepted") or context.input("clone")
         scale = {
             name: context.visit.scale.get(name, 1.0) * f for name, f in context.options_as(RollbackSpec).scale.items()
@@ -144,9 +144,11 @@ def test_fake_strategies_take_every_edge(path: Path, tmp_path: Path, monkeypatch
     taken: set[tuple[str, str]] = set()
     for attempt in range(150):
         random = Random(f"{path.stem} {attempt}")
-        fakes: dict[str, TrainingStrategy] = {
-            name: FakeStrategy(name, random, ("random", "only evaluate")[attempt % 2]) for name in catalogue().entries
-        }
+        missing = sorted({state for state, _ in edges - taken})
+        doubted = missing[attempt % len(missing)]
+        if doubted in {"promote", "rollback"}:  # they never fail; what comes before them leads there
+            doubted = ("evaluate", "ppo")[attempt % 2]
+        fakes: dict[str, TrainingStrategy] = {name: FakeStrategy(name, random, doubted) for name in catalogue().entries}
         summary = PolicyTrainingOrchestrator(
             path, home=tmp_path / str(attempt), strategies=fakes, seed=attempt, imports=IMPORTS
         ).run()
