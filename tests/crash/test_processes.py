@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from townlet.cli import run_command
 from townlet.dto.journal import Entry, VisitFinished
 from townlet.machine.audit.verify import verify
 from townlet.machine.journal.chain import read
@@ -42,16 +43,33 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, said
 
 
-def go_on(home: Path) -> subprocess.Popen[str]:
-    """Go on with the run of a home, or begin it where none exists yet."""
+def next_words(home: Path) -> tuple[str, ...]:
+    """Return the command that goes on with the run of a home, or begins it where none exists yet."""
     runs = list((home / "runs").glob("[0-9]*")) if home.exists() else []
-    return start(home, "resume", "latest") if runs else start(home, "run", str(TINY))
+    return ("resume", "latest") if runs else ("run", str(TINY))
+
+
+def go_on(home: Path) -> subprocess.Popen[str]:
+    """Go on with the run of a home in a process of its own."""
+    return start(home, *next_words(home))
+
+
+def here(home: Path, *words: str) -> int:
+    """Run `townlet` in the tests' own process, which is another one than those that are killed; return its code."""
+    return run_command([*words, "--home", str(home)])
 
 
 def entries_of(home: Path) -> tuple[Entry, ...]:
     """Return the records of a home's run."""
     run = RunDirectory.find(home, "latest")
     return read(run.journal, run.head, catalogue()).entries
+
+
+def count(home: Path, kind: str, state: str | None) -> int:
+    """Return how many records of a kind, of visits to a state where one is named, a home's journal has."""
+    lines = [line for path in home.glob("runs/[0-9]*/journal.jsonl") for line in path.read_bytes().splitlines()]
+    words = [f'"kind":"{kind}"'.encode(), b"" if state is None else f'"state":"{state}"'.encode()]
+    return sum(all(word in line for word in words) for line in lines)
 
 
 def outcome(home: Path) -> tuple[str, str | None]:
@@ -74,8 +92,7 @@ def wait_for_records(home: Path, count: int, process: subprocess.Popen[str]) -> 
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a run that nobody disturbed."""
     home = tmp_path_factory.mktemp("undisturbed")
-    code, said = end(start(home, "run", str(TINY)))
-    assert 0 == code, said
+    assert 0 == here(home, "run", str(TINY))
     return home
 
 
@@ -93,8 +110,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, 
         process.send_signal(signal.SIGKILL)
         end(process)
         killed += process.returncode == -signal.SIGKILL
-    code, said = end(go_on(tmp_path))
-    assert 0 == code, said
+    assert 0 == here(tmp_path, *next_words(tmp_path))
     assert killed > 0
     assert outcome(undisturbed) == outcome(tmp_path)
     run = RunDirectory.find(tmp_path, "latest")
@@ -103,38 +119,38 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, 
     assert () == replay_run(run, tmp_path).differences
 
 
-@pytest.mark.parametrize("record", ["visit_started", "last before visit_finished", "effect_intent", "effect_done"])
-def test_a_run_killed_right_after_a_record_ends_with_the_same_bits(
-    tmp_path: Path, undisturbed: Path, record: str
-) -> None:
-    """Inside ppo, at its beginning and after its last checkpoint, and inside promote."""
-    inside = "promote" if record.startswith("effect") else "ppo"
-    kinds = [(e.record.kind, getattr(e.record, "state", inside)) for e in entries_of(undisturbed)]
-    last = kinds.index(("visit_finished", "ppo")) - 1
-    place = last if record.startswith("last") else kinds.index((record, inside))
-    process = start(tmp_path, "run", str(TINY))
-    wait_for_records(tmp_path, place + 1, process)
-    process.send_signal(signal.SIGKILL)
-    end(process)
-    code, said = end(go_on(tmp_path))
-    assert 0 == code, said
+def test_a_run_killed_right_after_four_records_ends_with_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
+    """Inside ppo, at its beginning and after its last checkpoint, and inside promote; each time the next goes on."""
+    checkpoints = count(undisturbed, "checkpoint", "ppo")
+    assert checkpoints > 1
+    for kind, state, times in (
+        ("visit_started", "ppo", 1),
+        ("checkpoint", "ppo", checkpoints),
+        ("effect_intent", None, 1),
+        ("effect_done", None, 1),
+    ):
+        process = go_on(tmp_path)
+        while process.poll() is None and count(tmp_path, kind, state) < times:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        end(process)
+    assert 0 == here(tmp_path, *next_words(tmp_path))
     assert outcome(undisturbed) == outcome(tmp_path)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_stops_where_the_run_can_go_on(
-    tmp_path: Path, undisturbed: Path, number: signal.Signals, code: int
-) -> None:
-    """The documented exit code, a journal that says so, and the same bits after a resume."""
-    process = start(tmp_path, "run", str(TINY))
-    wait_for_records(tmp_path, 4, process)
-    process.send_signal(number)
-    found, said = end(process)
-    assert code == found, said
-    assert "go on with: townlet resume" in said
-    assert "operator" == entries_of(tmp_path)[-1].record.kind
-    found, said = end(go_on(tmp_path))
-    assert 0 == found, said
+def test_one_signal_stops_where_the_run_can_go_on(tmp_path: Path, undisturbed: Path) -> None:
+    """The documented exit codes, a journal that says so each time, and the same bits after both resumes."""
+    records = 2
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = go_on(tmp_path)
+        wait_for_records(tmp_path, records + 2, process)
+        process.send_signal(number)
+        found, said = end(process)
+        assert code == found, said
+        assert "go on with: townlet resume" in said
+        assert "operator" == entries_of(tmp_path)[-1].record.kind
+        records = len(entries_of(tmp_path))
+    assert 0 == here(tmp_path, "resume", "latest")
     assert outcome(undisturbed) == outcome(tmp_path)
 
 
@@ -155,18 +171,18 @@ def test_a_second_signal_kills_at_once(tmp_path: Path, number: signal.Signals) -
     assert "visit_started" == entries_of(tmp_path)[-1].record.kind
 
 
-def test_a_second_process_is_refused_and_a_dead_ones_lock_is_none(tmp_path: Path, undisturbed: Path) -> None:
+def test_a_second_process_is_refused_and_a_dead_ones_lock_is_none(
+    tmp_path: Path, undisturbed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The refusal names the pid; after SIGKILL the lock file is still there and holds nobody up."""
     process = start(tmp_path, "run", str(TINY))
     wait_for_records(tmp_path, 3, process)
-    code, said = end(start(tmp_path, "resume", "latest"))
-    assert 3 == code, said
-    assert f"held by process {process.pid}" in said
+    assert 3 == here(tmp_path, "resume", "latest")
+    assert f"held by process {process.pid}" in capsys.readouterr().err
     process.send_signal(signal.SIGKILL)
     end(process)
     assert (RunDirectory.find(tmp_path, "latest").path / "lock").exists()
-    code, said = end(go_on(tmp_path))
-    assert 0 == code, said
+    assert 0 == here(tmp_path, "resume", "latest")
     assert outcome(undisturbed) == outcome(tmp_path)
 
 
@@ -174,11 +190,10 @@ def test_an_order_reaches_a_running_process(tmp_path: Path) -> None:
     """`townlet hold` from another terminal: the run holds before its next visit, `retry` and resume end it."""
     process = start(tmp_path, "run", str(TINY))
     wait_for_records(tmp_path, 3, process)
-    code, said = end(start(tmp_path, "hold", "latest", "--reason", "lunch"))
-    assert 0 == code, said
+    assert 0 == here(tmp_path, "hold", "latest", "--reason", "lunch")
     code, said = end(process)
     assert 3 == code, said
     assert "lunch" in said
-    assert 0 == end(start(tmp_path, "retry", "latest"))[0]
-    assert 0 == end(go_on(tmp_path))[0]
+    assert 0 == here(tmp_path, "retry", "latest")
+    assert 0 == here(tmp_path, "resume", "latest")
     assert 5 == len([e for e in entries_of(tmp_path) if isinstance(e.record, VisitFinished)])

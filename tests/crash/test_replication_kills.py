@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from townlet.cli import run_command
 from townlet.machine.journal.chain import read
 from townlet.policy.training.strategies.base import catalogue
 from townlet.store.rundir import RunDirectory
@@ -47,10 +48,8 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the children")
 def test_a_killed_replication_ends_with_the_same_bits(tmp_path: Path) -> None:
     """SIGKILL to `replicate` and to its child inside ppo, then the same command: no seed twice, the same hashes."""
-    for seed in (7, 8):
-        process = start(tmp_path / "undisturbed", "run", str(TINY), "--seed", str(seed))
-        said, _ = process.communicate(timeout=600)
-        assert 0 == process.returncode, said
+    undisturbed = ("--home", str(tmp_path / "undisturbed"))
+    assert [0, 0] == [run_command(["run", str(TINY), "--seed", str(seed), *undisturbed]) for seed in (7, 8)]
 
     home, words = tmp_path / "home", ("replicate", str(TINY), "--seeds", "2")
     process = start(home, *words)
