@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from townlet.cli import run_command
 from townlet.dto.comparison import ComparisonResult, MetricComparison
 from townlet.dto.evidence import EvidenceTable, PairedMetric
 from townlet.dto.registry import AliasMove
@@ -245,8 +246,7 @@ def test_a_command_ends_the_same_whatever_becomes_of_its_output(
     assert "Traceback" not in shell.stderr + shell.stdout
     assert "Exception ignored" not in shell.stderr
     if command == ["run"]:
-        audit = subprocess.run(townlet("audit", "verify", "latest", "--home", str(home)), check=False)
-        assert 0 == audit.returncode
+        assert 0 == run_command(["audit", "verify", "latest", "--home", str(home)])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
