@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.usefixtures("_leaves_nothing")]
     ids=["gymnasium", "pettingzoo", "town"],
 )
 def test_any_number_of_workers_plays_the_same_bits(provider: EnvironmentProvider, scenario: str) -> None:
-    """Observations, masks, keys, rewards, ends and tallies are those of one process, with more workers than worlds too."""
+    """Observations, masks, keys, rewards, ends and tallies are those of one process; nine are more than worlds."""
     digests = {
         digest(with_workers(provider, n).make(scenario, worlds=3, seed=3, max_steps=24, first_world=2), 60)
         for n in (0, 1, 2, 9)
