@@ -1,13 +1,13 @@
 """Examples run, links lead somewhere, commands exist."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pages import PAGES, blocks, links
 from places import ROOT
+
+from townlet.cli import run_command
 
 COMMANDS = sorted(
     {
@@ -20,7 +20,6 @@ COMMANDS = sorted(
     }
 )
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("ADR-*.md"))
-MAIN = "import sys; from townlet.cli import main; sys.argv[0] = 'townlet'; main()"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -39,17 +38,11 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_exist(command: str, tmp_path: Path) -> None:
+def test_commands_exist(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every townlet command in a shell block accepts --help."""
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN, *command.split(), "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    monkeypatch.chdir(tmp_path)
 
-    assert 0 == done.returncode, done.stderr
+    assert 0 == run_command([*command.split(), "--help"])
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)

@@ -162,7 +162,7 @@ def record(draw: st.DrawFn, cls: type, depth: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("cls", _records(), ids=lambda cls: cls.__name__)
-@settings(max_examples=40)  # of each of more than a hundred records, which share their fields' types
+@settings(max_examples=20)  # of each of more than a hundred records, which share their fields' types
 @given(data=st.data())
 def test_a_record_comes_back_as_it_was(cls: type[Record], data: st.DataObject) -> None:
     """Dumped to plain data and structured again: equal, and the same plain data."""

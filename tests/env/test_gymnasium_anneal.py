@@ -17,6 +17,7 @@ from controllers import steer
 from vector_worlds import cartpoles
 
 from townlet import api
+from townlet.cli import run_command
 from townlet.dto.policy import BCTrainingResult
 from townlet.errors import BadInputError
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
@@ -31,13 +32,12 @@ def townlet(*words: object) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize("name", ["cartpole", "pendulum"])
-def test_every_state_is_rehearsed(name: str, tmp_path: Path) -> None:
+def test_every_state_is_rehearsed(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Capture, bc, ppo, evaluate, promote or rollback; the journal verifies and its decisions are derived again."""
-    done = townlet("run", SCHEDULES / f"{name}.yaml", "--rehearse", "--home", tmp_path)
-    assert 0 == done.returncode, done.stderr
+    home = ("--home", str(tmp_path))
+    assert 0 == run_command(["run", str(SCHEDULES / f"{name}.yaml"), "--rehearse", *home]), capsys.readouterr().err
     for command in ("verify", "replay"):
-        again = townlet("audit", command, "latest-rehearsal", "--home", tmp_path)
-        assert 0 == again.returncode, again.stdout + again.stderr
+        assert 0 == run_command(["audit", command, "latest-rehearsal", *home]), capsys.readouterr()
 
 
 def test_check_knows_the_environment() -> None:
@@ -109,7 +109,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
         [sys.executable, "-m", "townlet", "run", tmp_path / "short.yaml", "--home", home], stderr=subprocess.DEVNULL
     )
     while process.poll() is None and not _has_checkpoint(home, "ppo"):
-        time.sleep(0.05)
+        time.sleep(0.005)
     process.kill()
     assert -signal.SIGKILL == process.wait()
     done = townlet("resume", "latest", "--home", home, "--json")

@@ -13,6 +13,7 @@ from townlet.dto.journal import OperatorCommand, TransitionTaken, VisitStarted
 from townlet.dto.policy import AnnealSummary
 from townlet.machine.engine.inbox import send
 from townlet.machine.journal.chain import read
+from townlet.policy.training import launch
 from townlet.policy.training.environment_source import EnvironmentSource
 from townlet.policy.training.orchestrator import PolicyTrainingOrchestrator
 from townlet.policy.training.rederive import replay_run
@@ -68,8 +69,9 @@ def test_a_slow_environment_does_not_outlast_the_budget_and_a_retry_continues_th
     assert evidence(orchestrator(tmp_path / "quick", Corridor, "1h").run()) == evidence(resumed)
 
 
-def test_a_run_that_held_inside_a_visit_is_derived_again(tmp_path: Path) -> None:
+def test_a_run_that_held_inside_a_visit_is_derived_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`audit replay` finds the hold and the retry as they were."""
+    monkeypatch.setattr(launch, "check_promises", lambda *_: ())  # slow corridors keep them, and take long to show it
     summary = orchestrator(tmp_path, Slow, "2s").run()
     run = RunDirectory.at(Path(summary.path))
     send(run.inbox, OperatorCommand(command="retry", actor="tester"))

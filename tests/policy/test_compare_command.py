@@ -4,9 +4,11 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from hashlib import sha256
 from html import unescape
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +83,18 @@ def compared(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> A
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_name_stands_for_all_runs_of_a_schedule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def document(folder: Path) -> Any:
+    """The JSON document of the first two recipes."""
+    with redirect_stdout(StringIO()) as out:
+        assert 0 == run_command(["compare", "lively", "idle", "--home", str(folder / "home"), "--json"])
+    return json.loads(out.getvalue())
+
+
+def test_a_name_stands_for_all_runs_of_a_schedule(
+    folder: Path, document: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Two runs and one make two recipes; every number is that of the stored episodes, and repeats bit for bit."""
-    document = compared(folder, capsys, "lively", "idle")
     assert [("lively", [3, 4]), ("idle", [3])] == [(each["name"], each["seeds"]) for each in document["recipes"]]
     assert "return_per_agent_day" == document["objective"] == document["kpis"][0]["metric"]
     runs, _ = named_runs(folder / "home", ("lively", "idle"), catalogue())
@@ -98,9 +109,9 @@ def test_a_name_stands_for_all_runs_of_a_schedule(folder: Path, capsys: pytest.C
     assert document == compared(folder, capsys, "lively", "idle")
 
 
-def test_few_runs_speak_of_these_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_runs_speak_of_these_weights(document: Any) -> None:
     """With one run and two nothing is said of a recipe; the worse one is called worse."""
-    sentences = " ".join(compared(folder, capsys, "lively", "idle")["sentences"])
+    sentences = " ".join(document["sentences"])
     assert "these weights: idle beside lively, return_per_agent_day: an episode is better in 0%" in sentences
     assert "worse in more than half of the couples" in sentences
     assert "this recipe" not in sentences
@@ -139,10 +150,12 @@ def test_one_recipe_is_no_comparison(folder: Path, capsys: pytest.CaptureFixture
     assert "'nobody' is neither a run directory nor" in capsys.readouterr().err
 
 
-def test_the_page_says_what_the_terminal_says(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_says_what_the_terminal_says(
+    folder: Path, document: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same sentences, every KPI, both schedules' difference and each run's guards; the same bytes again."""
     pytest.importorskip("jinja2")
-    sentences, out = compared(folder, capsys, "lively", "idle")["sentences"], tmp_path / "c.html"
+    sentences, out = document["sentences"], tmp_path / "c.html"
     words = ["compare", "lively", "idle", "--home", str(folder / "home"), "--out", str(out)]
     assert 0 == run_command(words)
     assert f"wrote {out}" in "".join(capsys.readouterr().out.splitlines())
@@ -169,9 +182,11 @@ def test_a_seed_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     """Two runs of one schedule and one seed have the same bits: one of them is left out, and that is said."""
     for name, rules in (("lively", LIVES), ("lively", LIVES), ("idle", IDLE)):
         run(tmp_path, name, rules)
-    assert [[3], [3]] == [each["seeds"] for each in compared(tmp_path, capsys, "lively", "idle")["recipes"]]
-    assert 0 == run_command(["compare", "lively", "idle", "--home", str(tmp_path / "home")])
-    assert "has the schedule and the seed of run" in capsys.readouterr().err
+    capsys.readouterr()
+    assert 0 == run_command(["compare", "lively", "idle", "--home", str(tmp_path / "home"), "--json"])
+    captured = capsys.readouterr()
+    assert [[3], [3]] == [each["seeds"] for each in json.loads(captured.out)["recipes"]]
+    assert "has the schedule and the seed of run" in captured.err
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "replicate.md"
