@@ -30,8 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_block_must_be_clearly_faster_than_the_usual_one() -> None:
-    """5 % is what two measurements of the same gradient differ by."""
-    assert 256 == fastest({256: 1.0, 384: 0.95, 512: 0.95})
+    """A tenth is what two measurements of the same gradient may differ by, beside other programs."""
+    assert 256 == fastest({256: 1.0, 384: 0.9, 512: 0.85})
     assert 384 == fastest({256: 1.0, 384: 0.6, 512: 0.58})
     assert 512 == fastest({256: 1.0, 384: 1.1, 512: 0.6})
 

@@ -31,8 +31,9 @@ USUAL_BLOCK = 256
 """Rows of a block where nothing is measured."""
 _BLOCKS = (USUAL_BLOCK, 384, 512, 128)
 """Rows that are tried; the first stay unless others are clearly faster."""
-_GAIN = 0.93
-"""A later candidate must take less than this share of the best earlier one's time, so that noise decides nothing."""
+_GAIN = 0.8
+"""A later candidate must take less than this share of the best earlier one's time, so that noise decides nothing: what is
+slow is slow by more than a third, and blocks that are not differ by some hundredths."""
 _REPEATS = 9
 _SMALL = 1024
 """Rows of a minibatch up to which nothing is measured."""
