@@ -32,8 +32,8 @@ USUAL_BLOCK = 256
 _BLOCKS = (USUAL_BLOCK, 384, 512, 128)
 """Rows that are tried; the first stay unless others are clearly faster."""
 _GAIN = 0.8
-"""A later candidate must take less than this share of the best earlier one's time, so that noise decides nothing: what is
-slow is slow by more than a third, and blocks that are not differ by some hundredths."""
+"""A later candidate must take less than this share of the best earlier one's time, so that noise decides nothing:
+what is slow is slow by more than a third, and blocks that are not differ by some hundredths."""
 _REPEATS = 9
 _SMALL = 1024
 """Rows of a minibatch up to which nothing is measured."""
