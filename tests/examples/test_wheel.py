@@ -72,7 +72,8 @@ def test_schedules_lists_those_of_the_wheel(townlet, package: Path) -> None:
 
     assert SHIPPED == [row["name"] for row in rows]
     assert all(row["summary"] and row["wall_clock"] and not row["torch"] for row in rows)
-    assert all(name in townlet("schedules") for name in SHIPPED)
+    table = townlet("schedules")
+    assert [] == [name for name in SHIPPED if name not in table]
 
 
 def test_a_schedule_is_checked_and_drawn_by_its_name(townlet) -> None:
