@@ -10,10 +10,10 @@ from pathlib import Path
 
 from townlet.policy.training.fingerprint import fingerprint
 
-KNOWN = {("Haswell", False): "74bac554c34bd44d", ("Haswell", True): "74bac554c34bd44d", ("SkylakeX", True): "89b0c3313636494a"}
-    ("Haswell", False): "d53baa47ed6ed278",
-    ("Haswell", True): "d53baa47ed6ed278",
-    ("SkylakeX", True): "13c31ed0e68c6542",
+KNOWN = {
+    ("Haswell", False): "74bac554c34bd44d",
+    ("Haswell", True): "74bac554c34bd44d",
+    ("SkylakeX", True): "89b0c3313636494a",
 }
 """The beginning of the digest, by OpenBLAS's kernel and whether numpy uses AVX-512."""
 
