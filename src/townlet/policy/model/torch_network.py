@@ -101,15 +101,6 @@ class ActorCritic(nn.Module):
         self.actor = Actor(actor, log_std, spec)
         self.critic = MLP(critic)
 
-    def product_shapes(self) -> list[tuple[int, int]]:
-        """Return (in, out) of the layers, the first of both trunks side by side where hidden layers follow."""
-        trunks = [
-            [(weight.shape[0], weight.shape[1]) for weight in trunk.weights] for trunk in (self.actor, self.critic)
-        ]
-        (features, width), (_, other) = trunks[0][0], trunks[1][0]
-        firsts = [(features, width + other)] if len(trunks[0]) > 1 else [trunks[0][0], trunks[1][0]]
-        return [*firsts, *trunks[0][1:], *trunks[1][1:]]
-
     def value(self, x: Tensor) -> Tensor:
         """Return normalised values [B]."""
         values: Tensor = self.critic(x)
