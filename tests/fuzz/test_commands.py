@@ -141,6 +141,8 @@ def line(words: tuple[str, ...], name: str, value: str) -> list[str]:
     for argument in parameters(COMMANDS[words]):
         if argument.name == name:
             tokens.append(f"{name}={value}")
+        elif argument.hint is bool:
+            continue  # a flag takes no value
         elif argument.name in usual and (argument.required or argument.name not in ("--run", "--reason", "--which")):
             tokens.append(f"{argument.name}={usual[argument.name]}")
     return tokens

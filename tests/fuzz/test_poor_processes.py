@@ -24,7 +24,7 @@ INSTALLED = Path(sysconfig.get_path("purelib"))
 IS_OPEN = all(folder.stat().st_mode & 0o005 == 0o005 for folder in (INSTALLED, *INSTALLED.parents))
 """Whether another user may read what is installed here; tox closes its environments to all but their owner."""
 LACKS = ("home", "missing home", "temporary directory", "working directory")
-REFUSED = ("init", "push")
+REFUSED = ("init", "push", "export")
 """Commands that are refused for their words already."""
 NEEDS_NOTHING = ("schedules", "strategies", "schema", "evaluate", "card", "completion")
 """Commands that read none of the files that become unreadable."""
@@ -48,6 +48,8 @@ def commands(place: Path) -> list[list[str]]:
     lines = [line(words, "", "") for words in COMMANDS if words[0] != "bench"]  # which reads and writes no file
     paths = {"=plays.yaml": f"={place / 'plays.yaml'}", "=home": f"={place / 'home'}"}
     for tokens in lines:
+        if tokens[0] == "play":  # else it writes where it is called
+            tokens += [f"--out={place / 'played.html'}", "--force"]
         for position, token in enumerate(tokens):
             for short, whole in paths.items():
                 tokens[position] = tokens[position].replace(short, whole) if short in token else tokens[position]
