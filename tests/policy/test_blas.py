@@ -10,6 +10,7 @@ from townlet.policy.model import blas
 from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import forward
 from townlet.policy.model.initialise import fresh_layers
+from townlet.policy.model.parity import parity
 from townlet.policy.model.products import product_address
 
 get, take = blas._openblas(blas._libraries[0])
@@ -89,4 +90,15 @@ def test_a_product_has_the_same_bits_for_any_number_of_threads() -> None:
 def test_a_forward_pass_restores_the_number_of_threads() -> None:
     """Each forward pass is on one thread, and nothing after it is."""
     forward(fresh_layers(np.random.default_rng(0), (3, 8, 2), 1.0), np.zeros((5, 3), np.float32))
+    assert 2 == get()
+
+
+def test_the_certificate_of_a_policy_has_the_same_bits_for_any_number_of_threads() -> None:
+    """It stands in the weights, and so in their digest; the double-precision product's last bits depend on threads."""
+    layers = fresh_layers(np.random.default_rng(1), (3077, 63), 1.0)
+    x, found = np.random.default_rng(2).standard_normal((101, 3077), np.float32), []
+    for threads in (1, 2):
+        take(threads)
+        found.append(parity(layers, x))
+    assert found[0] == found[1] > 0
     assert 2 == get()

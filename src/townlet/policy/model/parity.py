@@ -3,11 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from townlet.policy.model.blas import one_thread
 from townlet.policy.model.forward import Layers, forward
 
 __all__ = ["parity"]
 
 
+@one_thread()
 def parity(actor: Layers, normalised: NDArray[np.float32]) -> float:
     """Return the largest difference of an output for normalised features [B, F], from the same in double precision."""
     x = normalised.astype(np.float64)
