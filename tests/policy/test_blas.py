@@ -93,12 +93,17 @@ def test_a_forward_pass_restores_the_number_of_threads() -> None:
     assert 2 == get()
 
 
-def test_the_certificate_of_a_policy_has_the_same_bits_for_any_number_of_threads() -> None:
-    """It stands in the weights, and so in their digest; the double-precision product's last bits depend on threads."""
-    layers = fresh_layers(np.random.default_rng(1), (3077, 63), 1.0)
-    x, found = np.random.default_rng(2).standard_normal((101, 3077), np.float32), []
-    for threads in (1, 2):
-        take(threads)
-        found.append(parity(layers, x))
-    assert found[0] == found[1] > 0
+def test_the_certificate_of_a_policy_is_computed_on_one_thread() -> None:
+    """It stands in the weights, and so in their digest; last bits of products depend on threads."""
+    seen = []
+
+    class Layers(tuple):  # type: ignore[type-arg]
+        __slots__ = ()
+
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            seen.append(get())
+            return super().__iter__()
+
+    parity(Layers(fresh_layers(np.random.default_rng(1), (3, 2), 1.0)), np.ones((5, 3), np.float32))
+    assert {1} == set(seen)
     assert 2 == get()
